@@ -1,0 +1,235 @@
+"""The frozen records that carry data between the modules: items, queries, hits, results, feedback.
+
+It owns their shapes only: no storage, no search, no drawing. Anything that crosses a floor of the house is one
+of these or a numpy array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+__all__ = [
+    "Facet",
+    "FacetValue",
+    "Failure",
+    "Filter",
+    "Hit",
+    "IndexingReport",
+    "Item",
+    "Judgment",
+    "Operator",
+    "Query",
+    "SearchResult",
+    "Term",
+    "Verdict",
+    "display_title",
+]
+
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "in", "contains"]
+Verdict = Literal["good", "bad", "cant_tell"]
+
+
+def display_title(item_id: str, metadata: Mapping[str, Any]) -> str:
+    """Return the words to show for an item: its `title` or `name` metadata, else its file name made readable."""
+    for column in ("title", "name", "label"):
+        value = metadata.get(column)
+        if isinstance(value, str) and value.strip():
+            return value.strip()
+    stem = PurePosixPath(item_id).stem
+    return stem.replace("_", " ").replace("-", " ").strip() or item_id
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One product photo with its row.
+
+    `key` is the uint64 by which the index and the embeddings know the present content of the photo: a changed
+    photo gets a new key, and keys are never used twice. `location` says where the original lies: a path, a URL,
+    or `archive!member` for a photo inside a .tar or .zip.
+    """
+
+    item_id: str
+    key: int
+    location: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    width_px: int = 0
+    height_px: int = 0
+
+    @property
+    def title(self) -> str:
+        """The words to show for this item."""
+        return display_title(self.item_id, self.metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One condition on a metadata column; a query's filters must all hold.
+
+    `value` is a str, float or bool for the comparisons, a tuple of them for `in`, and a str for `contains`
+    (case-insensitive). A missing (null) value matches nothing, not even `!=`.
+    """
+
+    column: str
+    operator: Operator
+    value: Any
+
+    def __str__(self) -> str:
+        """Return the filter in the grammar that `imgsearch.filters.parse_filter` reads."""
+        from imgsearch.filters import format_filter
+
+        return format_filter(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One part of a query: words, an item of the catalog, or a picture; a negative weight means "less like this".
+
+    `value` is the text, the item id, or (kind `image`) the encoded picture's bytes; `kind` `upload` holds the
+    id of a picture that the service keeps.
+    """
+
+    kind: Literal["text", "item", "image", "upload"]
+    value: str | bytes
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to look for: any mix of terms, how many hits (`n`), from which rank on (`offset`), and filters."""
+
+    terms: tuple[Term, ...]
+    n: int = 10
+    filters: tuple[Filter, ...] = ()
+    offset: int = 0
+
+    @staticmethod
+    def of(
+        *,
+        text: str | None = None,
+        item: str | None = None,
+        image: bytes | None = None,
+        n: int = 10,
+        filters: tuple[Filter, ...] = (),
+    ) -> Query:
+        """Return the query made of the given parts, each of weight 1."""
+        terms: list[Term] = []
+        if text is not None:
+            terms.append(Term("text", text))
+        if item is not None:
+            terms.append(Term("item", item))
+        if image is not None:
+            terms.append(Term("image", image))
+        return Query(tuple(terms), n=n, filters=filters)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One search result: `rank` counts from 1, `score` is the cosine similarity (higher is better)."""
+
+    item_id: str
+    rank: int
+    score: float
+    key: int
+    image: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The words to show for this hit."""
+        return display_title(self.item_id, self.metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The hits of one query, best first, with what produced them.
+
+    `search_id` names this search in the feedback; `timing_ms` has one entry a stage plus `total`. `matching` is
+    the number of items that pass the filters, hits or not.
+    """
+
+    query: Query
+    hits: tuple[Hit, ...]
+    encoder: str
+    generation: int
+    matching: int
+    timing_ms: Mapping[str, float]
+    search_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """One value of a metadata column and how many items have it."""
+
+    value: Any
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """A metadata column as a filter offers it.
+
+    `kind` is `choice` (few distinct values: `values`, most frequent first), `range` (numbers: `low`, `high`) or
+    `text` (too many values to list: search inside them with `contains`).
+    """
+
+    column: str
+    kind: Literal["choice", "range", "text"]
+    values: tuple[FacetValue, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One photo that could not be indexed: where it lies, and why in one sentence."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexingReport:
+    """What one indexing run did.
+
+    `unchanged` items were left as they are, `vanished` ones are in the catalog but no longer in their source (and
+    among `removed` where pruning was asked for). `seconds` has one entry a stage plus `total`; `notes` are
+    sentences on what a person should look at though nothing failed.
+    """
+
+    added: int
+    changed: int
+    unchanged: int
+    removed: int
+    vanished: int
+    failed: tuple[Failure, ...]
+    seconds: Mapping[str, float]
+    encoder: str
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as the JSON of `imgsearch index --json`."""
+        return {
+            "added": self.added,
+            "changed": self.changed,
+            "unchanged": self.unchanged,
+            "removed": self.removed,
+            "vanished": self.vanished,
+            "failed": [{"path": failure.path, "reason": failure.reason} for failure in self.failed],
+            "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
+            "encoder": self.encoder,
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Judgment:
+    """One labeler's or shopper's verdict on one item for one query (`query_text` describes it in words)."""
+
+    query_key: str
+    item_id: str
+    verdict: Verdict
+    labeler: str
+    search_id: str | None = None
