@@ -1,0 +1,130 @@
+"""Where open_clip's trained weights lie: in the local cache, or on the hub if it answers.
+
+It owns the question "can these weights be had now?" and the download; it builds no model. `HF_HUB_OFFLINE`,
+`HF_HOME` and the like are honoured by huggingface_hub, which does the work.
+"""
+
+from __future__ import annotations
+
+import threading
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import huggingface_hub
+from huggingface_hub import constants
+
+from imgsearch.encoders.spec import EncoderSpec
+from imgsearch.errors import EncoderError, EncoderUnavailable
+
+__all__ = ["download_weights", "find_weights", "hub_refusal", "tag_config"]
+
+_URL_CACHE = "~/.cache/clip"  # where open_clip keeps what does not come from the hub
+
+
+def tag_config(spec: EncoderSpec) -> dict[str, Any]:
+    """Return open_clip's entry for a model and tag: where the weights lie and how pictures are prepared.
+
+    Raises `EncoderError` for a model or tag that the installed open_clip does not know.
+    """
+    import open_clip
+
+    if spec.model not in open_clip.list_models():
+        raise EncoderError(f"open_clip has no model {spec.model!r}: see open_clip.list_models().")
+    config: dict[str, Any] = open_clip.get_pretrained_cfg(spec.model, spec.tag)
+    if not config:
+        tags = ", ".join(open_clip.list_pretrained_tags_by_model(spec.model)) or "none"
+        raise EncoderError(f"open_clip has no weights {spec.tag!r} for {spec.model}: it has {tags}.")
+    return config
+
+
+def find_weights(spec: EncoderSpec) -> Path | None:
+    """Return the cached weights file of a model and tag, None where there is none; the network is left alone."""
+    config = tag_config(spec)
+    if repository := config.get("hf_hub"):
+        for name in _file_names(repository):
+            found = huggingface_hub.try_to_load_from_cache(_repository_id(repository), name)
+            if isinstance(found, str):
+                return Path(found)
+        return None
+    cached = Path(_URL_CACHE).expanduser() / PurePosixPath(config["url"]).name
+    return cached if cached.is_file() else None
+
+
+def hub_refusal(spec: EncoderSpec, timeout_s: float) -> str | None:
+    """Return why the weights cannot be downloaded now, as a clause; None where their server answers in time."""
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    config = tag_config(spec)
+    if repository := config.get("hf_hub"):
+        address = huggingface_hub.hf_hub_url(_repository_id(repository), _file_names(repository)[-1])
+        server = "the hub"
+
+        def ask() -> object:
+            return huggingface_hub.get_hf_file_metadata(address, timeout=timeout_s)
+    else:
+        request = urllib.request.Request(config["url"], method="HEAD")  # noqa: S310  # open_clip's own https list
+        server = "its server"
+
+        def ask() -> object:
+            with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
+                return answer.status
+
+    return _failure_within(ask, server, timeout_s)
+
+
+def download_weights(spec: EncoderSpec, progress: Callable[[str], None], timeout_s: float) -> Path:
+    """Download a model's weights, with bars on stderr, and return their file.
+
+    Raises `EncoderUnavailable` where the server does not answer within `timeout_s` or the download fails.
+    """
+    refusal = hub_refusal(spec, timeout_s)
+    if refusal is None:
+        import open_clip
+
+        progress(f"Downloading the weights of {spec}: this happens once.")
+        try:
+            return Path(open_clip.download_pretrained(tag_config(spec)))
+        except Exception as error:  # huggingface_hub, its transports and the file system have no common error
+            refusal = f"the download failed ({' '.join(str(error).split())[:200]})"
+    raise EncoderUnavailable(
+        f"The weights of {spec} are not in the local cache and {refusal}: "
+        "use '--encoder lite', which needs no download, or try again with a network."
+    )
+
+
+def _repository_id(hf_hub: str) -> str:
+    return hf_hub.rpartition("/")[0]
+
+
+def _file_names(hf_hub: str) -> list[str]:
+    """Return the weight files that open_clip looks for, in its order; the last is sure to exist on the hub."""
+    from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
+
+    name = hf_hub.rpartition("/")[2]
+    if not name:
+        return [HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME]
+    safe = PurePosixPath(name).with_suffix(".safetensors").name
+    return [safe, name] if name.endswith((".bin", ".pth")) else [name]
+
+
+def _failure_within(ask: Callable[[], object], server: str, timeout_s: float) -> str | None:
+    """Return None if `ask` succeeds within `timeout_s`, else a clause that says why not.
+
+    It runs in a thread of its own, for no timeout of a socket bounds the name lookup before it, nor any retries.
+    """
+    late = f"{server} did not answer within {timeout_s:g} s"
+    outcome: list[str | None] = []
+
+    def run() -> None:
+        try:
+            ask()
+            outcome.append(None)
+        except Exception as error:  # any failure at all means the same: not to be had now
+            outcome.append(f"{server} cannot be reached ({' '.join(str(error).split())[:120]})")
+
+    thread = threading.Thread(target=run, daemon=True, name="hub-probe")
+    thread.start()
+    thread.join(timeout_s)
+    return outcome[0] if outcome else late

@@ -1,0 +1,60 @@
+"""The encoder spec: the one string that says which encoder a catalog uses.
+
+It owns the grammar of that string and its errors; it loads nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from imgsearch.errors import EncoderError
+
+__all__ = ["AUTO", "LITE", "OPEN_CLIP_DEFAULT", "EncoderSpec"]
+
+AUTO = "auto"
+LITE = "lite"
+OPEN_CLIP_DEFAULT = "open_clip:ViT-B-32/laion2b_s34b_b79k"
+
+_OPEN_CLIP = "open_clip:"
+_LOCAL_DIR = "local-dir:"
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSpec:
+    """A parsed spec; `str` gives it back.
+
+    `lite` and `auto` have a kind only; `open_clip` has a `model` and its `tag` (trained weights), and `local-dir`
+    the `folder` that holds `open_clip_config.json` and weights.
+    """
+
+    kind: Literal["auto", "lite", "open_clip", "local-dir"]
+    model: str = ""
+    tag: str = ""
+    folder: str = ""
+
+    @classmethod
+    def parse(cls, spec: str) -> EncoderSpec:
+        """Return the parsed `spec`; raise `EncoderError` where it is none."""
+        if spec == AUTO:
+            return cls("auto")
+        if spec == LITE:
+            return cls("lite")
+        if spec.startswith(_OPEN_CLIP):
+            name = spec.removeprefix(_OPEN_CLIP)
+            if name.startswith(_LOCAL_DIR) and (folder := name.removeprefix(_LOCAL_DIR)):
+                return cls("local-dir", folder=folder)
+            model, _, tag = name.partition("/")
+            if model and tag and ":" not in model:
+                return cls("open_clip", model=model, tag=tag)
+        raise EncoderError(
+            f"There is no encoder {spec!r}: use 'auto', 'lite', 'open_clip:MODEL/TAG' "
+            f"(such as {OPEN_CLIP_DEFAULT!r}) or 'open_clip:local-dir:FOLDER'."
+        )
+
+    def __str__(self) -> str:
+        if self.kind == "open_clip":
+            return f"{_OPEN_CLIP}{self.model}/{self.tag}"
+        if self.kind == "local-dir":
+            return f"{_OPEN_CLIP}{_LOCAL_DIR}{self.folder}"
+        return self.kind
