@@ -1,0 +1,235 @@
+"""The catalog's DuckDB file: one connection, a cursor a thread, one writer at a time, numbered migrations.
+
+It owns the file, its lock and its schema; it does not know what the rows mean. The traps it exists for: one
+DuckDB process locks out every other, and one connection shared by threads gives wrong answers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from imgsearch.errors import CatalogCorrupt, CatalogError, CatalogLocked
+
+__all__ = ["MIGRATIONS", "Database", "insert_frame", "update_from_frame"]
+
+# Migration n takes the schema from version n to n + 1. Landed migrations are never edited: append.
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE settings (name VARCHAR NOT NULL, value VARCHAR NOT NULL);
+    CREATE TABLE items (
+        key UBIGINT NOT NULL,
+        item_id VARCHAR NOT NULL,
+        source VARCHAR NOT NULL,
+        location VARCHAR NOT NULL,
+        size_bytes BIGINT NOT NULL,
+        modified_ns BIGINT NOT NULL,
+        digest VARCHAR NOT NULL,
+        row_digest VARCHAR NOT NULL,
+        width_px INTEGER NOT NULL,
+        height_px INTEGER NOT NULL,
+        added_at TIMESTAMP NOT NULL
+    );
+    CREATE INDEX items_by_id ON items (item_id);
+    CREATE INDEX items_by_key ON items (key);
+    CREATE TABLE metadata (key UBIGINT NOT NULL);
+    CREATE TABLE metadata_columns (name VARCHAR NOT NULL, kind VARCHAR NOT NULL, position INTEGER NOT NULL);
+    CREATE TABLE vector_batches (first_key UBIGINT NOT NULL, rows UBIGINT NOT NULL, crc32 UINTEGER NOT NULL);
+    CREATE TABLE impressions (
+        search_id VARCHAR NOT NULL,
+        happened_at TIMESTAMP NOT NULL,
+        visitor VARCHAR NOT NULL,
+        query_key VARCHAR NOT NULL,
+        encoder VARCHAR NOT NULL,
+        generation INTEGER NOT NULL,
+        arm VARCHAR NOT NULL,
+        item_id VARCHAR NOT NULL,
+        rank INTEGER NOT NULL,
+        score FLOAT NOT NULL,
+        total_ms FLOAT NOT NULL
+    );
+    CREATE TABLE clicks (
+        search_id VARCHAR NOT NULL,
+        happened_at TIMESTAMP NOT NULL,
+        visitor VARCHAR NOT NULL,
+        item_id VARCHAR NOT NULL,
+        rank INTEGER NOT NULL,
+        action VARCHAR NOT NULL
+    );
+    CREATE TABLE judgments (
+        happened_at TIMESTAMP NOT NULL,
+        query_key VARCHAR NOT NULL,
+        item_id VARCHAR NOT NULL,
+        verdict VARCHAR NOT NULL,
+        labeler VARCHAR NOT NULL,
+        search_id VARCHAR
+    );
+    """,
+)
+
+
+class Database:
+    """A DuckDB file held by this process alone.
+
+    Reads go through `cursor()` (one for each thread, autocommit), writes through `transaction()`, one at a time.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open `folder`/catalog.duckdb, creating or migrating it.
+
+        Raises `CatalogLocked` naming the holder when another process (or another `Database` in this one) has it,
+        `CatalogError` when its schema is newer than this program, `CatalogCorrupt` when DuckDB cannot read it.
+        """
+        self.path = folder / "catalog.duckdb"
+        self._holder_file = folder / "writer.json"
+        self._lock = FileLock(folder / "writer.lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise CatalogLocked(
+                f"The catalog {folder} is in use by {self._holder()}; stop it, or use its web page or HTTP API."
+            ) from None
+        except OSError as error:
+            raise CatalogError(
+                f"The catalog {folder} cannot be written: {error.strerror or error}."
+            ) from error
+        self._write = threading.RLock()
+        self._local = threading.local()
+        try:
+            self._holder_file.write_text(json.dumps(_this_process()), encoding="utf-8")
+            self._connection = self._connect()
+            with self.translated_errors():
+                self._migrate()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        with self.translated_errors():
+            connection = duckdb.connect(str(self.path))
+            # Nothing that reaches SQL may open files or the network: only this database and our own data frames.
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET autoinstall_known_extensions = false")
+            connection.execute("SET preserve_insertion_order = true")
+        return connection
+
+    @contextmanager
+    def translated_errors(self) -> Iterator[None]:
+        """Turn what DuckDB raises while the file is opened and first read into `CatalogLocked` or `CatalogCorrupt`."""
+        try:
+            yield
+        except duckdb.Error as error:
+            if "could not set lock" in str(error).lower():
+                raise CatalogLocked(
+                    f"The database {self.path} is open in another process; close that program first."
+                ) from error
+            raise CatalogCorrupt(f"The database {self.path} cannot be read: {_first_line(error)}") from error
+
+    def _migrate(self) -> None:
+        with self.transaction() as cursor:
+            cursor.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+            row = cursor.execute("SELECT max(version) FROM schema_version").fetchone()
+            version = row[0] if row and row[0] is not None else 0
+            if version > len(MIGRATIONS):
+                raise CatalogError(
+                    f"The catalog {self.path.parent} was written by a newer imgsearch (schema {version}, this "
+                    f"program knows {len(MIGRATIONS)}); update imgsearch."
+                )
+            for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
+                cursor.execute(statements)
+                cursor.execute("INSERT INTO schema_version VALUES (?)", [number])
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """Return this thread's cursor."""
+        cursor: duckdb.DuckDBPyConnection | None = getattr(self._local, "cursor", None)
+        if cursor is None:
+            cursor = self._connection.cursor()
+            self._local.cursor = cursor
+        return cursor
+
+    @contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Give a cursor inside a transaction: committed at the end, rolled back by any exception.
+
+        Transactions of different threads wait for each other; one inside another joins it.
+        """
+        with self._write:
+            cursor = self.cursor()
+            if getattr(self._local, "depth", 0):
+                yield cursor
+                return
+            cursor.execute("BEGIN TRANSACTION")
+            self._local.depth = 1
+            try:
+                yield cursor
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+            else:
+                cursor.execute("COMMIT")
+            finally:
+                self._local.depth = 0
+
+    def close(self) -> None:
+        """Write what is pending, close the file and give the lock back; closing twice is fine."""
+        with self._write:
+            if not self._lock.is_locked:
+                return
+            self._connection.close()
+            self._holder_file.unlink(missing_ok=True)
+            self._lock.release()
+
+    def _holder(self) -> str:
+        try:
+            holder = json.loads(self._holder_file.read_text(encoding="utf-8"))
+            return (
+                f"process {holder['pid']} on {holder['host']} ({holder['command']}, since {holder['since']})"
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another process"
+
+
+def insert_frame(cursor: duckdb.DuckDBPyConnection, table: str, frame: pd.DataFrame) -> None:
+    """Append a data frame to a table of ours, column by position; far faster than row by row."""
+    cursor.register("incoming_rows", frame)
+    try:
+        cursor.execute(f"INSERT INTO {table} SELECT * FROM incoming_rows")
+    finally:
+        cursor.unregister("incoming_rows")
+
+
+def update_from_frame(cursor: duckdb.DuckDBPyConnection, table: str, by: str, frame: pd.DataFrame) -> None:
+    """Set the frame's columns in the rows of our table that agree in the column `by`: one statement for them all."""
+    settings = ", ".join(f"{name} = incoming_rows.{name}" for name in frame.columns if name != by)
+    cursor.register("incoming_rows", frame)
+    try:
+        cursor.execute(
+            f"UPDATE {table} SET {settings} FROM incoming_rows WHERE {table}.{by} = incoming_rows.{by}"
+        )
+    finally:
+        cursor.unregister("incoming_rows")
+
+
+def _this_process() -> dict[str, object]:
+    command = " ".join([Path(sys.argv[0]).name or "python", *sys.argv[1:3]])
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "command": command[:120],
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__

@@ -1,0 +1,170 @@
+"""Fixtures shared by all tests: generated photos, indexed catalogs, real encoders.
+
+Folders handed out by function-scoped fixtures are fresh copies and may be changed at will.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from colour_encoder import ColourEncoder
+from numpy.typing import NDArray
+from photos import write_photos
+
+from imgsearch.catalog import Catalog, NewItem
+from imgsearch.encoders import Encoder, load_encoder
+from imgsearch.generations import LiveIndex
+from imgsearch.indexing import IndexingOptions, index_sources
+from imgsearch.records import IndexingReport
+
+Keys = NDArray[np.uint64]
+Vectors = NDArray[np.float32]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep settings of the person who runs the tests out of them."""
+    for name in [name for name in os.environ if name.startswith("IMGSEARCH_")]:
+        del os.environ[name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the fast tests first, then the slow ones, then the browser."""
+    items.sort(
+        key=lambda item: 2 if item.get_closest_marker("browser") else bool(item.get_closest_marker("slow"))
+    )
+
+
+# --- photos -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def shared_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of 48 photos `<shape>/<colour>-<variant>.jpg`, `metadata.csv` beside it: read only."""
+    folder = tmp_path_factory.mktemp("shop") / "photos"
+    write_photos(folder)
+    return folder
+
+
+@pytest.fixture
+def photos(shared_photos: Path, tmp_path: Path) -> Path:
+    """Return a fresh copy of the photos' folder, `metadata.csv` beside it."""
+    shutil.copytree(shared_photos, tmp_path / "photos")
+    shutil.copy(shared_photos.parent / "metadata.csv", tmp_path / "metadata.csv")
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def metadata_csv(photos: Path) -> Path:
+    """Return the metadata of `photos`: image, title, category, colour, price, in_stock."""
+    return photos.parent / "metadata.csv"
+
+
+# --- encoders ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def colours() -> ColourEncoder:
+    """Return the fast encoder for tests in which the model does not matter."""
+    return ColourEncoder()
+
+
+@pytest.fixture(scope="session")
+def lite() -> Encoder:
+    """Return the real `lite` encoder."""
+    return load_encoder("lite")
+
+
+# --- catalogs ---------------------------------------------------------------------------------------------------
+
+
+def index_into(
+    folder: Path, encoder: Encoder, sources: Sequence[str | Path], **options: Any
+) -> IndexingReport:
+    """Index the sources into the catalog in `folder`, made where there is none, and close it again."""
+    with Catalog.open(folder, create=True) as catalog:
+        index = LiveIndex.open(catalog)
+        return index_sources(catalog, index, encoder, sources, options=IndexingOptions(**options))
+
+
+@pytest.fixture(scope="session")
+def shared_colour_catalog(shared_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a catalog of the 48 photos with their metadata, by the fast encoder: read only."""
+    folder = tmp_path_factory.mktemp("colour-catalog") / "catalog"
+    index_into(folder, ColourEncoder(), [shared_photos], metadata=shared_photos.parent / "metadata.csv")
+    return folder
+
+
+@pytest.fixture
+def colour_catalog(shared_colour_catalog: Path, tmp_path: Path) -> Path:
+    """Return a fresh copy of the catalog of the 48 photos by the fast encoder (its photos are read only)."""
+    return Path(shutil.copytree(shared_colour_catalog, tmp_path / "colour-catalog"))
+
+
+@pytest.fixture(scope="session")
+def shared_lite_catalog(lite: Encoder, shared_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a catalog of the 48 photos with their metadata, by the real `lite`: read only."""
+    folder = tmp_path_factory.mktemp("lite-catalog") / "catalog"
+    index_into(folder, lite, [shared_photos], metadata=shared_photos.parent / "metadata.csv")
+    return folder
+
+
+@pytest.fixture
+def lite_catalog(shared_lite_catalog: Path, tmp_path: Path) -> Path:
+    """Return a fresh copy of the catalog of the 48 photos by the real `lite` (its photos are read only)."""
+    return Path(shutil.copytree(shared_lite_catalog, tmp_path / "lite-catalog"))
+
+
+@pytest.fixture
+def catalog(colour_catalog: Path) -> Iterator[Catalog]:
+    """Return an open catalog of the 48 photos with their metadata, by the fast encoder."""
+    with Catalog.open(colour_catalog) as opened:
+        yield opened
+
+
+# --- catalogs of raw vectors ------------------------------------------------------------------------------------
+
+
+def clustered(count: int, dim: int, *, clusters: int = 40, seed: int = 0, spread: float = 0.6) -> Vectors:
+    """Return (count, dim) float32 unit rows around `clusters` centres, as embeddings of a shop lie."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(clusters, dim))
+    rows = centres[rng.integers(0, clusters, count)] + spread * rng.normal(size=(count, dim))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def raw_items(ids: Sequence[str], metadata: Sequence[dict[str, Any]] | None = None) -> list[NewItem]:
+    """Return items to store that have no photo behind them."""
+    rows = metadata or [{} for _ in ids]
+    return [
+        NewItem(item_id, "/source", f"/source/{item_id}", 1, 1, item_id, "", 10, 10, row)
+        for item_id, row in zip(ids, rows, strict=True)
+    ]
+
+
+@pytest.fixture
+def make_catalog(tmp_path: Path) -> Iterator[Callable[..., Catalog]]:
+    """Return a maker of open catalogs of raw vectors: `make_catalog(vectors, metadata=None, ids=None)`."""
+    opened: list[Catalog] = []
+
+    def make(
+        vectors: Vectors,
+        metadata: Sequence[dict[str, Any]] | None = None,
+        ids: Sequence[str] | None = None,
+    ) -> Catalog:
+        catalog = Catalog.open(tmp_path / f"raw-{len(opened)}", create=True)
+        opened.append(catalog)
+        catalog.bind_encoder("test:raw", f"test:raw@{vectors.shape[1]}", vectors.shape[1])
+        names = ids or [f"{number:05d}.jpg" for number in range(len(vectors))]
+        if len(vectors):
+            catalog.store(raw_items(names, metadata), vectors)
+        return catalog
+
+    yield make
+    for catalog in opened:
+        catalog.close()
