@@ -1,0 +1,356 @@
+"""The catalog's index on disk and in memory: generations, checksums, and keeping in step with the catalog.
+
+It owns `<catalog>/index/`: each generation is a folder with the engine's file and a `header.json` (checksum,
+encoder, parameters, measured `ann_recall@10`), written beside the old one and put in place by renaming; the file
+`current` names the one in force and the checksum of its header. An index is a cache: what is missing or damaged is
+rebuilt from the catalog's embeddings. It does not know how photos become vectors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgsearch.catalog import Catalog
+from imgsearch.errors import IndexCorrupt
+from imgsearch.indexes.base import Keys, Vectors
+from imgsearch.indexes.usearch import UsearchIndex
+
+__all__ = ["IndexHeader", "LiveIndex", "check_generation", "exact_top_k", "ranked"]
+
+INDEX_FILE = "index.usearch"
+TARGET_RECALL = 0.99
+ROUGHNESS = 1e-5
+"""By how much a score from a matrix product may differ from the same score summed row by row."""
+MAX_EXPANSION = 1024
+STALE_SHARE = 0.2
+"""When more than this share of the graph's keys is dead, a rebuild is cheaper than searching around them."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexHeader:
+    """What a generation says of itself; an index is opened only when this and the file's checksum hold."""
+
+    generation: int
+    encoder_id: str
+    dim: int
+    items: int
+    dead: int
+    sha256: str
+    built_at: str
+    ann_recall_at_10: float | None
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+class LiveIndex:
+    """The index in force for one catalog: searched by many threads, changed by one at a time."""
+
+    def __init__(self, catalog: Catalog, *, threads: int = 1) -> None:
+        """Use `LiveIndex.open`."""
+        self._catalog = catalog
+        self._folder = catalog.folder / "index"
+        self._threads = threads
+        self._index = UsearchIndex(max(catalog.dim, 1), threads=threads)
+        self._header: IndexHeader | None = None
+        self._changing = threading.RLock()
+        self._unsaved = 0
+        self._dead = 0
+        self.reason_rebuilt = ""
+
+    @classmethod
+    def open(
+        cls, catalog: Catalog, *, threads: int = 1, progress: Progress | None = None, rebuild: bool = False
+    ) -> LiveIndex:
+        """Open the generation in force and bring it up to date with the catalog.
+
+        A generation that is missing, damaged or of another encoder is rebuilt, and `reason_rebuilt` says why.
+        """
+        live = cls(catalog, threads=threads)
+        if not catalog.dim:
+            return live
+        try:
+            if rebuild:
+                raise IndexCorrupt("a rebuild was asked for")
+            live._load()
+        except IndexCorrupt as error:
+            live.reason_rebuilt = str(error)
+            live.rebuild(progress=progress)
+        else:
+            live.sync(progress=progress)
+        return live
+
+    # --- searching --------------------------------------------------------------------------------------------
+
+    @property
+    def generation(self) -> int:
+        """The number of the generation in force; 0 before the first was written."""
+        return self._header.generation if self._header else 0
+
+    @property
+    def header(self) -> IndexHeader | None:
+        """The header of the generation in force, or None before the first was written."""
+        return self._header
+
+    def __len__(self) -> int:
+        """Return the number of keys in the index."""
+        return len(self._index)
+
+    def search(self, vector: Vectors, k: int) -> tuple[Keys, Vectors]:
+        """Return up to k (keys, approximate cosine similarities) near a (dim,) unit vector, best first."""
+        return self._index.search(vector, k)
+
+    # --- changing ---------------------------------------------------------------------------------------------
+
+    def add(self, keys: Keys, vectors: Vectors) -> None:
+        """Add new keys; they are found at once, and on disk after the next `save`."""
+        with self._changing:
+            if self._index.dim != vectors.shape[1]:
+                self._index = UsearchIndex(vectors.shape[1], threads=self._threads)
+            self._index.add(keys, vectors)
+            self._unsaved += len(keys)
+
+    def remove(self, keys: Keys) -> None:
+        """Forget keys; when dead ones pile up, the index is rebuilt."""
+        with self._changing:
+            self._remove_from_graph(keys)
+            self._unsaved += len(keys)
+            if self._too_many_dead():
+                self.rebuild()
+
+    def sync(self, *, progress: Progress | None = None) -> None:
+        """Bring the index in step with the catalog's live keys, and save it when that changed anything."""
+        with self._changing:
+            alive, indexed = self._catalog.keys(), self._index.keys()
+            dead = np.setdiff1d(indexed, alive, assume_unique=True)
+            missing = np.setdiff1d(alive, indexed, assume_unique=True)
+            if len(dead) > STALE_SHARE * max(len(indexed), 1):
+                self.rebuild(progress=progress)
+                return
+            self._remove_from_graph(dead)
+            before = len(self._index)
+            self._add_from_catalog(self._index, missing, progress)
+            self._unsaved += len(dead) + len(self._index) - before
+            if self._too_many_dead():
+                self.rebuild(progress=progress)
+            elif self._unsaved:
+                self.save()
+
+    def rebuild(self, *, progress: Progress | None = None) -> None:
+        """Build a new graph from the catalog's embeddings, put it in force, and save it as a generation.
+
+        Searches go on in the old graph until the new one is ready.
+        """
+        with self._changing:
+            index = UsearchIndex(max(self._catalog.dim, 1), threads=self._threads)
+            self._add_from_catalog(index, self._catalog.keys(), progress)
+            self._index = index
+            self._dead = 0
+            self._unsaved = max(len(index), 1)
+            self.save()
+
+    def save(self) -> None:
+        """Write the present graph as a new generation and put it in force; does nothing when it is saved already."""
+        with self._changing:
+            if not self._unsaved and self._header:
+                return
+            recall = self._tune()
+            number = max(self.generation, _highest_number(self._folder)) + 1
+            part = self._folder / f".{number:06d}.part"
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir(parents=True)
+            file = part / INDEX_FILE
+            self._index.save(file)
+            _fsync(file)
+            header = IndexHeader(
+                generation=number,
+                encoder_id=self._catalog.encoder_id,
+                dim=self._index.dim,
+                items=len(self._index),
+                dead=self._dead,
+                sha256=_sha256(file),
+                built_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                ann_recall_at_10=recall,
+                parameters=self._index.parameters,
+            )
+            text = json.dumps(asdict(header), indent=2)
+            _write_durably(part / "header.json", text)
+            place = self._folder / f"{number:06d}"
+            shutil.rmtree(place, ignore_errors=True)  # a leftover of a run killed between the two renames
+            part.rename(place)
+            _write_durably(self._folder / "current", f"{number:06d} {_digest(text)}\n")
+            self._header = header
+            self._unsaved = 0
+            self._drop_old(keep={number, number - 1})
+
+    # --- inside -----------------------------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        # Numbers go on from a damaged generation, so that a rebuild never writes into its folder.
+        self._header = _read_header(self._folder)
+        file = _check_file(self._folder, self._header, self._catalog)
+        self._index = UsearchIndex.load(
+            file, self._header.dim, threads=self._threads, **self._header.parameters
+        )
+        self._dead = self._header.dead
+
+    def _remove_from_graph(self, keys: Keys) -> None:
+        before = len(self._index)
+        self._index.remove(keys)
+        self._dead += before - len(self._index)
+
+    def _too_many_dead(self) -> bool:
+        return self._dead > max(STALE_SHARE * (len(self._index) + self._dead), 50)
+
+    def _add_from_catalog(self, index: UsearchIndex, keys: Keys, progress: Progress | None) -> None:
+        for start in range(0, len(keys), 2048):
+            part = keys[start : start + 2048]
+            vectors = self._catalog.vectors(part)
+            # Rows that were damaged on disk have no direction, and cosine none to compare with.
+            sound = np.abs(np.linalg.norm(vectors, axis=1) - 1.0) < 0.05
+            index.add(part[sound], vectors[sound])
+            if progress:
+                progress(start + len(part), len(keys))
+
+    def _tune(self) -> float | None:
+        """Raise the search effort until `ann_recall@10` on the catalog's own vectors reaches the target.
+
+        Returns the recall measured, by exact search, on up to 100 of the vectors; None for an empty index.
+        """
+        keys = self._index.keys()
+        if len(keys) == 0:
+            return None
+        rng = np.random.default_rng(0)
+        probes = self._catalog.vectors(np.sort(rng.choice(keys, min(100, len(keys)), replace=False)))
+        k = min(10, len(keys))
+        truth = exact_top_k(self._catalog, keys, probes, k)
+        while True:
+            # Counted by score, not by key: among equally near items any choice is right.
+            found = 0
+            for probe, (_, scores) in zip(probes, truth, strict=True):
+                got, _ = self._index.search(probe, k)
+                found += int(np.sum(self._catalog.vectors(got) @ probe >= scores[-1] - 1e-4))
+            recall = min(1.0, found / (len(probes) * k))
+            if recall >= TARGET_RECALL or self._index.expansion_search >= MAX_EXPANSION:
+                return round(recall, 4)
+            self._index.expansion_search *= 2
+
+    def _drop_old(self, keep: set[int]) -> None:
+        for place in self._folder.iterdir():
+            if place.is_dir() and place.name.lstrip(".").split(".")[0] not in {f"{n:06d}" for n in keep}:
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def exact_top_k(catalog: Catalog, keys: Keys, queries: Vectors, k: int) -> list[tuple[Keys, Vectors]]:
+    """Return for each (dim,) row of `queries` the k nearest of `keys` by exact cosine, best first, ties by key.
+
+    Reads the embeddings in blocks, so that memory stays small however many keys there are.
+    """
+    best = [(np.zeros(0, np.uint64), np.zeros(0, np.float32)) for _ in queries]
+    for start in range(0, len(keys), 8192):
+        part = keys[start : start + 8192]
+        vectors = catalog.vectors(part)
+        for number, rough in enumerate(queries @ vectors.T):
+            # The product picks the candidates; `ranked` decides, by scores that do not depend on the block.
+            near = part, vectors
+            if len(part) > k:
+                chosen = rough >= np.partition(rough, -k)[-k] - ROUGHNESS
+                near = part[chosen], vectors[chosen]
+            new_keys, new_scores = ranked(*near, queries[number], k)
+            all_keys = np.concatenate([best[number][0], new_keys])
+            all_scores = np.concatenate([best[number][1], new_scores])
+            order = _order(all_scores, all_keys)[:k]
+            best[number] = all_keys[order], all_scores[order]
+    return best
+
+
+def ranked(keys: Keys, vectors: Vectors, query: Vectors, k: int) -> tuple[Keys, Vectors]:
+    """Return the k best of `keys`, whose embeddings are the rows of `vectors`, and their scores, best first.
+
+    A row's score is the same bit for bit wherever the row stands (that of a matrix product is not), so that a
+    result does not depend on which other candidates were looked at. Equal to six decimals is a tie: by key then.
+    """
+    scores = (vectors * query).sum(axis=1)
+    order = _order(scores, keys)[:k]
+    return keys[order], scores[order]
+
+
+def _order(scores: Vectors, keys: Keys) -> NDArray[np.int64]:
+    return np.lexsort((keys, -np.round(scores, 6)))
+
+
+def check_generation(catalog: Catalog) -> IndexHeader:
+    """Return the header of the generation in force, after checking its file and that it holds the live keys.
+
+    Raises `IndexCorrupt` saying what is wrong; changes nothing.
+    """
+    folder = catalog.folder / "index"
+    header = _read_header(folder)
+    file = _check_file(folder, header, catalog)
+    index = UsearchIndex.load(file, header.dim, **header.parameters)
+    if not np.array_equal(index.keys(), catalog.keys()):
+        raise IndexCorrupt("it does not hold exactly the items of the catalog")
+    return header
+
+
+def _read_header(folder: Path) -> IndexHeader:
+    """Return the header that `current` names; it is trusted only as the very text that `current` was written for."""
+    try:
+        number, digest = (folder / "current").read_text(encoding="ascii").split()
+        text = (folder / f"{int(number):06d}" / "header.json").read_text(encoding="utf-8")
+        if _digest(text) != digest:
+            raise ValueError("the header was changed")
+        return IndexHeader(**json.loads(text))
+    except (OSError, ValueError, TypeError) as error:
+        raise IndexCorrupt(f"there is no readable generation in {folder}") from error
+
+
+def _highest_number(folder: Path) -> int:
+    """Return the highest number that a generation in the folder has: numbers are never used twice."""
+    numbers = [int(place.name) for place in folder.glob("[0-9]*") if place.name.isdigit()]
+    return max(numbers, default=0)
+
+
+def _check_file(folder: Path, header: IndexHeader, catalog: Catalog) -> Path:
+    if header.encoder_id != catalog.encoder_id or header.dim != catalog.dim:
+        raise IndexCorrupt(f"generation {header.generation} belongs to the encoder {header.encoder_id}")
+    file = folder / f"{header.generation:06d}" / INDEX_FILE
+    if not file.is_file() or _sha256(file) != header.sha256:
+        raise IndexCorrupt(f"the file of generation {header.generation} does not match its checksum")
+    return file
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_durably(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    _fsync(part)
+    part.replace(path)

@@ -1,0 +1,47 @@
+"""The `VectorIndex` protocol: approximate nearest neighbours by cosine over uint64 keys.
+
+It owns the interface; each engine is one file beside it. It knows nothing of items, photos or catalogs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Keys", "VectorIndex", "Vectors"]
+
+Keys = NDArray[np.uint64]
+Vectors = NDArray[np.float32]
+
+
+class VectorIndex(Protocol):
+    """An index that may be searched, grown and shrunk by several threads at once."""
+
+    @property
+    def dim(self) -> int:
+        """The length of a vector."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What to put into the header so that a person can rebuild the same index."""
+
+    def __len__(self) -> int:
+        """Return the number of live keys."""
+
+    def keys(self) -> Keys:
+        """Return all live keys, ascending."""
+
+    def add(self, keys: Keys, vectors: Vectors) -> None:
+        """Add (n,) new keys with their (n, dim) unit rows; a key that is already there raises ValueError."""
+
+    def remove(self, keys: Keys) -> None:
+        """Forget the keys; unknown ones are ignored."""
+
+    def search(self, vector: Vectors, k: int) -> tuple[Keys, Vectors]:
+        """Return up to k (keys, cosine similarities) near a (dim,) vector, best first; fewer where there are fewer."""
+
+    def save(self, path: Path) -> None:
+        """Write the index to one file."""
