@@ -1,0 +1,509 @@
+"""Indexing: photos from sources are decoded, encoded, stored in the catalog and added to the index.
+
+It owns the pipeline: what is new or changed is found first, decoding runs in threads beside encoding, and every
+batch is committed whole, so that a run killed at any moment loses the batch in flight and the next run goes on from
+there. A bad photo becomes a `Failure` in the report and never stops a run. It knows no terminal: progress is a
+callback.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgsearch.catalog import Catalog, NewItem, StoredPhoto
+from imgsearch.config import cpu_count
+from imgsearch.encoders.base import Encoder
+from imgsearch.errors import EncoderMismatch, ImgSearchError, SourceError
+from imgsearch.generations import LiveIndex
+from imgsearch.images import ImageLimits, decode_picture, encode_thumbnail
+from imgsearch.originals import Originals, is_url
+from imgsearch.records import Failure, IndexingReport
+from imgsearch.sources import ManifestSource, Photo, Source, open_source
+from imgsearch.tables import MetadataTable, read_table, rows_of
+from imgsearch.thumbnails import ThumbnailCache
+
+__all__ = ["IndexingOptions", "Progress", "ProgressCallback", "index_sources"]
+
+ENCODE_AT_ONCE = 32
+COMMIT_AT_ONCE = 128
+LOOKUP_AT_ONCE = 512
+SAVE_INDEX_EVERY = 50_000
+KEPT_URL_PX = 768
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: photos looked at (`done`) of `total` (None while unknown), and how many were encoded."""
+
+    done: int
+    total: int | None
+    encoded: int
+    failed: int
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexingOptions:
+    """How a run goes: `prune` removes vanished items, `threads` decode (0: as many as processors)."""
+
+    metadata: Path | None = None
+    embeddings: Path | None = None
+    prune: bool = False
+    root: Path | None = None
+    threads: int = 0
+    limits: ImageLimits = field(default_factory=ImageLimits)
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """A photo that was read: what is to be stored of it, and the network's input or the embedding itself."""
+
+    photo: Photo
+    digest: str
+    width_px: int = 0
+    height_px: int = 0
+    array: NDArray[Any] | None = None
+    vector: NDArray[np.float32] | None = None
+    thumbnail: bytes | None = None
+
+
+def index_sources(
+    catalog: Catalog,
+    index: LiveIndex,
+    encoder: Encoder,
+    sources: Sequence[str | Path],
+    *,
+    options: IndexingOptions | None = None,
+    originals: Originals | None = None,
+    thumbnails: ThumbnailCache | None = None,
+    progress: ProgressCallback | None = None,
+) -> IndexingReport:
+    """Bring the catalog in step with the sources and return what was done.
+
+    Photos are told apart by item id. One whose size or time differs is read again, and encoded again only when
+    its bytes differ. The photos of a source that are no longer there are counted as vanished, and removed with
+    `options.prune`. Raises `SourceError` for a source, metadata or embeddings file that cannot be used at all
+    (nothing is changed then), and `EncoderMismatch` when the catalog holds another encoder's embeddings.
+    """
+    options = options or IndexingOptions()
+    opened = [open_source(source, root=options.root) for source in sources]
+    if not opened:
+        raise SourceError("No source was given; name a folder, an archive or a manifest.")
+    metadata = MetadataTable(options.metadata) if options.metadata else None
+    vectors = _GivenVectors.read(options.embeddings, opened) if options.embeddings else None
+    if vectors is not None and vectors.dim != encoder.dim:
+        raise EncoderMismatch(
+            f"{options.embeddings} holds embeddings of {vectors.dim} dimensions, but {encoder.id} gives {encoder.dim}; "
+            "name the encoder that made them with --encoder."
+        )
+    catalog.bind_encoder(encoder.spec, encoder.id, encoder.dim)
+    own_originals = originals is None
+    originals = originals or Originals(max_bytes=options.limits.max_bytes)
+    run = _Run(catalog, index, encoder, options, originals, thumbnails, metadata, vectors, progress)
+    try:
+        return run.all(opened)
+    finally:
+        if own_originals:
+            originals.close()
+
+
+class _Run:
+    """One indexing run."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        index: LiveIndex,
+        encoder: Encoder,
+        options: IndexingOptions,
+        originals: Originals,
+        thumbnails: ThumbnailCache | None,
+        metadata: MetadataTable | None,
+        vectors: _GivenVectors | None,
+        progress: ProgressCallback | None,
+    ) -> None:
+        self._catalog = catalog
+        self._index = index
+        self._encoder = encoder
+        self._options = options
+        self._originals = originals
+        self._thumbnails = thumbnails
+        self._metadata = metadata
+        self._vectors = vectors
+        self._progress = progress
+        self._clock = _StageClock()
+        self._failures: list[Failure] = []
+        self._seen: dict[str, str] = {}
+        self._known: dict[str, StoredPhoto] = {}
+        self._ready: list[_Loaded] = []
+        self._encoded: list[_Loaded] = []
+        self._touched: list[tuple[str, str, str, int, int]] = []
+        self._rows: list[tuple[str, str, Mapping[str, Any]]] = []
+        self._added = self._changed = self._unchanged = self._removed = self._vanished = 0
+        self._unsaved = 0
+        self._total: int | None = None
+
+    def all(self, sources: Sequence[Source]) -> IndexingReport:
+        started = time.perf_counter()
+        with self._clock.stage("scan"):
+            counts = [source.count() for source in sources]
+            self._total = None if None in counts else sum(count for count in counts if count is not None)
+        threads = self._options.threads or max(2, cpu_count())
+        with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
+            self._pump(pool, self._to_load(sources), window=threads * 2 + ENCODE_AT_ONCE)
+        self._encode()
+        self._commit()
+        self._find_vanished(sources)
+        with self._clock.stage("index"):
+            self._index.save()
+        notes = []
+        if self._metadata is not None and self._metadata.unused:
+            notes.append(
+                f"{self._metadata.unused} of {len(self._metadata)} rows of {self._options.metadata} name no photo here."
+            )
+        self._report_progress()
+        return IndexingReport(
+            added=self._added,
+            changed=self._changed,
+            unchanged=self._unchanged,
+            removed=self._removed,
+            vanished=self._vanished,
+            failed=tuple(self._failures),
+            seconds={**self._clock.seconds(), "total": time.perf_counter() - started},
+            encoder=self._encoder.id,
+            notes=tuple(notes),
+        )
+
+    # --- finding what is to be done ---------------------------------------------------------------------------
+
+    def _to_load(self, sources: Sequence[Source]) -> Iterator[Photo]:
+        """Yield the photos that must be read; settle the others on the way."""
+        for source in sources:
+            for chunk in _chunks(self._timed(source.photos()), LOOKUP_AT_ONCE):
+                photos = [photo for entry in chunk if (photo := self._accept(entry)) is not None]
+                with self._clock.stage("scan"):
+                    stored = self._catalog.stored_photos([photo.item_id for photo in photos])
+                for photo in photos:
+                    before = stored.get(photo.item_id)
+                    if before is None:
+                        yield photo
+                    elif self._collides(photo, before):
+                        self._fail(photo.item_id, f"The id is taken by the photo {before.location}.")
+                    elif self._vectors is None and _looks_unchanged(photo, before):
+                        self._settle(photo, before)
+                    else:
+                        self._known[photo.item_id] = before
+                        yield photo
+
+    def _timed(self, entries: Iterator[Photo | Failure]) -> Iterator[Photo | Failure]:
+        while True:
+            with self._clock.stage("scan"):
+                entry = next(entries, None)
+            if entry is None:
+                return
+            yield entry
+
+    def _accept(self, entry: Photo | Failure) -> Photo | None:
+        """Return the photo with its metadata, or None for one that is settled by being a failure."""
+        if isinstance(entry, Failure):
+            self._fail(entry.path, entry.reason)
+            return None
+        first = self._seen.setdefault(entry.item_id, entry.location)
+        if first != entry.location:
+            self._fail(entry.location, f"The id {entry.item_id} was already used by {first} in this run.")
+            return None
+        if self._metadata is not None:
+            return replace(entry, metadata={**entry.metadata, **self._metadata.row(entry.item_id)})
+        return entry
+
+    def _collides(self, photo: Photo, before: StoredPhoto) -> bool:
+        """Tell whether the id belongs to another source's photo that is still there."""
+        if before.source == photo.source or before.location == photo.location:
+            return False
+        return not is_url(before.location) and Path(before.location).exists() and Path(before.source).exists()
+
+    def _settle(self, photo: Photo, before: StoredPhoto) -> None:
+        """Count a photo whose picture is as it was, and note what else is new of it."""
+        row_digest = _row_digest(photo.metadata)
+        if (photo.source, photo.location, photo.size_bytes, photo.modified_ns) != (
+            before.source,
+            before.location,
+            before.size_bytes,
+            before.modified_ns,
+        ):
+            self._touched.append(
+                (photo.item_id, photo.source, photo.location, photo.size_bytes, photo.modified_ns)
+            )
+        # A run without a metadata file says nothing about rows that came from one.
+        if row_digest != before.row_digest and photo.metadata:
+            self._rows.append((photo.item_id, row_digest, photo.metadata))
+            self._changed += 1
+        else:
+            self._unchanged += 1
+        if len(self._touched) + len(self._rows) >= LOOKUP_AT_ONCE:
+            self._write_settled()
+        self._report_progress()
+
+    def _write_settled(self) -> None:
+        with self._clock.stage("store"):
+            self._catalog.touch(self._touched)
+            self._catalog.update_rows(self._rows)
+        self._touched, self._rows = [], []
+
+    # --- reading, encoding, committing ------------------------------------------------------------------------
+
+    def _pump(self, pool: ThreadPoolExecutor, photos: Iterator[Photo], window: int) -> None:
+        """Keep `window` photos being read ahead, and encode in the order they come."""
+        flying: deque[tuple[Photo, Future[_Loaded]]] = deque()
+        try:
+            for photo in photos:
+                flying.append((photo, pool.submit(self._load, photo)))
+                if len(flying) >= window:
+                    self._receive(*flying.popleft())
+            while flying:
+                self._receive(*flying.popleft())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+    def _receive(self, photo: Photo, future: Future[_Loaded]) -> None:
+        try:
+            with self._clock.stage("wait"):
+                loaded = future.result()
+        except ImgSearchError as error:
+            self._fail(_where(photo), str(error))
+            return
+        before = self._known.get(photo.item_id)
+        if before is not None and before.digest == loaded.digest:
+            del self._known[photo.item_id]
+            self._settle(photo, before)
+            return
+        self._ready.append(loaded)
+        if len(self._ready) >= ENCODE_AT_ONCE:
+            self._encode()
+
+    def _load(self, photo: Photo) -> _Loaded:
+        """Read a photo in a thread: bytes, digest, decoded picture, the network's input."""
+        if self._vectors is not None:
+            vector = self._vectors.find(photo.item_id)
+            return _Loaded(photo, _digest(vector.tobytes()), vector=vector)
+        started = time.perf_counter()
+        data = self._originals.read(photo.location)
+        digest = _digest(data)
+        before = self._known.get(photo.item_id)
+        if before is not None and before.digest == digest:
+            return _Loaded(photo, digest)
+        picture = decode_picture(data, target_px=self._encoder.input_px, limits=self._options.limits)
+        array = self._encoder.preprocess(picture.image)
+        thumbnail = None
+        if self._thumbnails is not None and is_url(photo.location):
+            full = decode_picture(data, target_px=KEPT_URL_PX, limits=self._options.limits)
+            thumbnail = encode_thumbnail(full.image, KEPT_URL_PX)
+        self._clock.add("decode", time.perf_counter() - started)
+        return _Loaded(photo, digest, picture.width_px, picture.height_px, array, thumbnail=thumbnail)
+
+    def _encode(self) -> None:
+        batch, self._ready = self._ready, []
+        with self._clock.stage("encode"):
+            arrays = [loaded.array for loaded in batch if loaded.array is not None]
+            vectors = iter(self._encoder.encode_arrays(arrays) if arrays else ())
+            for loaded in batch:
+                if loaded.array is not None:
+                    loaded.vector, loaded.array = next(vectors), None
+        self._encoded += batch
+        if len(self._encoded) >= COMMIT_AT_ONCE:
+            self._commit()
+        self._report_progress()
+
+    def _commit(self) -> None:
+        self._write_settled()
+        batch, self._encoded = self._encoded, []
+        if not batch:
+            return
+        with self._clock.stage("store"):
+            items = [
+                NewItem(
+                    item_id=loaded.photo.item_id,
+                    source=loaded.photo.source,
+                    location=loaded.photo.location,
+                    size_bytes=loaded.photo.size_bytes,
+                    modified_ns=loaded.photo.modified_ns,
+                    digest=loaded.digest,
+                    row_digest=_row_digest(loaded.photo.metadata),
+                    width_px=loaded.width_px,
+                    height_px=loaded.height_px,
+                    metadata=loaded.photo.metadata,
+                )
+                for loaded in batch
+            ]
+            vectors = np.stack([loaded.vector for loaded in batch if loaded.vector is not None])
+            keys, replaced = self._catalog.store(items, vectors)
+        with self._clock.stage("index"):
+            self._index.add(keys, vectors)
+            self._index.remove(replaced)
+        if self._thumbnails is not None:
+            for key, loaded in zip(keys, batch, strict=True):
+                if loaded.thumbnail is not None:
+                    self._thumbnails.put(int(key), loaded.thumbnail, KEPT_URL_PX)
+        changed = sum(1 for loaded in batch if self._known.pop(loaded.photo.item_id, None))
+        self._changed += changed
+        self._added += len(batch) - changed
+        self._unsaved += len(batch)
+        if self._unsaved >= SAVE_INDEX_EVERY:
+            with self._clock.stage("index"):
+                self._index.save()
+            self._unsaved = 0
+
+    def _find_vanished(self, sources: Sequence[Source]) -> None:
+        for source in sources:
+            vanished = sorted(self._catalog.ids_of_source(source.name) - self._seen.keys())
+            self._vanished += len(vanished)
+            if vanished and self._options.prune:
+                self._index.remove(self._catalog.remove(vanished))
+                self._removed += len(vanished)
+
+    def _fail(self, path: str, reason: str) -> None:
+        self._failures.append(Failure(path, reason))
+        self._report_progress()
+
+    def _report_progress(self) -> None:
+        if self._progress is not None:
+            pending = len(self._ready) + len(self._encoded)
+            encoded = self._added + self._changed + pending
+            done = encoded + self._unchanged + len(self._failures)
+            self._progress(Progress(done, self._total, encoded, len(self._failures)))
+
+
+class _GivenVectors:
+    """Embeddings that were made elsewhere, by item id."""
+
+    def __init__(self, path: Path, rows: Mapping[str, int], vectors: NDArray[np.float32]) -> None:
+        self._path = path
+        self._rows = rows
+        self._vectors = vectors
+        self.dim = vectors.shape[1]
+
+    @classmethod
+    def read(cls, path: Path, sources: Sequence[Source]) -> _GivenVectors:
+        """Read a .npy (row i belongs to row i of the one manifest) or a .parquet with `id` and `embedding`.
+
+        Raises `SourceError` where the file does not fit.
+        """
+        if path.suffix.lower() == ".npy":
+            try:
+                vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+            except (OSError, ValueError) as error:
+                raise SourceError(f"{path} cannot be read as .npy ({error}).") from error
+            manifests = [source for source in sources if isinstance(source, ManifestSource)]
+            if len(manifests) != 1 or len(sources) != 1:
+                raise SourceError(
+                    f"{path} goes by row number, so the source must be one manifest with the same rows."
+                )
+            ids: Sequence[str] = manifests[0].ids
+        else:
+            frame = read_table(path)
+            names = {str(name).lower(): str(name) for name in frame.columns}
+            key = next((names[name] for name in ("id", "item_id", "image", "path") if name in names), None)
+            column = next(
+                (names[name] for name in ("embedding", "vector", "embeddings") if name in names), None
+            )
+            if key is None or column is None:
+                raise SourceError(
+                    f"{path} needs the columns id and embedding; it has: {', '.join(names.values())}."
+                )
+            ids = [str(next(iter(row.values()), "")) for row in rows_of(frame[[key]])]
+            try:
+                vectors = np.stack([np.asarray(value, np.float32) for value in frame[column]])
+            except ValueError as error:
+                raise SourceError(f"The embeddings in {path} are not all of one length.") from error
+        if vectors.ndim != 2 or len(vectors) != len(ids):
+            raise SourceError(
+                f"{path} holds an array {vectors.shape}, but {len(ids)} rows of numbers are needed."
+            )
+        return cls(path, {item_id: row for row, item_id in enumerate(ids)}, vectors)
+
+    def find(self, item_id: str) -> NDArray[np.float32]:
+        """Return the item's embedding scaled to unit length; raises `SourceError` where there is no usable one."""
+        row = self._rows.get(item_id)
+        if row is None:
+            raise SourceError(f"{self._path} holds no embedding for this id.")
+        vector = np.asarray(self._vectors[row], np.float32)
+        length = float(np.linalg.norm(vector))
+        if not np.isfinite(length) or length == 0:
+            raise SourceError("The embedding is zero or holds numbers that are not finite.")
+        return vector / np.float32(length)
+
+
+class _StageClock:
+    """Seconds by stage; `decode` is summed over its threads, the others are of the one main thread."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def add(self, stage: str, seconds: float) -> None:
+        with self._lock:
+            self._seconds[stage] = self._seconds.get(stage, 0.0) + seconds
+
+    def stage(self, name: str) -> _Stage:
+        return _Stage(self, name)
+
+    def seconds(self) -> dict[str, float]:
+        with self._lock:
+            return dict(self._seconds)
+
+
+class _Stage:
+    def __init__(self, clock: _StageClock, name: str) -> None:
+        self._clock = clock
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._clock.add(self._name, time.perf_counter() - self._started)
+
+
+def _looks_unchanged(photo: Photo, before: StoredPhoto) -> bool:
+    """Tell without reading it whether the picture is as it was; a URL's content is taken to stay the same."""
+    if is_url(photo.location):
+        return photo.location == before.location
+    return (photo.size_bytes, photo.modified_ns) == (before.size_bytes, before.modified_ns)
+
+
+def _where(photo: Photo) -> str:
+    return photo.location if is_url(photo.location) else photo.item_id
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def _row_digest(metadata: Mapping[str, Any]) -> str:
+    return _digest(json.dumps(metadata, sort_keys=True, ensure_ascii=False, default=str).encode())
+
+
+def _chunks(entries: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    chunk: list[Any] = []
+    for entry in entries:
+        chunk.append(entry)
+        if len(chunk) >= size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

@@ -1,0 +1,220 @@
+"""Reading the original bytes of a photo from where it lies: a path, a URL, or a member of a .tar or .zip.
+
+It owns the grammar of locations and the caution that URLs need; it knows no catalog and does not decode.
+
+    /photos/a.jpg                      a path, as the system writes it
+    file:///photos/%ff.jpg             a path whose name is not valid UTF-8
+    https://shop.example/a.jpg         a URL
+    zip:/data/photos.zip!/shoes/1.jpg  a member of an archive (also tar:), both parts percent-encoded
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import tarfile
+import threading
+import zipfile
+import zlib
+from collections import OrderedDict
+from pathlib import Path
+from urllib.parse import quote, unquote, unquote_to_bytes, urljoin, urlsplit
+
+import httpx2
+
+from imgsearch.errors import ImageTooLarge, SourceError
+
+__all__ = ["Originals", "archive_location", "is_url", "path_location"]
+
+MAX_REDIRECTS = 5
+TIMEOUT_S = 20.0
+OPEN_ARCHIVES = 4
+
+
+def is_url(text: str) -> bool:
+    """Tell whether a manifest's image is a URL rather than a path."""
+    return text.lower().startswith(("http://", "https://"))
+
+
+def path_location(path: Path) -> str:
+    """Return the location of a file."""
+    text = str(path)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return path.as_uri()
+    return text
+
+
+def archive_location(kind: str, archive: Path, member: str) -> str:
+    """Return the location of a member of a `tar` or `zip` archive."""
+    name = quote(member.encode("utf-8", "surrogateescape"))
+    return f"{kind}:{quote(bytes(archive))}!/{name}"
+
+
+class Originals:
+    """Reads originals; safe to use from any thread."""
+
+    def __init__(self, *, max_bytes: int = 30 * 1024 * 1024, private_hosts: bool = False) -> None:
+        """Read at most `max_bytes` a photo; with `private_hosts`, URLs may point into the local network."""
+        self._max_bytes = max_bytes
+        self._private_hosts = private_hosts
+        self._archives: OrderedDict[str, _Archive] = OrderedDict()
+        self._lock = threading.Lock()
+        self._client: httpx2.Client | None = None
+
+    def read(self, location: str) -> bytes:
+        """Return the photo's bytes.
+
+        Raises `SourceError` in a sentence when they cannot be had, `ImageTooLarge` when there are too many.
+        """
+        if is_url(location):
+            return self._fetch(location)
+        if location.startswith(("tar:", "zip:")):
+            return self._read_member(location)
+        if location.startswith("file://"):
+            path = Path(unquote_to_bytes(location.removeprefix("file://")).decode("utf-8", "surrogateescape"))
+        else:
+            path = Path(location)
+        return self._read_file(path)
+
+    def close(self) -> None:
+        """Close the archives and connections that are kept open."""
+        with self._lock:
+            for archive in self._archives.values():
+                archive.close()
+            self._archives.clear()
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    def _read_file(self, path: Path) -> bytes:
+        try:
+            with path.open("rb") as file:
+                data = file.read(self._max_bytes + 1)
+        except FileNotFoundError:
+            if path.is_symlink():
+                raise SourceError("The link points to a file that is not there.") from None
+            raise SourceError("The file is no longer there.") from None
+        except PermissionError:
+            raise SourceError("The file may not be read (permission denied).") from None
+        except OSError as error:
+            raise SourceError(f"The file cannot be read ({error.strerror or error}).") from None
+        return self._within_limit(data)
+
+    def _within_limit(self, data: bytes) -> bytes:
+        self._check_size(len(data))
+        return data
+
+    def _check_size(self, size_bytes: int) -> None:
+        if size_bytes > self._max_bytes:
+            raise ImageTooLarge(f"The file has more than {self._max_bytes // 1024**2} MiB.")
+
+    # --- archives ---------------------------------------------------------------------------------------------
+
+    def _read_member(self, location: str) -> bytes:
+        kind, _, rest = location.partition(":")
+        archive_path, _, member = rest.partition("!/")
+        member = unquote(member, errors="surrogateescape")
+        with self._lock:
+            archive = self._archives.get(archive_path)
+            if archive is None:
+                archive = _Archive(kind, Path(unquote(archive_path, errors="surrogateescape")))
+                self._archives[archive_path] = archive
+                if len(self._archives) > OPEN_ARCHIVES:
+                    self._archives.popitem(last=False)[1].close()
+            self._archives.move_to_end(archive_path)
+            return self._within_limit(archive.read(member, self._max_bytes + 1))
+
+    # --- URLs -------------------------------------------------------------------------------------------------
+
+    def _fetch(self, url: str) -> bytes:
+        with self._lock:
+            if self._client is None:
+                self._client = httpx2.Client(timeout=TIMEOUT_S, follow_redirects=False)
+            client = self._client
+        for _ in range(MAX_REDIRECTS + 1):
+            self._check_host(url)
+            try:
+                with client.stream("GET", url) as response:
+                    if response.is_redirect:
+                        url = urljoin(url, response.headers["location"])
+                        continue
+                    if response.status_code != 200:
+                        raise SourceError(f"The server answered {response.status_code} for the photo's URL.")
+                    data = bytearray()
+                    for part in response.iter_bytes():
+                        data += part
+                        self._check_size(len(data))
+                    return bytes(data)
+            except (httpx2.HTTPError, httpx2.InvalidURL, KeyError) as error:
+                raise SourceError(f"The photo's URL cannot be fetched ({str(error)[:150]}).") from None
+        raise SourceError(f"The photo's URL redirects more than {MAX_REDIRECTS} times.")
+
+    def _check_host(self, url: str) -> None:
+        """Refuse URLs that reach into this machine or the local network: manifests may come from strangers."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SourceError("The photo's URL is not an http or https address.")
+        if self._private_hosts:
+            return
+        try:
+            found = socket.getaddrinfo(parts.hostname, parts.port or 0, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            raise SourceError(
+                f"The host {parts.hostname[:100]} of the photo's URL cannot be found."
+            ) from None
+        if not all(ipaddress.ip_address(address[4][0]).is_global for address in found):
+            raise SourceError(
+                f"The host {parts.hostname[:100]} lies in a private network; pass --private-hosts if it is yours."
+            )
+
+
+class _Archive:
+    """One open archive; used by one thread at a time."""
+
+    def __init__(self, kind: str, path: Path) -> None:
+        self._zip: zipfile.ZipFile | None = None
+        self._tar: tarfile.TarFile | None = None
+        self._members: dict[str, tarfile.TarInfo] = {}
+        try:
+            if kind == "zip":
+                self._zip = zipfile.ZipFile(path)
+            else:
+                self._tar = tarfile.open(path)  # noqa: SIM115 (kept open)
+                self._members = {member.name: member for member in self._tar if member.isfile()}
+        except FileNotFoundError:
+            raise SourceError(f"The archive {path} is no longer there.") from None
+        except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
+            raise SourceError(f"The archive {path} cannot be read ({error}).") from None
+
+    def read(self, member: str, limit: int) -> bytes:
+        try:
+            if self._zip is not None:
+                with self._zip.open(member) as file:
+                    return file.read(limit)
+            assert self._tar is not None
+            found = self._members.get(member)
+            stream = self._tar.extractfile(found) if found else None
+            if stream is None:
+                raise KeyError(member)
+            with stream:
+                return stream.read(limit)
+        except KeyError:
+            raise SourceError("The photo is no longer in its archive.") from None
+        except RuntimeError as error:  # zipfile's word for "encrypted"
+            raise SourceError(f"The photo in the archive cannot be read ({error}).") from None
+        except (
+            OSError,
+            tarfile.TarError,
+            zipfile.BadZipFile,
+            EOFError,
+            zlib.error,
+            NotImplementedError,
+        ) as error:
+            raise SourceError(f"The photo in the archive is damaged ({error}).") from None
+
+    def close(self) -> None:
+        for opened in (self._zip, self._tar):
+            if opened is not None:
+                opened.close()
