@@ -33,7 +33,7 @@ LESS_WEIGHT = -0.4
 # Segments that browsers, proxies or Streamlit's path check would resolve or refuse: "", "." and "..".
 _NOT_IN_A_PATH = re.compile(r"(^|[/\\])\.{0,2}([/\\]|$)|\x00")
 _NAMES = ("text", "item", "upload", "more", "less", "filter", "n")
-_UPLOAD_ID = re.compile(r"^[0-9a-f]{32}$")
+_UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def thumbnail_url(photo: Item | Hit, size_px: int = 384) -> str:
@@ -86,7 +86,7 @@ def query_from_params(params: Mapping[str, Sequence[str]], *, default_n: int = 1
     terms += [Term("text", text) for text in _values(params, "text") if text.strip()]
     terms += [Term("item", item_id) for item_id in _values(params, "item")]
     for upload_id in _values(params, "upload"):
-        if not _UPLOAD_ID.match(upload_id):
+        if not _UPLOAD_ID.fullmatch(upload_id):
             raise QueryError(f"The upload id {upload_id[:40]!r} is not one that this service gave out.")
         terms.append(Term("upload", upload_id))
     terms += [Term("item", item_id, MORE_WEIGHT) for item_id in _values(params, "more")]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from PIL import Image
 
 from imgsearch.catalog import Catalog, CatalogInfo
 from imgsearch.config import Settings
@@ -180,7 +181,9 @@ class SearchService:
                 raise EncoderUnavailable("The catalog is empty, so it has no model yet; index photos first.")
             encoder = load_encoder(self.catalog.encoder_spec, device=self.settings.device or None)
             self.catalog.bind_encoder(encoder.spec, encoder.id, encoder.dim)
+            # The first call of each kind allocates and compiles; better now than in a visitor's first search.
             encoder.encode_texts(["warm up"])
+            encoder.encode_images([Image.new("RGB", (encoder.input_px, encoder.input_px), "white")])
             self._encoder = encoder
         except ImgSearchError as error:
             self._encoder_error = error
@@ -263,15 +266,21 @@ class SearchService:
 
 
 _service: SearchService | None = None
+_settings: Settings | None = None
 _service_lock = threading.Lock()
 
 
 def get_service(settings: Settings | None = None) -> SearchService:
-    """Return this process's service; the first call opens it, by `settings` or the environment's."""
-    global _service
+    """Return this process's service, opening it where it is not open yet.
+
+    It is opened by `settings`, by those of an earlier call, or by the environment's; raises what
+    `SearchService.open` raises, and the next call tries again.
+    """
+    global _service, _settings
     with _service_lock:
+        _settings = settings or _settings
         if _service is None:
-            _service = SearchService.open(settings or Settings.load())
+            _service = SearchService.open(_settings or Settings.load())
         return _service
 
 
