@@ -1,0 +1,754 @@
+"""The `imgsearch` command: arguments in, one call of the library, results out.
+
+It owns the words on the terminal and the exit codes: 0 done, 1 a failure said in one line on stderr, 2 wrong usage,
+130 stopped by Ctrl-C. Data goes to stdout, everything else to stderr. torch, duckdb and streamlit are imported only
+inside the commands that need them, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from imgsearch import __version__
+from imgsearch.config import Settings
+from imgsearch.errors import ConfigError, ImageError, ImgSearchError, QueryError
+
+if TYPE_CHECKING:
+    import uvicorn
+    from rich.table import Table
+
+    from imgsearch.catalog import Catalog, CatalogInfo
+    from imgsearch.encoders import Encoder
+    from imgsearch.evaluation import EvaluationReport
+    from imgsearch.indexing import IndexingOptions
+    from imgsearch.records import Failure, IndexingReport, SearchResult
+    from imgsearch.search import Searcher
+    from imgsearch.verification import Verification
+
+__all__ = ["app", "main"]
+
+SHOWN_FAILURES = 20
+PLAIN_PROGRESS_EVERY_S = 5.0
+
+app = typer.Typer(
+    name="imgsearch",
+    help="Visual product search: index photos, find look-alikes, serve the web app and the HTTP API.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+CatalogOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--catalog",
+        metavar="DIR",
+        help="The catalog's folder; by default $IMGSEARCH_CATALOG, else a folder of this user's.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    try:
+        app()
+    except ImgSearchError as error:
+        _exit_with(str(error), 1)
+    except KeyboardInterrupt:
+        _exit_with("Stopped.", 130)
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough. Python would complain again when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(0)
+
+
+def _exit_with(message: str, code: int) -> NoReturn:
+    print(f"imgsearch: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"imgsearch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Visual product search: index photos, find look-alikes, serve the web app and the HTTP API."""
+
+
+# --- index ------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def index(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Folders (with all below them), .tar or .zip files of images, or CSV/Parquet manifests with an "
+            "`image` column.",
+        ),
+    ],
+    catalog: CatalogOption = None,
+    metadata: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A .csv, .parquet or .jsonl with further columns, by `id` or `image`."
+        ),
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            help="`auto`, `lite`, `open_clip:MODEL/TAG` or `open_clip:local-dir:FOLDER`; a catalog keeps its first.",
+        ),
+    ] = None,
+    embeddings: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Embeddings made before, .npy beside a manifest or .parquet: no encoding."
+        ),
+    ] = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove items whose photos have vanished.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring photos into the catalog: new ones are added, changed ones read again, the rest left alone.
+
+    Stop it at any moment and run it again: it goes on from there.
+
+    Example: `imgsearch index photos/ --metadata products.csv`
+    """
+    from imgsearch.images import ImageLimits
+    from imgsearch.indexing import IndexingOptions
+    from imgsearch.sources import open_source
+
+    for source in sources:
+        open_source(source)  # a wrong one is said before a catalog is made and a model loaded
+    settings = Settings.load(catalog=catalog)
+    options = IndexingOptions(
+        metadata=metadata,
+        embeddings=embeddings,
+        prune=prune,
+        threads=settings.threads,
+        limits=ImageLimits(max_pixels=settings.max_pixels),
+    )
+    report = _index(settings, sources, encoder, options)
+    if as_json:
+        _print_json(report.as_dict())
+    else:
+        _print_report(report, settings.catalog)
+
+
+def _index(
+    settings: Settings, sources: Sequence[str], encoder: str | None, options: IndexingOptions
+) -> IndexingReport:
+    from imgsearch.catalog import Catalog
+    from imgsearch.encoders import load_encoder
+    from imgsearch.generations import LiveIndex
+    from imgsearch.indexing import index_sources
+    from imgsearch.originals import Originals
+    from imgsearch.thumbnails import ThumbnailCache
+
+    with Catalog.open(settings.catalog, create=True) as catalog:
+        # A catalog keeps its encoder; another one that is asked for is refused by name when it is bound.
+        wanted = encoder if encoder not in (None, "auto") else catalog.encoder_spec
+        model = load_encoder(wanted or settings.encoder, progress=_say, device=settings.device or None)
+        index = LiveIndex.open(catalog, threads=settings.worker_threads)
+        originals = Originals(max_bytes=options.limits.max_bytes)
+        thumbnails = ThumbnailCache(
+            catalog.folder / "thumbnails", originals, max_bytes=settings.thumbnail_cache_bytes
+        )
+        try:
+            with contextlib.closing(originals), _progress("Indexing") as show:
+                return index_sources(
+                    catalog,
+                    index,
+                    model,
+                    sources,
+                    options=options,
+                    originals=originals,
+                    thumbnails=thumbnails,
+                    progress=lambda now: show(now.done, now.total),
+                )
+        except KeyboardInterrupt:
+            _exit_with(
+                f"Stopped at {_many(len(catalog), 'item')} in the catalog; the same command goes on from there.",
+                130,
+            )
+
+
+def _print_report(report: IndexingReport, folder: Path) -> None:
+    left = report.vanished - report.removed
+    rows = [
+        (report.added, "added", True),
+        (report.changed, "changed", True),
+        (report.unchanged, "unchanged", True),
+        (report.removed, "removed", report.removed > 0),
+        (left, "vanished from their source (--prune removes them)", left > 0),
+        (len(report.failed), "failed", True),
+    ]
+    width = max(len(f"{count:,}") for count, _, _ in rows)
+    for count, what, shown in rows:
+        if shown:
+            print(f"{count:>{width},}  {what}")
+    print(f"\nTime: {', '.join(f'{stage} {seconds:.1f} s' for stage, seconds in report.seconds.items())}")
+    print(f"Encoder: {report.encoder}\nCatalog: {folder}")
+    if report.failed:
+        print(f"\nFailed ({len(report.failed):,}):")
+        _print_failures(report.failed)
+    for note in report.notes:
+        print(f"\nNote: {note}")
+
+
+def _print_failures(failures: Sequence[Failure]) -> None:
+    for failure in failures[:SHOWN_FAILURES]:
+        print(f"  {_one_line(failure.path)}: {failure.reason}")
+    if len(failures) > SHOWN_FAILURES:
+        print(f"  and {len(failures) - SHOWN_FAILURES:,} more; --json lists them all.")
+
+
+# --- search -----------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def search(
+    text: Annotated[list[str] | None, typer.Option("--text", metavar="T", help="Words; repeatable.")] = None,
+    image: Annotated[
+        list[Path] | None, typer.Option("--image", metavar="FILE", help="A picture; repeatable.")
+    ] = None,
+    item: Annotated[
+        list[str] | None, typer.Option("--item", metavar="ID", help="An item of the catalog; repeatable.")
+    ] = None,
+    n: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many hits.")] = 10,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            metavar="CONDITION",
+            help="'category=shoes', 'price<50', 'price=10..50', 'colour in red|blue', 'title~oak'; repeatable.",
+        ),
+    ] = None,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the items that look most alike to texts, pictures, items, or a mix of them.
+
+    Example: `imgsearch search --text 'red mug' --filter 'price<20' -n 5`
+    """
+    if not (text or image or item):
+        raise typer.BadParameter("give at least one of --text, --image and --item")
+    from imgsearch.documents import result_document
+    from imgsearch.filters import parse_filters
+    from imgsearch.records import Query, Term
+
+    terms = [Term("text", words) for words in text or ()]
+    terms += [Term("image", _read_picture(path)) for path in image or ()]
+    terms += [Term("item", item_id) for item_id in item or ()]
+    query = Query(tuple(terms), n=n, filters=parse_filters(filters or ()))
+    with _searcher(Settings.load(catalog=catalog)) as (_, searcher):
+        result = searcher.search(query)
+    if as_json:
+        _print_json(result_document(result, lambda hit: hit.image))
+    else:
+        _print_hits(result)
+
+
+def _read_picture(path: Path) -> bytes:
+    """Return a picture's bytes; one that is none is refused by name, and before any model is loaded."""
+    from imgsearch.images import decode_image
+
+    try:
+        data = path.read_bytes()
+        decode_image(data)
+    except OSError as error:
+        raise QueryError(f"The picture {path} cannot be read: {error.strerror}.") from None
+    except ImageError as error:
+        raise QueryError(f"{path}: {error}") from None
+    return data
+
+
+def _print_hits(result: SearchResult) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    if not result.hits:
+        _say("No item passes the filters." if result.query.filters else "The catalog holds no other item.")
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("rank", justify="right")
+    table.add_column("score", justify="right")
+    table.add_column("id", overflow="fold")
+    table.add_column("title", overflow="fold")
+    for hit in result.hits:
+        table.add_row(
+            str(hit.rank), f"{hit.score:.3f}", Text(_one_line(hit.item_id)), Text(_one_line(hit.title))
+        )
+    _print_table(table)
+
+
+# --- remove, info, verify ---------------------------------------------------------------------------------------
+
+
+@app.command()
+def remove(
+    item_ids: Annotated[list[str], typer.Argument(metavar="ITEM_ID...", help="The ids of the items.")],
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove items from the catalog; their photos stay where they are.
+
+    All of them or none: an unknown id removes nothing.
+
+    Example: `imgsearch remove shoes/1.jpg shoes/2.jpg`
+    """
+    from imgsearch.catalog import Catalog
+    from imgsearch.generations import LiveIndex
+
+    settings = Settings.load(catalog=catalog)
+    with Catalog.open(settings.catalog) as opened:
+        for item_id in item_ids:
+            opened.get(item_id)
+        index = LiveIndex.open(opened, threads=settings.worker_threads)
+        keys = opened.remove(item_ids)
+        index.remove(keys)
+        index.save()
+        removed = len(keys)
+    if as_json:
+        _print_json({"removed": removed})
+    else:
+        print(f"Removed {_many(removed, 'item')}.")
+
+
+@app.command()
+def info(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Show the catalog in figures: items, encoder, columns, sources, index, size.
+
+    Example: `imgsearch info --catalog shop/`
+    """
+    from imgsearch.catalog import Catalog
+    from imgsearch.documents import plain
+    from imgsearch.generations import LiveIndex
+    from imgsearch.service import catalog_info
+
+    settings = Settings.load(catalog=catalog)
+    with Catalog.open(settings.catalog) as opened:
+        found = catalog_info(opened, LiveIndex.open(opened, threads=settings.worker_threads))
+    if as_json:
+        _print_json(plain(found))
+    else:
+        _print_info(found)
+
+
+def _print_info(found: CatalogInfo) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    columns = ", ".join(f"{name} ({kind})" for name, kind in found.columns.items())
+    sources = "\n".join(
+        f"{_one_line(source)} ({_many(count, 'item')})" for source, count in found.sources.items()
+    )
+    rows = [
+        ("Catalog", found.folder),
+        ("Items", f"{found.items:,}"),
+        (
+            "Encoder",
+            f"{found.encoder_id or 'none yet'}{f' ({found.encoder_reason})' if found.encoder_reason else ''}",
+        ),
+        ("Columns", columns or "none"),
+        ("Sources", sources or "none"),
+        ("Index", f"generation {found.generation}, built {found.built_at or 'never'}"),
+        ("Size", f"{found.bytes_on_disk / 1024**2:,.1f} MiB"),
+        ("Last added", found.last_added_at or "never"),
+    ]
+    for name, value in rows:
+        table.add_row(name, Text(value))
+    _print_table(table)
+
+
+@app.command()
+def verify(
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair", help="Mend what can be mended; photos whose embedding is lost are forgotten."
+        ),
+    ] = False,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that items, embeddings and index agree, by their checksums; exit 1 if they do not.
+
+    Example: `imgsearch verify --repair`
+    """
+    from imgsearch.catalog import Catalog
+    from imgsearch.encoders import load_encoder
+    from imgsearch.verification import repair_catalog, verify_catalog
+
+    settings = Settings.load(catalog=catalog)
+    with Catalog.open(settings.catalog) as opened:
+        if repair:
+            found = repair_catalog(
+                opened,
+                lambda: load_encoder(opened.encoder_spec, progress=_say, device=settings.device or None),
+                threads=settings.worker_threads,
+            )
+        else:
+            found = verify_catalog(opened)
+    if as_json:
+        _print_json(found.as_dict())
+    else:
+        _print_verification(found)
+    if not found.clean:
+        advice = "it could not all be mended" if repair else "mend it with imgsearch verify --repair"
+        _exit_with(
+            f"The catalog {settings.catalog} is damaged ({_many(len(found.problems), 'problem')}); {advice}.",
+            1,
+        )
+
+
+def _print_verification(found: Verification) -> None:
+    for sentence in found.repaired:
+        print(f"Mended: {sentence}")
+    for problem in found.problems:
+        print(f"Problem: {problem}")
+    if found.failed:
+        print("Lost:")
+        _print_failures(found.failed)
+    if found.clean:
+        print(f"The catalog is sound: {_many(found.items, 'item')}.")
+
+
+# --- serve, demo ------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def serve(
+    catalog: CatalogOption = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="H", help="The address to listen at; 0.0.0.0 is every one.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(metavar="P", min=0, max=65535, help="The port; 0 takes a free one.")
+    ] = None,
+) -> None:
+    """Serve the web app and the HTTP API until Ctrl-C.
+
+    Example: `imgsearch serve --catalog shop/ --port 8080`
+    """
+    _serve(Settings.load(catalog=catalog, host=host, port=port), open_browser=False)
+
+
+@app.command()
+def demo(
+    port: Annotated[
+        int | None, typer.Option(metavar="P", min=0, max=65535, help="The port; 0 takes a free one.")
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the browser.")] = False,
+) -> None:
+    """Open the app on the bundled Sample Store; builds its catalog at the first time.
+
+    Example: `imgsearch demo --port 8080`
+    """
+    from imgsearch.sample_store import ensure_demo_catalog
+
+    with _progress("Building the Sample Store") as show:
+        folder = ensure_demo_catalog(lambda now: show(now.done, now.total))
+    settings = Settings.load(catalog=folder, port=port)
+    _serve(settings, open_browser=sys.stdout.isatty() and not no_browser)
+
+
+def _serve(settings: Settings, *, open_browser: bool) -> None:
+    """Listen, open the catalog, and serve; in this order, so that a busy port is said at once."""
+    listener = _listen(settings.host, settings.port)
+    with contextlib.closing(listener):
+        from imgsearch.service import get_service
+
+        _say("Opening the catalog ...")
+        get_service(settings)
+        import uvicorn
+
+        from imgsearch.asgi import create_app
+
+        config = uvicorn.Config(
+            create_app(settings),
+            log_level="warning",
+            access_log=False,
+            ws="websockets-sansio",
+            # A pasted picture comes through the page's socket, in base64.
+            ws_max_size=2 * settings.max_upload_bytes,
+            timeout_graceful_shutdown=3,
+        )
+        server = uvicorn.Server(config)
+        url = _url(settings.host, listener.getsockname()[1])
+        if open_browser:
+            _open_when_ready(server, url)
+        print(f"The app is at {url} (API: {url}/api/docs). Ctrl-C stops it.", file=sys.stderr, flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
+        if not server.started:
+            raise ConfigError("The server could not start; the lines above say why.")
+    _say("Stopped.")
+    # All is written and closed. A thread may still be loading a model, and nobody wants to wait for that.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; raises `ConfigError` in a sentence when the address cannot be had."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            if os.name != "nt":  # there it would let two servers share the port
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(2048)
+            listener.setblocking(False)
+        except BaseException:
+            listener.close()
+            raise
+    except socket.gaierror:
+        raise ConfigError(f"There is no address {host!r} to listen at; give another --host.") from None
+    except OSError as error:
+        reason = (
+            "is in use by another program"
+            if error.errno == errno.EADDRINUSE
+            else f"cannot be used ({error.strerror})"
+        )
+        raise ConfigError(f"Port {port} at {host} {reason}; give another one with --port.") from None
+    return listener
+
+
+def _url(host: str, port: int) -> str:
+    shown = "localhost" if host in {"", "0.0.0.0", "::", "127.0.0.1"} else host  # noqa: S104  # only compared
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
+
+
+def _open_when_ready(server: uvicorn.Server, url: str) -> None:
+    import threading
+    import webbrowser
+
+    def wait_and_open() -> None:
+        while not server.started and not server.should_exit:
+            time.sleep(0.1)
+        if server.started:
+            webbrowser.open(url)
+
+    threading.Thread(target=wait_and_open, name="browser", daemon=True).start()
+
+
+# --- evaluate, export-judgments ---------------------------------------------------------------------------------
+
+
+@app.command()
+def evaluate(
+    qrels: Annotated[
+        Path, typer.Option(metavar="FILE.trec", help="Judgments: query_id 0 item_id relevance.")
+    ],
+    measures: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES", help="nDCG, P, R, AP, RR, Success, Rprec, Bpref; with cut-offs, as in P@5."
+        ),
+    ] = "nDCG@10 P@10 R@10 AP",
+    topics: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Queries: query_id, kind (item, text, query) and query, by tabs. By default FILE.topics.tsv beside "
+            "the qrels, else the query ids are item ids.",
+        ),
+    ] = None,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the search against relevance judgments, with 95% intervals.
+
+    Example: `imgsearch evaluate --qrels judged.trec --measures 'nDCG@10 R@50'`
+    """
+    from imgsearch import evaluation
+
+    evaluation.parse_measures(measures)
+    judged = evaluation.read_qrels(qrels)
+    given = topics or evaluation.default_topics_path(qrels)
+    with _searcher(Settings.load(catalog=catalog)) as (opened, searcher):
+        if topics is not None or given.is_file():
+            queries = evaluation.read_topics(given)
+        else:
+            queries = evaluation.topics_from_qrels(judged, opened)
+        with _progress("Searching") as show:
+            report = evaluation.evaluate(searcher.search, opened, judged, queries, measures, progress=show)
+    if as_json:
+        _print_json(report.as_dict())
+    else:
+        _print_measures(report)
+    for warning in report.warnings:
+        _say(f"Warning: {warning}")
+
+
+def _print_measures(report: EvaluationReport) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("measure", "mean", "95% interval", "queries"):
+        table.add_column(title, justify="left" if title == "measure" else "right")
+    for result in report.measures:
+        table.add_row(
+            result.measure,
+            f"{result.mean:.4f}",
+            f"{result.low:.4f} to {result.high:.4f}",
+            f"{result.queries:,}",
+        )
+    _print_table(table)
+
+
+@app.command("export-judgments")
+def export_judgments(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.trec", help="The qrels to write; its topics go beside it.")
+    ],
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the judgments made in the app as TREC qrels, with their queries as FILE.topics.tsv.
+
+    Relevance is 1 where more labelers said good than bad, else 0; "can't tell" is left out.
+
+    Example: `imgsearch export-judgments judged.trec`
+    """
+    from imgsearch import evaluation
+    from imgsearch.catalog import Catalog
+    from imgsearch.feedback import FeedbackLog
+
+    with (
+        Catalog.open(Settings.load(catalog=catalog).catalog) as opened,
+        contextlib.closing(FeedbackLog(opened.database)) as feedback,
+    ):
+        report = evaluation.export_judgments(feedback.latest_judgments(), file)
+    if as_json:
+        _print_json(report.as_dict())
+    else:
+        left_out = f", {_many(report.skipped, 'vote')} of can't tell left out" if report.skipped else ""
+        print(
+            f"Wrote {_many(report.judgments, 'judgment')} of {_many(report.queries, 'query', 'queries')} to "
+            f"{report.qrels} and {report.topics}{left_out}."
+        )
+
+
+# --- the terminal -----------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _searcher(settings: Settings) -> Iterator[tuple[Catalog, Searcher]]:
+    """Open a catalog to search it; the encoder is loaded when the first text or picture needs it."""
+    from imgsearch.catalog import Catalog
+    from imgsearch.encoders import load_encoder
+    from imgsearch.generations import LiveIndex
+    from imgsearch.search import Searcher
+
+    with Catalog.open(settings.catalog) as catalog:
+
+        @functools.cache
+        def encoder() -> Encoder:
+            model = load_encoder(catalog.encoder_spec, progress=_say, device=settings.device or None)
+            catalog.bind_encoder(model.spec, model.id, model.dim)
+            return model
+
+        yield catalog, Searcher(catalog, LiveIndex.open(catalog, threads=settings.worker_threads), encoder)
+
+
+@contextlib.contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Give a function of (done, total) that shows progress on stderr: a bar on a terminal, else some lines."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    started = time.monotonic()
+
+    def rate(done: int) -> str:
+        return f"{done / max(time.monotonic() - started, 1e-3):,.1f}/s"
+
+    if console.is_terminal:
+        bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        with bar:
+            task = bar.add_task(what, total=None, rate="")
+            yield lambda done, total: bar.update(task, completed=done, total=total, rate=rate(done))
+        return
+    said_at = started
+
+    def show(done: int, total: int | None) -> None:
+        nonlocal said_at
+        if time.monotonic() - said_at >= PLAIN_PROGRESS_EVERY_S:
+            said_at = time.monotonic()
+            of_all = f" of {total:,}" if total else ""
+            left = f", {(said_at - started) / done * (total - done):,.0f} s left" if total and done else ""
+            _say(f"{what}: {done:,}{of_all}, {rate(done)}{left}")
+
+    yield show
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def _print_json(document: Any) -> None:
+    # Escaped where a terminal or a pipe of another encoding could not take it.
+    unicode_ok = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    text = json.dumps(document, ensure_ascii=not unicode_ok, indent=2, allow_nan=False)
+    print(text.encode("utf-8", "replace").decode() if unicode_ok else text)
+
+
+def _print_table(table: Table) -> None:
+    """Print a table on stdout, wide where no terminal limits it: data must not be cut."""
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 500)
+    with console.capture() as captured:
+        console.print(table)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def _one_line(text: str) -> str:
+    """Return a text whose newlines and other control characters cannot disturb the terminal."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def _many(count: int, one: str, more: str = "") -> str:
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
