@@ -166,6 +166,9 @@ class LiveIndex:
         with self._changing:
             if not self._unsaved and self._header:
                 return
+            if len(self._index) == 0 and self._index.dim != self._catalog.dim:
+                # Opened before the catalog had an encoder, and no photo came.
+                self._index = UsearchIndex(max(self._catalog.dim, 1), threads=self._threads)
             recall = self._tune()
             number = max(self.generation, _highest_number(self._folder)) + 1
             part = self._folder / f".{number:06d}.part"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import threading
 import time
 from collections import deque
@@ -28,10 +29,10 @@ from imgsearch.encoders.base import Encoder
 from imgsearch.errors import EncoderMismatch, ImgSearchError, SourceError
 from imgsearch.generations import LiveIndex
 from imgsearch.images import ImageLimits, decode_picture, encode_thumbnail
-from imgsearch.originals import Originals, is_url
+from imgsearch.originals import Originals, file_of, in_a_line, is_url
 from imgsearch.records import Failure, IndexingReport
 from imgsearch.sources import ManifestSource, Photo, Source, open_source
-from imgsearch.tables import MetadataTable, read_table, rows_of
+from imgsearch.tables import MetadataTable, id_text, read_table, rows_of
 from imgsearch.thumbnails import ThumbnailCache
 
 __all__ = ["IndexingOptions", "Progress", "ProgressCallback", "index_sources"]
@@ -41,6 +42,8 @@ COMMIT_AT_ONCE = 128
 LOOKUP_AT_ONCE = 512
 SAVE_INDEX_EVERY = 50_000
 KEPT_URL_PX = 768
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class _Loaded:
     digest: str
     width_px: int = 0
     height_px: int = 0
+    row_digest: str = ""
     array: NDArray[Any] | None = None
     vector: NDArray[np.float32] | None = None
     thumbnail: bytes | None = None
@@ -100,7 +104,8 @@ def index_sources(
     (nothing is changed then), and `EncoderMismatch` when the catalog holds another encoder's embeddings.
     """
     options = options or IndexingOptions()
-    opened = [open_source(source, root=options.root) for source in sources]
+    named = [open_source(source, root=options.root) for source in sources]
+    opened = list({source.name: source for source in named}.values())
     if not opened:
         raise SourceError("No source was given; name a folder, an archive or a manifest.")
     metadata = MetadataTable(options.metadata) if options.metadata else None
@@ -147,6 +152,7 @@ class _Run:
         self._progress = progress
         self._clock = _StageClock()
         self._failures: list[Failure] = []
+        self._notes: list[str] = []
         self._seen: dict[str, str] = {}
         self._known: dict[str, StoredPhoto] = {}
         self._ready: list[_Loaded] = []
@@ -170,10 +176,10 @@ class _Run:
         self._find_vanished(sources)
         with self._clock.stage("index"):
             self._index.save()
-        notes = []
         if self._metadata is not None and self._metadata.unused:
-            notes.append(
-                f"{self._metadata.unused} of {len(self._metadata)} rows of {self._options.metadata} name no photo here."
+            self._notes.append(
+                f"{self._metadata.unused} of {len(self._metadata)} rows of {self._options.metadata} "
+                "name no photo here."
             )
         self._report_progress()
         return IndexingReport(
@@ -185,7 +191,7 @@ class _Run:
             failed=tuple(self._failures),
             seconds={**self._clock.seconds(), "total": time.perf_counter() - started},
             encoder=self._encoder.id,
-            notes=tuple(notes),
+            notes=tuple(self._notes),
         )
 
     # --- finding what is to be done ---------------------------------------------------------------------------
@@ -222,10 +228,11 @@ class _Run:
         if isinstance(entry, Failure):
             self._fail(entry.path, entry.reason)
             return None
-        first = self._seen.setdefault(entry.item_id, entry.location)
-        if first != entry.location:
+        if entry.item_id in self._seen:
+            first = self._seen[entry.item_id]
             self._fail(entry.location, f"The id {entry.item_id} was already used by {first} in this run.")
             return None
+        self._seen[entry.item_id] = entry.location
         if self._metadata is not None:
             return replace(entry, metadata={**entry.metadata, **self._metadata.row(entry.item_id)})
         return entry
@@ -234,7 +241,7 @@ class _Run:
         """Tell whether the id belongs to another source's photo that is still there."""
         if before.source == photo.source or before.location == photo.location:
             return False
-        return not is_url(before.location) and Path(before.location).exists() and Path(before.source).exists()
+        return all((file := file_of(place)) and file.exists() for place in (before.location, before.source))
 
     def _settle(self, photo: Photo, before: StoredPhoto) -> None:
         """Count a photo whose picture is as it was, and note what else is new of it."""
@@ -287,6 +294,12 @@ class _Run:
         except ImgSearchError as error:
             self._fail(_where(photo), str(error))
             return
+        except Exception as error:  # one photo must not stop a run, whatever a decoder makes of it
+            _log.exception("the photo %s could not be read", photo.location)
+            self._fail(
+                _where(photo), f"The photo cannot be read ({type(error).__name__}: {in_a_line(error)})."
+            )
+            return
         before = self._known.get(photo.item_id)
         if before is not None and before.digest == loaded.digest:
             del self._known[photo.item_id]
@@ -314,7 +327,7 @@ class _Run:
             full = decode_picture(data, target_px=KEPT_URL_PX, limits=self._options.limits)
             thumbnail = encode_thumbnail(full.image, KEPT_URL_PX)
         self._clock.add("decode", time.perf_counter() - started)
-        return _Loaded(photo, digest, picture.width_px, picture.height_px, array, thumbnail=thumbnail)
+        return _Loaded(photo, digest, picture.width_px, picture.height_px, array=array, thumbnail=thumbnail)
 
     def _encode(self) -> None:
         batch, self._ready = self._ready, []
@@ -335,6 +348,7 @@ class _Run:
         if not batch:
             return
         with self._clock.stage("store"):
+            self._keep_rows(batch)
             items = [
                 NewItem(
                     item_id=loaded.photo.item_id,
@@ -343,7 +357,7 @@ class _Run:
                     size_bytes=loaded.photo.size_bytes,
                     modified_ns=loaded.photo.modified_ns,
                     digest=loaded.digest,
-                    row_digest=_row_digest(loaded.photo.metadata),
+                    row_digest=loaded.row_digest or _row_digest(loaded.photo.metadata),
                     width_px=loaded.width_px,
                     height_px=loaded.height_px,
                     metadata=loaded.photo.metadata,
@@ -368,8 +382,24 @@ class _Run:
                 self._index.save()
             self._unsaved = 0
 
+    def _keep_rows(self, batch: Sequence[_Loaded]) -> None:
+        """Give changed photos the metadata they have: a run without a metadata file says nothing about rows."""
+        bare = {loaded.photo.item_id for loaded in batch if not loaded.photo.metadata}
+        kept = {
+            item.item_id: item.metadata for item in self._catalog.get_many(sorted(bare & self._known.keys()))
+        }
+        for loaded in batch:
+            if metadata := kept.get(loaded.photo.item_id):
+                loaded.row_digest = self._known[loaded.photo.item_id].row_digest
+                loaded.photo = replace(loaded.photo, metadata=metadata)
+
     def _find_vanished(self, sources: Sequence[Source]) -> None:
         for source in sources:
+            if not source.complete:
+                self._notes.append(
+                    f"{source.name} could not be read to its end: nothing of it counts as vanished."
+                )
+                continue
             vanished = sorted(self._catalog.ids_of_source(source.name) - self._seen.keys())
             self._vanished += len(vanished)
             if vanished and self._options.prune:
@@ -425,7 +455,7 @@ class _GivenVectors:
                 raise SourceError(
                     f"{path} needs the columns id and embedding; it has: {', '.join(names.values())}."
                 )
-            ids = [str(next(iter(row.values()), "")) for row in rows_of(frame[[key]])]
+            ids = [id_text(next(iter(row.values()), "")) for row in rows_of(frame[[key]])]
             try:
                 vectors = np.stack([np.asarray(value, np.float32) for value in frame[column]])
             except ValueError as error:

@@ -24,7 +24,7 @@ import httpx2
 
 from imgsearch.errors import ImageTooLarge, SourceError
 
-__all__ = ["Originals", "archive_location", "is_url", "path_location"]
+__all__ = ["Originals", "archive_location", "file_of", "in_a_line", "is_url", "path_location"]
 
 MAX_REDIRECTS = 5
 TIMEOUT_S = 20.0
@@ -52,6 +52,18 @@ def archive_location(kind: str, archive: Path, member: str) -> str:
     return f"{kind}:{quote(bytes(archive))}!/{name}"
 
 
+def file_of(location: str) -> Path | None:
+    """Return the file on this machine that a location lies in (a photo or its archive), or None for a URL."""
+    if is_url(location):
+        return None
+    if location.startswith(("tar:", "zip:")):
+        archive = location.partition(":")[2].partition("!/")[0]
+        return Path(unquote(archive, errors="surrogateescape"))
+    if location.startswith("file://"):
+        return Path(unquote_to_bytes(location.removeprefix("file://")).decode("utf-8", "surrogateescape"))
+    return Path(location)
+
+
 class Originals:
     """Reads originals; safe to use from any thread."""
 
@@ -72,11 +84,7 @@ class Originals:
             return self._fetch(location)
         if location.startswith(("tar:", "zip:")):
             return self._read_member(location)
-        if location.startswith("file://"):
-            path = Path(unquote_to_bytes(location.removeprefix("file://")).decode("utf-8", "surrogateescape"))
-        else:
-            path = Path(location)
-        return self._read_file(path)
+        return self._read_file(file_of(location) or Path(location))
 
     def close(self) -> None:
         """Close the archives and connections that are kept open."""
@@ -90,6 +98,8 @@ class Originals:
 
     def _read_file(self, path: Path) -> bytes:
         try:
+            if not path.is_dir() and path.exists() and not path.is_file():
+                raise SourceError("It is no regular file.")  # a pipe would wait for ever
             with path.open("rb") as file:
                 data = file.read(self._max_bytes + 1)
         except FileNotFoundError:
@@ -98,8 +108,9 @@ class Originals:
             raise SourceError("The file is no longer there.") from None
         except PermissionError:
             raise SourceError("The file may not be read (permission denied).") from None
-        except OSError as error:
-            raise SourceError(f"The file cannot be read ({error.strerror or error}).") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise SourceError(f"The file cannot be read ({reason}).") from None
         return self._within_limit(data)
 
     def _within_limit(self, data: bytes) -> bytes:
@@ -147,27 +158,34 @@ class Originals:
                         data += part
                         self._check_size(len(data))
                     return bytes(data)
-            except (httpx2.HTTPError, httpx2.InvalidURL, KeyError) as error:
-                raise SourceError(f"The photo's URL cannot be fetched ({str(error)[:150]}).") from None
+            except (httpx2.HTTPError, httpx2.InvalidURL, KeyError, ValueError) as error:
+                raise SourceError(f"The photo's URL cannot be fetched ({in_a_line(error)}).") from None
         raise SourceError(f"The photo's URL redirects more than {MAX_REDIRECTS} times.")
 
     def _check_host(self, url: str) -> None:
         """Refuse URLs that reach into this machine or the local network: manifests may come from strangers."""
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError as error:
+            raise SourceError(f"The photo's URL is no valid address ({error}).") from None
+        if parts.scheme not in ("http", "https") or not host:
             raise SourceError("The photo's URL is not an http or https address.")
         if self._private_hosts:
             return
         try:
-            found = socket.getaddrinfo(parts.hostname, parts.port or 0, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            raise SourceError(
-                f"The host {parts.hostname[:100]} of the photo's URL cannot be found."
-            ) from None
+            found = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)
+        except (OSError, ValueError):
+            raise SourceError(f"The host {host[:100]} of the photo's URL cannot be found.") from None
         if not all(ipaddress.ip_address(address[4][0]).is_global for address in found):
             raise SourceError(
-                f"The host {parts.hostname[:100]} lies in a private network; pass --private-hosts if it is yours."
+                f"The host {host[:100]} lies in a private network; pass --private-hosts if it is yours."
             )
+
+
+def in_a_line(error: Exception) -> str:
+    """Return an error's own words in one line of at most 150 characters."""
+    return " ".join(str(error).split())[:150].rstrip(".") or type(error).__name__
 
 
 class _Archive:
@@ -182,11 +200,21 @@ class _Archive:
                 self._zip = zipfile.ZipFile(path)
             else:
                 self._tar = tarfile.open(path)  # noqa: SIM115 (kept open)
-                self._members = {member.name: member for member in self._tar if member.isfile()}
+                self._list_members()
         except FileNotFoundError:
             raise SourceError(f"The archive {path} is no longer there.") from None
         except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
-            raise SourceError(f"The archive {path} cannot be read ({error}).") from None
+            raise SourceError(f"The archive {path} cannot be read ({in_a_line(error)}).") from None
+
+    def _list_members(self) -> None:
+        assert self._tar is not None
+        try:
+            for member in self._tar:
+                if member.isfile():
+                    self._members[member.name] = member
+        except (OSError, tarfile.TarError, EOFError, zlib.error):
+            if not self._members:
+                raise  # else those before the damage can still be read
 
     def read(self, member: str, limit: int) -> bytes:
         try:
@@ -212,7 +240,7 @@ class _Archive:
             zlib.error,
             NotImplementedError,
         ) as error:
-            raise SourceError(f"The photo in the archive is damaged ({error}).") from None
+            raise SourceError(f"The photo in the archive is damaged ({in_a_line(error)}).") from None
 
     def close(self) -> None:
         for opened in (self._zip, self._tar):

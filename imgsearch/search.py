@@ -148,6 +148,8 @@ class Searcher:
         text = " ".join(text.split())
         if not text:
             raise QueryError("The query's text is empty; type what you look for.")
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise QueryError("The query's text holds halves of characters; type it again.")
         if len(text) > MAX_TEXT:
             raise QueryError(f"The query's text has {len(text)} characters; at most {MAX_TEXT} are read.")
         return self._texts.get_or_make(text, lambda: _row(self._encoder().encode_texts([text])))

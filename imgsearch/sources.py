@@ -7,6 +7,7 @@ It opens no photo and knows no catalog. A photo that cannot even be listed becom
 from __future__ import annotations
 
 import os
+import stat
 import tarfile
 import time
 import zipfile
@@ -19,9 +20,9 @@ from typing import Any, Protocol
 import pandas as pd
 
 from imgsearch.errors import SourceError
-from imgsearch.originals import archive_location, is_url, path_location
+from imgsearch.originals import archive_location, in_a_line, is_url, path_location
 from imgsearch.records import Failure
-from imgsearch.tables import ID_COLUMNS, IMAGE_COLUMNS, read_table, rows_of
+from imgsearch.tables import ID_COLUMNS, IMAGE_COLUMNS, id_text, read_table, rows_of
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -76,6 +77,10 @@ class Source(Protocol):
     def count(self) -> int | None:
         """Return about how many photos there are, or None where counting takes as long as listing."""
 
+    @property
+    def complete(self) -> bool:
+        """Whether the last listing reached everything: what it could not reach has not vanished."""
+
     def photos(self) -> Iterator[Photo | Failure]:
         """Yield every photo, in the same order each time."""
 
@@ -107,6 +112,7 @@ class FolderSource:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.name = path_location(folder)
+        self.complete = True
 
     def count(self) -> int | None:
         """Return how many image files there are."""
@@ -114,6 +120,7 @@ class FolderSource:
 
     def photos(self) -> Iterator[Photo | Failure]:
         """Yield the photos, folder by folder, names in order."""
+        self.complete = True
         for entry in self._walk():
             if isinstance(entry, Failure):
                 yield entry
@@ -126,6 +133,9 @@ class FolderSource:
                 continue
             except OSError as error:
                 yield Failure(item_id, f"The file cannot be read ({error.strerror}).")
+                continue
+            if not stat.S_ISREG(status.st_mode):
+                yield Failure(item_id, "It is no regular file.")
                 continue
             yield Photo(
                 item_id, self.name, path_location(Path(entry.path)), status.st_size, status.st_mtime_ns
@@ -141,13 +151,14 @@ class FolderSource:
             except OSError as error:
                 if folder == str(self._folder):
                     raise SourceError(f"The folder {folder} cannot be read ({error.strerror}).") from error
+                self.complete = False
                 yield Failure(_printable(folder), f"The folder cannot be read ({error.strerror}).")
                 continue
             visible = [entry for entry in entries if not entry.name.startswith(".")]
             # Links to folders are not followed: they may lead in circles.
-            pending += [entry.path for entry in reversed(visible) if entry.is_dir(follow_symlinks=False)]
+            pending += [entry.path for entry in reversed(visible) if _is_folder(entry, follow_links=False)]
             for entry in visible:
-                if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES and not entry.is_dir():
+                if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES and not _is_folder(entry):
                     yield entry
 
 
@@ -157,6 +168,7 @@ class ArchiveSource:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.name = path_location(path)
+        self.complete = True
 
     def count(self) -> int | None:
         """Return how many image files a .zip lists; None for a .tar, which has no list."""
@@ -165,11 +177,23 @@ class ArchiveSource:
         return sum(1 for _ in self.photos())
 
     def photos(self) -> Iterator[Photo | Failure]:
-        """Yield the photos in the archive's order; raises `SourceError` when it cannot be read to its end."""
+        """Yield the photos in the archive's order; raises `SourceError` when it cannot be read at all.
+
+        Where it is damaged further on, the photos before that place come, and the damage is one more `Failure`.
+        """
+        self.complete = True
+        listed = False
         try:
-            yield from self._zip() if self._path.name.lower().endswith(".zip") else self._tar()
-        except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
-            raise SourceError(f"The archive {self._path} cannot be read ({error}).") from error
+            for photo in self._zip() if self._path.name.lower().endswith(".zip") else self._tar():
+                listed = True
+                yield photo
+        except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, ValueError) as error:
+            if not listed:
+                raise SourceError(f"The archive {self._path} cannot be read ({in_a_line(error)}).") from error
+            self.complete = False
+            yield Failure(
+                self.name, f"The archive is damaged, and what lies behind was not read ({in_a_line(error)})."
+            )
 
     def _zip(self) -> Iterator[Photo]:
         with zipfile.ZipFile(self._path) as archive:
@@ -194,6 +218,7 @@ class ManifestSource:
 
     def __init__(self, path: Path, *, root: Path | None = None) -> None:
         """Read the manifest; raises `SourceError` when it has no image column."""
+        self.complete = True
         self._root = (root or path.parent).absolute()
         self._base = path.parent
         self.name = path_location(path)
@@ -244,9 +269,15 @@ class ManifestSource:
 
     def _item_id(self, row: Mapping[str, Any]) -> str:
         if self._id is not None and row.get(self._id) is not None:
-            value = row[self._id]
-            return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+            return id_text(row[self._id])
         return _printable(str(row.get(self._image, "")).strip().removeprefix("./"))
+
+
+def _is_folder(entry: os.DirEntry[str], *, follow_links: bool = True) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=follow_links)
+    except OSError:  # such as links that lead in a circle
+        return False
 
 
 def _is_photo_name(name: str) -> bool:

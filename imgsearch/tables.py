@@ -1,11 +1,12 @@
 """Tables that merchants bring: manifests and metadata files (CSV, Parquet, JSON Lines) as typed rows.
 
-It owns the reading and the typing of columns (numbers, true/false, text; "007" stays text) and how a row finds
+It owns the reading and the typing of columns (numbers, true/false, text; "007" and ids stay text) and how a row finds
 its item. It does not open photos and knows no catalog.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -17,12 +18,13 @@ import pandas as pd
 
 from imgsearch.errors import SourceError
 
-__all__ = ["ID_COLUMNS", "IMAGE_COLUMNS", "MetadataTable", "Row", "read_table", "rows_of"]
+__all__ = ["ID_COLUMNS", "IMAGE_COLUMNS", "MetadataTable", "Row", "id_text", "read_table", "rows_of"]
 
 Row = dict[str, Any]
 
 ID_COLUMNS = ("id", "item_id")
 IMAGE_COLUMNS = ("image", "path", "file", "filename", "image_path", "url", "image_url")
+MAX_DIGITS = 16
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
@@ -37,13 +39,20 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         if suffix in (".csv", ".tsv"):
             separator = "\t" if suffix == ".tsv" else ","
-            frame = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-            frame = frame.astype(object).where(frame != "", None)
-            return pd.DataFrame({str(name).strip(): _typed(frame[name]) for name in frame.columns})
+            # Without index_col=False, a comma at the end of every line would shift the columns by one.
+            frame = pd.read_csv(
+                path, sep=separator, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig"
+            )
+            frame = frame.astype(object).where(frame.notna() & (frame != ""), None)
+            columns = {str(name).strip(): frame[name] for name in frame.columns}
+            return pd.DataFrame(
+                {name: values if _names_items(name) else _typed(values) for name, values in columns.items()}
+            )
         if suffix in (".parquet", ".pq"):
             return pd.read_parquet(path)
         if suffix in (".jsonl", ".ndjson"):
-            return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+            lines = path.read_text(encoding="utf-8-sig").split("\n")
+            return pd.DataFrame([dict(json.loads(line)) for line in lines if line.strip()], dtype=object)
     except UnicodeDecodeError as error:
         raise SourceError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8.") from error
     except Exception as error:  # pandas and pyarrow raise many kinds for files that are not what they say
@@ -82,7 +91,7 @@ class MetadataTable:
         for row in rows_of(frame):
             name = row.pop(str(column), None)
             if name is not None:
-                self._rows[str(name)] = row
+                self._rows[id_text(name)] = row
 
     def __len__(self) -> int:
         """Return the number of rows that name an item."""
@@ -96,11 +105,20 @@ class MetadataTable:
     def row(self, item_id: str) -> Mapping[str, Any]:
         """Return the item's row, or an empty one."""
         path = PurePosixPath(item_id)
-        for name in (item_id, str(path.with_suffix("")), path.name, path.stem):
+        for name in (item_id, item_id.removesuffix(path.suffix), path.name, path.stem):
             if name in self._rows:
                 self._used.add(name)
                 return self._rows[name]
         return {}
+
+
+def id_text(value: Any) -> str:
+    """Return the id that a cell says; a table with gaps gives whole numbers as 5.0, and they mean 5."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _names_items(column: str) -> bool:
+    return column.lower() in (*ID_COLUMNS, *IMAGE_COLUMNS)
 
 
 def _typed(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -108,7 +126,8 @@ def _typed(column: pd.Series[Any]) -> pd.Series[Any]:
     values = [value for value in column if value is not None]
     if not values:
         return column
-    if all(_NUMBER.fullmatch(value) for value in values):
+    # More digits than a float holds are a serial number, not an amount.
+    if all(_NUMBER.fullmatch(value) and len(value) <= MAX_DIGITS for value in values):
         return pd.to_numeric(column)
     if all(value.lower() in ("true", "false") for value in values):
         return column.map(lambda value: None if value is None else value.lower() == "true").astype(object)

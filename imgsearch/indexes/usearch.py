@@ -21,6 +21,8 @@ from imgsearch.indexes.base import Keys, Vectors
 __all__ = ["UsearchIndex"]
 
 _ADD_AT_ONCE = 64
+_WORTH_THREADS = 1024
+"""Fewer vectors than this are added in one thread, which is as fast for them."""
 _SELF_DISTANCE = 0.005
 """No vector is farther than this from itself in float16: one whose nearest is farther was not found at all."""
 
@@ -119,15 +121,16 @@ class UsearchIndex:
         """Add (n,) new keys with their (n, dim) unit rows; a key that is already there raises ValueError."""
         if vectors.shape != (len(keys), self._dim) or not np.isfinite(vectors).all():
             raise ValueError(f"expected {len(keys)} finite rows of {self._dim} numbers, got {vectors.shape}")
+        threads = self._threads if len(keys) >= _WORTH_THREADS else 1
         for start in range(0, len(keys), _ADD_AT_ONCE):
             part = slice(start, start + _ADD_AT_ONCE)
             with self._lock:
                 rows = vectors[part].astype(np.float16)
                 try:
-                    self._index.add(keys[part], rows, threads=self._threads)
+                    self._index.add(keys[part], rows, threads=threads)
                 except RuntimeError as error:
                     raise ValueError(f"the index refused the keys: {error}") from error
-                if self._threads > 1:
+                if threads > 1:
                     self._link_lost(keys[part], rows)
 
     def _link_lost(self, keys: Keys, rows: NDArray[np.float16]) -> None:

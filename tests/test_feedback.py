@@ -1,0 +1,191 @@
+"""Feedback: append-only rows that survive a kill, and the latest judgment as a query."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imgsearch.database import Database
+from imgsearch.errors import FeedbackError
+from imgsearch.feedback import FeedbackLog
+from imgsearch.records import Hit, Judgment, Query, SearchResult
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def log(database: Database) -> Iterator[FeedbackLog]:
+    opened = FeedbackLog(database)
+    yield opened
+    opened.close()
+
+
+def result(search_id: str = "s1", hits: int = 3) -> SearchResult:
+    found = tuple(Hit(f"{rank}.jpg", rank, 1 / rank, rank, "/x") for rank in range(1, hits + 1))
+    return SearchResult(Query.of(text="red"), found, "test:encoder", 7, hits, {"total": 1.5}, search_id)
+
+
+def rows(database: Database, sql: str) -> list[Any]:
+    return database.cursor().execute(sql).fetchall()
+
+
+def test_every_hit_shown_becomes_one_row(log: FeedbackLog, database: Database) -> None:
+    log.record_impressions(result(), "text=red", visitor="v", arm="b")
+    log.flush()
+    columns = "search_id, visitor, query_key, encoder, generation, arm, item_id, rank, score"
+    found = rows(database, f"SELECT {columns} FROM impressions ORDER BY rank")
+    assert found[0] == ("s1", "v", "text=red", "test:encoder", 7, "b", "1.jpg", 1, 1.0)
+    assert [row[7] for row in found] == [1, 2, 3]
+
+
+def test_impressions_are_written_within_a_second_without_being_asked(
+    log: FeedbackLog, database: Database
+) -> None:
+    log.record_impressions(result(), "text=red")
+    give_up = time.monotonic() + 5
+    started = time.monotonic()
+    while not rows(database, "FROM impressions") and time.monotonic() < give_up:
+        time.sleep(0.02)
+    assert len(rows(database, "FROM impressions")) == 3
+    assert time.monotonic() - started < 2  # a second, and one more for a busy machine
+
+
+def test_a_search_without_hits_leaves_no_row_and_does_no_harm(log: FeedbackLog) -> None:
+    log.record_impressions(result(hits=0), "text=red")
+    assert log.counts() == {"impressions": 0, "clicks": 0, "judgments": 0}
+
+
+def test_closing_writes_what_is_queued_and_may_be_done_twice(database: Database) -> None:
+    log = FeedbackLog(database)
+    log.record_impressions(result(), "text=red")
+    log.close()
+    log.close()
+    assert len(rows(database, "FROM impressions")) == 3
+
+
+def test_many_threads_lose_no_row(log: FeedbackLog) -> None:
+    def record(number: int) -> None:
+        for step in range(10):
+            log.record_impressions(result(f"{number}-{step}"), "text=red")
+            log.record_click(search_id="s", item_id="a", rank=1)
+            log.record_judgment(Judgment("text=red", "a", "good", str(number)))
+
+    threads = [threading.Thread(target=record, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert log.counts() == {"impressions": 180, "clicks": 60, "judgments": 60}
+
+
+def test_nothing_is_overwritten_and_the_latest_judgment_of_each_labeler_counts(
+    log: FeedbackLog, database: Database
+) -> None:
+    for labeler, verdict in (("a", "good"), ("b", "bad"), ("a", "bad"), ("a", "cant_tell")):
+        log.record_judgment(Judgment("text=red", "1.jpg", verdict, labeler))  # type: ignore[arg-type]
+    log.record_judgment(Judgment("text=blue", "1.jpg", "good", "a"))
+    latest = log.latest_judgments()
+    assert latest[["query_key", "labeler", "verdict"]].to_numpy().tolist() == [
+        ["text=blue", "a", "good"],
+        ["text=red", "a", "cant_tell"],
+        ["text=red", "b", "bad"],
+    ]
+    assert len(rows(database, "FROM judgments")) == 5
+
+
+def test_the_latest_of_judgments_in_the_same_microsecond_is_the_one_recorded_last(
+    log: FeedbackLog, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datetime import datetime
+
+    monkeypatch.setattr("imgsearch.feedback._now", lambda: datetime(2024, 1, 1))
+    for verdict in ("good", "bad", "good", "bad"):
+        log.record_judgment(Judgment("q", "i", verdict, "l"))  # type: ignore[arg-type]
+    assert log.latest_judgments()["verdict"].tolist() == ["bad"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from imgsearch.database import Database
+from imgsearch.feedback import FeedbackLog
+from imgsearch.records import Judgment
+log = FeedbackLog(Database(Path(sys.argv[1])))
+for number in range(5):
+    log.record_judgment(Judgment("q", f"{number}.jpg", "good", "labeler"))
+log.record_click(search_id="s", item_id="a", rank=1)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_judgments_and_clicks_survive_a_kill_right_after_the_call(tmp_path: Path) -> None:
+    process = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], capture_output=True)
+    assert process.returncode == -9, process.stderr
+    database = Database(tmp_path)
+    log = FeedbackLog(database)
+    assert log.counts() == {"impressions": 0, "clicks": 1, "judgments": 5}
+    log.close()
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "judgment",
+    [
+        Judgment("", "i", "good", "l"),
+        Judgment("q", " ", "good", "l"),
+        Judgment("q", "i", "good", ""),
+        Judgment("q", "i", "excellent", "l"),  # type: ignore[arg-type]
+        Judgment("q" * 2000, "i", "good", "l"),
+        Judgment("q", "i", "good", "\ud800"),
+        Judgment("q", 5, "good", "l"),  # type: ignore[arg-type]
+        Judgment("q", "i", ["good"], "l"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_judgment_without_sense_is_refused_and_not_recorded(log: FeedbackLog, judgment: Judgment) -> None:
+    with pytest.raises(FeedbackError):
+        log.record_judgment(judgment)
+    assert log.counts()["judgments"] == 0
+
+
+@pytest.mark.parametrize(
+    "click",
+    [
+        {"item_id": ""},
+        {"rank": -1},
+        {"rank": 2**40},
+        {"action": ""},
+        {"visitor": "x" * 5000},
+        {"search_id": "\udfff"},
+    ],
+)
+def test_a_click_without_sense_is_refused_and_not_recorded(log: FeedbackLog, click: dict[str, Any]) -> None:
+    given: dict[str, Any] = {"search_id": "s", "item_id": "a", "rank": 1}
+    with pytest.raises(FeedbackError):
+        log.record_click(**{**given, **click})
+    assert log.counts()["clicks"] == 0
+
+
+def test_a_failed_write_keeps_the_impressions_for_the_next(
+    log: FeedbackLog, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("imgsearch.feedback.insert_frame", fail)
+        log.record_impressions(result(), "text=red")
+        with pytest.raises(OSError, match="full"):
+            log.flush()
+    assert log.counts()["impressions"] == 3
