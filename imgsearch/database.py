@@ -93,7 +93,8 @@ class Database:
         """
         self.path = folder / "catalog.duckdb"
         self._holder_file = folder / "writer.json"
-        self._lock = FileLock(folder / "writer.lock")
+        # Not the usual lock a thread: one thread may close what another has opened.
+        self._lock = FileLock(folder / "writer.lock", thread_local=False)
         try:
             self._lock.acquire(timeout=0)
         except Timeout:

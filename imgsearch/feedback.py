@@ -22,6 +22,7 @@ __all__ = ["FeedbackLog"]
 
 FLUSH_EVERY_S = 0.5
 MAX_TEXT = 1000
+MAX_RANK = 1_000_000_000
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class FeedbackLog:
         _check_text("search_id", search_id)
         _check_text("visitor", visitor)
         _check_text("action", action, empty_ok=False)
-        if rank < 0:
+        if not 0 <= rank <= MAX_RANK:
             raise FeedbackError(
                 f"The rank of a click is {rank}, but ranks count from 1 (0 where there is none)."
             )
@@ -187,3 +188,5 @@ def _check_text(name: str, value: object, *, empty_ok: bool = True) -> None:
         raise FeedbackError(f"{name} is empty.")
     if len(value) > MAX_TEXT:
         raise FeedbackError(f"{name} has {len(value)} characters; at most {MAX_TEXT} are kept.")
+    if any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise FeedbackError(f"{name} holds halves of characters.")

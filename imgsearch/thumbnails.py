@@ -7,8 +7,10 @@ its limit. It reads originals through `imgsearch.originals` and knows no HTTP.
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,10 +108,17 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def drop_oldest(folder: Path, max_bytes: int) -> None:
     """Delete the files written longest ago until the folder holds at most `max_bytes`."""
-    files = [(path.stat(), path) for path in folder.rglob("*") if path.is_file()]
-    total = sum(stat.st_size for stat, _ in files)
-    for stat, path in sorted(files, key=lambda entry: entry[0].st_mtime_ns):
+    files = []
+    for path in folder.rglob("*"):
+        # Those that begin with a dot are being written; others may be dropped by another thread at this moment.
+        if not path.name.startswith("."):
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                if stat.S_ISREG(status.st_mode):
+                    files.append((status, path))
+    total = sum(status.st_size for status, _ in files)
+    for status, path in sorted(files, key=lambda entry: entry[0].st_mtime_ns):
         if total <= max_bytes:
             return
         path.unlink(missing_ok=True)
-        total -= stat.st_size
+        total -= status.st_size

@@ -101,11 +101,16 @@ def test_opening_again_runs_no_migration_twice(tmp_path: Path) -> None:
 
 def test_an_exception_rolls_the_transaction_back_and_the_next_one_works(tmp_path: Path) -> None:
     database = Database(tmp_path)
-    with pytest.raises(RuntimeError, match="stop"), database.transaction() as cursor:
-        cursor.execute("INSERT INTO settings VALUES ('a', '1')")
-        with database.transaction() as inner:
-            inner.execute("INSERT INTO settings VALUES ('b', '2')")
-        raise RuntimeError("stop")
+
+    def fail() -> None:
+        with database.transaction() as cursor:
+            cursor.execute("INSERT INTO settings VALUES ('a', '1')")
+            with database.transaction() as inner:
+                inner.execute("INSERT INTO settings VALUES ('b', '2')")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        fail()
     with pytest.raises(duckdb.Error), database.transaction() as cursor:
         cursor.execute("INSERT INTO nowhere VALUES (1)")
     with database.transaction() as cursor:
@@ -153,12 +158,24 @@ def test_closing_while_threads_hold_cursors_frees_the_file_for_another_process(t
         thread.start()
     ready.wait()
     database.close()
-    script = "import sys; from pathlib import Path; from imgsearch.database import Database; Database(Path(sys.argv[1])).close()"
+    script = (
+        "import sys; from pathlib import Path; from imgsearch.database import Database; "
+        "Database(Path(sys.argv[1])).close()"
+    )
     other = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)
     stop.set()
     for thread in threads:
         thread.join()
     assert other.returncode == 0, other.stderr
+
+
+def test_one_thread_may_close_what_another_has_opened(tmp_path: Path) -> None:
+    opened: list[Database] = []
+    thread = threading.Thread(target=lambda: opened.append(Database(tmp_path)))
+    thread.start()
+    thread.join()
+    opened[0].close()
+    Database(tmp_path).close()
 
 
 def test_frames_are_inserted_and_updated_by_one_statement(tmp_path: Path) -> None:
