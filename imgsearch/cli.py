@@ -123,7 +123,8 @@ def index(
         str | None,
         typer.Option(
             metavar="SPEC",
-            help="`auto`, `lite`, `open_clip:MODEL/TAG` or `open_clip:local-dir:FOLDER`; a catalog keeps its first.",
+            help="`auto`, `lite`, `open_clip:MODEL/TAG`, `open_clip:local-dir:FOLDER`, or `external:NAME` for "
+            "imported embeddings of a model that is not here; a catalog keeps its first.",
         ),
     ] = None,
     embeddings: Annotated[
@@ -133,6 +134,15 @@ def index(
         ),
     ] = None,
     prune: Annotated[bool, typer.Option("--prune", help="Remove items whose photos have vanished.")] = False,
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where a manifest's photos may lie; else only below its own folder."
+        ),
+    ] = None,
+    private_hosts: Annotated[
+        bool, typer.Option("--private-hosts", help="Let a manifest's URLs point into the local network.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Bring photos into the catalog: new ones are added, changed ones read again, the rest left alone.
@@ -146,16 +156,17 @@ def index(
     from imgsearch.sources import open_source
 
     for source in sources:
-        open_source(source)  # a wrong one is said before a catalog is made and a model loaded
+        open_source(source, root=root)  # a wrong one is said before a catalog is made and a model loaded
     settings = Settings.load(catalog=catalog)
     options = IndexingOptions(
         metadata=metadata,
         embeddings=embeddings,
         prune=prune,
+        root=root,
         threads=settings.threads,
         limits=ImageLimits(max_pixels=settings.max_pixels),
     )
-    report = _index(settings, sources, encoder, options)
+    report = _index(settings, sources, encoder, options, private_hosts=private_hosts)
     if as_json:
         _print_json(report.as_dict())
     else:
@@ -163,11 +174,18 @@ def index(
 
 
 def _index(
-    settings: Settings, sources: Sequence[str], encoder: str | None, options: IndexingOptions
+    settings: Settings,
+    sources: Sequence[str],
+    encoder: str | None,
+    options: IndexingOptions,
+    *,
+    private_hosts: bool,
 ) -> IndexingReport:
     from imgsearch.catalog import Catalog
-    from imgsearch.encoders import load_encoder
+    from imgsearch.encoders import load_encoder, resolve_auto
+    from imgsearch.encoders.external import ExternalEncoder
     from imgsearch.generations import LiveIndex
+    from imgsearch.imported import embedding_dim
     from imgsearch.indexing import index_sources
     from imgsearch.originals import Originals
     from imgsearch.thumbnails import ThumbnailCache
@@ -175,9 +193,17 @@ def _index(
     with Catalog.open(settings.catalog, create=True) as catalog:
         # A catalog keeps its encoder; another one that is asked for is refused by name when it is bound.
         wanted = encoder if encoder not in (None, "auto") else catalog.encoder_spec
-        model = load_encoder(wanted or settings.encoder, progress=_say, device=settings.device or None)
+        spec, reason = wanted or settings.encoder, catalog.encoder_reason
+        if spec == "auto":
+            spec, reason = resolve_auto()
+            _say(f"Encoder {spec}: {reason}.")
+        if spec.startswith("external:") and options.embeddings:
+            model: Encoder = ExternalEncoder(spec, embedding_dim(options.embeddings))
+        else:
+            model = load_encoder(spec, progress=_say, device=settings.device or None)
+        catalog.bind_encoder(model.spec, model.id, model.dim, reason=reason)
         index = LiveIndex.open(catalog, threads=settings.worker_threads)
-        originals = Originals(max_bytes=options.limits.max_bytes)
+        originals = Originals(max_bytes=options.limits.max_bytes, private_hosts=private_hosts)
         thumbnails = ThumbnailCache(
             catalog.folder / "thumbnails", originals, max_bytes=settings.thumbnail_cache_bytes
         )

@@ -29,10 +29,11 @@ from imgsearch.encoders.base import Encoder
 from imgsearch.errors import EncoderMismatch, ImgSearchError, SourceError
 from imgsearch.generations import LiveIndex
 from imgsearch.images import ImageLimits, decode_picture, encode_thumbnail
+from imgsearch.imported import ImportedEmbeddings
 from imgsearch.originals import Originals, file_of, in_a_line, is_url
 from imgsearch.records import Failure, IndexingReport
-from imgsearch.sources import ManifestSource, Photo, Source, open_source
-from imgsearch.tables import MetadataTable, id_text, read_table, rows_of
+from imgsearch.sources import Photo, Source, open_source
+from imgsearch.tables import MetadataTable
 from imgsearch.thumbnails import ThumbnailCache
 
 __all__ = ["IndexingOptions", "Progress", "ProgressCallback", "index_sources"]
@@ -109,11 +110,11 @@ def index_sources(
     if not opened:
         raise SourceError("No source was given; name a folder, an archive or a manifest.")
     metadata = MetadataTable(options.metadata) if options.metadata else None
-    vectors = _GivenVectors.read(options.embeddings, opened) if options.embeddings else None
+    vectors = ImportedEmbeddings.read(options.embeddings, opened) if options.embeddings else None
     if vectors is not None and vectors.dim != encoder.dim:
         raise EncoderMismatch(
-            f"{options.embeddings} holds embeddings of {vectors.dim} dimensions, but {encoder.id} gives {encoder.dim}; "
-            "name the encoder that made them with --encoder."
+            f"{options.embeddings} holds embeddings of {vectors.dim} dimensions, but {encoder.id} gives "
+            f"{encoder.dim}; name the encoder that made them with --encoder."
         )
     catalog.bind_encoder(encoder.spec, encoder.id, encoder.dim)
     own_originals = originals is None
@@ -138,7 +139,7 @@ class _Run:
         originals: Originals,
         thumbnails: ThumbnailCache | None,
         metadata: MetadataTable | None,
-        vectors: _GivenVectors | None,
+        vectors: ImportedEmbeddings | None,
         progress: ProgressCallback | None,
     ) -> None:
         self._catalog = catalog
@@ -416,66 +417,6 @@ class _Run:
             encoded = self._added + self._changed + pending
             done = encoded + self._unchanged + len(self._failures)
             self._progress(Progress(done, self._total, encoded, len(self._failures)))
-
-
-class _GivenVectors:
-    """Embeddings that were made elsewhere, by item id."""
-
-    def __init__(self, path: Path, rows: Mapping[str, int], vectors: NDArray[np.float32]) -> None:
-        self._path = path
-        self._rows = rows
-        self._vectors = vectors
-        self.dim = vectors.shape[1]
-
-    @classmethod
-    def read(cls, path: Path, sources: Sequence[Source]) -> _GivenVectors:
-        """Read a .npy (row i belongs to row i of the one manifest) or a .parquet with `id` and `embedding`.
-
-        Raises `SourceError` where the file does not fit.
-        """
-        if path.suffix.lower() == ".npy":
-            try:
-                vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError) as error:
-                raise SourceError(f"{path} cannot be read as .npy ({error}).") from error
-            manifests = [source for source in sources if isinstance(source, ManifestSource)]
-            if len(manifests) != 1 or len(sources) != 1:
-                raise SourceError(
-                    f"{path} goes by row number, so the source must be one manifest with the same rows."
-                )
-            ids: Sequence[str] = manifests[0].ids
-        else:
-            frame = read_table(path)
-            names = {str(name).lower(): str(name) for name in frame.columns}
-            key = next((names[name] for name in ("id", "item_id", "image", "path") if name in names), None)
-            column = next(
-                (names[name] for name in ("embedding", "vector", "embeddings") if name in names), None
-            )
-            if key is None or column is None:
-                raise SourceError(
-                    f"{path} needs the columns id and embedding; it has: {', '.join(names.values())}."
-                )
-            ids = [id_text(next(iter(row.values()), "")) for row in rows_of(frame[[key]])]
-            try:
-                vectors = np.stack([np.asarray(value, np.float32) for value in frame[column]])
-            except ValueError as error:
-                raise SourceError(f"The embeddings in {path} are not all of one length.") from error
-        if vectors.ndim != 2 or len(vectors) != len(ids):
-            raise SourceError(
-                f"{path} holds an array {vectors.shape}, but {len(ids)} rows of numbers are needed."
-            )
-        return cls(path, {item_id: row for row, item_id in enumerate(ids)}, vectors)
-
-    def find(self, item_id: str) -> NDArray[np.float32]:
-        """Return the item's embedding scaled to unit length; raises `SourceError` where there is no usable one."""
-        row = self._rows.get(item_id)
-        if row is None:
-            raise SourceError(f"{self._path} holds no embedding for this id.")
-        vector = np.asarray(self._vectors[row], np.float32)
-        length = float(np.linalg.norm(vector))
-        if not np.isfinite(length) or length == 0:
-            raise SourceError("The embedding is zero or holds numbers that are not finite.")
-        return vector / np.float32(length)
 
 
 class _StageClock:

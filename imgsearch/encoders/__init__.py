@@ -37,7 +37,7 @@ def load_encoder(
 
     `progress` is told in sentences what takes long; downloads draw their own bars on stderr. `device` is a torch
     device such as `cpu` or `cuda`, by default the best there is. Without `allow_download` only cached weights
-    are used, and the network is left alone.
+    are used, and the network is left alone. `external:NAME` has no model and raises `EncoderUnavailable`.
 
     Raises `EncoderError` for an unknown spec or unusable weights, and `EncoderUnavailable` where the weights are
     neither cached nor to be had.
@@ -48,6 +48,10 @@ def load_encoder(
         chosen, reason = resolve_auto(allow_download=allow_download)
         tell(f"Encoder {chosen}: {reason}.")
         parsed = EncoderSpec.parse(chosen)
+    if parsed.kind == "external":
+        from imgsearch.encoders.external import refusal
+
+        raise refusal(spec)
     if parsed.kind == "lite":
         from imgsearch.encoders.lite import LiteEncoder
 

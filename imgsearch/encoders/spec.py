@@ -18,17 +18,19 @@ OPEN_CLIP_DEFAULT = "open_clip:ViT-B-32/laion2b_s34b_b79k"
 
 _OPEN_CLIP = "open_clip:"
 _LOCAL_DIR = "local-dir:"
+_EXTERNAL = "external:"
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderSpec:
     """A parsed spec; `str` gives it back.
 
-    `lite` and `auto` have a kind only; `open_clip` has a `model` and its `tag` (trained weights), and `local-dir`
-    the `folder` that holds `open_clip_config.json` and weights.
+    `lite` and `auto` have a kind only; `open_clip` has a `model` and its `tag` (trained weights), `local-dir` the
+    `folder` that holds `open_clip_config.json` and weights, and `external` (embeddings that were imported, from a
+    model that is not here) a name as its `model`.
     """
 
-    kind: Literal["auto", "lite", "open_clip", "local-dir"]
+    kind: Literal["auto", "lite", "open_clip", "local-dir", "external"]
     model: str = ""
     tag: str = ""
     folder: str = ""
@@ -47,9 +49,11 @@ class EncoderSpec:
             model, _, tag = name.partition("/")
             if model and tag and ":" not in model:
                 return cls("open_clip", model=model, tag=tag)
+        if spec.startswith(_EXTERNAL) and (name := spec.removeprefix(_EXTERNAL)):
+            return cls("external", model=name)
         raise EncoderError(
             f"There is no encoder {spec!r}: use 'auto', 'lite', 'open_clip:MODEL/TAG' "
-            f"(such as {OPEN_CLIP_DEFAULT!r}) or 'open_clip:local-dir:FOLDER'."
+            f"(such as {OPEN_CLIP_DEFAULT!r}), 'open_clip:local-dir:FOLDER', or 'external:NAME' for imported ones."
         )
 
     def __str__(self) -> str:
@@ -57,4 +61,6 @@ class EncoderSpec:
             return f"{_OPEN_CLIP}{self.model}/{self.tag}"
         if self.kind == "local-dir":
             return f"{_OPEN_CLIP}{_LOCAL_DIR}{self.folder}"
+        if self.kind == "external":
+            return f"{_EXTERNAL}{self.model}"
         return self.kind

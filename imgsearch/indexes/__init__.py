@@ -1,0 +1,1 @@
+"""Vector indexes: the protocol and its engines, one file each."""

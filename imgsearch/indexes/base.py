@@ -41,7 +41,7 @@ class VectorIndex(Protocol):
         """Forget the keys; unknown ones are ignored."""
 
     def search(self, vector: Vectors, k: int) -> tuple[Keys, Vectors]:
-        """Return up to k (keys, cosine similarities) near a (dim,) vector, best first; fewer where there are fewer."""
+        """Return up to k (keys, cosine similarities) near a (dim,) vector, best first."""
 
     def save(self, path: Path) -> None:
         """Write the index to one file."""
