@@ -240,6 +240,12 @@ class Catalog:
         found = self._cached(self._by_key, "items.key", wanted)
         return [found[key] for key in wanted if key in found]
 
+    def preload(self, items: int = 10_000) -> None:
+        """Read that many items into memory at once, so that first searches need not ask the database."""
+        version = self.version
+        found = self._items("true ORDER BY items.key LIMIT ?", [items])
+        self._keep(found, version)
+
     def iter_items(self, batch: int = 5000) -> Iterator[Item]:
         """Yield every item by ascending key, reading `batch` at a time."""
         last = -1
@@ -608,15 +614,18 @@ class Catalog:
             version = self.version
             items = self._items_where_in(column, missing)
             found |= {item.item_id if cache is self._by_id else item.key: item for item in items}
-            with self._lock:
-                # What was read before a change may be stale after it.
-                if version == self.version:
-                    if len(self._by_key) > KEPT_ITEMS:
-                        self._by_key.clear()
-                        self._by_id.clear()
-                    self._by_key.update((item.key, item) for item in items)
-                    self._by_id.update((item.item_id, item) for item in items)
+            self._keep(items, version)
         return found
+
+    def _keep(self, items: Sequence[Item], version: int) -> None:
+        """Keep items that were read when the catalog had that version: after a change they may be stale."""
+        with self._lock:
+            if version == self.version:
+                if len(self._by_key) > KEPT_ITEMS:
+                    self._by_key.clear()
+                    self._by_id.clear()
+                self._by_key.update((item.key, item) for item in items)
+                self._by_id.update((item.item_id, item) for item in items)
 
     def _items_where_in(self, column: str, values: Sequence[Any]) -> list[Item]:
         return [

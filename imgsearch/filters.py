@@ -132,7 +132,9 @@ def _storable(filter: Filter, text: str) -> str:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise FilterError(f"The filter on {filter.column!r} holds characters that are not valid text.") from None
+        raise FilterError(
+            f"The filter on {filter.column!r} holds characters that are not valid text."
+        ) from None
     return text
 
 

@@ -75,7 +75,9 @@ def sample_store() -> SampleStore:
     folder = Path(str(resources.files("imgsearch") / "data" / "sample_store"))
     store = SampleStore(folder)
     if not store.manifest.is_file():
-        raise SourceError(f"The Sample Store is missing from this installation ({folder}); install imgsearch again.")
+        raise SourceError(
+            f"The Sample Store is missing from this installation ({folder}); install imgsearch again."
+        )
     return store
 
 

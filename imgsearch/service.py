@@ -140,6 +140,7 @@ class SearchService:
         except BaseException:
             catalog.close()
             raise
+        catalog.preload()
         threading.Thread(target=service._load_encoder, name="load-encoder", daemon=True).start()
         return service
 

@@ -232,6 +232,18 @@ def test_an_unknown_id_is_said_to_be_unknown(catalog: Catalog, item_id: str) -> 
     assert catalog.get_many([item_id]) == []
 
 
+def test_items_read_ahead_are_the_same_and_never_stale(make_catalog: MakeCatalog) -> None:
+    catalog = make_catalog(clustered(50, 8), [{"a": 1}] * 50)
+    before = catalog.by_keys(range(50))
+    catalog.preload(20)
+    assert catalog.by_keys(range(50)) == before
+    catalog.update_rows([("00003.jpg", "digest", {"a": 2})])
+    assert catalog.get("00003.jpg").metadata == {"a": 2.0}
+    catalog.preload()
+    catalog.remove(["00003.jpg"])
+    assert catalog.get_many(["00003.jpg", "00004.jpg"]) == before[4:5]
+
+
 def test_many_more_ids_than_one_statement_takes_are_found(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(2500, 8))
     ids = [item.item_id for item in catalog.iter_items()]

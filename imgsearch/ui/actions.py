@@ -1,0 +1,248 @@
+"""What a visitor can do on the search page, as plain functions from one state to the next.
+
+It owns the meaning of every click, key and form of the page. It knows no Streamlit and no service: what must be
+stored (an upload, a click, a judgment) is handed back or asked of a callable. Everything that comes from the
+browser is untrusted and parsed here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
+from urllib.parse import parse_qs
+
+from imgsearch.errors import ImageError
+from imgsearch.links import LESS_WEIGHT, MORE_WEIGHT, query_from_params, query_string
+from imgsearch.records import Filter, Query, Term, Verdict
+
+__all__ = [
+    "PAGE_SIZE",
+    "REMEMBERED_EVENTS",
+    "BarEvent",
+    "Click",
+    "GalleryEvent",
+    "Outcome",
+    "PageState",
+    "Step",
+    "address",
+    "apply_bar_event",
+    "apply_event",
+    "extend_trail",
+    "to_query",
+    "with_column_filters",
+]
+
+PAGE_SIZE = 24
+"""Hits at first and by every "show more": full rows in two, three, four and six columns."""
+TRAIL_LENGTH = 12
+REMEMBERED_EVENTS = 100
+
+GalleryAction = Literal["open", "good", "bad", "more", "less", "details"]
+BarKind = Literal["text", "refine", "picture", "remove", "clear", "go"]
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryEvent:
+    """One action on one tile.
+
+    `address` is the query string of the list that the tile is in: the page may show another one by the time the
+    event arrives. `rank` and `search_id` are 0 and empty where the tile is no search hit.
+    """
+
+    id: str
+    action: GalleryAction
+    item_id: str
+    address: str = ""
+    rank: int = 0
+    search_id: str = ""
+
+    @staticmethod
+    def parse(raw: Any) -> GalleryEvent | None:
+        """Return the event that the browser sent, or None for anything malformed."""
+        if not isinstance(raw, Mapping) or raw.get("action") not in get_args(GalleryAction):
+            return None
+        event_id, item_id = raw.get("id"), raw.get("item_id")
+        address, search_id, rank = raw.get("address") or "", raw.get("search_id") or "", raw.get("rank") or 0
+        if not (isinstance(event_id, str) and isinstance(item_id, str)):
+            return None
+        if not (isinstance(search_id, str) and isinstance(address, str)):
+            return None
+        if not event_id or not item_id or not isinstance(rank, int) or rank < 0:
+            return None
+        return GalleryEvent(event_id, raw["action"], item_id, address, rank, search_id)
+
+
+@dataclass(frozen=True, slots=True)
+class BarEvent:
+    """One action in the query bar.
+
+    `value` is the words (`text`, `refine`), the picture in base64 (`picture`), the query string to go to (`go`) or
+    the text of a filter to remove; `index` is the place of the term to remove, or None.
+    """
+
+    id: str
+    kind: BarKind
+    value: str = ""
+    index: int | None = None
+
+    @staticmethod
+    def parse(raw: Any) -> BarEvent | None:
+        """Return the event that the browser sent, or None for anything malformed."""
+        if not isinstance(raw, Mapping) or raw.get("kind") not in get_args(BarKind):
+            return None
+        value = raw.get("data") if raw["kind"] == "picture" else raw.get("value") or ""
+        index = raw.get("index")
+        if not isinstance(raw.get("id"), str) or not raw["id"] or not isinstance(value, str):
+            return None
+        if index is not None and not isinstance(index, int):
+            return None
+        return BarEvent(raw["id"], raw["kind"], value, index)
+
+
+@dataclass(frozen=True, slots=True)
+class PageState:
+    """What the page shows: the query of the address bar, this visitor's verdicts on its hits, an open item.
+
+    `judged` maps item ids to verdicts for the present query only; `handled` holds the ids of the latest events.
+    """
+
+    query: Query
+    judged: Mapping[str, Verdict] = field(default_factory=dict)
+    details: str | None = None
+    handled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Click:
+    """A click on a hit, to be recorded."""
+
+    search_id: str
+    item_id: str
+    rank: int
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The next state, and what the feedback should note."""
+
+    state: PageState
+    click: Click | None = None
+    judged: tuple[str, Verdict] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One search on the way here: its query string and a short name."""
+
+    to: str
+    label: str
+
+
+def to_query(params: Mapping[str, Sequence[str]], *, max_n: int = 500) -> Query:
+    """Return the query of the address bar; raises `QueryError` or `FilterError`."""
+    return query_from_params(params, default_n=PAGE_SIZE, max_n=max_n)
+
+
+def apply_event(state: PageState, event: GalleryEvent) -> Outcome:
+    """Return what an action on a tile leads to; an event that was handled before changes nothing.
+
+    `open` asks for look-alikes of the photo alone (the filters stay); `more` and `less` add it to the query, or
+    change its sign there. A second `good` or `bad` takes the first one back (`cant_tell`).
+    """
+    if event.id in state.handled:
+        return Outcome(state)
+    state = replace(state, details=None, handled=(*state.handled, event.id)[-REMEMBERED_EVENTS:])
+    click = Click(event.search_id, event.item_id, event.rank, event.action) if event.search_id else None
+    match event.action:
+        case "open":
+            return Outcome(_ask(state, (Term("item", event.item_id),)), click)
+        case "more" | "less":
+            weight = MORE_WEIGHT if event.action == "more" else LESS_WEIGHT
+            others = tuple(
+                term
+                for term in state.query.terms
+                if not (term.kind == "item" and term.value == event.item_id and term.weight != 1.0)
+            )
+            if not others and weight > 0:
+                weight = 1.0
+            return Outcome(_ask(state, (*others, Term("item", event.item_id, weight))), click)
+        case "details":
+            return Outcome(replace(state, details=event.item_id), click)
+        case "good" | "bad":
+            verdict: Verdict = event.action
+            if state.judged.get(event.item_id) == verdict:
+                verdict = "cant_tell"
+            judged = {**state.judged, event.item_id: verdict}
+            return Outcome(replace(state, judged=judged), judged=(event.item_id, verdict))
+
+
+def apply_bar_event(state: PageState, event: BarEvent, *, keep_upload: Callable[[bytes], str]) -> PageState:
+    """Return what an action in the query bar leads to; `keep_upload` stores a picture and returns its id.
+
+    Words and pictures start a new search; `refine` adds words to the present one. Filters stay, unless removed.
+    Raises `ImgSearchError` where a picture or a link cannot be used: the state stays as it was.
+    """
+    if event.id in state.handled:
+        return state
+    seen = replace(state, details=None, handled=(*state.handled, event.id)[-REMEMBERED_EVENTS:])
+    query = state.query
+    match event.kind:
+        case "text":
+            return _ask(seen, (Term("text", event.value),)) if event.value.strip() else seen
+        case "refine":
+            return _ask(seen, (*query.terms, Term("text", event.value))) if event.value.strip() else seen
+        case "picture":
+            return _ask(seen, (Term("upload", keep_upload(_decode(event.value))),))
+        case "remove" if event.index is None:
+            kept = tuple(each for each in query.filters if str(each) != event.value)
+            return replace(seen, query=replace(query, filters=kept, n=PAGE_SIZE))
+        case "remove":
+            terms = tuple(term for place, term in enumerate(query.terms) if place != event.index)
+            return _ask(seen, _with_positive(terms))
+        case "clear":
+            return replace(seen, query=Query((), n=PAGE_SIZE), judged={})
+        case "go":
+            return replace(seen, query=to_query(parse_qs(event.value)), judged={})
+    return seen
+
+
+def with_column_filters(query: Query, column: str, filters: Sequence[Filter]) -> Query:
+    """Return the query with its filters on `column` replaced, from its first page on."""
+    others = tuple(each for each in query.filters if each.column.casefold() != column.casefold())
+    return replace(query, filters=(*others, *filters), n=PAGE_SIZE)
+
+
+def extend_trail(trail: Sequence[Step], step: Step) -> tuple[Step, ...]:
+    """Return the way to the present search; one that was there before is gone back to, not repeated."""
+    for place, earlier in enumerate(trail):
+        if earlier.to == step.to:
+            return (*trail[:place], step)
+    return (*trail, step)[-TRAIL_LENGTH:]
+
+
+def address(query: Query) -> str:
+    """Return the query string that reopens the query, however many hits of it were shown."""
+    return query_string(replace(query, n=PAGE_SIZE), default_n=PAGE_SIZE)
+
+
+def _ask(state: PageState, terms: tuple[Term, ...]) -> PageState:
+    return replace(state, query=replace(state.query, terms=terms, n=PAGE_SIZE, offset=0), judged={})
+
+
+def _with_positive(terms: tuple[Term, ...]) -> tuple[Term, ...]:
+    """Return the terms; where only photos to avoid are left, there is nothing to look for: none."""
+    return terms if any(term.weight > 0 for term in terms) else ()
+
+
+def _decode(text: str) -> bytes:
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ImageError("The picture did not arrive whole; try it again.") from None
+    if not data:
+        raise ImageError("The picture is empty; choose another one.")
+    return data

@@ -1,0 +1,45 @@
+// Events to Python that are never lost, put before the code of each component.
+// Streamlit may drop a trigger that is overtaken by a newer one of the same component. So every event waits in an
+// outbox until Python says that it was handled; the whole outbox goes with every trigger, and again after a while.
+// Python handles each id once.
+
+const RESEND_AFTER_MS = 3000;
+
+let eventCount = 0;
+const newEventId = () =>
+  `${Date.now().toString(36)}-${(eventCount += 1)}-${Math.random().toString(36).slice(2, 10)}`;
+
+class Outbox {
+  constructor(root) {
+    this.root = root;
+    this.waiting = [];
+    this.delay = RESEND_AFTER_MS;
+  }
+
+  // At every redraw: the present way to Python, and the ids that it has handled.
+  connect(setTriggerValue, handled) {
+    this.transmit = () => setTriggerValue("events", [...this.waiting]);
+    this.waiting = this.waiting.filter((event) => !handled.includes(event.id));
+    if (this.waiting.length === 0) this.delay = RESEND_AFTER_MS;
+    this.watch();
+  }
+
+  add(event) {
+    this.waiting.push({ id: newEventId(), ...event });
+    this.transmit();
+    this.watch();
+  }
+
+  // Ever more patiently: a trigger interrupts the drawing of the page, which a slow server must get done in between.
+  watch() {
+    clearTimeout(this.timer);
+    if (this.waiting.length === 0) return;
+    this.timer = setTimeout(() => {
+      if (!this.root.isConnected) return;
+      this.delay *= 2;
+      this.transmit();
+      this.watch();
+    }, this.delay);
+  }
+}
+

@@ -1,0 +1,221 @@
+// The gallery: a responsive grid of photo tiles. It owns drawing, focus and keys; it decides nothing: every action
+// is sent to Python as one event with an id of its own, so that a rerun never handles it twice.
+
+const SVG = "http://www.w3.org/2000/svg";
+const THUMB = "M7 11v9H4v-9zM7 11l4.2-7.4c1.7.1 2.6 1.3 2.2 2.9L12.6 10h5.2a2 2 0 0 1 2 2.4l-1.3 6a2 2 0 0 1-2 1.6H7";
+const ACTIONS = {
+  good: { path: THUMB, label: "Good match", key: "g" },
+  bad: { path: THUMB, label: "Bad match", key: "b", turned: true },
+  more: { path: "M12 5v14M5 12h14", label: "More like this", key: "+" },
+  less: { path: "M5 12h14", label: "Less like this", key: "-" },
+  details: { path: "M12 11v6M12 7v.5M21 12a9 9 0 1 1-18 0 9 9 0 0 1 18 0", label: "Details", key: "i" },
+};
+const CROP = 0.3; // a photo that loses at most this much fills its square; others are shown whole
+const NO_PHOTO = "M4 5h16v14H4zM4 16l4.5-4.5 4 4 2.5-2.5 5 5M4 4l16 16";
+
+function element(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children);
+  return node;
+}
+
+function icon(path, turned = false) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  if (turned) svg.classList.add("turned");
+  const shape = document.createElementNS(SVG, "path");
+  shape.setAttribute("d", path);
+  svg.append(shape);
+  return svg;
+}
+
+function photo(tile, eager) {
+  const image = element("img", {
+    src: tile.thumb,
+    alt: tile.title,
+    width: 384,
+    height: 384,
+    loading: eager ? "eager" : "lazy",
+    decoding: "async",
+    draggable: "false",
+  });
+  const button = element(
+    "button",
+    { type: "button", class: "photo", "data-action": "open", "aria-label": `Find look-alikes of ${tile.title}` },
+    image,
+  );
+  image.addEventListener("load", () => {
+    const ratio = image.naturalWidth / image.naturalHeight;
+    if (ratio > 1 - CROP && ratio < 1 / (1 - CROP)) image.classList.add("fills");
+    button.classList.add("loaded");
+  }, { once: true });
+  image.addEventListener("error", () => {
+    image.replaceWith(element("span", { class: "missing" }, icon(NO_PHOTO), "Photo not available"));
+    button.classList.add("loaded");
+  }, { once: true });
+  return button;
+}
+
+function score(tile) {
+  if (tile.share === null) return "";
+  const percent = Math.round(tile.share * 100);
+  const bar = element("div", { class: "score", role: "img", title: tile.score_text, "aria-label": tile.score_text });
+  const fill = element("i");
+  fill.style.width = `${percent}%`;
+  bar.append(fill);
+  return bar;
+}
+
+function actionRow(tile, names) {
+  const row = element("div", { class: "actions", role: "group", "aria-label": `Actions for ${tile.title}` });
+  for (const name of names) {
+    const { path, label, key, turned } = ACTIONS[name];
+    const verdict = name === "good" || name === "bad";
+    row.append(element(
+      "button",
+      {
+        type: "button",
+        class: `action ${name}`,
+        "data-action": name,
+        title: `${label} (${key})`,
+        "aria-label": `${label}: ${tile.title}`,
+        "aria-pressed": verdict ? "false" : null,
+        tabindex: "-1",
+      },
+      icon(path, turned),
+    ));
+  }
+  return row;
+}
+
+function draw(tile, position, names) {
+  const caption = element("div", { class: "caption" }, element("span", { class: "title", title: tile.title }, tile.title));
+  for (const line of tile.lines) caption.append(element("span", { class: "line" }, line));
+  const picture = element("div", { class: "picture" }, photo(tile, position < 6), actionRow(tile, names));
+  const item = element("li", { class: "tile", "data-id": tile.id }, picture, score(tile), caption);
+  return item;
+}
+
+function mark(item, verdict) {
+  item.dataset.judged = verdict || "";
+  for (const name of ["good", "bad"]) {
+    item.querySelector(`.action.${name}`)?.setAttribute("aria-pressed", String(verdict === name));
+  }
+}
+
+// The verdict on a tile: the visitor's last one, also while it is still on its way.
+function judgement(tile, waiting) {
+  const verdicts = waiting.filter((event) => event.item_id === tile.id && ["good", "bad"].includes(event.action));
+  return verdicts.reduce((before, event) => (before === event.action ? "" : event.action), tile.judged);
+}
+
+// One tile is in the tab order at a time; the arrow keys move on.
+function makeCurrent(grid, item, focus) {
+  for (const other of grid.children) {
+    for (const button of other.querySelectorAll("button")) button.tabIndex = other === item ? 0 : -1;
+  }
+  if (focus) {
+    item.querySelector(".photo").focus();
+    item.scrollIntoView({ block: "nearest" });
+  }
+}
+
+function columns(grid) {
+  const top = grid.children[0]?.offsetTop;
+  let count = 0;
+  while (count < grid.children.length && grid.children[count].offsetTop === top) count += 1;
+  return Math.max(count, 1);
+}
+
+function toTop() {
+  (document.querySelector('[data-testid="stMain"]') || document.scrollingElement)?.scrollTo({ top: 0 });
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  let grid = parentElement.querySelector("ul.grid");
+  if (!grid) {
+    grid = element("ul", { class: "grid" });
+    parentElement.append(element("div", { class: "frame" }, grid));
+  }
+  grid.setAttribute("aria-label", data.label);
+  grid.classList.toggle("compact", data.compact);
+
+  const names = data.actions;
+  const before = Array.from(grid.children, (item) => item.dataset.id);
+  const now = data.tiles.map((tile) => tile.id);
+  const sameList = grid.dataset.list === data.list_id;
+  const kept = sameList && before.every((id, position) => id === now[position]) ? before.length : 0;
+  if (kept === 0) grid.replaceChildren();
+  data.tiles.slice(kept).forEach((tile, offset) => grid.append(draw(tile, kept + offset, names)));
+  const outbox = parentElement.outbox || (parentElement.outbox = new Outbox(parentElement));
+  outbox.connect(setTriggerValue, data.handled);
+  data.tiles.forEach((tile, position) => mark(grid.children[position], judgement(tile, outbox.waiting)));
+  if (kept === 0 && grid.children.length > 0) makeCurrent(grid, grid.children[0], grid.dataset.hadFocus === "yes");
+  if (!sameList && grid.dataset.list !== undefined && data.scroll) toTop();
+  grid.dataset.list = data.list_id;
+  grid.dataset.hadFocus = "";
+  grid.removeAttribute("aria-busy");
+  grid.querySelector(".chosen")?.classList.remove("chosen");
+
+  const send = (item, action) => {
+    const position = Array.prototype.indexOf.call(grid.children, item);
+    const tile = data.tiles[position];
+    // A second click on the same tile is a double click; one on another tile is a change of mind, and wins.
+    if (!tile || item.classList.contains("chosen")) return;
+    if (action === "good" || action === "bad") {
+      mark(item, item.dataset.judged === action ? "" : action);
+    } else if (action !== "details") {
+      grid.setAttribute("aria-busy", "true");
+      grid.querySelector(".chosen")?.classList.remove("chosen");
+      item.classList.add("chosen");
+      grid.dataset.hadFocus = item.querySelector(":focus-visible") ? "yes" : "";
+    }
+    outbox.add({
+      address: data.address,
+      action,
+      item_id: tile.id,
+      rank: tile.rank,
+      search_id: tile.search_id,
+    });
+  };
+
+  grid.onclick = (event) => {
+    const button = event.target.closest("button[data-action]");
+    if (button) send(button.closest(".tile"), button.dataset.action);
+  };
+  if (!grid.dataset.roving) {
+    grid.dataset.roving = "yes";
+    grid.addEventListener("focusin", (event) => {
+      const item = event.target.closest(".tile");
+      if (item) makeCurrent(grid, item, false);
+    });
+  }
+  grid.onkeydown = (event) => {
+    const item = event.target.closest(".tile");
+    if (!item || event.ctrlKey || event.metaKey || event.altKey) return;
+    const action = names.find((name) => ACTIONS[name].key === event.key.toLowerCase());
+    if (action) {
+      event.preventDefault();
+      send(item, action);
+      return;
+    }
+    const position = Array.prototype.indexOf.call(grid.children, item);
+    const last = grid.children.length - 1;
+    const target = {
+      ArrowRight: position + 1,
+      ArrowLeft: position - 1,
+      ArrowDown: position + columns(grid),
+      ArrowUp: position - columns(grid),
+      Home: 0,
+      End: last,
+    }[event.key];
+    if (target === undefined || target < 0 || target > last) return;
+    event.preventDefault();
+    makeCurrent(grid, grid.children[target], true);
+  };
+  // No clean-up: Streamlit calls it before every redraw too, and a click in between would be lost.
+}

@@ -1,0 +1,318 @@
+// The query bar: words, a photo from a file, the clipboard, a drop or the camera, and the pinned query as chips.
+// It owns drawing, reading pictures and keys; every action goes to Python as one event with an id of its own.
+
+const SVG = "http://www.w3.org/2000/svg";
+const ICONS = {
+  search: "M20 20l-4.2-4.2M18 11a7 7 0 1 1-14 0 7 7 0 0 1 14 0",
+  picture: "M4 5h16v14H4zM4 16l4.5-4.5 4 4 2.5-2.5 5 5M15.5 9v.2",
+  camera: "M4 8h3.5L9 5.5h6L16.5 8H20v11H4zM15.5 13.2a3.5 3.5 0 1 1-7 0 3.5 3.5 0 0 1 7 0",
+  close: "M6 6l12 12M18 6 6 18",
+  back: "M19 12H5M11 6l-6 6 6 6",
+  filters: "M4 7h16M7 12h10M10 17h4",
+};
+const SEND_AS_IS_BYTES = 1024 * 1024;
+const LONGEST_PX = 1024;
+const VISITOR_COOKIE_S = 60 * 60 * 24 * 365;
+
+function element(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children);
+  return node;
+}
+
+function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  const shape = document.createElementNS(SVG, "path");
+  shape.setAttribute("d", ICONS[name]);
+  svg.append(shape);
+  return svg;
+}
+
+function iconButton(name, label, extra = "") {
+  return element("button", { type: "button", class: `icon ${extra}`, title: label, "aria-label": label }, icon(name));
+}
+
+// --- pictures --------------------------------------------------------------------------------------------------
+
+// Large photos are shrunk here, so that a phone sends 150 KB and not 8 MB. What the browser cannot decode (HEIC,
+// TIFF) goes as it is: the server may.
+async function readable(file, maxBytes) {
+  if (file.size <= SEND_AS_IS_BYTES) return file;
+  try {
+    const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
+    const scale = Math.min(1, LONGEST_PX / Math.max(bitmap.width, bitmap.height));
+    const canvas = element("canvas", {
+      width: Math.max(1, Math.round(bitmap.width * scale)),
+      height: Math.max(1, Math.round(bitmap.height * scale)),
+    });
+    const pen = canvas.getContext("2d");
+    pen.fillStyle = "#fff";
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    return await new Promise((resolve, reject) => {
+      canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("empty"))), "image/jpeg", 0.92);
+    });
+  } catch {
+    if (file.size > maxBytes) throw new Error(`This file is larger than ${Math.round(maxBytes / 1048576)} MB.`);
+    return file;
+  }
+}
+
+function base64(blob) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(String(reader.result).split(",", 2)[1] || "");
+    reader.onerror = () => reject(new Error("This file could not be read."));
+    reader.readAsDataURL(blob);
+  });
+}
+
+const firstPicture = (files) =>
+  Array.from(files || []).find((file) => file.type.startsWith("image/") || /\.(heic|heif|tiff?)$/i.test(file.name));
+
+// --- camera ----------------------------------------------------------------------------------------------------
+
+async function takePhoto(root, say) {
+  let stream;
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+  } catch {
+    say("The camera cannot be used; allow it in the browser, or choose a photo instead.");
+    return null;
+  }
+  const video = element("video", { autoplay: true, playsinline: true, muted: true });
+  video.muted = true;
+  video.srcObject = stream;
+  const shoot = element("button", { type: "button", class: "primary" }, "Take photo");
+  const cancel = element("button", { type: "button", class: "plain" }, "Cancel");
+  const dialog = element("dialog", { "aria-label": "Take a photo" }, video, element("div", { class: "row" }, cancel, shoot));
+  root.append(dialog);
+  dialog.showModal();
+  shoot.focus();
+  const blob = await new Promise((resolve) => {
+    cancel.onclick = () => resolve(null);
+    dialog.oncancel = () => resolve(null);
+    shoot.onclick = () => {
+      const canvas = element("canvas", { width: video.videoWidth || 1, height: video.videoHeight || 1 });
+      canvas.getContext("2d").drawImage(video, 0, 0);
+      canvas.toBlob(resolve, "image/jpeg", 0.92);
+    };
+  });
+  for (const track of stream.getTracks()) track.stop();
+  dialog.close();
+  dialog.remove();
+  return blob;
+}
+
+// --- the bar ---------------------------------------------------------------------------------------------------
+
+function build(root) {
+  const input = element("input", {
+    type: "search",
+    name: "words",
+    autocomplete: "off",
+    autocapitalize: "off",
+    enterkeyhint: "search",
+    maxlength: "2000",
+    "aria-label": "Search by words",
+  });
+  const file = element("input", { type: "file", accept: "image/*,.heic,.heif,.tif,.tiff", hidden: true, tabindex: "-1", "aria-label": "Photo file" });
+  const parts = {
+    input,
+    file,
+    upload: iconButton("picture", "Search with a photo: choose a file, paste or drop one"),
+    camera: iconButton("camera", "Take a photo"),
+    submit: element("button", { type: "submit", class: "primary" }, icon("search"), element("span", {}, "Search")),
+    refine: element("button", { type: "button", class: "plain refine", title: "Add these words to the search below" }, "Add to search"),
+    note: element("p", { class: "note", role: "status", "aria-live": "polite" }),
+    pinned: element("div", { class: "pinned" }),
+    drop: element("div", { class: "drop", "aria-hidden": "true" }, element("span", {}, "Drop the photo to find its look-alikes")),
+  };
+  parts.form = element(
+    "form",
+    { class: "bar", role: "search" },
+    icon("search"),
+    input,
+    file,
+    parts.upload,
+    parts.camera,
+    parts.refine,
+    parts.submit,
+  );
+  root.append(element("div", { class: "frame" }, parts.form, parts.note, parts.pinned), parts.drop);
+  return parts;
+}
+
+function chip(data, send) {
+  const signs = { more: "More like", less: "Less like", item: "Like", upload: "Like your photo", text: "Words", filter: "Filter" };
+  const spoken = data.kind === "upload" ? signs.upload : `${signs[data.kind]}: ${data.label}`;
+  const body = [];
+  if (data.thumb) {
+    const image = element("img", { src: data.thumb, alt: data.label, width: 44, height: 44 });
+    image.addEventListener("error", () => image.remove(), { once: true });
+    body.push(image);
+  }
+  if (data.kind === "more" || data.kind === "less") {
+    body.push(element("b", { class: data.kind, "aria-hidden": "true" }, data.kind === "more" ? "+" : "−"));
+  }
+  body.push(element("span", { class: "label" }, data.kind === "text" ? `“${data.label}”` : data.label));
+  const remove = element("button", { type: "button", class: "icon small", "aria-label": `Remove ${spoken}`, title: "Remove" }, icon("close"));
+  remove.onclick = () => send({ kind: "remove", index: data.index, value: data.value });
+  return element("li", { class: `chip ${data.kind}`, title: spoken }, ...body, remove);
+}
+
+function crumbs(trail, send) {
+  const list = element("ol", { class: "crumbs", "aria-label": "Searches so far" });
+  trail.forEach((step, position) => {
+    const last = position === trail.length - 1;
+    const node = last
+      ? element("span", { "aria-current": "page" }, step.label)
+      : element("button", { type: "button", class: "crumb" }, step.label);
+    if (!last) node.onclick = () => send({ kind: "go", value: step.to });
+    list.append(element("li", {}, node));
+  });
+  return list;
+}
+
+function drawPinned(parts, data, send) {
+  const before = parts.pinned.dataset.drawn;
+  const now = JSON.stringify([data.chips, data.trail, data.filters]);
+  if (before === now) return;
+  parts.pinned.dataset.drawn = now;
+  const rows = [];
+  if (data.trail.length > 1) {
+    const back = element("button", { type: "button", class: "plain back" }, icon("back"), "Back");
+    back.onclick = () => send({ kind: "go", value: data.trail[data.trail.length - 2].to });
+    rows.push(element("nav", { class: "row trail", "aria-label": "Back" }, back, crumbs(data.trail, send)));
+  }
+  const row = element("div", { class: "row" });
+  if (data.chips.length > 0) {
+    row.append(element("ul", { class: "chips", "aria-label": "Your search" }, ...data.chips.map((each) => chip(each, send))));
+    if (data.chips.length > 1) {
+      const clear = element("button", { type: "button", class: "plain" }, "Clear all");
+      clear.onclick = () => send({ kind: "clear" });
+      row.append(clear);
+    }
+  }
+  if (data.filters) {
+    const open = element("button", { type: "button", class: "plain filters" }, icon("filters"), "Filters");
+    open.onclick = () => document.querySelector('[data-testid="stExpandSidebarButton"]')?.click();
+    row.append(open);
+  }
+  if (row.childElementCount > 0) rows.push(row);
+  parts.pinned.replaceChildren(...rows);
+}
+
+function keepVisitor(visitor) {
+  if (visitor && !document.cookie.includes("imgsearch_visitor=")) {
+    document.cookie = `imgsearch_visitor=${visitor}; path=/; max-age=${VISITOR_COOKIE_S}; samesite=lax`;
+  }
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const parts = parentElement.queryBar || (parentElement.queryBar = build(parentElement));
+  parts.controller?.abort();
+  parts.controller = new AbortController();
+  const { signal } = parts.controller;
+  const { form, input, file, note } = parts;
+
+  const say = (text, wrong = false) => {
+    note.textContent = text;
+    note.classList.toggle("wrong", wrong);
+  };
+  const send = (event) => {
+    form.setAttribute("aria-busy", "true");
+    parts.outbox.add(event);
+  };
+  const sendPicture = async (picture, maxBytes = data.max_upload_bytes) => {
+    if (!picture) return;
+    try {
+      form.setAttribute("aria-busy", "true");
+      send({ kind: "picture", data: await base64(await readable(picture, maxBytes)) });
+    } catch (error) {
+      form.removeAttribute("aria-busy");
+      say(error.message, true);
+    }
+  };
+
+  parts.outbox ||= new Outbox(parentElement);
+  parts.outbox.connect(setTriggerValue, data.handled);
+  if (parts.text !== data.text) input.value = data.text;
+  parts.text = data.text;
+  input.placeholder = data.placeholder;
+  // Words can be added to a search that has a photo; until some are typed the button would only take room.
+  const canRefine = data.chips.some((each) => each.kind !== "filter" && each.kind !== "text");
+  const offerRefine = () => {
+    parts.refine.hidden = !canRefine || !input.value.trim();
+  };
+  offerRefine();
+  input.oninput = offerRefine;
+  parts.camera.hidden = !navigator.mediaDevices?.getUserMedia;
+  if (parts.outbox.waiting.length === 0) form.removeAttribute("aria-busy");
+  say(data.note, data.note_is_error);
+  keepVisitor(data.visitor);
+  drawPinned(parts, data, send);
+
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    const words = input.value.trim();
+    if (words) send({ kind: "text", value: words });
+    else input.focus();
+  };
+  parts.refine.onclick = () => {
+    const words = input.value.trim();
+    if (words) send({ kind: "refine", value: words });
+    else input.focus();
+  };
+  parts.upload.onclick = () => file.click();
+  file.onchange = () => {
+    sendPicture(file.files[0]);
+    file.value = "";
+  };
+  parts.camera.onclick = async () => sendPicture(await takePhoto(parentElement, (text) => say(text, true)));
+
+  document.addEventListener("paste", (event) => {
+    const picture = firstPicture(event.clipboardData?.files);
+    if (!picture) return;
+    event.preventDefault();
+    sendPicture(picture);
+  }, { signal });
+  let depth = 0;
+  const dragsFile = (event) => Array.from(event.dataTransfer?.types || []).includes("Files");
+  document.addEventListener("dragenter", (event) => {
+    if (!dragsFile(event)) return;
+    depth += 1;
+    parts.drop.classList.add("shown");
+  }, { signal });
+  document.addEventListener("dragleave", () => {
+    depth = Math.max(0, depth - 1);
+    if (depth === 0) parts.drop.classList.remove("shown");
+  }, { signal });
+  document.addEventListener("dragover", (event) => {
+    if (dragsFile(event)) event.preventDefault();
+  }, { signal });
+  document.addEventListener("drop", (event) => {
+    if (!dragsFile(event)) return;
+    event.preventDefault();
+    depth = 0;
+    parts.drop.classList.remove("shown");
+    const picture = firstPicture(event.dataTransfer.files);
+    if (picture) sendPicture(picture);
+    else say("That is not a photo; drop a JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC file.", true);
+  }, { signal });
+  document.addEventListener("keydown", (event) => {
+    const typing = event.composedPath()[0]?.matches?.("input, textarea, [contenteditable=true]");
+    if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    input.focus();
+  }, { signal });
+  // Streamlit calls this before every redraw too: only a bar that is really gone stops listening.
+  return () => {
+    setTimeout(() => form.isConnected || parts.controller.abort(), 2000);
+  };
+}

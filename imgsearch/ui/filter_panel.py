@@ -1,0 +1,189 @@
+"""The filter panel: every metadata column as a widget in the sidebar, in step with the address bar.
+
+It owns how a facet becomes a widget and a widget's value a filter. The address bar is the truth: widgets are set
+from it at every run, and a change is written back to it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from imgsearch.records import Facet, Filter, Query
+from imgsearch.ui.actions import PAGE_SIZE, with_column_filters
+from imgsearch.ui.wording import is_machine_column, label_of, text_of
+
+__all__ = ["chosen_values", "contains_text", "draw_filter_panel", "filters_of_choice", "filters_of_range"]
+
+PILLS_UP_TO = 8
+SHOWN_AT_FIRST = 6
+ORDER = ("choice", "range", "text")
+
+
+def draw_filter_panel(
+    facets: Sequence[Facet], bounds: Sequence[Facet], query: Query, *, on_query: Callable[[Query], None]
+) -> None:
+    """Draw a widget for every column; `on_query` is called with the new query when one changes.
+
+    `facets` carry the counts under the present filters; `bounds` are those of the whole catalog, so that the
+    choices and the ends of a range stay where they are while filters change.
+    """
+    present = {facet.column: facet for facet in facets}
+    useful = sorted(
+        (facet for facet in bounds if is_useful(facet)), key=lambda facet: ORDER.index(facet.kind)
+    )
+    for facet in useful[:SHOWN_AT_FIRST]:
+        _draw(facet, present.get(facet.column, facet), query, on_query)
+    if len(useful) > SHOWN_AT_FIRST:
+        with st.expander("More filters"):
+            for facet in useful[SHOWN_AT_FIRST:]:
+                _draw(facet, present.get(facet.column, facet), query, on_query)
+    if query.filters:
+        cleared = replace(query, filters=(), n=PAGE_SIZE)
+        st.button(
+            "Clear filters", icon=":material/close:", on_click=on_query, args=(cleared,), width="stretch"
+        )
+
+
+def chosen_values(query: Query, column: str) -> list[str]:
+    """Return the values that the query's `=` and `in` filters choose for a column, as texts."""
+    values: list[str] = []
+    for each in query.filters:
+        if each.column.casefold() == column.casefold():
+            if each.operator == "=":
+                values.append(text_of(each.value))
+            elif each.operator == "in":
+                values += [text_of(value) for value in each.value]
+    return values
+
+
+def contains_text(query: Query, column: str) -> str:
+    """Return the text that the query's `contains` filter looks for in a column."""
+    return next(
+        (
+            str(each.value)
+            for each in query.filters
+            if each.operator == "contains" and each.column.casefold() == column.casefold()
+        ),
+        "",
+    )
+
+
+def filters_of_choice(column: str, values: Sequence[str]) -> tuple[Filter, ...]:
+    """Return the filter that a choice of values means: none, one `=`, or one `in`."""
+    if not values:
+        return ()
+    return (Filter(column, "=", values[0]) if len(values) == 1 else Filter(column, "in", tuple(values)),)
+
+
+def filters_of_range(column: str, low: float, high: float, bounds: tuple[float, float]) -> tuple[Filter, ...]:
+    """Return the filters that a range means; an end that lies at its bound means nothing."""
+    filters = []
+    if low > bounds[0]:
+        filters.append(Filter(column, ">=", low))
+    if high < bounds[1]:
+        filters.append(Filter(column, "<=", high))
+    return tuple(filters)
+
+
+def is_useful(facet: Facet) -> bool:
+    """Say whether a column leaves a shopper anything to choose; identifiers and addresses do not."""
+    if facet.kind == "choice":
+        return len(facet.values) > 1
+    if facet.kind == "range":
+        return facet.low is not None and facet.high is not None and facet.low < facet.high
+    return not is_machine_column(facet.column)
+
+
+def _draw(bounds: Facet, present: Facet, query: Query, on_query: Callable[[Query], None]) -> None:
+    draw = {"choice": _draw_choice, "range": _draw_range, "text": _draw_text}[bounds.kind]
+    draw(bounds, present, query, on_query)
+
+
+def _draw_choice(bounds: Facet, present: Facet, query: Query, on_query: Callable[[Query], None]) -> None:
+    column, key = bounds.column, f"filter:{bounds.column}"
+    options = [text_of(each.value) for each in bounds.values]
+    counts = {text_of(each.value): each.count for each in present.values}
+    boolean = all(isinstance(each.value, bool) for each in bounds.values)
+    known = {option.casefold(): option for option in options}
+    st.session_state[key] = [
+        known[value.casefold()] for value in chosen_values(query, column) if value.casefold() in known
+    ]
+
+    def changed() -> None:
+        on_query(with_column_filters(query, column, filters_of_choice(column, st.session_state[key])))
+
+    def label(option: str) -> str:
+        name = {"true": "Yes", "false": "No"}[option] if boolean else option
+        return f"{name} ({counts.get(option, 0):,})"
+
+    if len(options) <= PILLS_UP_TO:
+        st.pills(
+            label_of(column), options, selection_mode="multi", format_func=label, key=key, on_change=changed
+        )
+    else:
+        st.multiselect(
+            label_of(column), options, format_func=label, key=key, on_change=changed, placeholder="Any"
+        )
+
+
+def _draw_range(bounds: Facet, present: Facet, query: Query, on_query: Callable[[Query], None]) -> None:
+    column, key = bounds.column, f"filter:{bounds.column}"
+    whole = bool(
+        bounds.low is not None
+        and bounds.high is not None
+        and bounds.low == int(bounds.low)
+        and bounds.high == int(bounds.high)
+    )
+    low, high = float(bounds.low or 0), float(bounds.high or 0)
+    step = _step(low, high, whole)
+    low, high = round(math.floor(low / step) * step, 9), round(math.ceil(high / step) * step, 9)
+    chosen = [low, high]
+    for each in query.filters:
+        if each.column.casefold() == column.casefold() and each.operator in {">=", "<="}:
+            chosen[each.operator == "<="] = min(max(_number(each.value, low), low), high)
+    st.session_state[key] = (min(chosen), max(chosen))
+
+    def changed() -> None:
+        start, end = st.session_state[key]
+        on_query(with_column_filters(query, column, filters_of_range(column, start, end, (low, high))))
+
+    st.slider(
+        label_of(column),
+        low,
+        high,
+        step=step,
+        format="%d" if step >= 1 else "%.2f",
+        key=key,
+        on_change=changed,
+    )
+
+
+def _draw_text(bounds: Facet, present: Facet, query: Query, on_query: Callable[[Query], None]) -> None:
+    column, key = bounds.column, f"filter:{bounds.column}"
+    st.session_state[key] = contains_text(query, column)
+
+    def changed() -> None:
+        text = str(st.session_state[key]).strip()
+        on_query(with_column_filters(query, column, (Filter(column, "contains", text),) if text else ()))
+
+    st.text_input(f"{label_of(column)} contains", key=key, on_change=changed, placeholder="Any")
+
+
+def _step(low: float, high: float, whole: bool) -> float:
+    """Return a round step (1, 2 or 5 times a power of ten) that cuts the range into about a hundred."""
+    raw = (high - low) / 100
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw)
+    return max(1.0, step) if whole else step
+
+
+def _number(value: Any, otherwise: float) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return otherwise

@@ -1,0 +1,154 @@
+"""The gallery component: a grid of photo tiles for Streamlit pages.
+
+It owns how items and hits become tiles, and the component itself; what an action on a tile means is decided in
+`actions.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from imgsearch.links import thumbnail_url
+from imgsearch.records import Hit, Item, SearchResult, Verdict
+from imgsearch.ui.wording import is_machine_column, readable
+
+__all__ = ["HIT_ACTIONS", "SAMPLE_ACTIONS", "draw_gallery", "hit_tiles", "item_tiles", "pass_on"]
+
+ASSETS = Path(__file__).parent / "assets"
+HIT_ACTIONS = ("good", "bad", "more", "less", "details")
+SAMPLE_ACTIONS = ("details",)
+TITLE_COLUMNS = {"title", "name", "label"}
+PRICE_COLUMNS = ("price", "sale_price", "amount")
+LINES = 2
+LONGEST_LINE = 60
+
+_component = st.components.v2.component(
+    "imgsearch_gallery",
+    css=(ASSETS / "gallery.css").read_text(encoding="utf-8"),
+    js="\n".join((ASSETS / name).read_text(encoding="utf-8") for name in ("events.js", "gallery.js")),
+)
+
+Tile = dict[str, Any]
+
+
+def item_tiles(items: Sequence[Item]) -> list[Tile]:
+    """Return tiles without scores, in the given order."""
+    return [_tile(item) for item in items]
+
+
+def hit_tiles(results: Sequence[SearchResult], judged: Mapping[str, Verdict]) -> list[Tile]:
+    """Return the tiles of one search's pages of hits, best first, with scores relative to the best hit."""
+    best = max((hit.score for result in results for hit in result.hits), default=0.0)
+    return [
+        _tile(hit)
+        | {
+            "rank": hit.rank,
+            "search_id": result.search_id,
+            "judged": judged.get(hit.item_id, ""),
+            "share": relative_score(hit.score, best),
+            "score_text": _score_text(hit.score, best),
+        }
+        for result in results
+        for hit in result.hits
+    ]
+
+
+def relative_score(score: float, best: float) -> float:
+    """Return how near a score comes to the best one of its list, from 0 to 1; the best has 1.
+
+    It is the quotient of the two cosines: no threshold, for the right one differs from query to query.
+    """
+    if score >= best:
+        return 1.0
+    return max(0.0, score / best) if best > 0 else 0.0
+
+
+def draw_gallery(
+    tiles: Sequence[Tile],
+    *,
+    key: str,
+    list_id: str,
+    address: str,
+    label: str,
+    actions: Sequence[str],
+    handled: Sequence[str],
+    on_event: Callable[[Any], None],
+    compact: bool = False,
+    scroll: bool = True,
+) -> None:
+    """Draw the tiles; `on_event` is called with every event that the browser sends, before the page is drawn.
+
+    The browser sends an event again until its id is among `handled`. `list_id` names the list: a new one scrolls to
+    the top (with `scroll`), the same one keeps the tiles that are there. `address` is the query that the tiles
+    answer, and comes back with every event. `label` is the list's name for screen readers.
+    """
+
+    _component(
+        key=key,
+        data={
+            "tiles": list(tiles),
+            "list_id": list_id,
+            "address": address,
+            "handled": list(handled),
+            "label": label,
+            "actions": list(actions),
+            "compact": compact,
+            "scroll": scroll,
+        },
+        on_events_change=lambda: pass_on(st.session_state[key].events, on_event),
+    )
+
+
+def pass_on(events: Any, on_event: Callable[[Any], None]) -> None:
+    """Call `on_event` with each of the events that a component sent, in their order."""
+    for event in events if isinstance(events, list) else []:
+        on_event(event)
+
+
+def _tile(photo: Item | Hit) -> Tile:
+    return {
+        "id": photo.item_id,
+        "title": photo.title,
+        "thumb": thumbnail_url(photo, 384),
+        "lines": caption_lines(photo.metadata, photo.title),
+        "share": None,
+        "score_text": "",
+        "rank": 0,
+        "search_id": "",
+        "judged": "",
+    }
+
+
+def caption_lines(metadata: Mapping[str, Any], title: str = "") -> list[str]:
+    """Return up to two short lines below the title: the price first, then the first other columns of words.
+
+    Words that the title says already, identifiers and addresses are left out.
+    """
+    columns = {column.casefold(): column for column in metadata}
+    chosen = [columns[name] for name in PRICE_COLUMNS if name in columns][:1]
+    chosen += [
+        column
+        for column, value in metadata.items()
+        if column not in chosen
+        and column.casefold() not in TITLE_COLUMNS
+        and isinstance(value, str)
+        and 0 < len(value.strip()) <= LONGEST_LINE
+        and value.strip().casefold() not in title.casefold()
+        and not is_machine_column(column)
+        and not _is_machine_word(value)
+    ]
+    lines = [readable(metadata[column]) for column in chosen]
+    return [line for line in lines if line][:LINES]
+
+
+def _is_machine_word(value: str) -> bool:
+    """Say whether a value is a code or an address."""
+    return "/" in value or (len(value) > 20 and " " not in value)
+
+
+def _score_text(score: float, best: float) -> str:
+    return f"{relative_score(score, best):.0%} of the best match here (cosine similarity {score:.3f})"

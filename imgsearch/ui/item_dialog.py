@@ -1,0 +1,103 @@
+"""The item dialog: one photo large, its metadata, its look-alikes.
+
+It owns the dialog's content; what an action in it means is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from imgsearch.errors import ImgSearchError
+from imgsearch.links import thumbnail_url
+from imgsearch.records import Item, Query
+from imgsearch.service import SearchService
+from imgsearch.ui.gallery import draw_gallery, hit_tiles
+from imgsearch.ui.session import Session
+from imgsearch.ui.wording import label_of, readable
+
+__all__ = ["open_item_dialog"]
+
+LOOK_ALIKES = 6
+
+
+def open_item_dialog(
+    service: SearchService,
+    session: Session,
+    item_id: str,
+    *,
+    address: str,
+    on_event: Callable[[Any], None],
+) -> None:
+    """Open the dialog of an item, over the page that shows the query `address`; say so where the item is gone.
+
+    `on_event` handles what is clicked in it, as if it were clicked on the page.
+    """
+    try:
+        item = service.item(item_id)
+    except ImgSearchError as error:
+        st.toast(str(error))
+        return
+
+    def leave(raw: Any) -> None:
+        session.leave_dialog = True
+        on_event(raw)
+
+    st.dialog(item.title, width="large")(_draw)(service, session, item, address, leave)
+
+
+def _draw(
+    service: SearchService, session: Session, item: Item, address: str, leave: Callable[[Any], None]
+) -> None:
+    # What is clicked in here reruns only the dialog; what it leads to is on the page behind it.
+    if session.leave_dialog:
+        session.leave_dialog = False
+        st.rerun()
+    picture, facts = st.columns([3, 2], gap="medium")
+    with picture:
+        source, words = escape(thumbnail_url(item, 768), quote=True), escape(item.title, quote=True)
+        st.html(f'<img class="large-photo" src="{source}" alt="{words}">')
+    with facts:
+        st.html(_facts(item))
+        event = {"id": uuid.uuid4().hex, "action": "open", "item_id": item.item_id, "address": address}
+        st.button(
+            "Find look-alikes",
+            key="dialog_similar",
+            icon=":material/image_search:",
+            width="stretch",
+            on_click=leave,
+            args=(event,),
+        )
+    pages = session.results(service, Query.of(item=item.item_id, n=LOOK_ALIKES))
+    tiles = hit_tiles(pages, {})[:LOOK_ALIKES]
+    if tiles:
+        st.html('<h3 class="panel-title">Looks like this</h3>')
+        draw_gallery(
+            tiles,
+            key="dialog_gallery",
+            list_id=f"dialog {item.item_id}",
+            address=address,
+            label=f"Look-alikes of {item.title}",
+            actions=(),
+            handled=session.handled,
+            on_event=leave,
+            compact=True,
+            scroll=False,
+        )
+
+
+def _facts(item: Item) -> str:
+    rows = [(label_of(column), readable(value)) for column, value in item.metadata.items()]
+    rows.append(("Item", item.item_id))
+    if item.width_px and item.height_px:
+        rows.append(("Size", f"{item.width_px:,} × {item.height_px:,} px"))
+    cells = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
+        for name, value in rows
+        if value
+    )
+    return f'<table class="facts">{cells}</table>'

@@ -1,0 +1,40 @@
+"""The entry of the pages: title, look and navigation. `imgsearch.asgi` names this file to `st.App`.
+
+It owns nothing else; the pages are functions of the modules beside it (no `pages/` folder, which Streamlit would
+discover by itself).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from imgsearch.errors import ImgSearchError
+from imgsearch.service import get_service
+from imgsearch.ui import catalog_page, search_page
+from imgsearch.ui.messages import draw_no_service
+
+ASSETS = Path(__file__).parent / "assets"
+
+
+def main() -> None:
+    """Draw the page that the address names."""
+    st.set_page_config(page_title="imgsearch", page_icon=str(ASSETS / "icon.svg"), layout="wide")
+    st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
+    st.html(f"<style>{(ASSETS / 'page.css').read_text(encoding='utf-8')}</style>")
+    pages = [
+        st.Page(search_page.draw, title="Search", icon=":material/search:", default=True),
+        st.Page(catalog_page.draw, title="Catalog", icon=":material/grid_view:", url_path="catalog"),
+    ]
+    page = st.navigation(pages, position="top")
+    try:
+        service = get_service()
+    except ImgSearchError as error:
+        draw_no_service(str(error))
+        return
+    st.set_page_config(page_title=service.settings.title)
+    page.run()
+
+
+main()

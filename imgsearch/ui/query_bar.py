@@ -1,0 +1,130 @@
+"""The query bar component: words, photos and the pinned query, for the search page.
+
+It owns how a query becomes chips, and the component itself; what an event means is decided in `actions.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from imgsearch.errors import ImgSearchError
+from imgsearch.links import thumbnail_url, upload_url
+from imgsearch.records import Item, Query, Term
+from imgsearch.ui.actions import Step
+from imgsearch.ui.gallery import pass_on
+
+__all__ = ["chips", "draw_query_bar", "query_label", "words_of"]
+
+ASSETS = Path(__file__).parent / "assets"
+CHIP_PX = 96
+
+_component = st.components.v2.component(
+    "imgsearch_query_bar",
+    css=(ASSETS / "query_bar.css").read_text(encoding="utf-8"),
+    js="\n".join((ASSETS / name).read_text(encoding="utf-8") for name in ("events.js", "query_bar.js")),
+)
+
+FindItem = Callable[[str], Item]
+
+
+def chips(query: Query, find_item: FindItem) -> list[dict[str, Any]]:
+    """Return what is pinned: every term, then every filter; an item that is gone keeps its id as its name."""
+    pinned = [_term_chip(term, place, find_item) for place, term in enumerate(query.terms)]
+    filters = [
+        {"kind": "filter", "label": _filter_label(text), "value": text, "index": None, "thumb": ""}
+        for text in dict.fromkeys(str(each) for each in query.filters)
+    ]
+    return pinned + filters
+
+
+def query_label(query: Query, find_item: FindItem) -> str:
+    """Return a few words that name the query in the trail; "Start" for none."""
+    if not query.terms:
+        return "Start"
+    first = query.terms[0]
+    if first.kind == "text":
+        name = f"“{first.value!s}”"
+    else:
+        name = "Your photo" if first.kind == "upload" else _title(str(first.value), find_item)
+    others = len(query.terms) - 1
+    return f"{name} +{others}" if others else name
+
+
+def words_of(query: Query) -> str:
+    """Return the words to show in the bar: those of a query that is nothing but words."""
+    texts = [str(term.value) for term in query.terms if term.kind == "text"]
+    return texts[0] if len(texts) == len(query.terms) == 1 else ""
+
+
+def draw_query_bar(
+    query: Query,
+    *,
+    find_item: FindItem,
+    trail: Sequence[Step],
+    note: str,
+    note_is_error: bool,
+    placeholder: str,
+    has_filters: bool,
+    visitor: str,
+    max_upload_bytes: int,
+    handled: Sequence[str],
+    on_event: Callable[[Any], None],
+) -> None:
+    """Draw the bar; `on_event` is called with every event that the browser sends, before the page is drawn.
+
+    The browser sends an event again until its id is among `handled`.
+    """
+    key = "query_bar"
+    _component(
+        key=key,
+        data={
+            "handled": list(handled),
+            "text": words_of(query),
+            "chips": chips(query, find_item),
+            "trail": [{"to": step.to, "label": step.label} for step in trail],
+            "note": note,
+            "note_is_error": note_is_error,
+            "placeholder": placeholder,
+            "filters": has_filters,
+            "visitor": visitor,
+            "max_upload_bytes": max_upload_bytes,
+        },
+        on_events_change=lambda: pass_on(st.session_state[key].events, on_event),
+    )
+
+
+def _term_chip(term: Term, place: int, find_item: FindItem) -> dict[str, Any]:
+    chip = {"kind": term.kind, "label": str(term.value), "value": "", "index": place, "thumb": ""}
+    if term.kind == "upload":
+        return chip | {"label": "Your photo", "thumb": upload_url(str(term.value), CHIP_PX)}
+    if term.kind != "item":
+        return chip
+    kind = "item" if term.weight == 1.0 else "more" if term.weight > 0 else "less"
+    try:
+        item = find_item(str(term.value))
+    except ImgSearchError:
+        return chip | {"kind": kind}
+    return chip | {"kind": kind, "label": item.title, "thumb": thumbnail_url(item, CHIP_PX)}
+
+
+def _title(item_id: str, find_item: FindItem) -> str:
+    try:
+        return find_item(item_id).title
+    except ImgSearchError:
+        return item_id
+
+
+def _filter_label(text: str) -> str:
+    """Return a filter in words: the grammar's signs with room to breathe."""
+    for sign in ("!=", ">=", "<=", "=", "~", ">", "<"):
+        if sign in text:
+            column, value = text.split(sign, 1)
+            words = {"=": ":", "~": " contains", ">=": " from", "<=": " to", "!=": " not"}.get(
+                sign, f" {sign}"
+            )
+            return f"{column.strip()}{words} {value.strip()}"
+    return text.replace(" in ", ": ", 1).replace("|", ", ")

@@ -1,0 +1,304 @@
+"""The search page: the query bar, the filters, the photos.
+
+It reads the address bar, asks the service once, and draws; what actions mean is decided in `actions.py`. The address
+bar is the truth: every action writes it, so that links, reloads and the browser's back button all work.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from textwrap import shorten
+from typing import Any
+from urllib.parse import parse_qs
+
+import streamlit as st
+
+from imgsearch.errors import ImgSearchError
+from imgsearch.links import query_to_params
+from imgsearch.records import Judgment, Query, SearchResult
+from imgsearch.service import SearchService, get_service, query_key
+from imgsearch.ui.actions import (
+    PAGE_SIZE,
+    BarEvent,
+    GalleryEvent,
+    Outcome,
+    PageState,
+    Step,
+    address,
+    apply_bar_event,
+    apply_event,
+    extend_trail,
+    to_query,
+)
+from imgsearch.ui.filter_panel import draw_filter_panel
+from imgsearch.ui.gallery import HIT_ACTIONS, SAMPLE_ACTIONS, draw_gallery, hit_tiles, item_tiles
+from imgsearch.ui.item_dialog import open_item_dialog
+from imgsearch.ui.messages import draw_message, draw_no_items
+from imgsearch.ui.query_bar import draw_query_bar, query_label
+from imgsearch.ui.session import Session, current_session
+
+__all__ = ["draw", "handle_gallery_event"]
+
+NOTHING = Query((), n=PAGE_SIZE)
+"""The query of the first screen: a sample of the whole catalog."""
+NEEDS_ENCODER = {"text", "upload", "image"}
+
+
+def draw() -> None:
+    """Draw the page for what the address bar says."""
+    service, session = get_service(), current_session()
+    if len(service.catalog) == 0:
+        draw_no_items(service.settings.catalog)
+        return
+    # Fixed places, whatever is in them: the bar is never taken down, so that typing and focus survive.
+    top, bar, body = st.container(), st.container(), st.container()
+    has_filters, problem = False, None
+    try:
+        query = _address_query(service)
+        has_filters = _draw_filters(service, query)
+    except ImgSearchError as error:
+        query, problem = NOTHING, error
+    if problem is None:
+        session.trail = extend_trail(session.trail, Step(address(query), query_label(query, service.item)))
+    with top:
+        if not query.terms and problem is None:
+            _draw_hero()
+    with bar:
+        _draw_bar(service, session, query, has_filters=has_filters)
+    with body:
+        try:
+            if problem is not None:
+                raise problem
+            _draw_photos(service, session, query)
+        except ImgSearchError as error:
+            draw_message(
+                "That did not work", str(error), action="Start again", on_click=_show, args=(NOTHING,)
+            )
+    if session.details is not None:
+        item_id, session.details = session.details, None
+        open_item_dialog(service, session, item_id, address=address(query), on_event=handle_gallery_event)
+    if service.encoder_state.status == "loading":
+        _watch_encoder(service)
+
+
+# --- the address bar -----------------------------------------------------------------------------------------------
+
+
+def _address_query(service: SearchService) -> Query:
+    params = {name: st.query_params.get_all(name) for name in st.query_params}
+    return to_query(params, max_n=service.settings.max_results)
+
+
+def _show(query: Query) -> None:
+    """Write the query to the address bar; the run that follows draws it."""
+    st.query_params.from_dict(query_to_params(query, default_n=PAGE_SIZE))
+
+
+# --- what the visitor does -----------------------------------------------------------------------------------------
+
+
+# Streamlit runs a newer script beside one that it has given up, and gives up at any call of its own. So an event is
+# handled under the session's lock, and what Streamlit may interrupt (writing the address) comes first: an event is
+# handled whole, or not at all and again when the browser sends it next.
+
+
+def handle_gallery_event(raw: Any) -> None:
+    """Apply an action on a tile: note it in the feedback and show what it leads to."""
+    event = GalleryEvent.parse(raw)
+    service, session = get_service(), current_session()
+    with session.lock:
+        if event is None or event.id in session.handled:
+            return
+        try:
+            query = to_query(parse_qs(event.address), max_n=service.settings.max_results)
+            key = query_key(query)
+            before = PageState(query, session.judged.get(key, {}), handled=session.handled)
+            outcome = apply_event(before, event)
+            if outcome.state.query != query:
+                _show(outcome.state.query)
+            session.handled, session.details = outcome.state.handled, outcome.state.details
+            _note(service, session, key, outcome, event.search_id)
+        except ImgSearchError as error:
+            session.fail(event.id, error)
+
+
+def _note(service: SearchService, session: Session, key: str, outcome: Outcome, search_id: str) -> None:
+    """Record the click or the verdict."""
+    if outcome.click is not None:
+        click = outcome.click
+        service.record_click(
+            search_id=click.search_id,
+            item_id=click.item_id,
+            rank=click.rank,
+            visitor=session.visitor,
+            action=click.action,
+        )
+    if outcome.judged is not None:
+        item_id, verdict = outcome.judged
+        service.record_judgment(
+            Judgment(key, item_id, verdict, labeler=session.visitor, search_id=search_id or None)
+        )
+        session.judged[key] = dict(outcome.state.judged)
+
+
+def _handle_bar_event(raw: Any) -> None:
+    event = BarEvent.parse(raw)
+    service, session = get_service(), current_session()
+    with session.lock:
+        if event is None or event.id in session.handled:
+            return
+        try:
+            query = NOTHING if event.kind in {"clear", "go"} else _address_query(service)
+            before = PageState(query, handled=session.handled)
+            state = apply_bar_event(before, event, keep_upload=service.add_upload)
+            _show(state.query)
+            session.handled = state.handled
+        except ImgSearchError as error:
+            session.fail(event.id, error)
+
+
+# --- the parts of the page ----------------------------------------------------------------------------------------
+
+
+def _draw_hero() -> None:
+    st.html(
+        '<header class="hero"><h1>Find it by how it looks</h1>'
+        "<p>Click any photo, drop in one of your own, or type what you are after.</p></header>"
+    )
+
+
+def _draw_bar(service: SearchService, session: Session, query: Query, *, has_filters: bool) -> None:
+    problem, session.problem = session.problem, ""
+    state = service.encoder_state
+    notes = {
+        "ready": "",
+        "loading": "The model is still loading: clicking a photo works now, words and your own photos in a moment.",
+        "failed": f"Words and your own photos cannot be searched: {shorten(state.reason, 180, placeholder=' …')}",
+    }
+    draw_query_bar(
+        query,
+        handled=session.handled,
+        find_item=service.item,
+        trail=session.trail,
+        note=problem or notes[state.status],
+        note_is_error=bool(problem),
+        placeholder="Describe it, or add a photo",
+        has_filters=has_filters,
+        visitor=session.visitor,
+        max_upload_bytes=service.settings.max_upload_bytes,
+        on_event=_handle_bar_event,
+    )
+
+
+def _draw_filters(service: SearchService, query: Query) -> bool:
+    """Draw the sidebar's filters; return whether there are any."""
+    bounds = service.facets()
+    if not bounds:
+        return False
+    facets = service.facets(query.filters) if query.filters else bounds
+    with st.sidebar:
+        st.html('<h2 class="panel-title">Filters</h2>')
+        draw_filter_panel(facets, bounds, query, on_query=_show)
+    return True
+
+
+def _draw_photos(service: SearchService, session: Session, query: Query) -> None:
+    if not query.terms:
+        _draw_sample(service, session, query)
+        return
+    if _must_wait(service, query):
+        draw_message(
+            "The model is still loading",
+            "Words and uploaded photos can be searched as soon as it is there; this page goes on by itself.",
+            busy=True,
+        )
+        return
+    results = session.results(service, query)
+    shown = sum(len(result.hits) for result in results)
+    if shown == 0:
+        draw_message(
+            "Nothing passes these filters" if query.filters else "Nothing found",
+            "Take a filter away to see more."
+            if query.filters
+            else "The catalog has no other photo to compare with.",
+            action="Clear filters" if query.filters else "Start again",
+            on_click=_show,
+            args=(replace(query, filters=(), n=PAGE_SIZE) if query.filters else NOTHING,),
+        )
+        return
+    _draw_count(results, shown)
+    judged = session.judged.get(query_key(query), {})
+    draw_gallery(
+        hit_tiles(results, judged),
+        key="gallery",
+        list_id=address(query),
+        address=address(query),
+        handled=session.handled,
+        label=f"{shown} look-alikes, best first",
+        actions=HIT_ACTIONS,
+        on_event=handle_gallery_event,
+    )
+    limit = min(results[0].matching, service.settings.max_results)
+    if shown < limit and shown >= query.n:
+        more = replace(query, n=min(query.n + PAGE_SIZE, limit))
+        with st.container(horizontal_alignment="center"):
+            st.button("Show more", key="more", on_click=_show, args=(more,), icon=":material/expand_more:")
+
+
+def _draw_sample(service: SearchService, session: Session, query: Query) -> None:
+    items = service.sample(PAGE_SIZE, seed=session.seed, filters=query.filters)
+    if not items:
+        draw_message(
+            "Nothing passes these filters",
+            "Take a filter away to see more.",
+            action="Clear filters",
+            on_click=_show,
+            args=(NOTHING,),
+        )
+        return
+    total = service.catalog.count(query.filters) if query.filters else len(service.catalog)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.html(f'<p class="count"><strong>{len(items):,}</strong> of {total:,} photos, picked to differ</p>')
+        st.button("Shuffle", key="shuffle", on_click=_shuffle, args=(session,), icon=":material/shuffle:")
+    draw_gallery(
+        item_tiles(items),
+        key="gallery",
+        list_id=f"sample {session.seed} {address(query)}",
+        address=address(query),
+        handled=session.handled,
+        label=f"{len(items)} photos of the catalog",
+        actions=SAMPLE_ACTIONS,
+        on_event=handle_gallery_event,
+    )
+
+
+def _shuffle(session: Session) -> None:
+    session.seed = random.randrange(2**31)
+
+
+def _draw_count(results: Sequence[SearchResult], shown: int) -> None:
+    first = results[0]
+    took = f"{results[-1].timing_ms['total']:.0f} ms"
+    st.html(
+        f'<p class="count" role="status"><strong>{shown:,}</strong> of {first.matching:,} photos'
+        f'<span class="quiet" title="{_stages(first.timing_ms)}"> in {took}</span></p>'
+    )
+
+
+def _stages(timing_ms: Mapping[str, float]) -> str:
+    return ", ".join(f"{stage} {value:.1f} ms" for stage, value in timing_ms.items())
+
+
+def _must_wait(service: SearchService, query: Query) -> bool:
+    return service.encoder_state.status == "loading" and any(
+        term.kind in NEEDS_ENCODER for term in query.terms
+    )
+
+
+@st.fragment(run_every=1.0)
+def _watch_encoder(service: SearchService) -> None:
+    """Draw the page again as soon as the encoder is there, or known not to come."""
+    if service.encoder_state.status != "loading":
+        st.rerun()

@@ -1,0 +1,79 @@
+"""One visitor's session: who it is, the way here, the verdicts given and the results already fetched.
+
+It owns what lives in Streamlit's session state (small records only, never vectors or pictures), and that one
+distinct search is asked of the service once, however often the page is drawn.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import uuid
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+import streamlit as st
+
+from imgsearch.errors import ImgSearchError
+from imgsearch.records import Query, SearchResult, Verdict
+from imgsearch.service import SearchService, query_key
+from imgsearch.ui.actions import REMEMBERED_EVENTS, Step
+
+__all__ = ["Session", "current_session"]
+
+KEPT_SEARCHES = 20
+VISITOR_COOKIE = "imgsearch_visitor"
+_VISITOR = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass
+class Session:
+    """What is remembered between two runs of the page."""
+
+    visitor: str
+    seed: int
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
+    trail: tuple[Step, ...] = ()
+    handled: tuple[str, ...] = ()
+    details: str | None = None
+    leave_dialog: bool = False
+    problem: str = ""
+    judged: dict[str, dict[str, Verdict]] = field(default_factory=dict)
+    searches: OrderedDict[tuple[str, int], list[SearchResult]] = field(default_factory=OrderedDict)
+
+    def fail(self, event_id: str, error: ImgSearchError) -> None:
+        """Take an event as handled, and keep what went wrong to be told in the query bar."""
+        self.handled = (*self.handled, event_id)[-REMEMBERED_EVENTS:]
+        self.problem = str(error)
+
+    def results(self, service: SearchService, query: Query) -> list[SearchResult]:
+        """Return the pages of hits that make up the first `query.n`, asking the service only for what is new.
+
+        So a rerun records no second impression, and "show more" records those of the further hits only.
+        """
+        key = (query_key(query), service.catalog.version)
+        pages = self.searches.get(key, [])
+        have = sum(len(page.hits) for page in pages)
+        exhausted = bool(pages) and len(pages[-1].hits) < pages[-1].query.n
+        if have < query.n and not exhausted:
+            page = service.search(replace(query, offset=have, n=query.n - have), visitor=self.visitor)
+            pages = [*pages, page]
+        self.searches[key] = pages
+        self.searches.move_to_end(key)
+        while len(self.searches) > KEPT_SEARCHES:
+            self.searches.popitem(last=False)
+        return pages
+
+
+def current_session() -> Session:
+    """Return this visitor's session, beginning one at the first call."""
+    session = st.session_state.get("imgsearch")
+    if not isinstance(session, Session):
+        cookie = st.context.cookies.get(VISITOR_COOKIE, "")
+        known = isinstance(cookie, str) and _VISITOR.fullmatch(cookie)
+        visitor = cookie if known else uuid.uuid4().hex
+        # The same first screen all day: a visitor who comes back sees what was there, and thumbnails are cached.
+        session = Session(visitor, seed=date.today().toordinal())
+        st.session_state["imgsearch"] = session
+    return session

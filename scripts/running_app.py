@@ -1,0 +1,97 @@
+"""The real app in a process of its own, and a real Chromium to look at it: for browser tests and screenshots."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+START_PATIENCE_S = 90.0
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+CHROMIUM_APP = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+CHROMIUM_FLAGS = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
+
+
+def find_chromium() -> str | None:
+    """Return the path of an installed Chromium or Chrome, or None."""
+    for name in CHROMIUM_NAMES:
+        path = shutil.which(name)
+        if path:
+            return path
+    return str(CHROMIUM_APP) if CHROMIUM_APP.exists() else None
+
+
+def chromium_flags() -> list[str]:
+    """Return the flags for a quiet Chromium without a screen; as root its sandbox cannot start."""
+    as_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    return [*CHROMIUM_FLAGS, *(["--no-sandbox"] if as_root else [])]
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_app(catalog: Path, *, log: Path) -> Iterator[str]:
+    """Serve the catalog by `uvicorn app:app` and give its address; at the end it is stopped and has closed all.
+
+    Raises `RuntimeError` with the end of its log where it does not come up.
+    """
+    port = free_port()
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "app:app",
+        "--port",
+        str(port),
+        "--timeout-graceful-shutdown",
+        "3",
+    ]
+    environment = {**os.environ, "IMGSEARCH_CATALOG": str(catalog)}
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=output, stderr=output)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            _wait_until_up(process, address, log)
+            yield address
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_until_up(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    deadline = time.monotonic() + START_PATIENCE_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/healthz", timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise RuntimeError(f"The app did not come up:\n{log.read_text(errors='replace')[-2000:]}")

@@ -1,0 +1,292 @@
+"""The app as visitors meet it: a real server, a real Chromium, real clicks, and the rows they leave behind."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import duckdb
+import pytest
+from photos import draw_photo
+from running_app import running_app
+
+pytestmark = pytest.mark.browser
+
+NewPage = Callable[..., Any]
+
+
+def open_page(page: Any, address: str) -> None:
+    """Open an address and wait until its photos are there."""
+    page.goto(address)
+    page.wait_for_selector("ul.grid .tile")
+
+
+def settled(page: Any, **params: str) -> None:
+    """Wait until the address bar holds the parameters and the grid shows what they say."""
+    page.wait_for_url(
+        lambda url: all(parse_qs(urlsplit(url).query).get(k, [""])[0] == v for k, v in params.items())
+    )
+    parts = "".join(f'[data-list*="{urlencode({name: value})}"]' for name, value in params.items())
+    page.locator(f"ul.grid{parts}:not([aria-busy]) .tile").first.wait_for()
+
+
+def shown(page: Any) -> list[str]:
+    """Return the item ids in the grid, in their order."""
+    return page.locator(".st-key-gallery ul.grid .tile").evaluate_all(
+        "tiles => tiles.map(tile => tile.dataset.id)"
+    )
+
+
+def ready(page: Any) -> None:
+    """Wait until the model is there, so that words and uploads are answered."""
+    page.locator(".note:empty").wait_for(state="attached")
+
+
+def upload_id(page: Any) -> str:
+    """Wait for a search by upload and return the upload's id."""
+    page.wait_for_url("**upload=*")
+    return parse_qs(urlsplit(page.url).query)["upload"][0]
+
+
+def jpeg(shape: str, colour: str, variant: int) -> bytes:
+    buffer = BytesIO()
+    draw_photo(shape, colour, variant).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def test_click_words_upload_verdict_and_link_work_and_leave_their_rows(
+    chromium: Any,
+    new_page: NewPage,
+    shared_lite_catalog: Path,
+    tmp_path: Path,
+) -> None:
+    catalog = Path(shutil.copytree(shared_lite_catalog, tmp_path / "catalog"))
+    with running_app(catalog, log=tmp_path / "app.log") as address:
+        page = new_page()
+        open_page(page, address)
+
+        first = page.locator("ul.grid .photo").first
+        wanted = shown(page)[0]
+        first.click()
+        settled(page, item=wanted)
+        assert wanted not in shown(page), "an item is not among its own look-alikes"
+        assert len(shown(page)) == 24
+        assert shown(page)[0].split("/")[0] == wanted.split("/")[0], "the nearest one has the same shape"
+        clicked = shown(page)[1]
+        page.locator("ul.grid .photo").nth(1).click()
+        settled(page, item=clicked)
+
+        ready(page)
+        page.get_by_role("searchbox").fill("a yellow mug")
+        page.keyboard.press("Enter")
+        settled(page, text="a yellow mug")
+        by_words = shown(page)
+        judged = by_words[:5]
+        tiles = page.locator("ul.grid .tile")
+        for place in range(len(judged)):  # as fast as a labeler: no verdict waits for the page
+            tiles.nth(place).hover()
+            tiles.nth(place).locator(".action.good").click()
+        page.get_by_role("button", name="Show more").click()
+        page.locator(".st-key-gallery .tile").nth(47).wait_for()
+        assert shown(page)[:24] == by_words, "showing more keeps what was there"
+        assert tiles.first.locator(".action.good").get_attribute("aria-pressed") == "true"
+
+        page.locator("input[type=file]").set_input_files(
+            {"name": "mine.jpg", "mimeType": "image/jpeg", "buffer": jpeg("lamp", "purple", 9)}
+        )
+        settled(page, upload=upload_id(page))
+        by_upload = shown(page)
+        assert by_upload[0].split("/")[0] == "lamp"
+
+        reopened = new_page()
+        open_page(reopened, page.url)
+        assert shown(reopened) == by_upload, "the link reopens the same search"
+        page.context.close()
+        reopened.context.close()
+
+    with duckdb.connect(str(catalog / "catalog.duckdb"), read_only=True) as database:
+        searches = database.execute(
+            "SELECT query_key, count(*), count(DISTINCT item_id) FROM impressions GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+        clicks = database.execute("SELECT item_id, rank, action FROM clicks").fetchall()
+        verdicts = database.execute("SELECT item_id, verdict FROM judgments").fetchall()
+    counts = {
+        key.split("=")[0]: (rows, items)
+        for key, rows, items in searches
+        if key.startswith(("text", "upload"))
+    }
+    assert counts["text"] == (48, 48), "every hit that was shown is one impression, once"
+    assert counts["upload"] == (48, 24), "two visitors saw the same 24 hits"
+    assert clicks == [(clicked, 2, "open")]
+    assert sorted(verdicts) == sorted((item_id, "good") for item_id in judged)
+
+
+def test_more_and_less_pin_photos_and_chips_take_them_off_again(app: str, new_page: NewPage) -> None:
+    page = new_page()
+    open_page(page, f"{app}/?item=mug/red-0.jpg")
+    liked = shown(page)[3]
+    page.locator("ul.grid .tile").nth(3).hover()
+    page.locator("ul.grid .action.more").nth(3).click()
+    settled(page, more=liked)
+    disliked = shown(page)[0]
+    page.locator("ul.grid .tile").first.hover()
+    page.locator("ul.grid .action.less").first.click()
+    settled(page, more=liked, less=disliked)
+    assert page.locator(".chip").count() == 3
+    assert not {liked, disliked} & set(shown(page))
+    page.get_by_role("button", name="Remove More like").click()
+    page.wait_for_url(lambda url: "more=" not in url)
+    page.locator(".chip").nth(1).wait_for()
+    page.go_back()
+    page.wait_for_url("**more=*")
+    settled(page, more=liked)
+    page.get_by_role("button", name="Clear all").click()
+    page.wait_for_url(lambda url: "?" not in url)
+    page.locator(".hero").wait_for()
+
+
+def test_keyboard_alone_finds_opens_judges_and_reads_details(app: str, new_page: NewPage) -> None:
+    page = new_page()
+    open_page(page, app)
+    ready(page)
+    page.keyboard.press("/")
+    page.keyboard.type("blue chair")
+    page.keyboard.press("Enter")
+    settled(page, text="blue chair")
+    focused = (
+        "() => { let e = document.activeElement; while (e?.shadowRoot) e = e.shadowRoot.activeElement;"
+        " return %s }"
+    )
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate(focused % "e?.className.includes('photo')"):
+            break
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(focused % "e.closest('.tile').dataset.id") == shown(page)[2]
+    page.keyboard.press("g")
+    page.locator('.tile[data-judged="good"]').wait_for()
+    page.keyboard.press("i")
+    page.get_by_role("dialog").locator("img.large-photo").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="detached")
+    wanted = shown(page)[0]
+    page.locator("ul.grid .photo").first.focus()
+    page.keyboard.press("Enter")
+    settled(page, item=wanted)
+
+
+def test_details_show_the_row_and_lead_to_look_alikes(app: str, new_page: NewPage) -> None:
+    page = new_page()
+    open_page(page, app)
+    page.locator("ul.grid .tile").first.hover()
+    page.locator("ul.grid .action.details").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.locator("img.large-photo").wait_for()
+    assert {"Colour", "Price"} <= set(dialog.locator(".facts th").all_inner_texts())
+    wanted = dialog.locator("ul.grid .tile").nth(1).get_attribute("data-id")
+    dialog.locator("ul.grid .photo").nth(1).click()
+    settled(page, item=wanted)
+    dialog.wait_for(state="detached")
+
+
+def test_filters_narrow_the_hits_and_live_in_the_address(app: str, new_page: NewPage) -> None:
+    page = new_page()
+    open_page(page, f"{app}/?item=mug/red-0.jpg")
+    page.get_by_role("button", name="blue (").click()
+    settled(page, filter="colour=blue")
+    assert shown(page)
+    assert all("/blue-" in item_id for item_id in shown(page))
+    page.get_by_role("button", name="Remove Filter").click()
+    page.wait_for_url(lambda url: "filter=" not in url)
+    page.goto(f"{app}/?item=mug/red-0.jpg&filter=price%3C-1")
+    page.get_by_text("Nothing passes these filters").wait_for()
+    page.get_by_role("button", name="Clear filters").last.click()
+    settled(page, item="mug/red-0.jpg")
+
+
+def test_a_pasted_picture_is_searched_at_once(app: str, new_page: NewPage) -> None:
+    page = new_page()
+    open_page(page, app)
+    ready(page)
+    page.evaluate(
+        """text => {
+            const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([bytes], "pasted.jpg", { type: "image/jpeg" }));
+            document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));
+        }""",
+        base64.b64encode(jpeg("ring", "green", 7)).decode(),
+    )
+    settled(page, upload=upload_id(page))
+    assert shown(page)[0].split("/")[0] == "ring"
+
+
+def test_the_camera_takes_a_photo_to_search_by(app: str, new_page: NewPage) -> None:
+    page = new_page(permissions=["camera"])
+    open_page(page, app)
+    ready(page)
+    page.get_by_role("button", name="Take a photo").click()
+    page.locator("dialog video").wait_for()
+    page.wait_for_timeout(500)
+    page.locator("dialog .primary").click()
+    page.wait_for_url("**upload=*")
+
+
+def test_a_file_that_is_no_picture_is_refused_in_words(app: str, new_page: NewPage) -> None:
+    page = new_page()
+    open_page(page, app)
+    page.locator("input[type=file]").set_input_files(
+        {"name": "broken.jpg", "mimeType": "image/jpeg", "buffer": b"these are words, not a picture"}
+    )
+    page.locator(".note.wrong").wait_for()
+    assert page.locator(".note.wrong").inner_text()
+    assert page.locator("ul.grid .tile").count() > 0, "the photos stay"
+
+
+@pytest.mark.parametrize(("width", "touch"), [(390, True), (768, True), (1440, False)])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_width_and_scheme_fits_and_every_image_has_words(
+    app: str, new_page: NewPage, width: int, touch: bool, scheme: str
+) -> None:
+    page = new_page(width, scheme=scheme, touch=touch)
+    for path in ("/", "/?item=mug/red-0.jpg", "/catalog"):
+        page.goto(app + path)
+        page.locator(".facts, ul.grid .tile").first.wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{path} scrolls sideways"
+        assert (
+            page.locator("img:visible").evaluate_all("images => images.filter(i => !i.alt.trim()).length")
+            == 0
+        )
+        names = page.locator("button:visible").evaluate_all(
+            "all => all.filter(b => !(b.ariaLabel || b.title || b.textContent).trim()).map(b => b.outerHTML)"
+        )
+        assert names == []
+
+
+def test_a_phone_reaches_filters_and_actions_by_touch(app: str, new_page: NewPage) -> None:
+    page = new_page(390, touch=True)
+    open_page(page, f"{app}/?item=mug/red-0.jpg")
+    tile = page.locator("ul.grid .tile").first
+    for action in ("good", "bad", "more", "less", "details"):
+        box = tile.locator(f".action.{action}").bounding_box()
+        assert box["width"] >= 24, action
+        assert box["height"] >= 24, action
+    page.get_by_role("button", name="Filters").tap()
+    page.get_by_text("Colour").first.wait_for()
+
+
+def test_a_dead_thumbnail_becomes_a_notice_that_still_works(app: str, new_page: NewPage) -> None:
+    page = new_page()
+    page.route("**/thumbnails/**", lambda route: route.abort())
+    page.goto(app)
+    page.locator(".missing").first.wait_for()
+    wanted = shown(page)[0]
+    page.unroute("**/thumbnails/**")
+    page.locator("ul.grid .photo").first.click()
+    settled(page, item=wanted)
