@@ -127,7 +127,7 @@ class Database:
 
     @contextmanager
     def translated_errors(self) -> Iterator[None]:
-        """Turn what DuckDB raises while the file is opened and first read into `CatalogLocked` or `CatalogCorrupt`."""
+        """Turn what DuckDB raises when the file is opened and first read into `CatalogLocked` or `CatalogCorrupt`."""
         try:
             yield
         except duckdb.Error as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -40,9 +41,10 @@ def read_table(path: Path) -> pd.DataFrame:
         if suffix in (".csv", ".tsv"):
             separator = "\t" if suffix == ".tsv" else ","
             # Without index_col=False, a comma at the end of every line would shift the columns by one.
-            frame = pd.read_csv(
-                path, sep=separator, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig"
-            )
+            with warnings.catch_warnings(category=pd.errors.ParserWarning, action="ignore"):
+                frame = pd.read_csv(
+                    path, sep=separator, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig"
+                )
             frame = frame.astype(object).where(frame.notna() & (frame != ""), None)
             columns = {str(name).strip(): frame[name] for name in frame.columns}
             return pd.DataFrame(

@@ -16,15 +16,12 @@ import pytest
 from colour_encoder import ColourEncoder
 from numpy.typing import NDArray
 from photos import write_photos
+from samples import Vectors, index_into, raw_items
 
-from imgsearch.catalog import Catalog, NewItem
+from imgsearch.catalog import Catalog
 from imgsearch.encoders import Encoder, load_encoder
-from imgsearch.generations import LiveIndex
-from imgsearch.indexing import IndexingOptions, index_sources
-from imgsearch.records import IndexingReport
 
 Keys = NDArray[np.uint64]
-Vectors = NDArray[np.float32]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -83,15 +80,6 @@ def lite() -> Encoder:
 # --- catalogs ---------------------------------------------------------------------------------------------------
 
 
-def index_into(
-    folder: Path, encoder: Encoder, sources: Sequence[str | Path], **options: Any
-) -> IndexingReport:
-    """Index the sources into the catalog in `folder`, made where there is none, and close it again."""
-    with Catalog.open(folder, create=True) as catalog:
-        index = LiveIndex.open(catalog)
-        return index_sources(catalog, index, encoder, sources, options=IndexingOptions(**options))
-
-
 @pytest.fixture(scope="session")
 def shared_colour_catalog(shared_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a catalog of the 48 photos with their metadata, by the fast encoder: read only."""
@@ -128,23 +116,6 @@ def catalog(colour_catalog: Path) -> Iterator[Catalog]:
 
 
 # --- catalogs of raw vectors ------------------------------------------------------------------------------------
-
-
-def clustered(count: int, dim: int, *, clusters: int = 40, seed: int = 0, spread: float = 0.6) -> Vectors:
-    """Return (count, dim) float32 unit rows around `clusters` centres, as embeddings of a shop lie."""
-    rng = np.random.default_rng(seed)
-    centres = rng.normal(size=(clusters, dim))
-    rows = centres[rng.integers(0, clusters, count)] + spread * rng.normal(size=(count, dim))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
-def raw_items(ids: Sequence[str], metadata: Sequence[dict[str, Any]] | None = None) -> list[NewItem]:
-    """Return items to store that have no photo behind them."""
-    rows = metadata or [{} for _ in ids]
-    return [
-        NewItem(item_id, "/source", f"/source/{item_id}", 1, 1, item_id, "", 10, 10, row)
-        for item_id, row in zip(ids, rows, strict=True)
-    ]
 
 
 @pytest.fixture

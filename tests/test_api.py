@@ -22,9 +22,9 @@ import anyio
 import httpx2
 import jsonschema
 import pytest
-from conftest import index_into
 from photos import draw_photo
 from PIL import Image
+from samples import index_into
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.testclient import TestClient

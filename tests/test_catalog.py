@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import clustered, raw_items
+from samples import clustered, raw_items
 
 from imgsearch.catalog import Catalog
 from imgsearch.errors import CatalogCorrupt, CatalogError, CatalogNotFound, EncoderMismatch, UnknownItem

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import clustered
+from samples import clustered
 
 from imgsearch.embeddings import EmbeddingFile
 from imgsearch.errors import CatalogCorrupt

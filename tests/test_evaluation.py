@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from colour_encoder import ColourEncoder
-from conftest import clustered
+from samples import clustered
 
 from imgsearch.catalog import Catalog
 from imgsearch.errors import EvaluationError

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import clustered
+from samples import clustered
 
 from imgsearch.catalog import Catalog
 from imgsearch.errors import FilterError

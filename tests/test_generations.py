@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import clustered, raw_items
+from samples import clustered, raw_items
 
 from imgsearch.catalog import Catalog
 from imgsearch.errors import IndexCorrupt

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import clustered
+from samples import clustered
 
 from imgsearch.errors import IndexCorrupt
 from imgsearch.indexes.base import VectorIndex

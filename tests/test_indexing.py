@@ -20,9 +20,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from colour_encoder import ColourEncoder
-from conftest import index_into
 from photos import draw_photo
 from PIL import Image
+from samples import index_into
 
 from imgsearch.catalog import Catalog
 from imgsearch.encoders import Encoder

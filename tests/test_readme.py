@@ -147,9 +147,7 @@ def demo(desk: Path) -> Iterator[Path]:
     assert "make test" in COMMANDS  # which is what runs this
     if not (ROOT / ".venv" / ".ready").exists():
         pytest.skip("make demo would install a second environment: these tests do not run under make test")
-    begin = time.monotonic()
     server = start(["make", "demo", "PORT=8507"], ROOT, desk, "http://127.0.0.1:8507/healthz")
-    print(f"the demo answered after {time.monotonic() - begin:.1f} s")
     stop(server)
     return desk / "data" / "imgsearch" / "demo"
 

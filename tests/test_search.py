@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from colour_encoder import ColourEncoder
-from conftest import clustered, raw_items
+from samples import clustered, raw_items
 
 from imgsearch.catalog import Catalog
 from imgsearch.encoders import Encoder

@@ -6,9 +6,9 @@ bar is the truth: every action writes it, so that links, reloads and the browser
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from textwrap import shorten
 from typing import Any
 from urllib.parse import parse_qs
@@ -39,7 +39,7 @@ from imgsearch.ui.messages import draw_message, draw_no_items
 from imgsearch.ui.query_bar import draw_query_bar, query_label
 from imgsearch.ui.session import Session, current_session
 
-__all__ = ["draw", "handle_gallery_event"]
+__all__ = ["draw"]
 
 NOTHING = Query((), n=PAGE_SIZE)
 """The query of the first screen: a sample of the whole catalog."""
@@ -56,8 +56,9 @@ def draw() -> None:
     top, bar, body = st.container(), st.container(), st.container()
     has_filters, problem = False, None
     try:
+        _write_address(session)
         query = _address_query(service)
-        has_filters = _draw_filters(service, query)
+        has_filters = _draw_filters(service, session, query)
     except ImgSearchError as error:
         query, problem = NOTHING, error
     if problem is None:
@@ -74,11 +75,17 @@ def draw() -> None:
             _draw_photos(service, session, query)
         except ImgSearchError as error:
             draw_message(
-                "That did not work", str(error), action="Start again", on_click=_show, args=(NOTHING,)
+                "That did not work", str(error), action="Start again", on_click=session.want, args=(NOTHING,)
             )
     if session.details is not None:
         item_id, session.details = session.details, None
-        open_item_dialog(service, session, item_id, address=address(query), on_event=handle_gallery_event)
+        open_item_dialog(
+            service,
+            session,
+            item_id,
+            address=address(query),
+            on_event=partial(_handle_gallery_event, service, session),
+        )
     if service.encoder_state.status == "loading":
         _watch_encoder(service)
 
@@ -91,23 +98,22 @@ def _address_query(service: SearchService) -> Query:
     return to_query(params, max_n=service.settings.max_results)
 
 
-def _show(query: Query) -> None:
-    """Write the query to the address bar; the run that follows draws it."""
-    st.query_params.from_dict(query_to_params(query, default_n=PAGE_SIZE))
+def _write_address(session: Session) -> None:
+    """Write the query that the visitor asked for since the last run to the address bar."""
+    if session.wanted is not None:
+        st.query_params.from_dict(query_to_params(session.wanted, default_n=PAGE_SIZE))
+        session.wanted = None
 
 
 # --- what the visitor does -----------------------------------------------------------------------------------------
 
-
-# Streamlit runs a newer script beside one that it has given up, and gives up at any call of its own. So an event is
-# handled under the session's lock, and what Streamlit may interrupt (writing the address) comes first: an event is
-# handled whole, or not at all and again when the browser sends it next.
+# Streamlit runs a newer script beside one that it has given up, and gives one up at any call of Streamlit's. So the
+# handlers below call nothing of Streamlit's and hold the session's lock: an event is handled whole, and once.
 
 
-def handle_gallery_event(raw: Any) -> None:
-    """Apply an action on a tile: note it in the feedback and show what it leads to."""
+def _handle_gallery_event(service: SearchService, session: Session, raw: Any) -> None:
+    """Apply an action on a tile: note it in the feedback and ask for what it leads to."""
     event = GalleryEvent.parse(raw)
-    service, session = get_service(), current_session()
     with session.lock:
         if event is None or event.id in session.handled:
             return
@@ -116,12 +122,13 @@ def handle_gallery_event(raw: Any) -> None:
             key = query_key(query)
             before = PageState(query, session.judged.get(key, {}), handled=session.handled)
             outcome = apply_event(before, event)
-            if outcome.state.query != query:
-                _show(outcome.state.query)
-            session.handled, session.details = outcome.state.handled, outcome.state.details
             _note(service, session, key, outcome, event.search_id)
         except ImgSearchError as error:
             session.fail(event.id, error)
+            return
+        session.handled, session.details = outcome.state.handled, outcome.state.details
+        if outcome.state.query != query:
+            session.wanted = outcome.state.query
 
 
 def _note(service: SearchService, session: Session, key: str, outcome: Outcome, search_id: str) -> None:
@@ -143,20 +150,19 @@ def _note(service: SearchService, session: Session, key: str, outcome: Outcome, 
         session.judged[key] = dict(outcome.state.judged)
 
 
-def _handle_bar_event(raw: Any) -> None:
+def _handle_bar_event(service: SearchService, session: Session, query: Query, raw: Any) -> None:
+    """Apply an action in the query bar, which was drawn for `query`."""
     event = BarEvent.parse(raw)
-    service, session = get_service(), current_session()
     with session.lock:
         if event is None or event.id in session.handled:
             return
         try:
-            query = NOTHING if event.kind in {"clear", "go"} else _address_query(service)
             before = PageState(query, handled=session.handled)
             state = apply_bar_event(before, event, keep_upload=service.add_upload)
-            _show(state.query)
-            session.handled = state.handled
         except ImgSearchError as error:
             session.fail(event.id, error)
+            return
+        session.handled, session.wanted = state.handled, state.query
 
 
 # --- the parts of the page ----------------------------------------------------------------------------------------
@@ -188,11 +194,11 @@ def _draw_bar(service: SearchService, session: Session, query: Query, *, has_fil
         has_filters=has_filters,
         visitor=session.visitor,
         max_upload_bytes=service.settings.max_upload_bytes,
-        on_event=_handle_bar_event,
+        on_event=partial(_handle_bar_event, service, session, query),
     )
 
 
-def _draw_filters(service: SearchService, query: Query) -> bool:
+def _draw_filters(service: SearchService, session: Session, query: Query) -> bool:
     """Draw the sidebar's filters; return whether there are any."""
     bounds = service.facets()
     if not bounds:
@@ -200,7 +206,7 @@ def _draw_filters(service: SearchService, query: Query) -> bool:
     facets = service.facets(query.filters) if query.filters else bounds
     with st.sidebar:
         st.html('<h2 class="panel-title">Filters</h2>')
-        draw_filter_panel(facets, bounds, query, on_query=_show)
+        draw_filter_panel(facets, bounds, query, on_query=session.want)
     return True
 
 
@@ -224,7 +230,7 @@ def _draw_photos(service: SearchService, session: Session, query: Query) -> None
             if query.filters
             else "The catalog has no other photo to compare with.",
             action="Clear filters" if query.filters else "Start again",
-            on_click=_show,
+            on_click=session.want,
             args=(replace(query, filters=(), n=PAGE_SIZE) if query.filters else NOTHING,),
         )
         return
@@ -238,13 +244,15 @@ def _draw_photos(service: SearchService, session: Session, query: Query) -> None
         handled=session.handled,
         label=f"{shown} look-alikes, best first",
         actions=HIT_ACTIONS,
-        on_event=handle_gallery_event,
+        on_event=partial(_handle_gallery_event, service, session),
     )
     limit = min(results[0].matching, service.settings.max_results)
     if shown < limit and shown >= query.n:
         more = replace(query, n=min(query.n + PAGE_SIZE, limit))
         with st.container(horizontal_alignment="center"):
-            st.button("Show more", key="more", on_click=_show, args=(more,), icon=":material/expand_more:")
+            st.button(
+                "Show more", key="more", on_click=session.want, args=(more,), icon=":material/expand_more:"
+            )
 
 
 def _draw_sample(service: SearchService, session: Session, query: Query) -> None:
@@ -254,14 +262,14 @@ def _draw_sample(service: SearchService, session: Session, query: Query) -> None
             "Nothing passes these filters",
             "Take a filter away to see more.",
             action="Clear filters",
-            on_click=_show,
+            on_click=session.want,
             args=(NOTHING,),
         )
         return
     total = service.catalog.count(query.filters) if query.filters else len(service.catalog)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.html(f'<p class="count"><strong>{len(items):,}</strong> of {total:,} photos, picked to differ</p>')
-        st.button("Shuffle", key="shuffle", on_click=_shuffle, args=(session,), icon=":material/shuffle:")
+        st.button("Shuffle", key="shuffle", on_click=session.shuffle, icon=":material/shuffle:")
     draw_gallery(
         item_tiles(items),
         key="gallery",
@@ -270,12 +278,8 @@ def _draw_sample(service: SearchService, session: Session, query: Query) -> None
         handled=session.handled,
         label=f"{len(items)} photos of the catalog",
         actions=SAMPLE_ACTIONS,
-        on_event=handle_gallery_event,
+        on_event=partial(_handle_gallery_event, service, session),
     )
-
-
-def _shuffle(session: Session) -> None:
-    session.seed = random.randrange(2**31)
 
 
 def _draw_count(results: Sequence[SearchResult], shown: int) -> None:

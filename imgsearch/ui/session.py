@@ -6,6 +6,7 @@ distinct search is asked of the service once, however often the page is drawn.
 
 from __future__ import annotations
 
+import random
 import re
 import threading
 import uuid
@@ -38,9 +39,18 @@ class Session:
     handled: tuple[str, ...] = ()
     details: str | None = None
     leave_dialog: bool = False
+    wanted: Query | None = None
     problem: str = ""
     judged: dict[str, dict[str, Verdict]] = field(default_factory=dict)
     searches: OrderedDict[tuple[str, int], list[SearchResult]] = field(default_factory=OrderedDict)
+
+    def want(self, query: Query) -> None:
+        """Ask for a query: the next run writes it to the address bar and draws it."""
+        self.wanted = query
+
+    def shuffle(self) -> None:
+        """Ask for another sample of the catalog."""
+        self.seed = random.randrange(2**31)
 
     def fail(self, event_id: str, error: ImgSearchError) -> None:
         """Take an event as handled, and keep what went wrong to be told in the query bar."""
@@ -52,18 +62,19 @@ class Session:
 
         So a rerun records no second impression, and "show more" records those of the further hits only.
         """
-        key = (query_key(query), service.catalog.version)
-        pages = self.searches.get(key, [])
-        have = sum(len(page.hits) for page in pages)
-        exhausted = bool(pages) and len(pages[-1].hits) < pages[-1].query.n
-        if have < query.n and not exhausted:
-            page = service.search(replace(query, offset=have, n=query.n - have), visitor=self.visitor)
-            pages = [*pages, page]
-        self.searches[key] = pages
-        self.searches.move_to_end(key)
-        while len(self.searches) > KEPT_SEARCHES:
-            self.searches.popitem(last=False)
-        return pages
+        with self.lock:
+            key = (query_key(query), service.catalog.version)
+            pages = self.searches.get(key, [])
+            have = sum(len(page.hits) for page in pages)
+            exhausted = bool(pages) and len(pages[-1].hits) < pages[-1].query.n
+            if have < query.n and not exhausted:
+                page = service.search(replace(query, offset=have, n=query.n - have), visitor=self.visitor)
+                pages = [*pages, page]
+            self.searches[key] = pages
+            self.searches.move_to_end(key)
+            while len(self.searches) > KEPT_SEARCHES:
+                self.searches.popitem(last=False)
+            return pages
 
 
 def current_session() -> Session:

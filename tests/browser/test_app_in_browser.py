@@ -106,6 +106,7 @@ def test_click_words_upload_verdict_and_link_work_and_leave_their_rows(
         reopened = new_page()
         open_page(reopened, page.url)
         assert shown(reopened) == by_upload, "the link reopens the same search"
+        page.locator('.st-key-gallery ul.grid[data-unsent="0"]').wait_for()
         page.context.close()
         reopened.context.close()
 

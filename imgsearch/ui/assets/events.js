@@ -1,9 +1,9 @@
 // Events to Python that are never lost, put before the code of each component.
-// Streamlit may drop a trigger that is overtaken by a newer one of the same component. So every event waits in an
-// outbox until Python says that it was handled; the whole outbox goes with every trigger, and again after a while.
+// Streamlit drops a trigger whose script run is overtaken by the next click before its callback ran. So every event
+// waits in an outbox until Python says that it was handled; the whole outbox goes with every trigger, and again after a while.
 // Python handles each id once.
 
-const RESEND_AFTER_MS = 3000;
+const RESEND_AFTER_MS = 800;
 
 let eventCount = 0;
 const newEventId = () =>

@@ -153,6 +153,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   data.tiles.slice(kept).forEach((tile, offset) => grid.append(draw(tile, kept + offset, names)));
   const outbox = parentElement.outbox || (parentElement.outbox = new Outbox(parentElement));
   outbox.connect(setTriggerValue, data.handled);
+  grid.dataset.unsent = outbox.waiting.length;
   data.tiles.forEach((tile, position) => mark(grid.children[position], judgement(tile, outbox.waiting)));
   if (kept === 0 && grid.children.length > 0) makeCurrent(grid, grid.children[0], grid.dataset.hadFocus === "yes");
   if (!sameList && grid.dataset.list !== undefined && data.scroll) toTop();
@@ -181,6 +182,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       rank: tile.rank,
       search_id: tile.search_id,
     });
+    grid.dataset.unsent = outbox.waiting.length;
   };
 
   grid.onclick = (event) => {

@@ -1,0 +1,44 @@
+"""What tests make for themselves: catalogs of photos or of raw vectors, without a fixture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgsearch.catalog import Catalog, NewItem
+from imgsearch.encoders import Encoder
+from imgsearch.generations import LiveIndex
+from imgsearch.indexing import IndexingOptions, index_sources
+from imgsearch.records import IndexingReport
+
+Vectors = NDArray[np.float32]
+
+
+def index_into(
+    folder: Path, encoder: Encoder, sources: Sequence[str | Path], **options: Any
+) -> IndexingReport:
+    """Index the sources into the catalog in `folder`, made where there is none, and close it again."""
+    with Catalog.open(folder, create=True) as catalog:
+        index = LiveIndex.open(catalog)
+        return index_sources(catalog, index, encoder, sources, options=IndexingOptions(**options))
+
+
+def clustered(count: int, dim: int, *, clusters: int = 40, seed: int = 0, spread: float = 0.6) -> Vectors:
+    """Return (count, dim) float32 unit rows around `clusters` centres, as embeddings of a shop lie."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(clusters, dim))
+    rows = centres[rng.integers(0, clusters, count)] + spread * rng.normal(size=(count, dim))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def raw_items(ids: Sequence[str], metadata: Sequence[dict[str, Any]] | None = None) -> list[NewItem]:
+    """Return items to store that have no photo behind them."""
+    rows = metadata or [{} for _ in ids]
+    return [
+        NewItem(item_id, "/source", f"/source/{item_id}", 1, 1, item_id, "", 10, 10, row)
+        for item_id, row in zip(ids, rows, strict=True)
+    ]
