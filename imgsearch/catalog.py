@@ -41,6 +41,7 @@ __all__ = ["Catalog", "CatalogInfo", "NewItem", "StoredPhoto", "VectorProblem"]
 
 Keys = NDArray[np.uint64]
 
+FEW_CHOICES = 12
 MAX_CHOICES = 60
 """A text column with more distinct values than this is offered for `contains` instead of as choices."""
 
@@ -337,7 +338,8 @@ class Catalog:
             f"GROUP BY ALL ORDER BY n DESC, {name} LIMIT {MAX_CHOICES + 1}",
             values,
         ).fetchall()
-        if len(rows) > MAX_CHOICES:
+        # A list of names that each come once is no choice either: words to look inside.
+        if len(rows) > MAX_CHOICES or (len(rows) > FEW_CHOICES and rows[0][1] == 1):
             return Facet(column, "text")
         return Facet(column, "choice", values=tuple(FacetValue(value, int(count)) for value, count in rows))
 

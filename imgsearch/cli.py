@@ -71,6 +71,10 @@ def main() -> NoReturn:
         _exit_with(str(error), 1)
     except KeyboardInterrupt:
         _exit_with("Stopped.", 130)
+    except RuntimeError as error:
+        if "interrupted" in str(error).lower():  # how DuckDB says that Ctrl-C came while it read
+            _exit_with("Stopped.", 130)
+        raise
     except BrokenPipeError:
         # The reader (head, less) has seen enough. Python would complain again when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

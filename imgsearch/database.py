@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -174,11 +174,13 @@ class Database:
             self._local.depth = 1
             try:
                 yield cursor
-            except BaseException:
-                cursor.execute("ROLLBACK")
-                raise
-            else:
                 cursor.execute("COMMIT")
+            except BaseException as error:
+                with suppress(duckdb.Error, RuntimeError):  # a COMMIT that failed has rolled back already
+                    cursor.execute("ROLLBACK")
+                if is_interrupt(error):
+                    raise KeyboardInterrupt from error
+                raise
             finally:
                 self._local.depth = 0
 
@@ -199,6 +201,11 @@ class Database:
             )
         except (OSError, ValueError, KeyError, TypeError):
             return "another process"
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Tell whether an error is how DuckDB says that Ctrl-C came while a query ran."""
+    return isinstance(error, RuntimeError | duckdb.InterruptException) and "interrupted" in str(error).lower()
 
 
 def insert_frame(cursor: duckdb.DuckDBPyConnection, table: str, frame: pd.DataFrame) -> None:

@@ -295,7 +295,8 @@ def close_service() -> None:
 
 
 def set_service(service: SearchService | None) -> None:
-    """Make `service` the one that `get_service` returns; None forgets it (without closing)."""
-    global _service
+    """Make `service` the one that `get_service` returns; None forgets it (without closing) and its settings."""
+    global _service, _settings
     with _service_lock:
         _service = service
+        _settings = service.settings if service else None

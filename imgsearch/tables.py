@@ -43,7 +43,12 @@ def read_table(path: Path) -> pd.DataFrame:
             # Without index_col=False, a comma at the end of every line would shift the columns by one.
             with warnings.catch_warnings(category=pd.errors.ParserWarning, action="ignore"):
                 frame = pd.read_csv(
-                    path, sep=separator, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig"
+                    path,
+                    sep=separator,
+                    dtype=str,
+                    keep_default_na=False,
+                    index_col=False,
+                    encoding="utf-8-sig",
                 )
             frame = frame.astype(object).where(frame.notna() & (frame != ""), None)
             columns = {str(name).strip(): frame[name] for name in frame.columns}

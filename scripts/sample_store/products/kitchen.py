@@ -757,7 +757,7 @@ BOTTLE = ProductType(
         "carafe": "{finish} carafe bottle with cork",
     },
     azimuths=((-20, 0), (35, 60), (110, 140)),
-    elevations=((12, 17), (29, 35), (47, 55)),
+    elevations=((5, 9), (33, 39), (52, 60)),
 )
 
 TYPES = (BOWL, FRYING_PAN, KETTLE, BOTTLE)
