@@ -12,11 +12,14 @@ import errno
 import functools
 import json
 import os
+import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from imgsearch.catalog import Catalog, CatalogInfo
     from imgsearch.encoders import Encoder
     from imgsearch.evaluation import EvaluationReport
-    from imgsearch.indexing import IndexingOptions
+    from imgsearch.indexing import IndexingOptions, Progress
     from imgsearch.records import Failure, IndexingReport, SearchResult
     from imgsearch.search import Searcher
     from imgsearch.verification import Verification
@@ -212,7 +215,16 @@ def _index(
             catalog.folder / "thumbnails", originals, max_bytes=settings.thumbnail_cache_bytes
         )
         try:
-            with contextlib.closing(originals), _progress("Indexing") as show:
+            with (
+                contextlib.closing(originals),
+                _progress("Indexing") as show,
+                _stop_between_batches() as check,
+            ):
+
+                def progress(now: Progress) -> None:
+                    show(now.done, now.total)
+                    check()
+
                 return index_sources(
                     catalog,
                     index,
@@ -221,13 +233,39 @@ def _index(
                     options=options,
                     originals=originals,
                     thumbnails=thumbnails,
-                    progress=lambda now: show(now.done, now.total),
+                    progress=progress,
                 )
         except KeyboardInterrupt:
             _exit_with(
                 f"Stopped at {_many(len(catalog), 'item')} in the catalog; the same command goes on from there.",
                 130,
             )
+
+
+@contextlib.contextmanager
+def _stop_between_batches() -> Iterator[Callable[[], None]]:
+    """Give a function that raises KeyboardInterrupt once Ctrl-C was pressed; a second Ctrl-C stops at once.
+
+    Between batches everything is whole. In the middle of one, DuckDB and usearch notice the signal by themselves
+    and fail with errors of their own.
+    """
+    pressed = threading.Event()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+        pressed.set()
+        _say("Stopping after this batch ...")
+
+    def check() -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _print_report(report: IndexingReport, folder: Path) -> None:

@@ -175,11 +175,9 @@ class Database:
             try:
                 yield cursor
                 cursor.execute("COMMIT")
-            except BaseException as error:
+            except BaseException:
                 with suppress(duckdb.Error, RuntimeError):  # a COMMIT that failed has rolled back already
                     cursor.execute("ROLLBACK")
-                if is_interrupt(error):
-                    raise KeyboardInterrupt from error
                 raise
             finally:
                 self._local.depth = 0
@@ -201,11 +199,6 @@ class Database:
             )
         except (OSError, ValueError, KeyError, TypeError):
             return "another process"
-
-
-def is_interrupt(error: BaseException) -> bool:
-    """Tell whether an error is how DuckDB says that Ctrl-C came while a query ran."""
-    return isinstance(error, RuntimeError | duckdb.InterruptException) and "interrupted" in str(error).lower()
 
 
 def insert_frame(cursor: duckdb.DuckDBPyConnection, table: str, frame: pd.DataFrame) -> None:

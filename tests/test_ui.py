@@ -102,6 +102,14 @@ def test_a_second_verdict_of_the_same_kind_takes_the_first_back() -> None:
     assert first.state.query == Query((RED,)), "a verdict leaves the query alone"
 
 
+def test_next_asks_for_more_of_the_same_and_keeps_the_verdicts() -> None:
+    state = PageState(Query((RED,), n=48, filters=(CHEAP,)), judged={"a.jpg": "good"})
+    outcome = apply_event(state, gallery("next", ""))
+    assert outcome.state.query == Query((RED,), n=72, filters=(CHEAP,))
+    assert outcome.state.judged == state.judged
+    assert outcome.click is None
+
+
 def test_a_photo_of_the_first_screen_is_no_click_on_a_hit() -> None:
     assert apply_event(PageState(Query(())), gallery("open", search_id="")).click is None
 

@@ -40,13 +40,13 @@ PAGE_SIZE = 24
 TRAIL_LENGTH = 12
 REMEMBERED_EVENTS = 100
 
-GalleryAction = Literal["open", "good", "bad", "more", "less", "details"]
+GalleryAction = Literal["open", "good", "bad", "more", "less", "details", "next"]
 BarKind = Literal["text", "refine", "picture", "remove", "clear", "go"]
 
 
 @dataclass(frozen=True, slots=True)
 class GalleryEvent:
-    """One action on one tile.
+    """One action on one tile, or `next`: more tiles.
 
     `address` is the query string of the list that the tile is in: the page may show another one by the time the
     event arrives. `rank` and `search_id` are 0 and empty where the tile is no search hit.
@@ -70,7 +70,7 @@ class GalleryEvent:
             return None
         if not (isinstance(search_id, str) and isinstance(address, str)):
             return None
-        if not event_id or not item_id or not isinstance(rank, int) or rank < 0:
+        if not event_id or not (item_id or raw["action"] == "next") or not isinstance(rank, int) or rank < 0:
             return None
         return GalleryEvent(event_id, raw["action"], item_id, address, rank, search_id)
 
@@ -151,12 +151,14 @@ def apply_event(state: PageState, event: GalleryEvent) -> Outcome:
     """Return what an action on a tile leads to; an event that was handled before changes nothing.
 
     `open` asks for look-alikes of the photo alone (the filters stay); `more` and `less` add it to the query, or
-    change its sign there. A second `good` or `bad` takes the first one back (`cant_tell`).
+    change its sign there; `next` asks for more hits of the same query. A
+    second `good` or `bad` takes the first one back (`cant_tell`).
     """
     if event.id in state.handled:
         return Outcome(state)
     state = replace(state, details=None, handled=(*state.handled, event.id)[-REMEMBERED_EVENTS:])
-    click = Click(event.search_id, event.item_id, event.rank, event.action) if event.search_id else None
+    is_click = event.search_id and event.item_id
+    click = Click(event.search_id, event.item_id, event.rank, event.action) if is_click else None
     match event.action:
         case "open":
             return Outcome(_ask(state, (Term("item", event.item_id),)), click)
@@ -170,6 +172,8 @@ def apply_event(state: PageState, event: GalleryEvent) -> Outcome:
             if not others and weight > 0:
                 weight = 1.0
             return Outcome(_ask(state, (*others, Term("item", event.item_id, weight))), click)
+        case "next":
+            return Outcome(replace(state, query=replace(state.query, n=state.query.n + PAGE_SIZE)))
         case "details":
             return Outcome(replace(state, details=event.item_id), click)
         case "good" | "bad":

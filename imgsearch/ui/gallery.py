@@ -77,6 +77,7 @@ def draw_gallery(
     actions: Sequence[str],
     handled: Sequence[str],
     on_event: Callable[[Any], None],
+    has_more: bool = False,
     compact: bool = False,
     scroll: bool = True,
 ) -> None:
@@ -84,9 +85,9 @@ def draw_gallery(
 
     The browser sends an event again until its id is among `handled`. `list_id` names the list: a new one scrolls to
     the top (with `scroll`), the same one keeps the tiles that are there. `address` is the query that the tiles
-    answer, and comes back with every event. `label` is the list's name for screen readers.
+    answer, and comes back with every event; with `has_more` a button below asks for more of them. `label` is the
+    list's name for screen readers.
     """
-
     _component(
         key=key,
         data={
@@ -96,6 +97,7 @@ def draw_gallery(
             "handled": list(handled),
             "label": label,
             "actions": list(actions),
+            "has_more": has_more,
             "compact": compact,
             "scroll": scroll,
         },

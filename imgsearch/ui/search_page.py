@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 import streamlit as st
 
 from imgsearch.errors import ImgSearchError
-from imgsearch.links import query_to_params
+from imgsearch.links import query_string, query_to_params
 from imgsearch.records import Judgment, Query, SearchResult
 from imgsearch.service import SearchService, get_service, query_key
 from imgsearch.ui.actions import (
@@ -79,13 +79,8 @@ def draw() -> None:
             )
     if session.details is not None:
         item_id, session.details = session.details, None
-        open_item_dialog(
-            service,
-            session,
-            item_id,
-            address=address(query),
-            on_event=partial(_handle_gallery_event, service, session),
-        )
+        on_event = partial(_handle_gallery_event, service, session)
+        open_item_dialog(service, session, item_id, address=address(query), on_event=on_event)
     if service.encoder_state.status == "loading":
         _watch_encoder(service)
 
@@ -100,9 +95,13 @@ def _address_query(service: SearchService) -> Query:
 
 def _write_address(session: Session) -> None:
     """Write the query that the visitor asked for since the last run to the address bar."""
-    if session.wanted is not None:
-        st.query_params.from_dict(query_to_params(session.wanted, default_n=PAGE_SIZE))
-        session.wanted = None
+    wanted = session.wanted
+    if wanted is None:
+        return
+    st.query_params.from_dict(query_to_params(wanted, default_n=PAGE_SIZE))
+    with session.lock:
+        if session.wanted is wanted:  # not yet overtaken by the next wish
+            session.wanted = None
 
 
 # --- what the visitor does -----------------------------------------------------------------------------------------
@@ -127,8 +126,9 @@ def _handle_gallery_event(service: SearchService, session: Session, raw: Any) ->
             session.fail(event.id, error)
             return
         session.handled, session.details = outcome.state.handled, outcome.state.details
-        if outcome.state.query != query:
-            session.wanted = outcome.state.query
+        asked = outcome.state.query
+        if asked != query:
+            session.wanted = replace(asked, n=min(asked.n, service.settings.max_results))
 
 
 def _note(service: SearchService, session: Session, key: str, outcome: Outcome, search_id: str) -> None:
@@ -240,19 +240,13 @@ def _draw_photos(service: SearchService, session: Session, query: Query) -> None
         hit_tiles(results, judged),
         key="gallery",
         list_id=address(query),
-        address=address(query),
+        address=query_string(query, default_n=PAGE_SIZE),
         handled=session.handled,
+        has_more=query.n <= shown < min(results[0].matching, service.settings.max_results),
         label=f"{shown} look-alikes, best first",
         actions=HIT_ACTIONS,
         on_event=partial(_handle_gallery_event, service, session),
     )
-    limit = min(results[0].matching, service.settings.max_results)
-    if shown < limit and shown >= query.n:
-        more = replace(query, n=min(query.n + PAGE_SIZE, limit))
-        with st.container(horizontal_alignment="center"):
-            st.button(
-                "Show more", key="more", on_click=session.want, args=(more,), icon=":material/expand_more:"
-            )
 
 
 def _draw_sample(service: SearchService, session: Session, query: Query) -> None:

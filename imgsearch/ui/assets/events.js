@@ -3,7 +3,7 @@
 // waits in an outbox until Python says that it was handled; the whole outbox goes with every trigger, and again after a while.
 // Python handles each id once.
 
-const RESEND_AFTER_MS = 800;
+const RESEND_AFTER_MS = 1500;
 
 let eventCount = 0;
 const newEventId = () =>

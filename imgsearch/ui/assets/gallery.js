@@ -139,8 +139,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
   let grid = parentElement.querySelector("ul.grid");
   if (!grid) {
     grid = element("ul", { class: "grid" });
-    parentElement.append(element("div", { class: "frame" }, grid));
+    const button = element("button", { type: "button", class: "next", hidden: true }, "Show more");
+    parentElement.append(element("div", { class: "frame" }, grid, button));
   }
+  const next = parentElement.querySelector("button.next");
+  next.hidden = !data.has_more;
+  next.disabled = false;
   grid.setAttribute("aria-label", data.label);
   grid.classList.toggle("compact", data.compact);
 
@@ -185,6 +189,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
     grid.dataset.unsent = outbox.waiting.length;
   };
 
+  next.onclick = () => {
+    next.disabled = true;
+    outbox.add({ address: data.address, action: "next", item_id: "" });
+  };
   grid.onclick = (event) => {
     const button = event.target.closest("button[data-action]");
     if (button) send(button.closest(".tile"), button.dataset.action);
