@@ -918,7 +918,7 @@ STOOL = ProductType(
         "padded": "{finish} padded stool with {accent} legs",
         "swivel": "{finish} swivel bar stool",
     },
-    elevations=((16, 24), (10, 16), (26, 34)),
+    elevations=((12, 17), (32, 40), (22, 27)),
 )
 
 TYPES = (OFFICE_CHAIR, ARMCHAIR, SOFA, STOOL)

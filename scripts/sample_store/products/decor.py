@@ -582,7 +582,7 @@ VASE = ProductType(
         "globe": "Round {finish} vase",
     },
     azimuths=((-25, -5), (30, 55), (100, 130)),
-    elevations=((10, 15), (28, 34), (46, 54)),
+    elevations=((8, 12), (37, 43), (54, 61)),
 )
 
 PLANT_POT = ProductType(
