@@ -8,7 +8,6 @@ callback.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import threading
@@ -30,7 +29,7 @@ from imgsearch.errors import EncoderMismatch, ImgSearchError, SourceError
 from imgsearch.generations import LiveIndex
 from imgsearch.images import ImageLimits, decode_picture, encode_thumbnail
 from imgsearch.imported import ImportedEmbeddings
-from imgsearch.originals import Originals, file_of, in_a_line, is_url
+from imgsearch.originals import Originals, content_digest, file_of, in_a_line, is_url
 from imgsearch.records import Failure, IndexingReport
 from imgsearch.sources import Photo, Source, open_source
 from imgsearch.tables import MetadataTable
@@ -314,10 +313,10 @@ class _Run:
         """Read a photo in a thread: bytes, digest, decoded picture, the network's input."""
         if self._vectors is not None:
             vector = self._vectors.find(photo.item_id)
-            return _Loaded(photo, _digest(vector.tobytes()), vector=vector)
+            return _Loaded(photo, content_digest(vector.tobytes()), vector=vector)
         started = time.perf_counter()
         data = self._originals.read(photo.location)
-        digest = _digest(data)
+        digest = content_digest(data)
         before = self._known.get(photo.item_id)
         if before is not None and before.digest == digest:
             return _Loaded(photo, digest)
@@ -461,12 +460,8 @@ def _where(photo: Photo) -> str:
     return photo.location if is_url(photo.location) else photo.item_id
 
 
-def _digest(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
-
-
 def _row_digest(metadata: Mapping[str, Any]) -> str:
-    return _digest(json.dumps(metadata, sort_keys=True, ensure_ascii=False, default=str).encode())
+    return content_digest(json.dumps(metadata, sort_keys=True, ensure_ascii=False, default=str).encode())
 
 
 def _chunks(entries: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -10,6 +10,7 @@ It owns the grammar of locations and the caution that URLs need; it knows no cat
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import socket
 import tarfile
@@ -24,7 +25,15 @@ import httpx2
 
 from imgsearch.errors import ImageTooLarge, SourceError
 
-__all__ = ["Originals", "archive_location", "file_of", "in_a_line", "is_url", "path_location"]
+__all__ = [
+    "Originals",
+    "archive_location",
+    "content_digest",
+    "file_of",
+    "in_a_line",
+    "is_url",
+    "path_location",
+]
 
 MAX_REDIRECTS = 5
 TIMEOUT_S = 20.0
@@ -50,6 +59,11 @@ def archive_location(kind: str, archive: Path, member: str) -> str:
     """Return the location of a member of a `tar` or `zip` archive."""
     name = quote(member.encode("utf-8", "surrogateescape"))
     return f"{kind}:{quote(bytes(archive))}!/{name}"
+
+
+def content_digest(data: bytes) -> str:
+    """Return the name by which a photo's bytes are told apart, 32 hex characters (BLAKE2b)."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def file_of(location: str) -> Path | None:

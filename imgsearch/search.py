@@ -9,7 +9,6 @@ order in which the photos were indexed. The index only proposes candidates: ever
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 import uuid
@@ -25,6 +24,7 @@ from imgsearch.encoders.base import Encoder
 from imgsearch.errors import QueryError
 from imgsearch.generations import LiveIndex, exact_top_k, ranked
 from imgsearch.images import ImageLimits, decode_image
+from imgsearch.originals import content_digest
 from imgsearch.records import Filter, Hit, Item, Query, SearchResult, Term
 
 __all__ = ["Searcher"]
@@ -167,7 +167,7 @@ class Searcher:
             image = decode_image(data, target_px=encoder.input_px, limits=self._limits)
             return _row(encoder.encode_images([image]))
 
-        return self._pictures.get_or_make(hashlib.blake2b(data, digest_size=16).hexdigest(), encode)
+        return self._pictures.get_or_make(content_digest(data), encode)
 
     # --- candidates -------------------------------------------------------------------------------------------
 

@@ -6,12 +6,12 @@ oldest go when it is over its limit. It knows no HTTP.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 
 from imgsearch.errors import QueryError
 from imgsearch.images import ImageLimits, decode_image, encode_thumbnail
+from imgsearch.originals import content_digest
 from imgsearch.thumbnails import drop_oldest, write_atomically
 
 __all__ = ["UploadStore"]
@@ -34,7 +34,7 @@ class UploadStore:
         What is kept is an upright copy of at most 768 px without metadata (no GPS position, no camera names).
         Raises `ImageError` or `ImageTooLarge`.
         """
-        upload_id = hashlib.blake2b(data, digest_size=16).hexdigest()
+        upload_id = content_digest(data)
         path = self._path(upload_id)
         if not path.exists():
             image = decode_image(data, target_px=KEPT_PX, limits=self._limits)

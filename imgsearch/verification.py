@@ -7,7 +7,6 @@ the embeddings. It draws no conclusions about photos that merely changed: that i
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +18,7 @@ from imgsearch.encoders.base import Encoder
 from imgsearch.errors import ImgSearchError, IndexCorrupt
 from imgsearch.generations import LiveIndex, check_generation
 from imgsearch.images import decode_picture
-from imgsearch.originals import Originals
+from imgsearch.originals import Originals, content_digest
 from imgsearch.records import Failure
 
 __all__ = ["Verification", "repair_catalog", "verify_catalog"]
@@ -121,7 +120,7 @@ def _encode_again(
                     location=before.location,
                     size_bytes=before.size_bytes,
                     modified_ns=before.modified_ns,
-                    digest=hashlib.blake2b(data, digest_size=16).hexdigest(),
+                    digest=content_digest(data),
                     row_digest=before.row_digest,
                     width_px=picture.width_px,
                     height_px=picture.height_px,
