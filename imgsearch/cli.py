@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
-import json
 import os
 import signal
 import socket
@@ -20,30 +18,38 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from imgsearch import __version__
 from imgsearch.config import Settings
 from imgsearch.errors import ConfigError, ImageError, ImgSearchError, QueryError
+from imgsearch.terminal import (
+    CatalogOption,
+    JsonOption,
+    many,
+    one_line,
+    open_searcher,
+    print_json,
+    print_table,
+    progress,
+    say,
+)
 
 if TYPE_CHECKING:
     import uvicorn
-    from rich.table import Table
 
-    from imgsearch.catalog import Catalog, CatalogInfo
+    from imgsearch.catalog import CatalogInfo
     from imgsearch.encoders import Encoder
     from imgsearch.evaluation import EvaluationReport
     from imgsearch.indexing import IndexingOptions, Progress
     from imgsearch.records import Failure, IndexingReport, SearchResult
-    from imgsearch.search import Searcher
     from imgsearch.verification import Verification
 
 __all__ = ["app", "main"]
 
 SHOWN_FAILURES = 20
-PLAIN_PROGRESS_EVERY_S = 5.0
 
 app = typer.Typer(
     name="imgsearch",
@@ -54,16 +60,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-CatalogOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--catalog",
-        metavar="DIR",
-        help="The catalog's folder; by default $IMGSEARCH_CATALOG, else a folder of this user's.",
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
 def main() -> NoReturn:
@@ -175,7 +171,7 @@ def index(
     )
     report = _index(settings, sources, encoder, options, private_hosts=private_hosts)
     if as_json:
-        _print_json(report.as_dict())
+        print_json(report.as_dict())
     else:
         _print_report(report, settings.catalog)
 
@@ -203,11 +199,11 @@ def _index(
         spec, reason = wanted or settings.encoder, catalog.encoder_reason
         if spec == "auto":
             spec, reason = resolve_auto()
-            _say(f"Encoder {spec}: {reason}.")
+            say(f"Encoder {spec}: {reason}.")
         if spec.startswith("external:") and options.embeddings:
             model: Encoder = ExternalEncoder(spec, embedding_dim(options.embeddings))
         else:
-            model = load_encoder(spec, progress=_say, device=settings.device or None)
+            model = load_encoder(spec, progress=say, device=settings.device or None)
         catalog.bind_encoder(model.spec, model.id, model.dim, reason=reason)
         index = LiveIndex.open(catalog, threads=settings.worker_threads)
         originals = Originals(max_bytes=options.limits.max_bytes, private_hosts=private_hosts)
@@ -217,11 +213,11 @@ def _index(
         try:
             with (
                 contextlib.closing(originals),
-                _progress("Indexing") as show,
+                progress("Indexing") as show,
                 _stop_between_batches() as check,
             ):
 
-                def progress(now: Progress) -> None:
+                def after_each_batch(now: Progress) -> None:
                     show(now.done, now.total)
                     check()
 
@@ -233,11 +229,11 @@ def _index(
                     options=options,
                     originals=originals,
                     thumbnails=thumbnails,
-                    progress=progress,
+                    progress=after_each_batch,
                 )
         except KeyboardInterrupt:
             _exit_with(
-                f"Stopped at {_many(len(catalog), 'item')} in the catalog; the same command goes on from there.",
+                f"Stopped at {many(len(catalog), 'item')} in the catalog; the same command goes on from there.",
                 130,
             )
 
@@ -255,7 +251,7 @@ def _stop_between_batches() -> Iterator[Callable[[], None]]:
         if pressed.is_set():
             raise KeyboardInterrupt
         pressed.set()
-        _say("Stopping after this batch ...")
+        say("Stopping after this batch ...")
 
     def check() -> None:
         if pressed.is_set():
@@ -293,7 +289,7 @@ def _print_report(report: IndexingReport, folder: Path) -> None:
 
 def _print_failures(failures: Sequence[Failure]) -> None:
     for failure in failures[:SHOWN_FAILURES]:
-        print(f"  {_one_line(failure.path)}: {failure.reason}")
+        print(f"  {one_line(failure.path)}: {failure.reason}")
     if len(failures) > SHOWN_FAILURES:
         print(f"  and {len(failures) - SHOWN_FAILURES:,} more; --json lists them all.")
 
@@ -336,10 +332,10 @@ def search(
     terms += [Term("image", _read_picture(path)) for path in image or ()]
     terms += [Term("item", item_id) for item_id in item or ()]
     query = Query(tuple(terms), n=n, filters=parse_filters(filters or ()))
-    with _searcher(Settings.load(catalog=catalog)) as (_, searcher):
+    with open_searcher(Settings.load(catalog=catalog)) as (_, searcher):
         result = searcher.search(query)
     if as_json:
-        _print_json(result_document(result, lambda hit: hit.image))
+        print_json(result_document(result, lambda hit: hit.image))
     else:
         _print_hits(result)
 
@@ -363,7 +359,7 @@ def _print_hits(result: SearchResult) -> None:
     from rich.text import Text
 
     if not result.hits:
-        _say("No item passes the filters." if result.query.filters else "The catalog holds no other item.")
+        say("No item passes the filters." if result.query.filters else "The catalog holds no other item.")
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("rank", justify="right")
@@ -372,9 +368,9 @@ def _print_hits(result: SearchResult) -> None:
     table.add_column("title", overflow="fold")
     for hit in result.hits:
         table.add_row(
-            str(hit.rank), f"{hit.score:.3f}", Text(_one_line(hit.item_id)), Text(_one_line(hit.title))
+            str(hit.rank), f"{hit.score:.3f}", Text(one_line(hit.item_id)), Text(one_line(hit.title))
         )
-    _print_table(table)
+    print_table(table)
 
 
 # --- remove, info, verify ---------------------------------------------------------------------------------------
@@ -405,9 +401,9 @@ def remove(
         index.save()
         removed = len(keys)
     if as_json:
-        _print_json({"removed": removed})
+        print_json({"removed": removed})
     else:
-        print(f"Removed {_many(removed, 'item')}.")
+        print(f"Removed {many(removed, 'item')}.")
 
 
 @app.command()
@@ -425,7 +421,7 @@ def info(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     with Catalog.open(settings.catalog) as opened:
         found = catalog_info(opened, LiveIndex.open(opened, threads=settings.worker_threads))
     if as_json:
-        _print_json(plain(found))
+        print_json(plain(found))
     else:
         _print_info(found)
 
@@ -439,7 +435,7 @@ def _print_info(found: CatalogInfo) -> None:
     table.add_column(overflow="fold")
     columns = ", ".join(f"{name} ({kind})" for name, kind in found.columns.items())
     sources = "\n".join(
-        f"{_one_line(source)} ({_many(count, 'item')})" for source, count in found.sources.items()
+        f"{one_line(source)} ({many(count, 'item')})" for source, count in found.sources.items()
     )
     rows = [
         ("Catalog", found.folder),
@@ -456,7 +452,7 @@ def _print_info(found: CatalogInfo) -> None:
     ]
     for name, value in rows:
         table.add_row(name, Text(value))
-    _print_table(table)
+    print_table(table)
 
 
 @app.command()
@@ -483,19 +479,19 @@ def verify(
         if repair:
             found = repair_catalog(
                 opened,
-                lambda: load_encoder(opened.encoder_spec, progress=_say, device=settings.device or None),
+                lambda: load_encoder(opened.encoder_spec, progress=say, device=settings.device or None),
                 threads=settings.worker_threads,
             )
         else:
             found = verify_catalog(opened)
     if as_json:
-        _print_json(found.as_dict())
+        print_json(found.as_dict())
     else:
         _print_verification(found)
     if not found.clean:
         advice = "it could not all be mended" if repair else "mend it with imgsearch verify --repair"
         _exit_with(
-            f"The catalog {settings.catalog} is damaged ({_many(len(found.problems), 'problem')}); {advice}.",
+            f"The catalog {settings.catalog} is damaged ({many(len(found.problems), 'problem')}); {advice}.",
             1,
         )
 
@@ -509,7 +505,7 @@ def _print_verification(found: Verification) -> None:
         print("Lost:")
         _print_failures(found.failed)
     if found.clean:
-        print(f"The catalog is sound: {_many(found.items, 'item')}.")
+        print(f"The catalog is sound: {many(found.items, 'item')}.")
 
 
 # --- serve, demo ------------------------------------------------------------------------------------------------
@@ -545,7 +541,7 @@ def demo(
     """
     from imgsearch.sample_store import ensure_demo_catalog
 
-    with _progress("Building the Sample Store") as show:
+    with progress("Building the Sample Store") as show:
         folder = ensure_demo_catalog(lambda now: show(now.done, now.total))
     settings = Settings.load(catalog=folder, port=port)
     _serve(settings, open_browser=sys.stdout.isatty() and not no_browser)
@@ -557,7 +553,7 @@ def _serve(settings: Settings, *, open_browser: bool) -> None:
     with contextlib.closing(listener):
         from imgsearch.service import get_service
 
-        _say("Opening the catalog ...")
+        say("Opening the catalog ...")
         get_service(settings)
         import uvicorn
 
@@ -581,7 +577,7 @@ def _serve(settings: Settings, *, open_browser: bool) -> None:
             server.run(sockets=[listener])
         if not server.started:
             raise ConfigError("The server could not start; the lines above say why.")
-    _say("Stopped.")
+    say("Stopped.")
     # All is written and closed. A thread may still be loading a model, and nobody wants to wait for that.
     sys.stdout.flush()
     os._exit(0)
@@ -667,19 +663,19 @@ def evaluate(
     evaluation.parse_measures(measures)
     judged = evaluation.read_qrels(qrels)
     given = topics or evaluation.default_topics_path(qrels)
-    with _searcher(Settings.load(catalog=catalog)) as (opened, searcher):
+    with open_searcher(Settings.load(catalog=catalog)) as (opened, searcher):
         if topics is not None or given.is_file():
             queries = evaluation.read_topics(given)
         else:
             queries = evaluation.topics_from_qrels(judged, opened)
-        with _progress("Searching") as show:
+        with progress("Searching") as show:
             report = evaluation.evaluate(searcher.search, opened, judged, queries, measures, progress=show)
     if as_json:
-        _print_json(report.as_dict())
+        print_json(report.as_dict())
     else:
         _print_measures(report)
     for warning in report.warnings:
-        _say(f"Warning: {warning}")
+        say(f"Warning: {warning}")
 
 
 def _print_measures(report: EvaluationReport) -> None:
@@ -695,7 +691,7 @@ def _print_measures(report: EvaluationReport) -> None:
             f"{result.low:.4f} to {result.high:.4f}",
             f"{result.queries:,}",
         )
-    _print_table(table)
+    print_table(table)
 
 
 @app.command("export-judgments")
@@ -722,101 +718,10 @@ def export_judgments(
     ):
         report = evaluation.export_judgments(feedback.latest_judgments(), file)
     if as_json:
-        _print_json(report.as_dict())
+        print_json(report.as_dict())
     else:
-        left_out = f", {_many(report.skipped, 'vote')} of can't tell left out" if report.skipped else ""
+        left_out = f", {many(report.skipped, 'vote')} of can't tell left out" if report.skipped else ""
         print(
-            f"Wrote {_many(report.judgments, 'judgment')} of {_many(report.queries, 'query', 'queries')} to "
+            f"Wrote {many(report.judgments, 'judgment')} of {many(report.queries, 'query', 'queries')} to "
             f"{report.qrels} and {report.topics}{left_out}."
         )
-
-
-# --- the terminal -----------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _searcher(settings: Settings) -> Iterator[tuple[Catalog, Searcher]]:
-    """Open a catalog to search it; the encoder is loaded when the first text or picture needs it."""
-    from imgsearch.catalog import Catalog
-    from imgsearch.encoders import load_encoder
-    from imgsearch.generations import LiveIndex
-    from imgsearch.search import Searcher
-
-    with Catalog.open(settings.catalog) as catalog:
-
-        @functools.cache
-        def encoder() -> Encoder:
-            model = load_encoder(catalog.encoder_spec, progress=_say, device=settings.device or None)
-            catalog.bind_encoder(model.spec, model.id, model.dim)
-            return model
-
-        yield catalog, Searcher(catalog, LiveIndex.open(catalog, threads=settings.worker_threads), encoder)
-
-
-@contextlib.contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Give a function of (done, total) that shows progress on stderr: a bar on a terminal, else some lines."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    started = time.monotonic()
-
-    def rate(done: int) -> str:
-        return f"{done / max(time.monotonic() - started, 1e-3):,.1f}/s"
-
-    if console.is_terminal:
-        bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        )
-        with bar:
-            task = bar.add_task(what, total=None, rate="")
-            yield lambda done, total: bar.update(task, completed=done, total=total, rate=rate(done))
-        return
-    said_at = started
-
-    def show(done: int, total: int | None) -> None:
-        nonlocal said_at
-        if time.monotonic() - said_at >= PLAIN_PROGRESS_EVERY_S:
-            said_at = time.monotonic()
-            of_all = f" of {total:,}" if total else ""
-            left = f", {(said_at - started) / done * (total - done):,.0f} s left" if total and done else ""
-            _say(f"{what}: {done:,}{of_all}, {rate(done)}{left}")
-
-    yield show
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
-
-
-def _print_json(document: Any) -> None:
-    # Escaped where a terminal or a pipe of another encoding could not take it.
-    unicode_ok = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    text = json.dumps(document, ensure_ascii=not unicode_ok, indent=2, allow_nan=False)
-    print(text.encode("utf-8", "replace").decode() if unicode_ok else text)
-
-
-def _print_table(table: Table) -> None:
-    """Print a table on stdout, wide where no terminal limits it: data must not be cut."""
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 500)
-    with console.capture() as captured:
-        console.print(table)
-    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
-
-
-def _one_line(text: str) -> str:
-    """Return a text whose newlines and other control characters cannot disturb the terminal."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-
-
-def _many(count: int, one: str, more: str = "") -> str:
-    return f"{count:,} {one if count == 1 else more or one + 's'}"

@@ -15,8 +15,9 @@ import duckdb
 import pandas as pd
 import pytest
 
-from imgsearch.database import MIGRATIONS, Database, insert_frame, update_from_frame
+from imgsearch.database import Database, insert_frame, update_from_frame
 from imgsearch.errors import CatalogCorrupt, CatalogError, CatalogLocked
+from imgsearch.schema import MIGRATIONS
 
 HOLD = """
 import sys, time
