@@ -46,6 +46,7 @@ from imgsearch.errors import (
     UnknownItem,
 )
 from imgsearch.images import nearest_thumbnail_size
+from imgsearch.judging import JudgingCall
 from imgsearch.links import LESS_WEIGHT, MORE_WEIGHT, query_from_params, thumbnail_url
 from imgsearch.openapi import docs_page, openapi_document
 from imgsearch.records import Judgment, Query, Term, Verdict
@@ -115,6 +116,7 @@ def create_api(open_service: Callable[[], SearchService], settings: Settings) ->
         Route("/api/v1/items/{id:anything}/similar", handlers.similar, methods=["GET"]),
         Route("/api/v1/items/{id:anything}", handlers.item, methods=["GET"]),
         Route("/api/v1/feedback", handlers.feedback, methods=["POST"]),
+        Route("/api/v1/judging", handlers.judging, methods=["POST"]),
         Route("/thumbnails", handlers.thumbnail, methods=["GET"]),
         Route("/thumbnails/{id:anything}", handlers.thumbnail, methods=["GET"]),
         Route("/uploads/{id}", handlers.upload, methods=["GET"]),
@@ -332,6 +334,15 @@ class _Handlers:
         await self._run(self._search_slots, record)
         return _json({"recorded": body["kind"]}, status_code=201)
 
+    async def judging(self, request: Request) -> Response:
+        """Answer POST /api/v1/judging."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise _RequestError("Send judgments as application/json.", status=415, code="bad_content_type")
+        call = JudgingCall.parse(await _read_json(request, MAX_FEEDBACK_BYTES))
+        reply = await self._run(self._search_slots, lambda service: service.judging.sync(call))
+        return _json(reply.as_dict(), cache="no-store")
+
     # --- health, metrics, documentation -----------------------------------------------------------------------
 
     async def health(self, request: Request) -> Response:
@@ -361,17 +372,7 @@ class _Handlers:
         """Answer GET /metrics in the Prometheus text format."""
 
         def work(service: SearchService) -> list[str]:
-            ready = service.encoder_state.status == "ready"
-            return [
-                *service.metrics.lines(),
-                *metrics.gauge("imgsearch_items", "Items in the catalog.", len(service.catalog)),
-                *metrics.gauge(
-                    "imgsearch_index_generation", "Generation of the index in use.", service.index.generation
-                ),
-                *metrics.gauge(
-                    "imgsearch_encoder_ready", "1 when texts and pictures can be searched.", int(ready)
-                ),
-            ]
+            return [*service.metrics.lines(), *service.health().lines()]
 
         up = 1
         try:
@@ -379,6 +380,10 @@ class _Handlers:
         except ImgSearchError:
             lines, up = [], 0
         lines += metrics.gauge("imgsearch_up", "1 when the catalog is open.", up)
+        waiting = self._search_slots.statistics().tasks_waiting
+        lines += metrics.gauge(
+            "imgsearch_http_searches_waiting", "Searches of the API that wait for a processor.", waiting
+        )
         lines += [*self._errors.lines(), *self.requests.lines()]
         return Response(
             "\n".join(lines) + "\n", media_type=metrics.CONTENT_TYPE, headers={"Cache-Control": "no-store"}

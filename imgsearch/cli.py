@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from imgsearch import __version__
+from imgsearch.commands import adaptation, experiments, judging, monitoring, quality
 from imgsearch.config import Settings
 from imgsearch.errors import ConfigError, ImageError, ImgSearchError, QueryError
 from imgsearch.terminal import (
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
     from imgsearch.catalog import CatalogInfo
     from imgsearch.encoders import Encoder
-    from imgsearch.evaluation import EvaluationReport
     from imgsearch.indexing import IndexingOptions, Progress
     from imgsearch.records import Failure, IndexingReport, SearchResult
     from imgsearch.verification import Verification
@@ -60,6 +60,13 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.add_typer(judging.app)
+experiments.register(app)
+quality.register(app)
+monitoring.register(app)
+adaptation.register(app)
 
 
 def main() -> NoReturn:
@@ -191,6 +198,7 @@ def _index(
     from imgsearch.imported import embedding_dim
     from imgsearch.indexing import index_sources
     from imgsearch.originals import Originals
+    from imgsearch.spaces import live_space
     from imgsearch.thumbnails import ThumbnailCache
 
     with Catalog.open(settings.catalog, create=True) as catalog:
@@ -205,7 +213,7 @@ def _index(
         else:
             model = load_encoder(spec, progress=say, device=settings.device or None)
         catalog.bind_encoder(model.spec, model.id, model.dim, reason=reason)
-        index = LiveIndex.open(catalog, threads=settings.worker_threads)
+        index = LiveIndex.open(catalog, threads=settings.worker_threads, space=live_space(catalog))
         originals = Originals(max_bytes=options.limits.max_bytes, private_hosts=private_hosts)
         thumbnails = ThumbnailCache(
             catalog.folder / "thumbnails", originals, max_bytes=settings.thumbnail_cache_bytes
@@ -358,6 +366,8 @@ def _print_hits(result: SearchResult) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    for note in result.notes:
+        say(note)
     if not result.hits:
         say("No item passes the filters." if result.query.filters else "The catalog holds no other item.")
         return
@@ -390,12 +400,13 @@ def remove(
     """
     from imgsearch.catalog import Catalog
     from imgsearch.generations import LiveIndex
+    from imgsearch.spaces import live_space
 
     settings = Settings.load(catalog=catalog)
     with Catalog.open(settings.catalog) as opened:
         for item_id in item_ids:
             opened.get(item_id)
-        index = LiveIndex.open(opened, threads=settings.worker_threads)
+        index = LiveIndex.open(opened, threads=settings.worker_threads, space=live_space(opened))
         keys = opened.remove(item_ids)
         index.remove(keys)
         index.save()
@@ -416,10 +427,12 @@ def info(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     from imgsearch.documents import plain
     from imgsearch.generations import LiveIndex
     from imgsearch.service import catalog_info
+    from imgsearch.spaces import live_space
 
     settings = Settings.load(catalog=catalog)
     with Catalog.open(settings.catalog) as opened:
-        found = catalog_info(opened, LiveIndex.open(opened, threads=settings.worker_threads))
+        index = LiveIndex.open(opened, threads=settings.worker_threads, space=live_space(opened))
+        found = catalog_info(opened, index)
     if as_json:
         print_json(plain(found))
     else:
@@ -627,101 +640,3 @@ def _open_when_ready(server: uvicorn.Server, url: str) -> None:
             webbrowser.open(url)
 
     threading.Thread(target=wait_and_open, name="browser", daemon=True).start()
-
-
-# --- evaluate, export-judgments ---------------------------------------------------------------------------------
-
-
-@app.command()
-def evaluate(
-    qrels: Annotated[
-        Path, typer.Option(metavar="FILE.trec", help="Judgments: query_id 0 item_id relevance.")
-    ],
-    measures: Annotated[
-        str,
-        typer.Option(
-            metavar="NAMES", help="nDCG, P, R, AP, RR, Success, Rprec, Bpref; with cut-offs, as in P@5."
-        ),
-    ] = "nDCG@10 P@10 R@10 AP",
-    topics: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Queries: query_id, kind (item, text, query) and query, by tabs. By default FILE.topics.tsv beside "
-            "the qrels, else the query ids are item ids.",
-        ),
-    ] = None,
-    catalog: CatalogOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Measure the search against relevance judgments, with 95% intervals.
-
-    Example: `imgsearch evaluate --qrels judged.trec --measures 'nDCG@10 R@50'`
-    """
-    from imgsearch import evaluation
-
-    evaluation.parse_measures(measures)
-    judged = evaluation.read_qrels(qrels)
-    given = topics or evaluation.default_topics_path(qrels)
-    with open_searcher(Settings.load(catalog=catalog)) as (opened, searcher):
-        if topics is not None or given.is_file():
-            queries = evaluation.read_topics(given)
-        else:
-            queries = evaluation.topics_from_qrels(judged, opened)
-        with progress("Searching") as show:
-            report = evaluation.evaluate(searcher.search, opened, judged, queries, measures, progress=show)
-    if as_json:
-        print_json(report.as_dict())
-    else:
-        _print_measures(report)
-    for warning in report.warnings:
-        say(f"Warning: {warning}")
-
-
-def _print_measures(report: EvaluationReport) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("measure", "mean", "95% interval", "queries"):
-        table.add_column(title, justify="left" if title == "measure" else "right")
-    for result in report.measures:
-        table.add_row(
-            result.measure,
-            f"{result.mean:.4f}",
-            f"{result.low:.4f} to {result.high:.4f}",
-            f"{result.queries:,}",
-        )
-    print_table(table)
-
-
-@app.command("export-judgments")
-def export_judgments(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE.trec", help="The qrels to write; its topics go beside it.")
-    ],
-    catalog: CatalogOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Write the judgments made in the app as TREC qrels, with their queries as FILE.topics.tsv.
-
-    Relevance is 1 where more labelers said good than bad, else 0; "can't tell" is left out.
-
-    Example: `imgsearch export-judgments judged.trec`
-    """
-    from imgsearch import evaluation
-    from imgsearch.catalog import Catalog
-    from imgsearch.feedback import FeedbackLog
-
-    with (
-        Catalog.open(Settings.load(catalog=catalog).catalog) as opened,
-        contextlib.closing(FeedbackLog(opened.database)) as feedback,
-    ):
-        report = evaluation.export_judgments(feedback.latest_judgments(), file)
-    if as_json:
-        print_json(report.as_dict())
-    else:
-        left_out = f", {many(report.skipped, 'vote')} of can't tell left out" if report.skipped else ""
-        print(
-            f"Wrote {many(report.judgments, 'judgment')} of {many(report.queries, 'query', 'queries')} to "
-            f"{report.qrels} and {report.topics}{left_out}."
-        )

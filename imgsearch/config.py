@@ -52,6 +52,7 @@ class Settings:
     thumbnail_cache_bytes: int = 2 * 1024**3
     upload_cache_bytes: int = 256 * 1024**2
     feedback: bool = True
+    keep_events_days: int = 0
     host: str = "127.0.0.1"
     port: int = 8501
     title: str = "imgsearch"
@@ -90,6 +91,7 @@ class Settings:
             "max_results": 1,
             "thumbnail_cache_bytes": 0,
             "upload_cache_bytes": 0,
+            "keep_events_days": 0,
             "port": 0,
         }
         for name, lowest in at_least.items():

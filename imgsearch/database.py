@@ -7,6 +7,7 @@ exists for: one DuckDB process locks out every other, and one connection shared 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import sys
@@ -25,6 +26,8 @@ from imgsearch.schema import MIGRATIONS
 
 __all__ = ["Database", "insert_frame", "update_from_frame"]
 
+_log = logging.getLogger(__name__)
+
 
 class Database:
     """A DuckDB file held by this process alone.
@@ -40,6 +43,7 @@ class Database:
         """
         self.path = folder / "catalog.duckdb"
         self._holder_file = folder / "writer.json"
+        self._erase_file = folder / "erase-wanted"
         # Not the usual lock a thread: one thread may close what another has opened.
         self._lock = FileLock(folder / "writer.lock", thread_local=False)
         try:
@@ -56,6 +60,7 @@ class Database:
         self._local = threading.local()
         try:
             self._holder_file.write_text(json.dumps(_this_process()), encoding="utf-8")
+            self._erase()  # what a killed process did not get to
             self._connection = self._connect()
             with self.translated_errors():
                 self._migrate()
@@ -129,12 +134,54 @@ class Database:
             finally:
                 self._local.depth = 0
 
+    @property
+    def erasing(self) -> bool:
+        """Whether deleted rows are still to be erased from the file."""
+        return self._erase_file.exists()
+
+    def erase_deleted_rows(self) -> None:
+        """Ask that the bytes of deleted rows leave the file: when it is closed, or opened after a kill.
+
+        DuckDB marks rows as deleted and leaves them in blocks that others share, whatever is checkpointed. So the
+        file is written anew, which needs it for itself alone, and room for a second one.
+        """
+        self._erase_file.touch()
+
+    def _erase(self) -> None:
+        """Write the file anew, without the bytes of deleted rows, where that was asked for.
+
+        Where it fails (no room), the old file stays as it is and the wish too, for the next time.
+        """
+        if not self.erasing or not self.path.exists():
+            return
+        part, log = self.path.with_name(self.path.name + ".part"), Path(f"{self.path}.wal")
+        try:
+            part.unlink(missing_ok=True)
+            with duckdb.connect(":memory:") as connection:
+                connection.execute(f"ATTACH {_quoted(self.path)} AS old")
+                connection.execute("CHECKPOINT old")
+                connection.execute(f"ATTACH {_quoted(part)} AS new")
+                connection.execute("COPY FROM DATABASE old TO new")
+                connection.execute("DETACH new")
+                connection.execute("DETACH old")
+            if log.exists():
+                raise OSError(f"{log} is still there")
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+            part.replace(self.path)
+            self._erase_file.unlink()
+        except (OSError, duckdb.Error):
+            _log.exception("the bytes of deleted rows could not be erased from %s", self.path)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Write what is pending, close the file and give the lock back; closing twice is fine."""
         with self._write:
             if not self._lock.is_locked:
                 return
             self._connection.close()
+            self._erase()
             self._holder_file.unlink(missing_ok=True)
             self._lock.release()
 
@@ -167,6 +214,10 @@ def update_from_frame(cursor: duckdb.DuckDBPyConnection, table: str, by: str, fr
         )
     finally:
         cursor.unregister("incoming_rows")
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _this_process() -> dict[str, object]:

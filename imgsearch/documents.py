@@ -54,6 +54,7 @@ def result_document(result: SearchResult, image: Callable[[Hit], str]) -> dict[s
             }
             for hit in result.hits
         ],
+        "notes": list(result.notes),
         "timing_ms": {stage: round(value, 3) for stage, value in result.timing_ms.items()},
     }
 

@@ -19,12 +19,18 @@ It owns the classes and nothing else; lower libraries' errors are translated int
     │   ├── FilterError        a filter that cannot be parsed or names no column
     │   └── UnknownItem        an item id that is not in the catalog
     ├── FeedbackError          a click or judgment that cannot be recorded
-    └── EvaluationError        qrels, topics or measures that cannot be used
+    │   └── JudgingError       a judging set, a labeler's act or an import that makes no sense
+    ├── JobRunning             another job is still running in the background
+    ├── EvaluationError        qrels, topics or measures that cannot be used
+    ├── ExperimentError        a system or an experiment that cannot be used
+    │   └── UnknownSystem      no system of that name
+    └── AdaptationError        a head that cannot be learned or put in force
 """
 
 from __future__ import annotations
 
 __all__ = [
+    "AdaptationError",
     "CatalogCorrupt",
     "CatalogError",
     "CatalogLocked",
@@ -34,15 +40,19 @@ __all__ = [
     "EncoderMismatch",
     "EncoderUnavailable",
     "EvaluationError",
+    "ExperimentError",
     "FeedbackError",
     "FilterError",
     "ImageError",
     "ImageTooLarge",
     "ImgSearchError",
     "IndexCorrupt",
+    "JobRunning",
+    "JudgingError",
     "QueryError",
     "SourceError",
     "UnknownItem",
+    "UnknownSystem",
 ]
 
 
@@ -148,7 +158,37 @@ class FeedbackError(ImgSearchError):
     code = "bad_feedback"
 
 
+class JudgingError(FeedbackError):
+    """A judging set, what a labeler does in it, or judgments to import make no sense."""
+
+    code = "bad_judging"
+
+
 class EvaluationError(ImgSearchError):
     """Qrels, topics or measures cannot be used as given."""
 
     code = "bad_evaluation"
+
+
+class ExperimentError(ImgSearchError):
+    """A system or an experiment cannot be defined, started or stopped as asked."""
+
+    code = "bad_experiment"
+
+
+class UnknownSystem(ExperimentError):
+    """There is no system of that name."""
+
+    code = "unknown_system"
+
+
+class JobRunning(ImgSearchError):
+    """One background job at a time, and another one is still running."""
+
+    code = "job_running"
+
+
+class AdaptationError(ImgSearchError):
+    """A head cannot be learned or put in force as asked."""
+
+    code = "bad_adaptation"

@@ -1,14 +1,19 @@
 """Feedback: what was shown, clicked and judged, as append-only rows.
 
-It owns the tables `impressions`, `clicks` and `judgments`. Impressions are queued and written in the background,
-so that recording adds next to nothing to a search: a killed process loses at most those of the last second.
-Clicks and judgments are written before the call returns. It does not interpret the rows.
+It owns the tables `impressions`, `empty_searches` (searches that found nothing, and so show no hit), `exposures`
+(searches that an experiment answered), `clicks` and `judgments`. What searches showed is queued and written in the
+background, so that recording adds next to nothing to a search: a killed process loses at most the last second of
+it. A process that ends by itself, or that its server stops, loses nothing. Clicks and judgments are written before
+the call returns. It does not interpret the rows.
 """
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import get_args
 
@@ -16,15 +21,29 @@ import pandas as pd
 
 from imgsearch.database import Database, insert_frame
 from imgsearch.errors import FeedbackError
-from imgsearch.records import Judgment, SearchResult, Verdict
+from imgsearch.records import Exposure, Judgment, SearchResult, Verdict
 
-__all__ = ["FeedbackLog"]
+__all__ = ["FeedbackLog", "FeedbackState"]
 
-FLUSH_EVERY_S = 0.5
+FLUSH_EVERY_S = 0.3
+MAX_QUEUED = 500_000
+"""How many rows wait at most while the database cannot be written (a full disk); the oldest are given up first."""
 MAX_TEXT = 1000
 MAX_RANK = 1_000_000_000
 
 _log = logging.getLogger(__name__)
+
+_Row = tuple[str, tuple[object, ...]]
+"""A queued row: its table, and its values in the order of the columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackState:
+    """Rows of this process by what became of them; `lost` ones could not be written and made room for later ones."""
+
+    written: int
+    queued: int
+    lost: int
 
 
 class FeedbackLog:
@@ -33,39 +52,56 @@ class FeedbackLog:
     def __init__(self, database: Database) -> None:
         """Start the background writer over an open database."""
         self._database = database
-        self._pending: list[tuple[object, ...]] = []
+        self._pending: list[_Row] = []
+        self._writing = 0
+        self._written = 0
+        self._lost = 0
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
         self._wake = threading.Event()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="feedback", daemon=True)
         self._thread.start()
+        atexit.register(self.close)
 
     def record_impressions(
-        self, result: SearchResult, query_key: str, *, visitor: str = "", arm: str = ""
+        self, result: SearchResult, query_key: str, *, visitor: str = "", arm: str | Sequence[str] = ""
     ) -> None:
-        """Queue one row for every hit of a result; they are in the database within a second."""
+        """Queue one row for every hit of a result, or one that says that there were none.
+
+        `arm` is the system that answered, or one for each hit where an experiment mixes two. The rows are in the
+        database within a second. A further page of hits that comes out empty leaves no row: the search did find
+        something.
+        """
         now = _now()
+        visitor, query_key = visitor[:MAX_TEXT], query_key[:MAX_TEXT]
         total_ms = float(result.timing_ms.get("total", 0.0))
-        rows = [
-            (
-                result.search_id,
-                now,
-                visitor[:MAX_TEXT],
-                query_key[:MAX_TEXT],
-                result.encoder,
-                result.generation,
-                arm,
-                hit.item_id,
-                hit.rank,
-                hit.score,
-                total_ms,
-            )
-            for hit in result.hits
+        same = (result.search_id, now, visitor, query_key)
+        made_by = (result.encoder, result.generation)
+        arms = [arm] * len(result.hits) if isinstance(arm, str) else arm
+        rows: list[_Row] = [
+            ("impressions", (*same, *made_by, arm, hit.item_id, hit.rank, hit.score, total_ms))
+            for hit, arm in zip(result.hits, arms, strict=True)
         ]
-        with self._lock:
-            self._pending += rows
-        self._wake.set()
+        if not rows and result.query.offset == 0:
+            rows = [("empty_searches", (*same, total_ms))]
+        self._queue(rows)
+
+    def record_exposure(self, exposure: Exposure) -> None:
+        """Queue the row of a search that an experiment answered; it is in the database within a second."""
+        row = (
+            exposure.search_id,
+            _now(),
+            exposure.experiment,
+            exposure.arm,
+            exposure.visitor[:MAX_TEXT],
+            exposure.query_key[:MAX_TEXT],
+            exposure.first_rank,
+            exposure.hits,
+            exposure.total_ms,
+            exposure.failed,
+        )
+        self._queue([("exposures", row)])
 
     def record_click(
         self, *, search_id: str, item_id: str, rank: int, visitor: str = "", action: str = "open"
@@ -87,6 +123,7 @@ class FeedbackLog:
                 "INSERT INTO clicks VALUES (?, ?, ?, ?, ?, ?)",
                 [search_id, _now(), visitor, item_id, rank, action],
             )
+        self._count_written(1)
 
     def record_judgment(self, judgment: Judgment) -> None:
         """Append one judgment; an earlier one of the same labeler stays, and the latest counts.
@@ -113,6 +150,7 @@ class FeedbackLog:
                     judgment.search_id,
                 ],
             )
+        self._count_written(1)
 
     def latest_judgments(self) -> pd.DataFrame:
         """Return the latest judgment of each (query_key, item_id, labeler), ordered by these.
@@ -138,30 +176,63 @@ class FeedbackLog:
             found[table] = int(row[0]) if row else 0
         return found
 
+    def state(self) -> FeedbackState:
+        """Return how many rows of this process are written, queued and lost."""
+        with self._lock:
+            return FeedbackState(self._written, len(self._pending) + self._writing, self._lost)
+
     def flush(self) -> None:
-        """Write the queued impressions now."""
+        """Write the queued rows now: all of them, or none when it fails, and then they stay queued."""
         with self._flushing:
             with self._lock:
                 rows, self._pending = self._pending, []
+                self._writing = len(rows)
             if not rows:
                 return
             try:
-                frame = pd.DataFrame(rows, columns=[f"c{number}" for number in range(len(rows[0]))])
                 with self._database.transaction() as cursor:
-                    insert_frame(cursor, "impressions", frame)
+                    for table in ("impressions", "empty_searches", "exposures"):
+                        values = [row for name, row in rows if name == table]
+                        if values:
+                            columns = [f"c{number}" for number in range(len(values[0]))]
+                            insert_frame(cursor, table, pd.DataFrame(values, columns=columns))
             except BaseException:
                 with self._lock:
-                    self._pending = rows + self._pending
+                    self._pending, self._writing = rows + self._pending, 0
+                    self._drop_excess()
                 raise
+            with self._lock:
+                self._written, self._writing = self._written + len(rows), 0
 
     def close(self) -> None:
-        """Write what is queued and stop the background writer; closing twice is fine."""
+        """Write what is queued and stop the background writer; closing twice is fine.
+
+        A process that ends without closing does it at its exit.
+        """
         if self._closed:
             return
         self._closed = True
+        atexit.unregister(self.close)
         self._wake.set()
         self._thread.join(timeout=10)
         self.flush()
+
+    def _queue(self, rows: Sequence[_Row]) -> None:
+        with self._lock:
+            self._pending += rows
+            self._drop_excess()
+        self._wake.set()
+
+    def _count_written(self, rows: int) -> None:
+        with self._lock:
+            self._written += rows
+
+    def _drop_excess(self) -> None:
+        """Make room in the queue, under its lock."""
+        excess = len(self._pending) - MAX_QUEUED
+        if excess > 0:
+            del self._pending[:excess]
+            self._lost += excess
 
     def _run(self) -> None:
         stop = threading.Event()

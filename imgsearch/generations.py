@@ -1,31 +1,31 @@
 """The catalog's index on disk and in memory: generations, checksums, and keeping in step with the catalog.
 
-It owns `<catalog>/index/`: each generation is a folder with the engine's file and a `header.json` (checksum,
-encoder, parameters, measured `ann_recall@10`), written beside the old one and put in place by renaming; the file
-`current` names the one in force and the checksum of its header. An index is a cache: what is missing or damaged is
-rebuilt from the catalog's embeddings. It does not know how photos become vectors.
+It owns `<catalog>/index/`, and `index/` beside each learned head: each generation is a folder with the engine's
+file and a `header.json` (checksum, whose vectors, parameters, measured `ann_recall@10`), written beside the old one
+and put in place by renaming; the file `current` names the one in force and the checksum of its header. An index is a
+cache: what is missing or damaged is rebuilt from the catalog's vectors. It does not know how photos become vectors.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.catalog import Catalog
 from imgsearch.errors import IndexCorrupt
+from imgsearch.files import flush_to_disk, sha256_of_file, sha256_of_text, write_durably
 from imgsearch.indexes.base import Keys, Vectors
 from imgsearch.indexes.usearch import UsearchIndex
+from imgsearch.spaces import VectorSpace
 
 __all__ = ["IndexHeader", "LiveIndex", "check_generation", "exact_top_k", "ranked"]
 
@@ -39,10 +39,15 @@ STALE_SHARE = 0.2
 
 Progress = Callable[[int, int], None]
 
+_numbering = threading.Lock()
+
 
 @dataclass(frozen=True, slots=True)
 class IndexHeader:
-    """What a generation says of itself; an index is opened only when this and the file's checksum hold."""
+    """What a generation says of itself; an index is opened only when this and the file's checksum hold.
+
+    `encoder_id` is the id of the space that is indexed: the encoder's, or with a learned head `VectorSpace.id`.
+    """
 
     generation: int
     encoder_id: str
@@ -56,12 +61,13 @@ class IndexHeader:
 
 
 class LiveIndex:
-    """The index in force for one catalog: searched by many threads, changed by one at a time."""
+    """The index of one space of a catalog: searched by many threads, changed by one at a time."""
 
-    def __init__(self, catalog: Catalog, *, threads: int = 1) -> None:
+    def __init__(self, catalog: Catalog, *, threads: int = 1, space: VectorSpace | None = None) -> None:
         """Use `LiveIndex.open`."""
         self._catalog = catalog
-        self._folder = catalog.folder / "index"
+        self.space = space or VectorSpace(catalog)
+        self._folder = self.space.folder
         self._threads = threads
         self._index = UsearchIndex(max(catalog.dim, 1), threads=threads)
         self._header: IndexHeader | None = None
@@ -72,13 +78,19 @@ class LiveIndex:
 
     @classmethod
     def open(
-        cls, catalog: Catalog, *, threads: int = 1, progress: Progress | None = None, rebuild: bool = False
+        cls,
+        catalog: Catalog,
+        *,
+        threads: int = 1,
+        progress: Progress | None = None,
+        rebuild: bool = False,
+        space: VectorSpace | None = None,
     ) -> LiveIndex:
-        """Open the generation in force and bring it up to date with the catalog.
+        """Open the generation in force of a space (by default the encoder's own), brought up to date.
 
         A generation that is missing, damaged or of another encoder is rebuilt, and `reason_rebuilt` says why.
         """
-        live = cls(catalog, threads=threads)
+        live = cls(catalog, threads=threads, space=space)
         if not catalog.dim:
             return live
         try:
@@ -108,14 +120,15 @@ class LiveIndex:
         """Return the number of keys in the index."""
         return len(self._index)
 
-    def search(self, vector: Vectors, k: int) -> tuple[Keys, Vectors]:
+    def search(self, vector: Vectors, k: int, *, expansion: int | None = None) -> tuple[Keys, Vectors]:
         """Return up to k (keys, approximate cosine similarities) near a (dim,) unit vector, best first."""
-        return self._index.search(vector, k)
+        return self._index.search(vector, k, expansion=expansion)
 
     # --- changing ---------------------------------------------------------------------------------------------
 
     def add(self, keys: Keys, vectors: Vectors) -> None:
-        """Add new keys; they are found at once, and on disk after the next `save`."""
+        """Add new keys with their embeddings; they are found at once, and on disk after the next `save`."""
+        vectors = self.space.project(vectors)
         with self._changing:
             if self._index.dim != vectors.shape[1]:
                 self._index = UsearchIndex(vectors.shape[1], threads=self._threads)
@@ -170,44 +183,51 @@ class LiveIndex:
                 # Opened before the catalog had an encoder, and no photo came.
                 self._index = UsearchIndex(max(self._catalog.dim, 1), threads=self._threads)
             recall = self._tune()
-            number = max(self.generation, _highest_number(self._folder)) + 1
-            part = self._folder / f".{number:06d}.part"
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir(parents=True)
+            before = self.generation
+            number, part = self._new_generation()
             file = part / INDEX_FILE
             self._index.save(file)
-            _fsync(file)
+            flush_to_disk(file)
             header = IndexHeader(
                 generation=number,
-                encoder_id=self._catalog.encoder_id,
+                encoder_id=self.space.id,
                 dim=self._index.dim,
                 items=len(self._index),
                 dead=self._dead,
-                sha256=_sha256(file),
+                sha256=sha256_of_file(file),
                 built_at=datetime.now(UTC).isoformat(timespec="seconds"),
                 ann_recall_at_10=recall,
                 parameters=self._index.parameters,
             )
             text = json.dumps(asdict(header), indent=2)
-            _write_durably(part / "header.json", text)
+            write_durably(part / "header.json", text)
             place = self._folder / f"{number:06d}"
             shutil.rmtree(place, ignore_errors=True)  # a leftover of a run killed between the two renames
             part.rename(place)
-            _write_durably(self._folder / "current", f"{number:06d} {_digest(text)}\n")
+            write_durably(self._folder / "current", f"{number:06d} {sha256_of_text(text)}\n")
             self._header = header
             self._unsaved = 0
-            self._drop_old(keep={number, number - 1})
+            self._drop_old(keep={number, before})
 
     # --- inside -----------------------------------------------------------------------------------------------
 
     def _load(self) -> None:
         # Numbers go on from a damaged generation, so that a rebuild never writes into its folder.
         self._header = _read_header(self._folder)
-        file = _check_file(self._folder, self._header, self._catalog)
+        file = _check_file(self.space, self._header)
         self._index = UsearchIndex.load(
             file, self._header.dim, threads=self._threads, **self._header.parameters
         )
         self._dead = self._header.dead
+
+    def _new_generation(self) -> tuple[int, Path]:
+        """Return a number that no generation of any space has had, and the new folder to write it in."""
+        with _numbering:
+            number = max(self.generation, _highest_number(self._catalog.folder)) + 1
+            part = self._folder / f".{number:06d}.part"
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir(parents=True)
+        return number, part
 
     def _remove_from_graph(self, keys: Keys) -> None:
         before = len(self._index)
@@ -220,7 +240,7 @@ class LiveIndex:
     def _add_from_catalog(self, index: UsearchIndex, keys: Keys, progress: Progress | None) -> None:
         for start in range(0, len(keys), 2048):
             part = keys[start : start + 2048]
-            vectors = self._catalog.vectors(part)
+            vectors = self.space.vectors(part)
             # Rows that were damaged on disk have no direction, and cosine none to compare with.
             sound = np.abs(np.linalg.norm(vectors, axis=1) - 1.0) < 0.05
             index.add(part[sound], vectors[sound])
@@ -236,15 +256,15 @@ class LiveIndex:
         if len(keys) == 0:
             return None
         rng = np.random.default_rng(0)
-        probes = self._catalog.vectors(np.sort(rng.choice(keys, min(100, len(keys)), replace=False)))
+        probes = self.space.vectors(np.sort(rng.choice(keys, min(100, len(keys)), replace=False)))
         k = min(10, len(keys))
-        truth = exact_top_k(self._catalog, keys, probes, k)
+        truth = exact_top_k(self.space, keys, probes, k)
         while True:
             # Counted by score, not by key: among equally near items any choice is right.
             found = 0
             for probe, (_, scores) in zip(probes, truth, strict=True):
                 got, _ = self._index.search(probe, k)
-                found += int(np.sum(self._catalog.vectors(got) @ probe >= scores[-1] - 1e-4))
+                found += int(np.sum(self.space.vectors(got) @ probe >= scores[-1] - 1e-4))
             recall = min(1.0, found / (len(probes) * k))
             if recall >= TARGET_RECALL or self._index.expansion_search >= MAX_EXPANSION:
                 return round(recall, 4)
@@ -256,7 +276,14 @@ class LiveIndex:
                 shutil.rmtree(place, ignore_errors=True)
 
 
-def exact_top_k(catalog: Catalog, keys: Keys, queries: Vectors, k: int) -> list[tuple[Keys, Vectors]]:
+class HasVectors(Protocol):
+    """Anything that gives the vectors of keys, such as a `VectorSpace`."""
+
+    def vectors(self, keys: Keys) -> Vectors:
+        """Return (n, dim) float32 unit rows, in the order asked for."""
+
+
+def exact_top_k(space: HasVectors, keys: Keys, queries: Vectors, k: int) -> list[tuple[Keys, Vectors]]:
     """Return for each (dim,) row of `queries` the k nearest of `keys` by exact cosine, best first, ties by key.
 
     Reads the embeddings in blocks, so that memory stays small however many keys there are.
@@ -264,7 +291,7 @@ def exact_top_k(catalog: Catalog, keys: Keys, queries: Vectors, k: int) -> list[
     best = [(np.zeros(0, np.uint64), np.zeros(0, np.float32)) for _ in queries]
     for start in range(0, len(keys), 8192):
         part = keys[start : start + 8192]
-        vectors = catalog.vectors(part)
+        vectors = space.vectors(part)
         for number, rough in enumerate(queries @ vectors.T):
             # The product picks the candidates; `ranked` decides, by scores that do not depend on the block.
             near = part, vectors
@@ -294,14 +321,14 @@ def _order(scores: Vectors, keys: Keys) -> NDArray[np.int64]:
     return np.lexsort((keys, -np.round(scores, 6)))
 
 
-def check_generation(catalog: Catalog) -> IndexHeader:
-    """Return the header of the generation in force, after checking its file and that it holds the live keys.
+def check_generation(catalog: Catalog, space: VectorSpace | None = None) -> IndexHeader:
+    """Return the header of a space's generation in force, after checking its file and that it holds the live keys.
 
     Raises `IndexCorrupt` saying what is wrong; changes nothing.
     """
-    folder = catalog.folder / "index"
-    header = _read_header(folder)
-    file = _check_file(folder, header, catalog)
+    space = space or VectorSpace(catalog)
+    header = _read_header(space.folder)
+    file = _check_file(space, header)
     index = UsearchIndex.load(file, header.dim, **header.parameters)
     if not np.array_equal(index.keys(), catalog.keys()):
         raise IndexCorrupt("it does not hold exactly the items of the catalog")
@@ -313,47 +340,24 @@ def _read_header(folder: Path) -> IndexHeader:
     try:
         number, digest = (folder / "current").read_text(encoding="ascii").split()
         text = (folder / f"{int(number):06d}" / "header.json").read_text(encoding="utf-8")
-        if _digest(text) != digest:
+        if sha256_of_text(text) != digest:
             raise ValueError("the header was changed")
         return IndexHeader(**json.loads(text))
     except (OSError, ValueError, TypeError) as error:
         raise IndexCorrupt(f"there is no readable generation in {folder}") from error
 
 
-def _highest_number(folder: Path) -> int:
-    """Return the highest number that a generation in the folder has: numbers are never used twice."""
-    numbers = [int(place.name) for place in folder.glob("[0-9]*") if place.name.isdigit()]
-    return max(numbers, default=0)
+def _highest_number(catalog_folder: Path) -> int:
+    """Return the highest number that a generation of any space has, also one being written."""
+    places = [*catalog_folder.glob("index/*"), *catalog_folder.glob("heads/*/index/*")]
+    names = [place.name.removeprefix(".").removesuffix(".part") for place in places]
+    return max((int(name) for name in names if name.isdigit()), default=0)
 
 
-def _check_file(folder: Path, header: IndexHeader, catalog: Catalog) -> Path:
-    if header.encoder_id != catalog.encoder_id or header.dim != catalog.dim:
+def _check_file(space: VectorSpace, header: IndexHeader) -> Path:
+    if header.encoder_id != space.id or header.dim != space.dim:
         raise IndexCorrupt(f"generation {header.generation} belongs to the encoder {header.encoder_id}")
-    file = folder / f"{header.generation:06d}" / INDEX_FILE
-    if not file.is_file() or _sha256(file) != header.sha256:
+    file = space.folder / f"{header.generation:06d}" / INDEX_FILE
+    if not file.is_file() or sha256_of_file(file) != header.sha256:
         raise IndexCorrupt(f"the file of generation {header.generation} does not match its checksum")
     return file
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _write_durably(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    _fsync(part)
-    part.replace(path)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 from imgsearch.errors import QueryError
@@ -21,6 +22,7 @@ __all__ = [
     "LESS_WEIGHT",
     "MORE_WEIGHT",
     "query_from_params",
+    "query_key",
     "query_string",
     "query_to_params",
     "thumbnail_url",
@@ -74,6 +76,18 @@ def query_to_params(query: Query, *, default_n: int = 0) -> dict[str, list[str]]
 def query_string(query: Query, *, default_n: int = 0) -> str:
     """Return `query_to_params` as the part of a URL behind the question mark."""
     return urlencode(query_to_params(query, default_n=default_n), doseq=True)
+
+
+def query_key(query: Query) -> str:
+    """Return the name by which feedback knows a query: the same terms and filters give the same name.
+
+    It is the query as address-bar parameters without the number of hits; pictures given as bytes go by "image".
+    """
+    terms = tuple(
+        replace(term, kind="text", value="(image)") if isinstance(term.value, bytes) else term
+        for term in query.terms
+    )
+    return query_string(replace(query, terms=terms, n=0), default_n=0)
 
 
 def query_from_params(params: Mapping[str, Sequence[str]], *, default_n: int = 10, max_n: int = 500) -> Query:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-__all__ = ["CONTENT_TYPE", "LATENCY_BUCKETS_S", "Counter", "Histogram", "gauge"]
+__all__ = ["CONTENT_TYPE", "LATENCY_BUCKETS_S", "Counter", "Histogram", "gauge", "total"]
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -82,6 +82,11 @@ class Histogram:
 def gauge(name: str, description: str, value: float, labels: Mapping[str, str] | None = None) -> list[str]:
     """Return the lines of a number as it is now."""
     return [*_head(name, description, "gauge"), f"{name}{_braces(_key(labels or {}))} {_number(value)}"]
+
+
+def total(name: str, description: str, value: float) -> list[str]:
+    """Return the lines of a number that only grows, counted elsewhere."""
+    return [*_head(name, description, "counter"), f"{name} {_number(value)}"]
 
 
 def _key(labels: Mapping[str, str]) -> _Labels:

@@ -123,6 +123,25 @@ def _paths(settings: Settings) -> dict[str, Any]:
                 ),
             },
         },
+        "/api/v1/judging": {
+            "post": {
+                "summary": "Note a labeler's judgments and get the next pairs",
+                "description": (
+                    "What the Judge page calls at every key. An act whose id was sent before is done once; the pairs "
+                    "that come back are the client's alone for some minutes, and every call renews them."
+                ),
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/json": {"schema": _ref("JudgingCall")}},
+                },
+                "responses": _responses("JudgingReply", 400, 413, 415, 503),
+                "x-example": (
+                    "curl -H 'Content-Type: application/json' -d '"
+                    '{"set": "chairs", "labeler": "anna", "client": "tab-00000001"}'
+                    "' HOST/api/v1/judging"
+                ),
+            },
+        },
         "/thumbnails": {
             "get": {
                 "summary": "A photo's thumbnail, the item's id as a parameter",
@@ -227,7 +246,7 @@ def _path(name: str, description: str) -> dict[str, Any]:
 
 
 _STATUS_TEXTS = {
-    400: "The request makes no sense (`bad_query`, `bad_filter`, `bad_request`, `bad_feedback`).",
+    400: "The request makes no sense (`bad_query`, `bad_filter`, `bad_request`, `bad_feedback`, `bad_judging`).",
     403: "This service keeps no feedback (`feedback_off`).",
     404: "No such item, upload, photo or path (`unknown_item`, `unknown_upload`, `photo_unavailable`, `not_found`).",
     413: "Too many bytes or pixels (`request_too_large`, `image_too_large`).",
@@ -267,6 +286,7 @@ def _schemas(settings: Settings) -> dict[str, _Schema]:
     n = {"type": "integer", "minimum": 1, "maximum": settings.max_results}
     offset = {"type": "integer", "minimum": 0, "maximum": settings.max_results}
     texts = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
+    texts_only = {"type": "array", "items": _TEXT}
     weighted = {
         "anyOf": [
             _TEXT,
@@ -282,6 +302,10 @@ def _schemas(settings: Settings) -> dict[str, _Schema]:
                 "generation": (count, "Which generation of the index answered."),
                 "matching": (count, "How many items pass the filters."),
                 "hits": ({"type": "array", "items": _ref("Hit")}, "Best first."),
+                "notes": (
+                    texts_only,
+                    "What to think of the hits, such as that a word is not known; usually empty.",
+                ),
                 "timing_ms": (
                     {"type": "object", "additionalProperties": {"type": "number"}},
                     "Milliseconds by stage, and `total`.",
@@ -418,6 +442,92 @@ def _schemas(settings: Settings) -> dict[str, _Schema]:
             required=["kind", "query", "item_id", "verdict", "labeler"],
         ),
         "FeedbackRecorded": _object({"recorded": ({"enum": ["click", "judgment"]}, "What was written.")}),
+        "JudgingCall": _object(
+            {
+                "set": (_TEXT, "The judging set's name."),
+                "labeler": (_TEXT, "Who judges."),
+                "client": (_TEXT, "A random name of the browser tab: 8 to 64 letters, digits, _ or -."),
+                "role": (
+                    {"enum": ["rater", "referee"]},
+                    "`referee` decides where raters differ; `rater` if not given.",
+                ),
+                "layout": (
+                    {"enum": ["pair", "grid"]},
+                    "`grid` gives the pairs of one query together; `pair` if not given.",
+                ),
+                "acts": ({"type": "array", "items": _ref("JudgingAct")}, "What was done, the oldest first."),
+                "history": (
+                    {"type": "boolean"},
+                    "Whether the labeler's latest acts are wanted, to undo them.",
+                ),
+            },
+            required=["set", "labeler", "client"],
+        ),
+        "JudgingAct": _object(
+            {
+                "id": (_TEXT, "A random name of this act, the same when it is sent again."),
+                "pair": (count, "The pair."),
+                "act": ({"enum": ["good", "bad", "cant_tell", "skip", "undo"]}, "What was done to it."),
+                "took_ms": ({"type": "number", "minimum": 0}, "How long the pair was looked at."),
+            },
+            required=["id", "pair", "act"],
+        ),
+        "JudgingReply": _object(
+            {
+                "handled": (texts_only, "The ids of the acts that were sent: none need be sent again."),
+                "refused": (
+                    {"type": "object", "additionalProperties": _TEXT},
+                    "The acts that could not count, and why.",
+                ),
+                "pairs": ({"type": "array", "items": _ref("JudgingPair")}, "All pairs of this client now."),
+                "queries": (
+                    {"type": "object", "additionalProperties": _ref("JudgingQuery")},
+                    "The queries of the pairs, by their keys.",
+                ),
+                "history": (
+                    {"type": "array", "items": _ref("JudgingPair")},
+                    "The labeler's latest acts, the oldest first; empty unless asked for.",
+                ),
+                "waiting": ({"type": "boolean"}, "No pair is free, but other labelers hold some."),
+                "wanted": (count, "How many verdicts the set needs."),
+                "judged": (count, "How many it has."),
+                "mine": (count, "How many of them are this labeler's."),
+                "per_hour": (
+                    {"type": ["number", "null"]},
+                    "This labeler's pace; null before it can be told.",
+                ),
+            }
+        ),
+        "JudgingPair": _object(
+            {
+                "pair": (count, "The pair's number."),
+                "query": (_TEXT, "The query's key."),
+                "title": (_TEXT, "The item's title."),
+                "image": (_TEXT, "Path of the item's photo; empty where it is gone."),
+                "act": (_TEXT, "In the history: what was done."),
+                "took_ms": (count, "In the history: how long it took."),
+            },
+            required=["pair", "query", "title", "image"],
+        ),
+        "JudgingQuery": _object(
+            {
+                "parts": (
+                    {
+                        "type": "array",
+                        "items": _object(
+                            {
+                                "kind": ({"enum": ["text", "item", "upload", "image"]}, "What it is."),
+                                "label": (_TEXT, "Its words or title."),
+                                "image": (_TEXT, "Path of its photo; empty for words."),
+                                "weight": ({"type": "number"}, "Negative means: less like this."),
+                            }
+                        ),
+                    },
+                    "What was searched for.",
+                ),
+                "filters": (texts_only, "The query's conditions."),
+            }
+        ),
         "Health": _object(
             {
                 "status": ({"enum": ["ready", "loading", "degraded"]}, "What is possible."),

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 __all__ = [
+    "Exposure",
     "Facet",
     "FacetValue",
     "Failure",
@@ -147,7 +148,7 @@ class SearchResult:
     """The hits of one query, best first, with what produced them.
 
     `search_id` names this search in the feedback; `timing_ms` has one entry a stage plus `total`. `matching` is
-    the number of items that pass the filters, hits or not.
+    the number of items that pass the filters, hits or not. `notes` are sentences on what to think of the hits.
     """
 
     query: Query
@@ -157,6 +158,27 @@ class SearchResult:
     matching: int
     timing_ms: Mapping[str, float]
     search_id: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """That a visitor's search was answered within an experiment.
+
+    `arm` is the system that answered it ("" where the hits of two are mixed), and `failed` says that it could not, so
+    that the live one stepped in. `first_rank` is above 1 for further hits of a search. `total_ms` is what the visitor
+    waited for the service, a failure included.
+    """
+
+    search_id: str
+    experiment: str
+    arm: str
+    visitor: str
+    query_key: str
+    first_rank: int
+    hits: int
+    total_ms: float
+    failed: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from imgsearch.catalog import Catalog
 from imgsearch.config import cpu_count, user_data_dir
 from imgsearch.encoders import load_encoder
+from imgsearch.encoders.lite_weights import lite_id
 from imgsearch.errors import SourceError
 from imgsearch.generations import LiveIndex
 from imgsearch.indexing import IndexingOptions, ProgressCallback, index_sources
+from imgsearch.spaces import live_space
 
 __all__ = ["SampleStore", "ensure_demo_catalog", "sample_store"]
 
@@ -90,23 +92,23 @@ def ensure_demo_catalog(progress: ProgressCallback | None = None, *, folder: Pat
     store = sample_store()
     folder = folder or user_data_dir() / "demo"
     mark = folder / "sample-store-version"
-    encoder = load_encoder("lite")
-    wanted = f"{store.version} {encoder.id}"
+    encoder_id = lite_id()  # by the files alone: loading the encoder takes seconds
+    wanted = f"{store.version} {encoder_id}"
     if mark.is_file() and mark.read_text(encoding="utf-8") == wanted:
         return folder
     if (folder / "catalog.duckdb").is_file():
         with Catalog.open(folder) as catalog:
             made_by = catalog.encoder_id
-        if made_by not in ("", encoder.id):
+        if made_by not in ("", encoder_id):
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
             folder.rename(folder.with_name(f"{folder.name}-before-{stamp}"))
     with Catalog.open(folder, create=True) as catalog:
         index_sources(
             catalog,
-            LiveIndex.open(catalog, threads=cpu_count()),
-            encoder,
+            LiveIndex.open(catalog, threads=cpu_count(), space=live_space(catalog)),
+            load_encoder("lite"),
             [store.manifest],
-            options=IndexingOptions(embeddings=store.embeddings_of(encoder.id), prune=True),
+            options=IndexingOptions(embeddings=store.embeddings_of(encoder_id), prune=True),
             progress=progress,
         )
     mark.write_text(wanted, encoding="utf-8")

@@ -60,27 +60,177 @@ CORE = """
 
 # Pools, judging sessions and who was given which pair (imgsearch.judging).
 JUDGING = """
-    SELECT 1;
+    CREATE TABLE judging_sets (
+        set_id INTEGER PRIMARY KEY,
+        name VARCHAR NOT NULL UNIQUE,
+        created_at TIMESTAMP NOT NULL,
+        source VARCHAR NOT NULL,
+        systems VARCHAR NOT NULL,
+        depth INTEGER NOT NULL,
+        raters INTEGER NOT NULL CHECK (raters > 0),
+        seed BIGINT NOT NULL,
+        queries INTEGER NOT NULL,
+        pairs INTEGER NOT NULL
+    );
+    CREATE TABLE judging_pairs (
+        pair_id BIGINT PRIMARY KEY,
+        set_id INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        query_key VARCHAR NOT NULL,
+        item_id VARCHAR NOT NULL
+    );
+    CREATE TABLE judging_acts (
+        event_id VARCHAR PRIMARY KEY,
+        happened_at TIMESTAMP NOT NULL,
+        set_id INTEGER NOT NULL,
+        pair_id BIGINT NOT NULL,
+        labeler VARCHAR NOT NULL,
+        role VARCHAR NOT NULL,
+        act VARCHAR NOT NULL,
+        counted BOOLEAN NOT NULL,
+        change TINYINT NOT NULL,
+        took_ms INTEGER NOT NULL
+    );
+    CREATE TABLE judging_leases (
+        set_id INTEGER NOT NULL,
+        pair_id BIGINT NOT NULL,
+        labeler VARCHAR NOT NULL,
+        client VARCHAR NOT NULL,
+        role VARCHAR NOT NULL,
+        place BIGINT NOT NULL,
+        query_key VARCHAR NOT NULL,
+        item_id VARCHAR NOT NULL,
+        expires_at TIMESTAMP NOT NULL
+    );
+    CREATE TABLE judging_guidelines (
+        set_id INTEGER NOT NULL,
+        version INTEGER NOT NULL,
+        happened_at TIMESTAMP NOT NULL,
+        author VARCHAR NOT NULL,
+        text VARCHAR NOT NULL
+    );
 """
 
 # Stored evaluation runs and their measures (imgsearch.reports).
 QUALITY = """
-    SELECT 1;
+    CREATE TABLE evaluation_runs (
+        run_id VARCHAR NOT NULL,
+        happened_at TIMESTAMP NOT NULL,
+        name VARCHAR NOT NULL,
+        system VARCHAR NOT NULL,
+        judgments VARCHAR NOT NULL,
+        judgments_digest VARCHAR NOT NULL,
+        encoder VARCHAR NOT NULL,
+        items INTEGER NOT NULL,
+        unknown_items INTEGER NOT NULL,
+        seconds DOUBLE NOT NULL,
+        warnings VARCHAR NOT NULL
+    );
+    CREATE TABLE evaluation_measures (
+        run_id VARCHAR NOT NULL,
+        position INTEGER NOT NULL,
+        measure VARCHAR NOT NULL,
+        mean DOUBLE NOT NULL,
+        low DOUBLE NOT NULL,
+        high DOUBLE NOT NULL,
+        queries INTEGER NOT NULL
+    );
+    CREATE TABLE evaluation_queries (
+        run_id VARCHAR NOT NULL,
+        position INTEGER NOT NULL,
+        query_id VARCHAR NOT NULL,
+        kind VARCHAR NOT NULL,
+        query VARCHAR NOT NULL,
+        skipped VARCHAR NOT NULL
+    );
+    CREATE TABLE evaluation_values (
+        run_id VARCHAR NOT NULL,
+        query INTEGER NOT NULL,
+        measure INTEGER NOT NULL,
+        value DOUBLE NOT NULL
+    );
+    CREATE TABLE evaluation_hits (
+        run_id VARCHAR NOT NULL,
+        query INTEGER NOT NULL,
+        rank INTEGER NOT NULL,
+        item_id VARCHAR NOT NULL,
+        relevance INTEGER
+    );
+    CREATE TABLE robustness_runs (
+        run_id VARCHAR NOT NULL,
+        happened_at TIMESTAMP NOT NULL,
+        system VARCHAR NOT NULL,
+        encoder VARCHAR NOT NULL,
+        report VARCHAR NOT NULL
+    );
 """
 
 # Systems, experiments, arms and assignments (imgsearch.systems, imgsearch.experiments).
 EXPERIMENTS = """
-    SELECT 1;
+    CREATE TABLE systems (
+        name VARCHAR PRIMARY KEY,
+        created_at TIMESTAMP NOT NULL,
+        head VARCHAR NOT NULL,
+        catalog VARCHAR NOT NULL,
+        expansion INTEGER,
+        diversity DOUBLE NOT NULL,
+        n INTEGER
+    );
+    CREATE TABLE experiments (
+        name VARCHAR PRIMARY KEY,
+        created_at TIMESTAMP NOT NULL,
+        mode VARCHAR NOT NULL,
+        goal VARCHAR NOT NULL,
+        min_effect DOUBLE NOT NULL,
+        planned_visitors INTEGER NOT NULL
+    );
+    CREATE TABLE experiment_arms (
+        experiment VARCHAR NOT NULL,
+        position INTEGER NOT NULL,
+        system VARCHAR NOT NULL,
+        share DOUBLE NOT NULL
+    );
+    CREATE TABLE experiment_events (
+        experiment VARCHAR NOT NULL,
+        happened_at TIMESTAMP NOT NULL,
+        event VARCHAR NOT NULL
+    );
+    CREATE TABLE exposures (
+        search_id VARCHAR NOT NULL,
+        happened_at TIMESTAMP NOT NULL,
+        experiment VARCHAR NOT NULL,
+        arm VARCHAR NOT NULL,
+        visitor VARCHAR NOT NULL,
+        query_key VARCHAR NOT NULL,
+        first_rank INTEGER NOT NULL,
+        hits INTEGER NOT NULL,
+        total_ms FLOAT NOT NULL,
+        failed BOOLEAN NOT NULL
+    );
 """
 
 # Learned heads and which of them is in force (imgsearch.heads).
 ADAPTATION = """
-    SELECT 1;
+    CREATE TABLE head_changes (happened_at TIMESTAMP NOT NULL, action VARCHAR NOT NULL, head VARCHAR NOT NULL);
 """
 
-# What the monitor keeps over restarts (imgsearch.monitoring).
+# What the monitor keeps over restarts: counts by minute, later by hour (imgsearch.telemetry), and the searches that
+# found nothing, which leave no impression (imgsearch.feedback).
 MONITORING = """
-    SELECT 1;
+    CREATE TABLE telemetry (
+        minute TIMESTAMP NOT NULL,
+        series VARCHAR NOT NULL,
+        label VARCHAR NOT NULL,
+        bucket INTEGER NOT NULL,
+        amount BIGINT NOT NULL
+    );
+    CREATE TABLE empty_searches (
+        search_id VARCHAR NOT NULL,
+        happened_at TIMESTAMP NOT NULL,
+        visitor VARCHAR NOT NULL,
+        query_key VARCHAR NOT NULL,
+        total_ms FLOAT NOT NULL
+    );
 """
 
 # Migration n takes the schema from version n to n + 1. Landed migrations are never edited: append.

@@ -3,29 +3,32 @@
 It owns how a query's terms become one vector, how candidates are found under filters, and their exact order. It
 knows the catalog, the index and an encoder; no HTTP, no pages, no feedback.
 
-Order of hits: cosine similarity of the stored embeddings (rounded to six decimals), highest first; ties by the
-order in which the photos were indexed. The index only proposes candidates: every score is computed exactly.
+Order of hits: cosine similarity of the stored vectors of the index's space (rounded to six decimals), highest first;
+ties by the order in which the photos were indexed. The index only proposes candidates: scores are computed exactly.
 """
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.catalog import Catalog
-from imgsearch.encoders.base import Encoder
+from imgsearch.encoders.base import Encoder, KnowsWords
 from imgsearch.errors import QueryError
 from imgsearch.generations import LiveIndex, exact_top_k, ranked
 from imgsearch.images import ImageLimits, decode_image
 from imgsearch.originals import content_digest
 from imgsearch.records import Filter, Hit, Item, Query, SearchResult, Term
+from imgsearch.spaces import VectorSpace
 
 __all__ = ["Searcher"]
 
@@ -64,11 +67,14 @@ class Searcher:
         """
         self._catalog = catalog
         self._index = index
+        self._space = index.space
         self._encoder = encoder
         self._read_upload = read_upload
         self._limits = limits or ImageLimits()
+        self._expansion: int | None = None
         self._texts: _Cache[str, Vector] = _Cache(2048)
         self._pictures: _Cache[str, Vector] = _Cache(512)
+        self._understood: _Cache[str, bool] = _Cache(2048)
         self._filtered: _Cache[tuple[int, tuple[Filter, ...]], Keys] = _Cache(16)
 
     def search(self, query: Query) -> SearchResult:
@@ -80,7 +86,8 @@ class Searcher:
         """
         clock = _Clock()
         self._check(query)
-        vector, excluded = self._vector(query.terms)
+        embedding, excluded = self._vector(query.terms)
+        vector = self._space.project(embedding[None, :])[0]
         clock.lap("encode")
         allowed = self._allowed(query.filters) if query.filters else None
         clock.lap("filter")
@@ -107,12 +114,46 @@ class Searcher:
         return SearchResult(
             query=query,
             hits=hits,
-            encoder=self._catalog.encoder_id,
+            encoder=self._space.id,
             generation=self._index.generation,
             matching=max(everything - named, len(hits)),
             timing_ms=clock.finish(),
             search_id=uuid.uuid4().hex,
+            notes=self._notes(query.terms),
         )
+
+    def with_expansion(self, expansion: int) -> Searcher:
+        """Return a searcher of the same things that lets the index look at so many candidates: its effort."""
+        other = copy.copy(self)
+        other._expansion = expansion
+        return other
+
+    def over(self, index: LiveIndex) -> Searcher:
+        """Return a searcher over another index of the same catalog that keeps what was encoded."""
+        other = copy.copy(self)
+        other._index, other._space = index, index.space
+        return other
+
+    @property
+    def space(self) -> VectorSpace:
+        """The space whose vectors are compared."""
+        return self._space
+
+    def vectors(self, keys: Keys) -> Vector:
+        """Return the rows that are compared, (n, dim) float32 unit rows, in the order of the keys."""
+        return self._space.vectors(keys)
+
+    def encoder(self) -> Encoder:
+        """Return the encoder, loading it where it is not loaded yet; raises what loading raises."""
+        return self._encoder()
+
+    def embedding(self, query: Query) -> Vector:
+        """Return the query as one (dim,) float32 unit vector of the encoder's own space.
+
+        A learned head is not applied yet. Raises what `search` raises for the query's terms.
+        """
+        self._check(query)
+        return self._vector(query.terms)[0]
 
     # --- the query's vector -----------------------------------------------------------------------------------
 
@@ -143,6 +184,18 @@ class Searcher:
         if length < 1e-6:
             raise QueryError("The parts of the query cancel each other out; remove one of them.")
         return np.asarray(total / np.float32(length), np.float32), np.array(sorted(keys.values()), np.uint64)
+
+    def _notes(self, terms: Sequence[Term]) -> tuple[str, ...]:
+        """Return a sentence for every text that the encoder does not understand, where it can say so."""
+        texts = [" ".join(str(term.value).split()) for term in terms if term.kind == "text"]
+        encoder = self._encoder() if texts else None
+        if not isinstance(encoder, KnowsWords):
+            return ()
+        return tuple(
+            f"The words \u201c{text[:60]}\u201d are not known, so these photos are a guess; try others, or a photo."
+            for text in dict.fromkeys(texts)
+            if not self._understood.get_or_make(text, partial(encoder.understands, text))
+        )
 
     def _text_vector(self, text: str) -> Vector:
         text = " ".join(text.split())
@@ -200,9 +253,9 @@ class Searcher:
         total = len(self._index)
         if allowed is None:
             # The same candidates for every page of a query, so that its pages neither overlap nor leave gaps.
-            k = max(CANDIDATES, 1 << (wanted + len(excluded) + SLACK).bit_length())
+            k = max(self._expansion or CANDIDATES, 1 << (wanted + len(excluded) + SLACK).bit_length())
             if k < total // 4:
-                keys, _ = self._index.search(vector, k)
+                keys, _ = self._index.search(vector, k, expansion=self._expansion)
                 keys = np.setdiff1d(keys, excluded)
                 if len(keys) >= wanted:
                     return self._ranked(vector, keys, wanted)
@@ -210,9 +263,9 @@ class Searcher:
         allowed = np.setdiff1d(allowed, excluded, assume_unique=True)
         if len(allowed) <= max(EXACT_BELOW, wanted):
             return self._exact(vector, allowed, wanted)
-        k = max(CANDIDATES, 1 << int(wanted * total / len(allowed) * 1.3).bit_length())
+        k = max(self._expansion or CANDIDATES, 1 << int(wanted * total / len(allowed) * 1.3).bit_length())
         while k < total // 8:
-            keys, _ = self._index.search(vector, k)
+            keys, _ = self._index.search(vector, k, expansion=self._expansion)
             passing = np.intersect1d(keys, allowed, assume_unique=True)
             if len(passing) >= wanted + SLACK // 2:
                 return self._ranked(vector, passing, wanted)
@@ -222,11 +275,11 @@ class Searcher:
     def _exact(self, vector: Vector, keys: Keys, wanted: int) -> tuple[Keys, Vector]:
         if len(keys) == 0:
             return keys, np.zeros(0, np.float32)
-        return exact_top_k(self._catalog, keys, vector[None, :], min(wanted, len(keys)))[0]
+        return exact_top_k(self._space, keys, vector[None, :], min(wanted, len(keys)))[0]
 
     def _ranked(self, vector: Vector, keys: Keys, wanted: int) -> tuple[Keys, Vector]:
         """Return the best `wanted` of the keys by exact score, ties by key."""
-        return ranked(keys, self._catalog.vectors(keys), vector, wanted)
+        return ranked(keys, self._space.vectors(keys), vector, wanted)
 
 
 def _row(embeddings: NDArray[np.float32]) -> Vector:

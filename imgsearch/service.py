@@ -9,33 +9,42 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from PIL import Image
 
+from imgsearch.adaptation import AdaptationReport, adapt, publish_head, roll_back_head
 from imgsearch.catalog import Catalog, CatalogInfo
 from imgsearch.config import Settings
+from imgsearch.drift import Drift, drifts
 from imgsearch.encoders import load_encoder
 from imgsearch.encoders.base import Encoder
-from imgsearch.errors import EncoderUnavailable, ImgSearchError
+from imgsearch.errors import EncoderUnavailable, ImgSearchError, SourceError
+from imgsearch.experiments import Experiments
 from imgsearch.feedback import FeedbackLog
 from imgsearch.generations import LiveIndex
-from imgsearch.images import ImageLimits
-from imgsearch.links import query_string
-from imgsearch.metrics import Counter, Histogram
+from imgsearch.images import THUMBNAIL_SIZES, ImageLimits
+from imgsearch.jobs import JobRunner
+from imgsearch.judging import Judging
+from imgsearch.links import query_key
+from imgsearch.monitoring import Health, Overview, Period, overview
 from imgsearch.originals import Originals
+from imgsearch.quality import Quality
 from imgsearch.records import Facet, Filter, Item, Judgment, Query, SearchResult
+from imgsearch.retention import Forgotten, Sweeper, forget_visitor, rows_of_visitor
 from imgsearch.search import Searcher
+from imgsearch.spaces import live_space
+from imgsearch.systems import Systems
+from imgsearch.telemetry import Telemetry
 from imgsearch.thumbnails import Thumbnail, ThumbnailCache
 from imgsearch.uploads import UploadStore
 
 __all__ = [
     "EncoderState",
     "SearchService",
-    "ServiceMetrics",
     "catalog_info",
     "close_service",
     "get_service",
@@ -44,6 +53,7 @@ __all__ = [
 ]
 
 ENCODER_PATIENCE_S = 120.0
+LARGEST_THUMBNAIL_PX = max(THUMBNAIL_SIZES)
 
 _log = logging.getLogger(__name__)
 
@@ -57,18 +67,6 @@ class EncoderState:
     spec: str
 
 
-def query_key(query: Query) -> str:
-    """Return the name by which feedback knows a query: the same terms and filters give the same name.
-
-    It is the query as address-bar parameters without the number of hits; pictures given as bytes go by "image".
-    """
-    terms = tuple(
-        replace(term, kind="text", value="(image)") if isinstance(term.value, bytes) else term
-        for term in query.terms
-    )
-    return query_string(replace(query, terms=terms, n=0), default_n=0)
-
-
 def catalog_info(catalog: Catalog, index: LiveIndex) -> CatalogInfo:
     """Return a catalog and its index in figures; reads the size of every file, so it is not for every request."""
     header = index.header
@@ -80,25 +78,6 @@ def catalog_info(catalog: Catalog, index: LiveIndex) -> CatalogInfo:
     )
 
 
-class ServiceMetrics:
-    """What `/metrics` counts of this process's searches."""
-
-    def __init__(self) -> None:
-        self.searches = Counter("imgsearch_searches_total", "Searches answered, by the kinds of their terms.")
-        self.latency = Histogram("imgsearch_search_seconds", "Time of a search, by stage.")
-
-    def observe(self, result: SearchResult) -> None:
-        """Count one answered search."""
-        kinds = sorted({term.kind for term in result.query.terms})
-        self.searches.add(kind="+".join(kinds))
-        for stage, milliseconds in result.timing_ms.items():
-            self.latency.observe(milliseconds / 1000, stage=stage)
-
-    def lines(self) -> list[str]:
-        """Return the metrics in the Prometheus text format."""
-        return [*self.searches.lines(), *self.latency.lines()]
-
-
 class SearchService:
     """One open catalog with everything that searches it; safe to use from any thread."""
 
@@ -108,6 +87,7 @@ class SearchService:
         self.catalog = catalog
         self.index = index
         self.feedback = FeedbackLog(catalog.database)
+        self.judging = Judging(catalog, self.feedback)
         limits = ImageLimits(max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels)
         self._originals = Originals()
         self.thumbnails = ThumbnailCache(
@@ -120,10 +100,25 @@ class SearchService:
             catalog.folder / "uploads", max_bytes=settings.upload_cache_bytes, limits=limits
         )
         self._searcher = Searcher(catalog, index, self.encoder, read_upload=self.uploads.read, limits=limits)
+        self.systems = Systems(
+            catalog,
+            index,
+            self.encoder,
+            live=lambda: self._searcher,
+            read_upload=self.uploads.read,
+            limits=limits,
+            threads=settings.worker_threads,
+        )
+        self.experiments = Experiments(catalog.database, self.systems)
+        self.quality = Quality(catalog, self.systems, self.feedback, self.judging, self._read_photo)
         self._encoder: Encoder | None = None
         self._encoder_error: ImgSearchError | None = None
         self._encoder_done = threading.Event()
-        self.metrics = ServiceMetrics()
+        self.metrics = Telemetry(catalog.database)
+        self._sweeper = Sweeper(catalog.database, keep_days=settings.keep_events_days)
+        self.learning = JobRunner()
+        self.learned: AdaptationReport | None = None
+        self._changing_head = threading.Lock()
         self._latencies_ms: deque[float] = deque(maxlen=1000)
         self._closed = False
 
@@ -136,11 +131,13 @@ class SearchService:
         """
         catalog = Catalog.open(settings.catalog)
         try:
-            service = cls(settings, catalog, LiveIndex.open(catalog, threads=settings.worker_threads))
+            index = LiveIndex.open(catalog, threads=settings.worker_threads, space=live_space(catalog))
+            service = cls(settings, catalog, index)
         except BaseException:
             catalog.close()
             raise
         catalog.preload()
+        service._sweeper.start()
         threading.Thread(target=service._load_encoder, name="load-encoder", daemon=True).start()
         return service
 
@@ -149,8 +146,13 @@ class SearchService:
         if self._closed:
             return
         self._closed = True
+        self.learning.close()
+        self.quality.close()
+        self._sweeper.close()
         self.feedback.close()
+        self.metrics.close()
         self._originals.close()
+        self.systems.close()
         self.catalog.close()
 
     # --- the encoder ------------------------------------------------------------------------------------------
@@ -195,16 +197,27 @@ class SearchService:
             )
         finally:
             self._encoder_done.set()
+            self.experiments.warm()
 
     # --- searching --------------------------------------------------------------------------------------------
 
     def search(self, query: Query, *, visitor: str = "", record: bool = True) -> SearchResult:
-        """Answer the query and, with `record`, note what was shown. Raises what `Searcher.search` raises."""
-        result = self._searcher.search(query)
+        """Answer the query and, with `record`, note what was shown. Raises what `Searcher.search` raises.
+
+        A visitor takes part in the experiment that is running; without `record` the live system answers.
+        """
+        record = record and self.settings.feedback
+        with self.metrics.searching(query):
+            answer = self.experiments.answer(query, visitor if record else "")
+        result = answer.result
         self.metrics.observe(result)
         self._latencies_ms.append(float(result.timing_ms["total"]))
-        if record and self.settings.feedback:
-            self.feedback.record_impressions(result, query_key(query), visitor=visitor)
+        if record:
+            self.feedback.record_impressions(result, query_key(query), visitor=visitor, arm=answer.arm)
+        if answer.exposure is not None:
+            self.feedback.record_exposure(answer.exposure)
+            if answer.exposure.failed:
+                self.metrics.arm_failures.add(experiment=answer.exposure.experiment)
         return result
 
     def item(self, item_id: str) -> Item:
@@ -234,6 +247,98 @@ class SearchService:
             "p95": float(np.percentile(values, 95)),
         }
 
+    # --- watching over it -------------------------------------------------------------------------------------
+
+    def health(self) -> Health:
+        """Return the state of this process and its catalog; cheap enough to be asked every few seconds."""
+        header, state, encoder = self.index.header, self.feedback.state(), self.encoder_state
+        searching, encoding = self.metrics.under_way()
+        return Health(
+            items=len(self.catalog),
+            generation=self.index.generation,
+            built_at=header.built_at if header else None,
+            encoder_status=encoder.status,
+            encoder_reason=encoder.reason,
+            searches_under_way=searching,
+            encode_queue=encoding,
+            feedback=state,
+            uploads=self.uploads.count(),
+            keep_days=self.settings.keep_events_days,
+            erasing=self.catalog.database.erasing,
+        )
+
+    def overview(self, period: Period) -> Overview:
+        """Return what visitors and this catalog's processes did in a period, up to this moment."""
+        self.feedback.flush()
+        self.metrics.flush()
+        return overview(self.catalog.database, period)
+
+    def drifts(self) -> tuple[Drift, ...]:
+        """Return whether visitors' queries still lie as near to the catalog as in the beginning."""
+        return drifts(self.catalog.database)
+
+    def rows_of_visitor(self, visitor: str) -> dict[str, int]:
+        """Return how many rows there are of a visitor, by table; raises `FeedbackError`."""
+        self.feedback.flush()
+        return rows_of_visitor(self.catalog.database, visitor)
+
+    def forget_visitor(self, visitor: str) -> Forgotten:
+        """Delete all rows of a visitor and the pictures that only they sent; raises `FeedbackError`."""
+        self.feedback.flush()
+        forgotten = forget_visitor(self.catalog.database, visitor)
+        for upload_id in forgotten.uploads:
+            self.uploads.remove(upload_id)
+        return forgotten
+
+    # --- learned heads ----------------------------------------------------------------------------------------
+
+    def start_learning(self, *, seed: int = 0) -> None:
+        """Learn a head in the background; `learning.job` says how far it is, `learned` what came of it.
+
+        A head that wins is kept, not published. Raises `JobRunning` while learning or publishing goes on.
+        """
+
+        def work(progress: Callable[[int, int], None]) -> str:
+            searcher = self._searcher
+            self.learned = adapt(
+                self.catalog, self.feedback, searcher.embedding, self.encoder, seed=seed, progress=progress
+            )
+            return self.learned.head
+
+        self.learning.start("Learning", work)
+
+    def start_publishing(self, head_id: str) -> None:
+        """Put a head in force in the background; raises `JobRunning` while learning or publishing goes on."""
+
+        def work(progress: Callable[[int, int], None]) -> str:
+            self.publish_head(head_id, progress=progress)
+            return head_id
+
+        self.learning.start(f"Publishing {head_id}", work)
+
+    def publish_head(self, head_id: str, *, progress: Callable[[int, int], None] | None = None) -> None:
+        """Put a learned head in force, for this process and the next ones; searches go on meanwhile.
+
+        Raises `AdaptationError` for an unknown head, `CatalogCorrupt` for a damaged one; nothing changes then.
+        """
+        with self._changing_head:
+            self._serve(
+                publish_head(self.catalog, head_id, threads=self.settings.worker_threads, progress=progress)
+            )
+
+    def roll_back_head(self) -> None:
+        """Put in force again what was before the present head.
+
+        Raises `AdaptationError` where no head is in force.
+        """
+        with self._changing_head:
+            self._serve(roll_back_head(self.catalog, threads=self.settings.worker_threads))
+
+    def _serve(self, index: LiveIndex) -> None:
+        """Search another index from the next search on."""
+        self._searcher = self._searcher.over(index)
+        self.index = index
+
     # --- pictures ---------------------------------------------------------------------------------------------
 
     def add_upload(self, data: bytes) -> str:
@@ -247,6 +352,13 @@ class SearchService:
     def thumbnail(self, item_id: str, size_px: int) -> Thumbnail:
         """Return an item's thumbnail; raises `UnknownItem`, `ImageError` or `SourceError`."""
         return self.thumbnails.get(self.catalog.get(item_id), size_px)
+
+    def _read_photo(self, item: Item) -> bytes:
+        """Return the bytes of a photo, or where it cannot be had any more those of its largest thumbnail."""
+        try:
+            return self._originals.read(item.location)
+        except SourceError:
+            return self.thumbnails.get(item, LARGEST_THUMBNAIL_PX).data
 
     # --- feedback ---------------------------------------------------------------------------------------------
 

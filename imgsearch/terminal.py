@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from imgsearch.catalog import Catalog
     from imgsearch.encoders import Encoder
+    from imgsearch.generations import LiveIndex
     from imgsearch.search import Searcher
+    from imgsearch.systems import Systems
 
 __all__ = [
     "CatalogOption",
@@ -31,6 +33,7 @@ __all__ = [
     "many",
     "one_line",
     "open_searcher",
+    "open_systems",
     "print_json",
     "print_table",
     "progress",
@@ -53,10 +56,30 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 @contextlib.contextmanager
 def open_searcher(settings: Settings) -> Iterator[tuple[Catalog, Searcher]]:
     """Open a catalog to search it; the encoder is loaded when the first text or picture needs it."""
+    from imgsearch.search import Searcher
+
+    with _open_index(settings) as (catalog, index, encoder):
+        yield catalog, Searcher(catalog, index, encoder)
+
+
+@contextlib.contextmanager
+def open_systems(settings: Settings) -> Iterator[tuple[Catalog, Systems]]:
+    """Open a catalog to search it by any of its systems; encoders are loaded when they are needed."""
+    from imgsearch.systems import Systems
+
+    with (
+        _open_index(settings) as (catalog, index, encoder),
+        contextlib.closing(Systems(catalog, index, encoder, threads=settings.worker_threads)) as systems,
+    ):
+        yield catalog, systems
+
+
+@contextlib.contextmanager
+def _open_index(settings: Settings) -> Iterator[tuple[Catalog, LiveIndex, Callable[[], Encoder]]]:
     from imgsearch.catalog import Catalog
     from imgsearch.encoders import load_encoder
     from imgsearch.generations import LiveIndex
-    from imgsearch.search import Searcher
+    from imgsearch.spaces import live_space
 
     with Catalog.open(settings.catalog) as catalog:
 
@@ -66,7 +89,8 @@ def open_searcher(settings: Settings) -> Iterator[tuple[Catalog, Searcher]]:
             catalog.bind_encoder(model.spec, model.id, model.dim)
             return model
 
-        yield catalog, Searcher(catalog, LiveIndex.open(catalog, threads=settings.worker_threads), encoder)
+        index = LiveIndex.open(catalog, threads=settings.worker_threads, space=live_space(catalog))
+        yield catalog, index, encoder
 
 
 @contextlib.contextmanager

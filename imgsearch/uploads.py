@@ -51,6 +51,15 @@ class UploadStore:
         except FileNotFoundError:
             raise QueryError("That uploaded picture is no longer kept; upload it again.") from None
 
+    def count(self) -> int:
+        """Return how many pictures are kept."""
+        return sum(1 for _ in self._folder.glob("*/*.webp"))
+
+    def remove(self, upload_id: str) -> None:
+        """Delete a kept picture; one that is not kept is no error."""
+        if _ID.fullmatch(upload_id):
+            self._path(upload_id).unlink(missing_ok=True)
+
     def webp(self, upload_id: str, size_px: int) -> bytes:
         """Return the kept picture as WebP with its longest side at most `size_px`."""
         data = self.read(upload_id)

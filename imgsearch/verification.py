@@ -15,11 +15,13 @@ import numpy as np
 
 from imgsearch.catalog import Catalog, NewItem
 from imgsearch.encoders.base import Encoder
-from imgsearch.errors import ImgSearchError, IndexCorrupt
+from imgsearch.errors import CatalogCorrupt, ImgSearchError, IndexCorrupt
 from imgsearch.generations import LiveIndex, check_generation
+from imgsearch.heads import rollback
 from imgsearch.images import decode_picture
 from imgsearch.originals import Originals, content_digest
 from imgsearch.records import Failure
+from imgsearch.spaces import VectorSpace, live_space
 
 __all__ = ["Verification", "repair_catalog", "verify_catalog"]
 
@@ -58,7 +60,12 @@ def verify_catalog(catalog: Catalog) -> Verification:
         )
     if catalog.dim:
         try:
-            check_generation(catalog)
+            space = live_space(catalog)
+        except CatalogCorrupt as error:
+            return Verification(len(catalog), (*problems, str(error)))
+        problems += _projection_problems(space)
+        try:
+            check_generation(catalog, space)
         except IndexCorrupt as error:
             problems.append(f"The index must be rebuilt: {error}.")
     return Verification(len(catalog), tuple(problems))
@@ -91,9 +98,36 @@ def repair_catalog(
         catalog.pad_vectors()
         done, failed = _encode_again(catalog, encoder(), damaged, originals or Originals())
         repaired.append(f"{done} embeddings were made again from their photos.")
-    index = LiveIndex.open(catalog, threads=threads, rebuild=True)
+    space, note = _usable_space(catalog)
+    repaired += note
+    if space.damaged():
+        space.forget_projected()
+        repaired.append("The projected embeddings were made again from the embeddings.")
+    index = LiveIndex.open(catalog, threads=threads, rebuild=True, space=space)
     repaired.append(f"The index was rebuilt as generation {index.generation}.")
     return replace(verify_catalog(catalog), repaired=tuple(repaired), failed=tuple(failed))
+
+
+def _projection_problems(space: VectorSpace) -> list[str]:
+    """Return what is wrong with the vectors that the head in force made; where the embeddings are gone, nothing."""
+    try:
+        wrong = space.damaged()
+    except CatalogCorrupt:
+        return []  # told as damaged embeddings already
+    return [f"{wrong} projected embeddings of {space.id} are damaged."] if wrong else []
+
+
+def _usable_space(catalog: Catalog) -> tuple[VectorSpace, list[str]]:
+    """Return the space in force; while its head is damaged, go back to the one before, and say so."""
+    notes: list[str] = []
+    while True:
+        try:
+            return live_space(catalog), notes
+        except CatalogCorrupt:
+            head = rollback(catalog)
+            notes.append(
+                f"The head in force was damaged; {head.id if head else 'the model without a head'} is in force again."
+            )
 
 
 def _encode_again(

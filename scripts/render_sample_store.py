@@ -35,7 +35,7 @@ def shot(photo: catalogue.Photo) -> "Shot":
     from sample_store.studio import Shot  # Blender's side: --manifest does without it
 
     spec, view = photo.spec, photo.view
-    product_type = load_types()[spec.type]
+    product_type = load_types("train")[spec.type]
     rng = random.Random(f"shot {spec.seed} {view}")
     flip = 1 if not product_type.flip or random.Random(f"flip {spec.seed}").random() < 0.5 else -1
     room_second = int(spec.product_id.rsplit("-", 1)[1]) % 2 == 0
@@ -61,7 +61,7 @@ def render_product(
     spec: Spec = photos[0].spec
     studio.clear()
     kit = Kit(spec)
-    product_type = load_types()[spec.type]
+    product_type = load_types("train")[spec.type]
     begin = time.perf_counter()
     product_type.build(kit, spec, random.Random(f"build {spec.seed}"))
     seconds = [time.perf_counter() - begin]

@@ -23,7 +23,21 @@ from photos import draw_photo
 from imgsearch.cli import app
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ("index", "search", "remove", "info", "verify", "serve", "demo", "evaluate", "export-judgments")
+COMMANDS = (
+    "index",
+    "search",
+    "remove",
+    "info",
+    "verify",
+    "serve",
+    "demo",
+    "evaluate",
+    "export-judgments",
+    "robustness",
+    "monitor",
+    "adapt",
+)
+GROUPS = ("judge-set", "experiment", "system", "reports", "events", "heads")
 
 
 def run(*arguments: str | Path, code: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -74,6 +88,9 @@ def test_every_command_has_help_with_an_example() -> None:
     assert {
         command.name or command.callback.__name__ for command in app.registered_commands if command.callback
     } == set(COMMANDS)
+    assert len(app.registered_groups) == len(GROUPS)
+    for group in GROUPS:
+        assert re.search(rf"^│ {group}\b", listed, re.M)
 
 
 def test_the_version_is_said() -> None:
@@ -446,10 +463,11 @@ def test_documented_commands_exist_with_their_options(command: tuple[str, list[s
     name = arguments[0]
     if name.startswith("-"):
         return
-    assert name in COMMANDS
+    assert name in COMMANDS + GROUPS
+    spoken = arguments[: 2 if name in GROUPS else 1]
     # Wide, so that no option is broken over lines.
-    shown = run(name, "--help", env={**os.environ, "COLUMNS": "200"}).stdout
-    for word in arguments[1:]:
+    shown = run(*spoken, "--help", env={**os.environ, "COLUMNS": "200"}).stdout
+    for word in arguments[len(spoken) :]:
         if re.match(r"--?[a-z]", word):
             assert re.search(rf"(^|\s){re.escape(word.partition('=')[0])}\b", shown), word
 

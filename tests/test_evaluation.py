@@ -16,21 +16,18 @@ from samples import clustered
 
 from imgsearch.catalog import Catalog
 from imgsearch.errors import EvaluationError
-from imgsearch.evaluation import (
-    JUDGED,
+from imgsearch.evaluation import JUDGED, evaluate, measure_run, parse_measures
+from imgsearch.generations import LiveIndex
+from imgsearch.links import query_from_params
+from imgsearch.qrels import (
     Topic,
     default_topics_path,
-    evaluate,
     export_judgments,
-    measure_run,
-    parse_measures,
     read_qrels,
     read_topics,
     topic_query,
     topics_from_qrels,
 )
-from imgsearch.generations import LiveIndex
-from imgsearch.links import query_from_params
 from imgsearch.records import Query, Term
 from imgsearch.search import Searcher
 from imgsearch.service import query_key

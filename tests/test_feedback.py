@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -138,6 +141,106 @@ def test_judgments_and_clicks_survive_a_kill_right_after_the_call(tmp_path: Path
     assert log.counts() == {"impressions": 0, "clicks": 1, "judgments": 5}
     log.close()
     database.close()
+
+
+SHOWING = """
+import sys, time
+from pathlib import Path
+from imgsearch.database import Database
+from imgsearch.feedback import FeedbackLog
+from imgsearch.records import Hit, Query, SearchResult
+log = FeedbackLog(Database(Path(sys.argv[1])))
+hits = tuple(Hit(f"{rank}.jpg", rank, 0.5, rank, "/x") for rank in range(1, 25))
+for number in range(100_000):
+    shown = SearchResult(Query.of(text="red"), hits, "e", 1, 24, {"total": 1.0}, str(number))
+    log.record_impressions(shown, "text=red")
+    print(number, time.time(), flush=True)
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.slow
+def test_a_kill_loses_at_most_the_last_second_of_impressions_and_no_half_search(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SHOWING, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    recorded = []
+    for line in process.stdout:
+        number, moment = line.split()
+        recorded.append((int(number), float(moment)))
+        if recorded[-1][1] - recorded[0][1] > 4:
+            process.kill()
+    killed_at = recorded[-1][1]
+    process.wait()
+    database = Database(tmp_path)
+    kept = dict(rows(database, "SELECT search_id, count(*) FROM impressions GROUP BY search_id"))
+    database.close()
+    assert set(kept.values()) == {24}, "a search is there with all its hits or not at all"
+    # A second, and one more for a busy machine.
+    assert {number for number, moment in recorded if moment < killed_at - 2} <= set(map(int, kept))
+
+
+@pytest.mark.slow
+def test_a_server_stopped_by_sigterm_has_written_what_it_just_showed(colour_catalog: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "imgsearch",
+        "serve",
+        "--catalog",
+        str(colour_catalog),
+        "--port",
+        str(port),
+    ]
+    server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        address = f"http://127.0.0.1:{port}/api/v1/search?item=mug/red-0.jpg&n=7"
+        give_up = time.monotonic() + 120
+        while server.poll() is None and time.monotonic() < give_up:
+            with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=30):
+                break
+            time.sleep(0.2)
+        server.terminate()
+        server.wait(60)
+    finally:
+        server.kill()
+    database = Database(colour_catalog)
+    assert rows(database, "SELECT count(*) FROM impressions") == [(7,)]
+    database.close()
+
+
+def test_a_search_that_found_nothing_leaves_a_row_and_an_empty_further_page_does_not(
+    log: FeedbackLog, database: Database
+) -> None:
+    from dataclasses import replace
+
+    log.record_impressions(result("nothing", hits=0), "text=red&filter=price<0", visitor="v")
+    page = result("further", hits=0)
+    log.record_impressions(replace(page, query=replace(page.query, offset=24)), "text=red")
+    log.flush()
+    found = rows(database, "SELECT search_id, visitor, query_key, total_ms FROM empty_searches")
+    assert found == [("nothing", "v", "text=red&filter=price<0", 1.5)]
+
+
+def test_a_queue_that_cannot_be_written_stays_bounded_and_says_what_it_lost(
+    log: FeedbackLog, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgsearch.feedback.MAX_QUEUED", 10)
+    with log._flushing:  # the background writer waits
+        for number in range(5):
+            log.record_impressions(result(str(number)), "text=red")
+        state = log.state()
+        assert (state.queued, state.lost) == (10, 5)
+    log.flush()
+    assert [
+        row[0] for row in rows(database, "SELECT DISTINCT search_id FROM impressions ORDER BY 1")
+    ] == list("1234")
+    assert log.state().queued == 0
+    assert log.state().written == 10
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from PIL import Image
 
 from imgsearch.errors import EncoderError
 
-__all__ = ["Embeddings", "Encoder", "require_texts", "unit_rows"]
+__all__ = ["Embeddings", "Encoder", "KnowsWords", "require_texts", "unit_rows"]
 
 Embeddings = NDArray[np.float32]
 
@@ -56,6 +56,14 @@ class Encoder(Protocol):
 
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:
         """Return the (n, dim) float32 unit rows of texts, in their order; an empty text raises `EncoderError`."""
+
+
+@runtime_checkable
+class KnowsWords(Protocol):
+    """An encoder that can say whether it understands a text; most cannot."""
+
+    def understands(self, text: str) -> bool:
+        """Return whether the text is made of words that the encoder knows, more or less."""
 
 
 def unit_rows(rows: NDArray[np.floating[Any]]) -> Embeddings:

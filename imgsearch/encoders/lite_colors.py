@@ -1,7 +1,7 @@
-"""How much of each named colour the thing in the middle of a picture has.
+"""Of which colours a thing is: the shares of 33 named shades among its pixels.
 
-It owns the colour names, what they look like, and the measurement; the `lite` encoder appends it to its embedding
-so that look-alikes agree in colour and "red mug" finds red mugs. It knows nothing of networks or words.
+It owns the shades, what they look like, and the measurement. Which pixels belong to the thing it is told; it knows
+nothing of networks or words.
 """
 
 from __future__ import annotations
@@ -12,86 +12,88 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["COLOR_NAMES", "named_colors"]
+__all__ = ["SHADES", "lab", "shade_shares", "shades_of_rgb"]
 
-# A few typical sRGB shades for each name: a colour belongs to the name of the nearest shade, softly.
-_SHADES: dict[str, list[tuple[int, int, int]]] = {
-    "black": [(20, 20, 22), (40, 40, 42)],
-    "white": [(250, 250, 250), (225, 225, 225)],
-    "grey": [(90, 92, 95), (128, 128, 128), (175, 175, 175)],
-    "red": [(200, 25, 35), (150, 20, 30)],
-    "orange": [(240, 130, 30), (220, 95, 25)],
-    "yellow": [(245, 215, 50), (225, 190, 60)],
-    "green": [(60, 150, 60), (30, 85, 45), (140, 180, 80)],
-    "turquoise": [(60, 180, 180), (30, 130, 130)],
-    "blue": [(40, 90, 190), (90, 150, 220)],
-    "navy": [(25, 35, 75)],
-    "purple": [(120, 50, 150), (90, 40, 100)],
-    "pink": [(240, 150, 180), (220, 70, 140)],
-    "brown": [(110, 65, 35), (75, 45, 30)],
-    "beige": [(215, 195, 160), (190, 165, 130)],
+# Typical sRGB values.
+SHADES: dict[str, tuple[int, int, int]] = {
+    "black": (18, 18, 20),
+    "charcoal": (58, 60, 64),
+    "grey": (110, 112, 115),
+    "silver": (165, 167, 170),
+    "light grey": (205, 205, 207),
+    "white": (246, 246, 246),
+    "cream": (238, 226, 200),
+    "beige": (212, 190, 155),
+    "tan": (185, 145, 100),
+    "brown": (125, 78, 45),
+    "dark brown": (70, 45, 32),
+    "maroon": (105, 20, 35),
+    "red": (195, 28, 38),
+    "coral": (235, 105, 90),
+    "orange": (238, 125, 30),
+    "mustard": (205, 160, 45),
+    "yellow": (245, 220, 70),
+    "lime": (160, 200, 70),
+    "green": (50, 140, 65),
+    "dark green": (25, 75, 45),
+    "olive": (100, 100, 50),
+    "mint": (160, 215, 190),
+    "teal": (25, 125, 125),
+    "turquoise": (60, 190, 195),
+    "sky blue": (130, 180, 225),
+    "blue": (40, 90, 190),
+    "denim": (75, 100, 140),
+    "navy": (25, 32, 75),
+    "purple": (105, 45, 140),
+    "lavender": (170, 150, 210),
+    "magenta": (210, 40, 130),
+    "pink": (240, 165, 190),
+    "dusty pink": (200, 140, 145),
 }
-COLOR_NAMES = tuple(_SHADES)
-
-_LEVELS = 32  # steps of a channel in the table from colours to names
+_LEVELS = 32  # steps of a channel in the table from colours to shades
 _SOFTNESS = (
-    6.0  # in units of Lab distance: where two names are this much apart, the nearer has e times the weight
+    7.0  # in units of Lab distance: where two shades are this much apart, the nearer has e times the weight
 )
-_LIGHTNESS_FACTOR = 0.75  # shading changes lightness more than it changes what one calls the colour
-_CENTER_WIDTH = 0.45  # standard deviation of the weight around the middle, in half sides
-_BORDER = 0.9  # farther out than this, in half sides, is taken for background
-_KEPT_BACKGROUND = 0.15  # so that a white thing on white still is white
+_LIGHTNESS_FACTOR = 0.6  # shading changes lightness more than it changes what one calls the colour
 
 
-def named_colors(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the shares of `COLOR_NAMES` in the middle of (height, width, 3) uint8 sRGB pixels; they sum to 1.
+def shade_shares(pixels: NDArray[np.uint8], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the shares of `SHADES` in pictures, (n, 33) float32, rows sum to 1.
 
-    The middle counts more than the rim, and the colours of the outermost rim are taken away as background.
+    `pixels` is (n, height, width, 3) uint8 sRGB, `weights` (n, height, width) says how much each pixel counts.
     """
-    center, border = _weights(*pixels.shape[:2])
     steps = (pixels >> 3).astype(np.int32)
-    cells = ((steps[..., 0] * _LEVELS + steps[..., 1]) * _LEVELS + steps[..., 2]).ravel()
-    used, where = np.unique(cells, return_inverse=True)
-    table = _names_of_cells()[used]
-    inside = np.bincount(where, center) @ table
-    background = np.bincount(where, border) @ table
-    shares = np.maximum(inside - background, 0.0) + _KEPT_BACKGROUND * inside
-    result: NDArray[np.float32] = (shares / shares.sum()).astype(np.float32)
+    cells = ((steps[..., 0] * _LEVELS + steps[..., 1]) * _LEVELS + steps[..., 2]).reshape(len(pixels), -1)
+    flat = weights.reshape(len(pixels), -1)
+    shares = np.stack(
+        [
+            weight @ _shades_of_cells()[cell]
+            for cell, weight in zip(cells, flat / flat.sum(axis=1, keepdims=True), strict=True)
+        ]
+    )
+    result: NDArray[np.float32] = shares / shares.sum(axis=1, keepdims=True)
     return result
 
 
-@lru_cache(maxsize=4)
-def _weights(height: int, width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the flat weights of the middle and of the rim; each sums to 1."""
-    y = (np.arange(height) + 0.5) / height * 2 - 1
-    x = (np.arange(width) + 0.5) / width * 2 - 1
-    center = np.exp(-(y[:, None] ** 2 + x[None, :] ** 2) / (2 * _CENTER_WIDTH**2)).ravel()
-    border = (np.maximum(np.abs(y)[:, None], np.abs(x)[None, :]) >= _BORDER).ravel().astype(np.float64)
-    return center / center.sum(), border / border.sum()
+def shades_of_rgb(rgb: NDArray[Any], softness: float = _SOFTNESS) -> NDArray[np.float32]:
+    """Return what each of (n, 3) sRGB values of 0 to 255 is called: (n, 33) float32, rows sum to 1."""
+    scale = np.array([_LIGHTNESS_FACTOR, 1.0, 1.0])
+    shades = lab(np.array(list(SHADES.values())))
+    distances = np.linalg.norm((lab(rgb)[:, None, :] - shades[None]) * scale, axis=2)
+    names = np.exp(-(distances - distances.min(axis=1, keepdims=True)) / softness)
+    result: NDArray[np.float32] = (names / names.sum(axis=1, keepdims=True)).astype(np.float32)
+    return result
 
 
 @lru_cache(maxsize=1)
-def _names_of_cells() -> NDArray[np.float64]:
-    """Return what each cell of the colour cube is called: (levels³, names), rows sum to 1."""
+def _shades_of_cells() -> NDArray[np.float32]:
+    """Return what each cell of the colour cube is called, (levels³, 33)."""
     step = 256 // _LEVELS
     axis = np.arange(_LEVELS) * step + step // 2
-    cells = _lab(np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3))
-    scale = np.array([_LIGHTNESS_FACTOR, 1.0, 1.0])
-    distances = np.stack(
-        [
-            np.min(
-                [np.linalg.norm((cells - shade) * scale, axis=1) for shade in _lab(np.array(shades))], axis=0
-            )
-            for shades in _SHADES.values()
-        ],
-        axis=1,
-    )
-    names = np.exp(-(distances - distances.min(axis=1, keepdims=True)) / _SOFTNESS)
-    result: NDArray[np.float64] = names / names.sum(axis=1, keepdims=True)
-    return result
+    return shades_of_rgb(np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3))
 
 
-def _lab(rgb: NDArray[Any]) -> NDArray[np.float64]:
+def lab(rgb: NDArray[Any]) -> NDArray[np.float64]:
     """Return the CIE L*a*b* (D65) of (n, 3) sRGB values of 0 to 255, by the formulas of IEC 61966-2-1 and CIE 15."""
     value = rgb / 255.0
     linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)

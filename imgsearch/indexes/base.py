@@ -40,8 +40,11 @@ class VectorIndex(Protocol):
     def remove(self, keys: Keys) -> None:
         """Forget the keys; unknown ones are ignored."""
 
-    def search(self, vector: Vectors, k: int) -> tuple[Keys, Vectors]:
-        """Return up to k (keys, cosine similarities) near a (dim,) vector, best first."""
+    def search(self, vector: Vectors, k: int, *, expansion: int | None = None) -> tuple[Keys, Vectors]:
+        """Return up to k (keys, cosine similarities) near a (dim,) vector, best first.
+
+        `expansion` is the effort of this one search in the engine's own unit; None takes the tuned one.
+        """
 
     def save(self, path: Path) -> None:
         """Write the index to one file."""

@@ -152,19 +152,23 @@ class UsearchIndex:
         with self._lock:
             self._index.remove(keys)
 
-    def search(self, vector: Vectors, k: int) -> tuple[Keys, Vectors]:
-        """Return up to k (keys, cosine similarities) near a (dim,) vector, best first."""
+    def search(self, vector: Vectors, k: int, *, expansion: int | None = None) -> tuple[Keys, Vectors]:
+        """Return up to k (keys, cosine similarities) near a (dim,) vector, best first.
+
+        `expansion` is HNSW's ef for this one search, `expansion_search` where it is None; never less than k.
+        """
         with self._lock:
             k = min(k, len(self._index))
             if k <= 0:
                 return np.zeros(0, np.uint64), np.zeros(0, np.float32)
             usual = self._index.expansion_search
-            if k > usual:
-                self._index.expansion_search = k
+            effort = max(k, usual if expansion is None else expansion)
+            if effort != usual:
+                self._index.expansion_search = effort
             try:
                 matches = self._index.search(vector.astype(np.float16), k, threads=1)
             finally:
-                if k > usual:
+                if effort != usual:
                     self._index.expansion_search = usual
         return np.asarray(matches.keys, np.uint64), 1.0 - np.asarray(matches.distances, np.float32)
 

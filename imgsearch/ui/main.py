@@ -12,7 +12,15 @@ import streamlit as st
 
 from imgsearch.errors import ImgSearchError
 from imgsearch.service import get_service
-from imgsearch.ui import catalog_page, search_page
+from imgsearch.ui import (
+    adaptation_page,
+    catalog_page,
+    experiments_page,
+    judge_page,
+    monitor_page,
+    quality_page,
+    search_page,
+)
 from imgsearch.ui.messages import draw_no_service
 
 ASSETS = Path(__file__).parent / "assets"
@@ -23,10 +31,21 @@ def main() -> None:
     st.set_page_config(page_title="imgsearch", page_icon=str(ASSETS / "icon.svg"), layout="wide")
     st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
     st.html(f"<style>{(ASSETS / 'page.css').read_text(encoding='utf-8')}</style>")
-    pages = [
-        st.Page(search_page.draw, title="Search", icon=":material/search:", default=True),
-        st.Page(catalog_page.draw, title="Catalog", icon=":material/grid_view:", url_path="catalog"),
-    ]
+    pages = {
+        "": [
+            st.Page(search_page.draw, title="Search", icon=":material/search:", default=True),
+            st.Page(catalog_page.draw, title="Catalog", icon=":material/grid_view:", url_path="catalog"),
+        ],
+        "Improve": [
+            st.Page(judge_page.draw, title="Judge", icon=":material/thumbs_up_down:", url_path="judge"),
+            st.Page(quality_page.draw, title="Quality", icon=":material/verified:", url_path="quality"),
+            st.Page(
+                experiments_page.draw, title="Experiments", icon=":material/science:", url_path="experiments"
+            ),
+            st.Page(adaptation_page.draw, title="Adapt", icon=":material/model_training:", url_path="adapt"),
+            st.Page(monitor_page.draw, title="Monitor", icon=":material/monitoring:", url_path="monitor"),
+        ],
+    }
     page = st.navigation(pages, position="top")
     try:
         service = get_service()

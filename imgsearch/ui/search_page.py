@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from html import escape
 from textwrap import shorten
 from typing import Any
 from urllib.parse import parse_qs
@@ -235,6 +236,8 @@ def _draw_photos(service: SearchService, session: Session, query: Query) -> None
         )
         return
     _draw_count(results, shown)
+    for note in results[0].notes:
+        st.html(f'<p class="note" role="status">{escape(note)}</p>')
     judged = session.judged.get(query_key(query), {})
     draw_gallery(
         hit_tiles(results, judged),

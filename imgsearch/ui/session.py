@@ -63,7 +63,7 @@ class Session:
         So a rerun records no second impression, and "show more" records those of the further hits only.
         """
         with self.lock:
-            key = (query_key(query), service.catalog.version)
+            key = (f"{service.index.space.id} {query_key(query)}", service.catalog.version)
             pages = self.searches.get(key, [])
             have = sum(len(page.hits) for page in pages)
             exhausted = bool(pages) and len(pages[-1].hits) < pages[-1].query.n

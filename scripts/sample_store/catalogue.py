@@ -105,13 +105,13 @@ def _cards(product_type: ProductType, rng: random.Random, count: int) -> list[Sp
 
 
 def products(count: int, split: str = "shop", seed: int = 1, types: Sequence[str] = ()) -> list[Spec]:
-    """Return `count` products spread evenly over the types (all of them when none is named).
+    """Return `count` products spread evenly over the split's types (all of them when none is named).
 
     Raises ValueError for an unknown split or type. The train split never repeats a shop product: other seeds and ids.
     """
     if split not in SPLITS:
         raise ValueError(f"no split {split!r}; use one of {', '.join(SPLITS)}")
-    known = load_types()
+    known = load_types(split)
     unknown = [t for t in types if t not in known]
     if unknown:
         raise ValueError(f"no product type {unknown[0]!r}; known: {', '.join(known)}")
@@ -138,7 +138,7 @@ def photos(specs: Iterable[Spec]) -> list[Photo]:
 
 def title(spec: Spec) -> str:
     """Return the product's title as a shop writes it."""
-    product_type = load_types()[spec.type]
+    product_type = load_types("train")[spec.type]
     template = product_type.title if isinstance(product_type.title, str) else product_type.title[spec.shape]
     natural = NATURAL_COLOUR.get(spec.material) == spec.colour
     words = [] if natural else [spec.colour]
@@ -159,7 +159,7 @@ def title(spec: Spec) -> str:
 def row(photo: Photo) -> dict[str, str]:
     """Return a photo's manifest row."""
     spec = photo.spec
-    product_type = load_types()[spec.type]
+    product_type = load_types("train")[spec.type]
     rng = random.Random(f"shop {spec.seed}")
     low, high = product_type.price
     price = low * (high / low) ** rng.random()

@@ -26,6 +26,8 @@ METALS: dict[str, tuple[tuple[int, int, int], float]] = {
     "brass": ((214, 166, 84), 0.22),
     "gold": ((226, 172, 92), 0.16),
     "copper": ((206, 118, 80), 0.20),
+    "silver": ((220, 220, 218), 0.14),
+    "rose gold": ((226, 160, 136), 0.16),
 }
 ALIASES = {
     "cotton": "fabric",
@@ -38,6 +40,13 @@ ALIASES = {
     "nylon": "fabric",
     "polyester": "fabric",
     "felt": "boucle",
+    "denim": "fabric",
+    "jersey": "fabric",
+    "fleece": "boucle",
+    "silk": "satin",
+    "patent leather": "gloss",
+    "bead": "gloss",
+    "gem": "gloss",
     "porcelain": "ceramic",
     "enamel": "gloss",
     "lacquer": "gloss",
@@ -204,6 +213,7 @@ DEFAULT_RGB: dict[str, tuple[int, int, int]] = {
     "soil": (52, 36, 26),
     "glass": (250, 252, 252),
     "leather": (120, 70, 40),
+    "pearl": (236, 230, 218),
     "ceramic": (238, 237, 233),
     "plastic": (25, 25, 27),
     "metal": (25, 25, 27),
@@ -285,6 +295,14 @@ def _velvet(n: Nodes, surface: Any, base: Rgb, weave: float) -> None:
         Sheen_Roughness=0.28,
         Sheen_Tint=tuple(min(1.0, c * 1.6 + 0.06) for c in base),
     )
+
+
+def _satin(n: Nodes, surface: Any, base: Rgb, weave: float) -> None:
+    n.principled(Base_Color=surface, Roughness=0.38, Specular_IOR_Level=0.6, Sheen_Weight=0.3)
+
+
+def _pearl(n: Nodes, surface: Any, base: Rgb, weave: float) -> None:
+    n.principled(Base_Color=surface, Roughness=0.22, Metallic=0.25, Coat_Weight=0.5, Coat_Roughness=0.1)
 
 
 def _leather(n: Nodes, surface: Any, base: Rgb, weave: float, roughness: float = 0.4) -> None:
@@ -472,6 +490,8 @@ MAKERS: dict[str, Callable[..., None]] = {
     "fabric": _fabric,
     "boucle": _boucle,
     "velvet": _velvet,
+    "satin": _satin,
+    "pearl": _pearl,
     "leather": _leather,
     "suede": _suede,
     "ceramic": _ceramic,

@@ -21,6 +21,22 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "navy": (22, 34, 78),
     "pink": (236, 142, 166),
     "purple": (108, 56, 146),
+    # Fashion's words, for training_products alone: the shop has only those above.
+    "burgundy": (98, 16, 36),
+    "charcoal": (62, 64, 68),
+    "coral": (240, 112, 92),
+    "cream": (240, 229, 203),
+    "khaki": (168, 150, 104),
+    "lavender": (184, 164, 216),
+    "lime": (160, 204, 34),
+    "magenta": (200, 20, 124),
+    "maroon": (118, 22, 30),
+    "mint": (166, 220, 192),
+    "mustard": (204, 152, 34),
+    "peach": (246, 190, 156),
+    "rust": (166, 70, 28),
+    "tan": (184, 132, 82),
+    "turquoise": (38, 182, 184),
 }
 
 # What a shopper calls the colour of a material that is sold in its own colour.
@@ -47,6 +63,9 @@ NATURAL_COLOUR: dict[str, str] = {
     "stone": "grey",
     "cork": "beige",
     "glass": "clear",
+    "silver": "silver",
+    "rose gold": "pink",
+    "pearl": "white",
 }
 
 # The second colour of a pattern: strong enough against the first to be seen at 100 px.
@@ -66,6 +85,16 @@ PARTNERS: dict[str, tuple[str, ...]] = {
     "navy": ("white", "beige"),
     "pink": ("white",),
     "purple": ("white",),
+    "charcoal": ("white", "yellow"),
+    "cream": ("navy", "rust", "green"),
+    "khaki": ("white", "brown"),
+    "lavender": ("white", "purple"),
+    "lime": ("white", "black"),
+    "mint": ("white", "teal"),
+    "mustard": ("white", "navy"),
+    "peach": ("white", "maroon"),
+    "tan": ("cream", "navy"),
+    "turquoise": ("white", "navy"),
 }
 
 

@@ -1,0 +1,42 @@
+"""The judging view component: a query, one candidate at a time, a key for every verdict.
+
+It owns the component and what it is told; the view talks to `POST /api/v1/judging` by itself, so that the next
+candidate never waits for a page to be drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from imgsearch.judging import Guideline, JudgingSet, Role
+
+__all__ = ["draw_judge_view"]
+
+ASSETS = Path(__file__).parent / "assets"
+ENDPOINT = "/api/v1/judging"
+
+_component = st.components.v2.component(
+    "imgsearch_judge",
+    css=(ASSETS / "judge.css").read_text(encoding="utf-8"),
+    js=(ASSETS / "judge.js").read_text(encoding="utf-8"),
+)
+
+
+def draw_judge_view(
+    judging_set: JudgingSet, guideline: Guideline, *, labeler: str, role: Role, on_leave: Callable[[], None]
+) -> None:
+    """Draw the view, as high as the window allows; `on_leave` is called when the labeler wants back to the sets."""
+    _component(
+        key="judge",
+        data={
+            "set": judging_set.name,
+            "labeler": labeler,
+            "role": role,
+            "guideline": {"text": guideline.text, "version": guideline.version},
+            "endpoint": ENDPOINT,
+        },
+        on_leave_change=on_leave,
+    )
