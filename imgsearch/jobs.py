@@ -53,6 +53,11 @@ class JobRunner:
         """The job that runs, or the last one that did; None before the first."""
         return self._job
 
+    @property
+    def running(self) -> bool:
+        """Whether a job runs now."""
+        return self._job is not None and self._job.status == "running"
+
     def start(self, name: str, work: Callable[[Progress], str]) -> None:
         """Begin `work` in the background; it is given a function to say its progress by.
 

@@ -15,7 +15,6 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from functools import partial
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -74,7 +73,6 @@ class Searcher:
         self._expansion: int | None = None
         self._texts: _Cache[str, Vector] = _Cache(2048)
         self._pictures: _Cache[str, Vector] = _Cache(512)
-        self._understood: _Cache[str, bool] = _Cache(2048)
         self._filtered: _Cache[tuple[int, tuple[Filter, ...]], Keys] = _Cache(16)
 
     def search(self, query: Query) -> SearchResult:
@@ -194,7 +192,7 @@ class Searcher:
         return tuple(
             f"The words \u201c{text[:60]}\u201d are not known, so these photos are a guess; try others, or a photo."
             for text in dict.fromkeys(texts)
-            if not self._understood.get_or_make(text, partial(encoder.understands, text))
+            if not encoder.understood(self._text_vector(text))
         )
 
     def _text_vector(self, text: str) -> Vector:

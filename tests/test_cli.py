@@ -220,6 +220,13 @@ def test_search_prints_the_contract_s_json(shop: Path) -> None:
     assert found["timing_ms"]["total"] > 0
 
 
+def test_words_that_the_model_does_not_know_are_said_to_be_a_guess(shop: Path) -> None:
+    found = json.loads(run("search", "--text", "xqzv wvkk", "--catalog", shop, "--json").stdout)
+    assert found["hits"]
+    assert "xqzv wvkk" in found["notes"][0]
+    assert json.loads(run("search", "--text", "red mug", "--catalog", shop, "--json").stdout)["notes"] == []
+
+
 def test_search_by_all_kinds_at_once_with_filters(shop: Path, shared_photos: Path) -> None:
     arguments = ("search", "--text", "red", "--text", "mug", "--image", shared_photos / "mug" / "red-0.jpg")
     arguments += ("--item", "mug/red-1.jpg", "--filter", "category=mug", "--filter", "price<60", "-n", "50")

@@ -62,8 +62,8 @@ class Encoder(Protocol):
 class KnowsWords(Protocol):
     """An encoder that can say whether it understands a text; most cannot."""
 
-    def understands(self, text: str) -> bool:
-        """Return whether the text is made of words that the encoder knows, more or less."""
+    def understood(self, row: Embeddings) -> bool:
+        """Return whether the text that has this (dim,) embedding was of known words, more or less."""
 
 
 def unit_rows(rows: NDArray[np.floating[Any]]) -> Embeddings:

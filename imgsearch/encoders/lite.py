@@ -118,9 +118,9 @@ class LiteEncoder:
         rows[:, -1:] = np.sqrt(1 - known**2)
         return unit_rows(rows)
 
-    def understands(self, text: str) -> bool:
-        """Return whether the text is of known words, more or less; an empty text raises `EncoderError`."""
-        return bool(self.encode_texts([text])[0, -1] < _DOUBTFUL)
+    def understood(self, row: Embeddings) -> bool:
+        """Return whether the text that has this (dim,) embedding was of known words, more or less."""
+        return bool(row[-1] < _DOUBTFUL)
 
     def _text_parts(self) -> tuple[Vocabulary, TextTower]:
         """Return the text side, loaded at the first text: many programs only ever encode pictures."""

@@ -19,7 +19,7 @@ from imgsearch.links import thumbnail_url
 from imgsearch.qrels import Topic, topic_query
 from imgsearch.service import SearchService, get_service
 from imgsearch.systems import System
-from imgsearch.ui.messages import draw_message, draw_no_items
+from imgsearch.ui.messages import draw_job_end, draw_message, draw_no_items
 
 __all__ = ["draw"]
 
@@ -87,7 +87,7 @@ def _draw_feedback(service: SearchService) -> None:
 
 
 def _draw_actions(service: SearchService) -> None:
-    busy = _is_busy(service)
+    busy = service.learning.running
     with st.container(horizontal=True):
         st.button(
             "Learn from feedback",
@@ -126,23 +126,14 @@ def _act(action: Any, *args: Any, done: str = "") -> None:
         st.session_state["adapt_done"] = done
 
 
-def _is_busy(service: SearchService) -> bool:
-    job = service.learning.job
-    return job is not None and job.status == "running"
-
-
 def _draw_job(service: SearchService) -> None:
     job = service.learning.job
     if job is None:
         return
     if job.status == "running":
         _follow(service)
-    elif job.status == "failed":
-        st.html(f'<p class="problem" role="alert">{escape(job.name)} failed: {escape(job.reason)}</p>')
-    elif job.status == "stopped":
-        st.html(
-            f'<p class="count quiet" role="status">{escape(job.name)} was stopped; nothing has changed.</p>'
-        )
+    else:
+        draw_job_end(job, "nothing has changed")
 
 
 @st.fragment(run_every=WATCH_EVERY_S)
@@ -179,7 +170,7 @@ def _draw_head(service: SearchService, head: Head, *, is_live: bool, is_open: bo
                     key=f"publish_{head.id}",
                     type="primary",
                     icon=":material/publish:",
-                    disabled=_is_busy(service),
+                    disabled=service.learning.running,
                     on_click=_act,
                     args=(service.start_publishing, head.id),
                     help="Visitors get it from the next search on; no photo is read again.",
@@ -189,7 +180,7 @@ def _draw_head(service: SearchService, head: Head, *, is_live: bool, is_open: bo
                     "Try in an experiment",
                     key=f"arm_{head.id}",
                     icon=":material/science:",
-                    disabled=_is_busy(service),
+                    disabled=service.learning.running,
                     on_click=_act,
                     args=(service.systems.save, System(head.id, head=head.id)),
                     kwargs={

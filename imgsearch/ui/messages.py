@@ -12,7 +12,9 @@ from typing import Any
 
 import streamlit as st
 
-__all__ = ["draw_message", "draw_no_items", "draw_no_service"]
+from imgsearch.jobs import Job
+
+__all__ = ["draw_job_end", "draw_message", "draw_no_items", "draw_no_service"]
 
 
 def draw_message(
@@ -32,6 +34,16 @@ def draw_message(
         )
         if action:
             st.button(action, key="message_action", on_click=on_click, args=args)
+
+
+def draw_job_end(job: Job, after_stop: str) -> None:
+    """Draw why a background job ended early; one that is done needs no words. `after_stop` is what stopping means."""
+    if job.status == "failed":
+        st.html(f'<p class="problem" role="alert">{escape(job.name)} failed: {escape(job.reason)}</p>')
+    elif job.status == "stopped":
+        st.html(
+            f'<p class="count quiet" role="status">{escape(job.name)} was stopped; {escape(after_stop)}.</p>'
+        )
 
 
 def draw_no_items(catalog: Path) -> None:

@@ -38,7 +38,7 @@ from imgsearch.report_html import (
 from imgsearch.reports import Run
 from imgsearch.service import SearchService, get_service
 from imgsearch.systems import LIVE
-from imgsearch.ui.messages import draw_message, draw_no_items
+from imgsearch.ui.messages import draw_job_end, draw_message, draw_no_items
 
 __all__ = ["draw"]
 
@@ -142,7 +142,7 @@ def _draw_measure(service: SearchService, *, is_open: bool) -> None:
             measures = st.text_input("Measures", DEFAULT_MEASURES, key="measures")
         load: Callable[[], GroundTruth] | None
         load = sources[chosen].load if chosen in sources else (files and (lambda: files(service)))
-        busy = _is_running(service.quality)
+        busy = service.quality.jobs.running
         st.button(
             "Measure",
             type="primary",
@@ -184,11 +184,6 @@ def _start(quality: Quality, load: Callable[[], GroundTruth], systems: Sequence[
         st.session_state["quality_problem"] = str(error)
 
 
-def _is_running(quality: Quality) -> bool:
-    job = quality.jobs.job
-    return job is not None and job.status == "running"
-
-
 def _draw_job(quality: Quality) -> None:
     """Draw the job that runs, and follow it; or why the last one failed."""
     job = quality.jobs.job
@@ -196,10 +191,8 @@ def _draw_job(quality: Quality) -> None:
         return
     if job.status == "running":
         _watch(quality)
-    elif job.status == "failed":
-        st.html(f'<p class="problem" role="alert">{escape(job.name)} failed: {escape(job.reason)}</p>')
-    elif job.status == "stopped":
-        st.html(f'<p class="count quiet" role="status">{escape(job.name)} was stopped; nothing was kept.</p>')
+    else:
+        draw_job_end(job, "nothing was kept")
 
 
 @st.fragment(run_every=WATCH_EVERY_S)
@@ -551,7 +544,7 @@ def _draw_robustness(service: SearchService) -> None:
             "Check",
             key="robustness",
             icon=":material/play_arrow:",
-            disabled=_is_running(service.quality) or not ready,
+            disabled=service.quality.jobs.running or not ready,
             help=None if ready else service.encoder_state.reason,
             on_click=_start_robustness,
             args=(service.quality, system, n),
