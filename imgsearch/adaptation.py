@@ -73,9 +73,17 @@ MOST_TEXTS = 1_500
 MOST_PAIRS = 5_000
 GUARD_QUERIES = 300
 GUARD_ITEMS = 5_000
+HALF_TRUST = 40.0
+"""What is known from so many examined impressions is learned from at half its face value.
+
+At 30 visits a query a single click far down the page would otherwise outweigh what dozens of people agree on
+(`scripts/simulate_adaptation.py --kinds clicks --visits 30`).
+"""
 LARGEST_LOSS = 0.05
 """A guard may lose this share of what it was."""
-BOOTSTRAP_SAMPLES = 2_000
+BOOTSTRAP_SAMPLES = 10_000
+BOUNDS = (0.5, 99.5)
+"""Percentiles between which the mean change lies: wide, for `adapt` is run again and again, and each run may err."""
 SHOWN_SAMPLES = 6
 SHOWN_HITS = 6
 PRODUCT_COLUMNS = ("product_id", "product", "sku", "style_id", "group_id", "parent_id")
@@ -116,7 +124,7 @@ class Sample:
 class AdaptationReport:
     """What was learned from, and what it is worth on the test queries.
 
-    `before` is the search in force, `after` the best candidate; `low` and `high` bound the mean change (95%).
+    `before` is the search in force, `after` the best candidate; `low` and `high` bound the mean change (99%).
     `worth_publishing` says whether it wins, `reason` why or why not, in a sentence; `head` is the id of what is kept.
     `skipped` counts the queries that could not be used, by reason.
     """
@@ -343,7 +351,7 @@ def _tested(
     rng = np.random.default_rng(report.seed)
     # Percentile bootstrap over queries: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13.
     means = [changes[rng.integers(0, len(changes), len(changes))].mean() for _ in range(BOOTSTRAP_SAMPLES)]
-    low, high = (float(bound) for bound in np.percentile(means, [2.5, 97.5]))
+    low, high = (float(bound) for bound in np.percentile(means, BOUNDS))
     broken = [guard for guard in guards if not guard.holds]
     change = float(changes.mean())
     told = f"{MEASURE} on {len(test):,} held-out queries changes by {change:+.4f} ({low:+.4f} to {high:+.4f})"
@@ -638,8 +646,9 @@ def _lesson(
     targets = np.zeros((len(train), longest), np.float32)
     for number, one in enumerate(train):
         places[number, : len(one.keys)] = np.searchsorted(keys, one.keys)
-        # What is liked better than the query's other items, by how much.
+        # What is liked better than the query's other items: by how much, as far as that is known.
         above = np.clip(one.relevances - np.average(one.relevances, weights=one.weights), 0.0, None)
+        above *= one.weights / (one.weights + HALF_TRUST)
         targets[number, : len(one.keys)] = above / max(float(above.sum()), 1e-6)
     lesson = Lesson(
         rows=np.concatenate(

@@ -15,7 +15,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, TypeVar, cast, get_args
+from typing import Any, ClassVar, Literal, TypeVar, cast, get_args
 from urllib.parse import parse_qs
 
 import anyio.to_thread
@@ -47,9 +47,9 @@ from imgsearch.errors import (
 )
 from imgsearch.images import nearest_thumbnail_size
 from imgsearch.judging import JudgingCall
-from imgsearch.links import LESS_WEIGHT, MORE_WEIGHT, query_from_params, thumbnail_url
+from imgsearch.links import LESS_WEIGHT, MORE_WEIGHT, parse_region, query_from_params, thumbnail_url
 from imgsearch.openapi import docs_page, openapi_document
-from imgsearch.records import Judgment, Query, Term, Verdict
+from imgsearch.records import Item, Judgment, Query, Region, Term, Verdict
 from imgsearch.service import SearchService, query_key
 
 __all__ = ["PREFIXES", "create_api"]
@@ -69,13 +69,23 @@ MAX_FEEDBACK_BYTES = 64 * 1024
 FORM_OVERHEAD_BYTES = 256 * 1024
 IMAGE_PX = 768
 THUMBNAIL_PX = 384
+MAP_PHOTO_PX = 96
+MAX_MAP_PHOTOS = 100
 LOADING_RETRY_S = 2
 
 _LOG = logging.getLogger(__name__)
 _RESULT = TypeVar("_RESULT")
-_SEARCH_PARAMETERS = frozenset({"text", "item", "more", "less", "upload", "n", "offset", "filter", "visitor"})
+_SEARCH_PARAMETERS = frozenset(
+    {
+        *("text", "item", "more", "less", "upload", "color", "part", "n", "offset", "filter", "visitor"),
+        *("emphasis", "same", "duplicates", "diversity"),
+    }
+)
 _JSON_FIELDS = frozenset(
-    {"text", "items", "more", "less", "uploads", "image", "n", "offset", "filter", "visitor"}
+    {
+        *("text", "items", "more", "less", "uploads", "colors", "image", "n", "offset", "filter", "visitor"),
+        *("emphasis", "same_color", "duplicates", "diversity"),
+    }
 )
 
 
@@ -117,6 +127,8 @@ def create_api(open_service: Callable[[], SearchService], settings: Settings) ->
         Route("/api/v1/items/{id:anything}", handlers.item, methods=["GET"]),
         Route("/api/v1/feedback", handlers.feedback, methods=["POST"]),
         Route("/api/v1/judging", handlers.judging, methods=["POST"]),
+        Route("/api/v1/map", handlers.map, methods=["GET"]),
+        Route("/api/v1/map/photos", handlers.map_photos, methods=["GET"]),
         Route("/thumbnails", handlers.thumbnail, methods=["GET"]),
         Route("/thumbnails/{id:anything}", handlers.thumbnail, methods=["GET"]),
         Route("/uploads/{id}", handlers.upload, methods=["GET"]),
@@ -232,11 +244,14 @@ class _Handlers:
         terms += _json_terms(body, "more", "item", MORE_WEIGHT)
         terms += _json_terms(body, "less", "item", LESS_WEIGHT)
         terms += _json_terms(body, "uploads", "upload", 1.0)
+        terms += _json_terms(body, "colors", "color", 1.0)
         images = [_base64_image(body["image"])] if body.get("image") is not None else []
         # Through the same grammar as the address bar, which knows all limits.
         params = {
             "filter": _strings(body, "filter"),
             "upload": [str(term.value) for term in terms if term.kind == "upload"],
+            "color": [str(term.value) for term in terms if term.kind == "color"],
+            **_json_looks(body),
         }
         for name in ("n", "offset"):
             if body.get(name) is not None:
@@ -342,6 +357,35 @@ class _Handlers:
         call = JudgingCall.parse(await _read_json(request, MAX_FEEDBACK_BYTES))
         reply = await self._run(self._search_slots, lambda service: service.judging.sync(call))
         return _json(reply.as_dict(), cache="no-store")
+
+    # --- the map ----------------------------------------------------------------------------------------------
+
+    async def map(self, request: Request) -> Response:
+        """Answer GET /api/v1/map: the points as bytes, which a browser keeps until they change."""
+        params = _multi(request)
+        _check_names(params, {"projection", "dimensions", "by"}, "parameter")
+        projection = _one_of(params, "projection", ("pca", "umap"))
+        dimensions = int(_one_of(params, "dimensions", ("2", "3")))
+        by = _clean(params.get("by", [""])[-1], MAX_NAME_CHARS, "by")
+        body, etag = await self._run(
+            self._picture_slots,
+            lambda service: service.explorer.document(
+                cast(Literal["pca", "umap"], projection), cast(Literal[2, 3], dimensions), by
+            ),
+        )
+        return _cacheable(request, body, etag, "no-cache", "application/octet-stream")
+
+    async def map_photos(self, request: Request) -> Response:
+        """Answer GET /api/v1/map/photos: what stands at the keys of a map."""
+        params = _multi(request)
+        _check_names(params, {"key"}, "parameter")
+        keys = params.get("key", [])
+        if not 1 <= len(keys) <= MAX_MAP_PHOTOS or not all(_is_key(key) for key in keys):
+            raise QueryError(f"Give 1 to {MAX_MAP_PHOTOS} keys of photos, each a whole number.")
+        found = await self._run(
+            self._picture_slots, lambda service: service.explorer.photos([int(key) for key in keys])
+        )
+        return _json({"photos": [_map_photo(item) for item in found]})
 
     # --- health, metrics, documentation -----------------------------------------------------------------------
 
@@ -499,11 +543,16 @@ def _json(
 
 def _picture(request: Request, data: bytes, etag: str, cache: str) -> Response:
     """Return a WebP, or 304 where the client has it."""
+    return _cacheable(request, data, etag, cache, "image/webp")
+
+
+def _cacheable(request: Request, data: bytes, etag: str, cache: str, media_type: str) -> Response:
+    """Return bytes, or 304 where the client has them."""
     headers = {"ETag": etag, "Cache-Control": cache}
     known = request.headers.get("if-none-match", "")
     if known.strip() == "*" or etag in re.findall(r'"[^"]*"', known):
         return Response(status_code=304, headers=headers)
-    return Response(data, media_type="image/webp", headers=headers)
+    return Response(data, media_type=media_type, headers=headers)
 
 
 # --- reading requests -----------------------------------------------------------------------------------------
@@ -549,6 +598,23 @@ def _clean(text: str, most: int, what: str) -> str:
             f"{what} holds half a character (a lone surrogate), which is no valid text."
         ) from None
     return text
+
+
+def _one_of(params: Mapping[str, Sequence[str]], name: str, known: Sequence[str]) -> str:
+    """Return a parameter's value, by default the first one known; raises `QueryError` for any other."""
+    value = params.get(name, known)[-1 if name in params else 0]
+    if value not in known:
+        raise QueryError(f"{name} is {value[:20]!r}, but must be {' or '.join(known)}.")
+    return value
+
+
+def _is_key(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 15
+
+
+def _map_photo(item: Item) -> dict[str, Any]:
+    document = item_document(item, thumbnail_url(item, THUMBNAIL_PX))
+    return {**document, "key": item.key, "thumbnail": thumbnail_url(item, MAP_PHOTO_PX)}
 
 
 def _visitor(params: Mapping[str, Sequence[str]]) -> str:
@@ -620,16 +686,55 @@ def _json_terms(body: Mapping[str, Any], field: str, kind: Any, weight: float) -
         return []
     terms = []
     for entry in given if isinstance(given, list) else [given]:
-        value, factor = entry, weight
+        value, factor, region = entry, weight, None
         if isinstance(entry, dict):
-            _check_names(entry, {"value", "weight"}, f"field in {field}:")
+            names = {"value", "weight", "region"} if kind in ("item", "upload") else {"value", "weight"}
+            _check_names(entry, names, f"field in {field}:")
             value, factor = entry.get("value"), _weight(field, entry.get("weight", weight))
+            region = _json_region(entry.get("region"))
         if not isinstance(value, str):
             raise QueryError(
                 f"{field} must be a text or a list of texts (or of objects with value and weight)."
             )
-        terms.append(Term(kind, value, factor))
+        if kind == "color" and not value.startswith("#"):
+            value = f"#{value}"
+        terms.append(Term(kind, value, factor, region))
     return terms
+
+
+def _json_region(given: Any) -> Region | None:
+    if given is None:
+        return None
+    if not isinstance(given, list) or not all(_is_number(edge) for edge in given):
+        raise QueryError("A region must be a list of four numbers: left, top, right, bottom.")
+    return parse_region(",".join(f"{edge:.6f}" for edge in given))
+
+
+def _json_looks(body: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return how hits shall look and be shown, as the parameters of the address bar."""
+    params: dict[str, list[str]] = {}
+    emphasis = body.get("emphasis")
+    if emphasis is not None:
+        if not isinstance(emphasis, dict) or not all(_is_number(value) for value in emphasis.values()):
+            raise QueryError("emphasis must be an object of numbers from 0 to 1: color, shape, pattern.")
+        if emphasis:
+            params["emphasis"] = [",".join(f"{name}:{value:.6f}" for name, value in emphasis.items())]
+    same_color = body.get("same_color")
+    if not (same_color is None or isinstance(same_color, bool)):
+        raise QueryError("same_color must be true or false.")
+    if same_color:
+        params["same"] = ["color"]
+    if body.get("duplicates") is not None:
+        params["duplicates"] = [str(body["duplicates"])]
+    if body.get("diversity") is not None:
+        if not _is_number(body["diversity"]):
+            raise QueryError("diversity must be a number from 0 to 1.")
+        params["diversity"] = [f"{body['diversity']:.6f}"]
+    return params
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _weight(field: str, given: Any) -> float:

@@ -5,7 +5,7 @@ answers and facets. It knows neither encoders nor indexes nor where photos come 
 a batch at a time, each batch whole or not at all.
 
     <folder>/catalog.duckdb      items, metadata, bookkeeping of embeddings, feedback
-    <folder>/embeddings/         one append-only float16 file
+    <folder>/embeddings/         one append-only float16 file, and looks (imgsearch.look_store)
     <folder>/index/              index generations          (imgsearch.generations)
     <folder>/thumbnails/         cached WebP                (imgsearch.thumbnails)
     <folder>/uploads/            pictures visitors sent     (imgsearch.uploads)
@@ -32,6 +32,7 @@ from imgsearch.database import Database, insert_frame, update_from_frame
 from imgsearch.embeddings import EmbeddingFile
 from imgsearch.errors import CatalogError, CatalogNotFound, EncoderMismatch, FilterError, UnknownItem
 from imgsearch.filters import ColumnKind, condition
+from imgsearch.look_store import LookStore
 from imgsearch.records import Facet, FacetValue, Filter, Item
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class Catalog:
         self._settings: dict[str, str] = dict(
             self.database.cursor().execute("SELECT name, value FROM settings").fetchall()
         )
+        self.looks = LookStore(folder / "embeddings", database)
         self._columns = self._read_columns()
         self._by_key: dict[Any, Item] = {}
         self._by_id: dict[Any, Item] = {}
@@ -274,6 +276,36 @@ class Catalog:
         )
         return np.asarray(found, np.uint64)
 
+    def value_codes(self, column: str) -> tuple[Keys, NDArray[np.int64]]:
+        """Return (ascending keys of the items with a value in the column, a number for each that stands for it).
+
+        The same value has the same number; both are empty where there is no such column.
+        """
+        try:
+            position, _ = self._find_column(column)
+        except FilterError:
+            return np.zeros(0, np.uint64), np.zeros(0, np.int64)
+        found = (
+            self.database.cursor()
+            .execute(
+                f"SELECT key, dense_rank() OVER (ORDER BY c{position}) AS code FROM metadata "
+                f"WHERE c{position} IS NOT NULL ORDER BY key"
+            )
+            .fetchnumpy()
+        )
+        return np.asarray(found["key"], np.uint64), np.asarray(found["code"], np.int64)
+
+    def column(self, name: str) -> tuple[Keys, NDArray[Any], ColumnKind]:
+        """Return the keys of all items, ascending, their values in a metadata column, and its kind.
+
+        Missing values are NaN among numbers, else None. Raises `FilterError` for a column that there is not.
+        """
+        position, kind = self._find_column(name)
+        cursor = self.database.cursor()
+        rows = cursor.execute(f"SELECT key, c{position} FROM metadata ORDER BY key").fetchall()
+        values = np.array([row[1] for row in rows], np.float64 if kind == "number" else object)
+        return np.array([row[0] for row in rows], np.uint64), values, kind
+
     def count(self, filters: Sequence[Filter] = ()) -> int:
         """Return how many items pass every filter."""
         where, values = self._where(filters)
@@ -288,13 +320,17 @@ class Catalog:
             return np.zeros((0, 0), np.float32)
         return self._vectors.read(keys)
 
-    def sample(self, n: int, *, seed: int, filters: Sequence[Filter] = ()) -> list[Item]:
-        """Return up to n items that differ from each other, the same ones for the same seed.
+    def sample(
+        self, n: int, *, seed: int, filters: Sequence[Filter] = (), without: Keys | None = None
+    ) -> list[Item]:
+        """Return up to n items that differ from each other, none `without`, the same ones for the same seed.
 
         Draws at random, then keeps the farthest-apart ones greedily (Gonzalez' k-centre): a first screen that
         shows what the shop has instead of twenty white chairs.
         """
         keys = self.keys_matching(filters)
+        if without is not None and len(without):
+            keys = np.setdiff1d(keys, without, assume_unique=True)
         rng = np.random.default_rng(seed)
         drawn = rng.permutation(len(keys))[: max(n * 6, 60)]
         pool = keys[drawn]
@@ -505,7 +541,7 @@ class Catalog:
                 "UNION SELECT key FROM items WHERE NOT EXISTS (SELECT 1 FROM vector_batches AS b "
                 "WHERE items.key >= b.first_key AND items.key < b.first_key + b.rows)"
             ).fetchall()
-            for table in ("items", "metadata"):
+            for table in ("items", "metadata", "looks"):
                 _delete_in(cursor, table, "key", [row[0] for row in broken])
         return len(broken)
 
@@ -541,7 +577,7 @@ class Catalog:
     def _forget_items(self, cursor: duckdb.DuckDBPyConnection, item_ids: Sequence[str]) -> Keys:
         rows = self._rows_where_in("SELECT key FROM items", "item_id", item_ids)
         keys = sorted(int(row[0]) for row in rows)
-        for table in ("items", "metadata"):
+        for table in ("items", "metadata", "looks"):
             _delete_in(cursor, table, "key", keys)
         return np.array(keys, np.uint64)
 

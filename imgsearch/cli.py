@@ -23,7 +23,15 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from imgsearch import __version__
-from imgsearch.commands import adaptation, experiments, judging, monitoring, quality
+from imgsearch.commands import (
+    adaptation,
+    collections,
+    experiments,
+    judging,
+    merchandising,
+    monitoring,
+    quality,
+)
 from imgsearch.config import Settings
 from imgsearch.errors import ConfigError, ImageError, ImgSearchError, QueryError
 from imgsearch.terminal import (
@@ -50,6 +58,7 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 SHOWN_FAILURES = 20
+LARGE_THUMBNAIL_PX = 768
 
 app = typer.Typer(
     name="imgsearch",
@@ -63,10 +72,12 @@ app = typer.Typer(
 
 
 app.add_typer(judging.app)
+app.add_typer(collections.app)
 experiments.register(app)
 quality.register(app)
 monitoring.register(app)
 adaptation.register(app)
+merchandising.register(app)
 
 
 def main() -> NoReturn:
@@ -366,8 +377,12 @@ def _print_hits(result: SearchResult) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from imgsearch.confidence import WEAK_SENTENCE
+
     for note in result.notes:
         say(note)
+    if result.confidence == "weak" and not result.notes:
+        say(WEAK_SENTENCE)
     if not result.hits:
         say("No item passes the filters." if result.query.filters else "The catalog holds no other item.")
         return

@@ -51,6 +51,7 @@ class Settings:
     max_results: int = 500
     thumbnail_cache_bytes: int = 2 * 1024**3
     upload_cache_bytes: int = 256 * 1024**2
+    map_memory_bytes: int = 0
     feedback: bool = True
     keep_events_days: int = 0
     host: str = "127.0.0.1"
@@ -91,6 +92,7 @@ class Settings:
             "max_results": 1,
             "thumbnail_cache_bytes": 0,
             "upload_cache_bytes": 0,
+            "map_memory_bytes": 0,
             "keep_events_days": 0,
             "port": 0,
         }

@@ -26,12 +26,17 @@ def query_document(query: Query) -> dict[str, Any]:
                 "kind": term.kind,
                 "value": term.value if isinstance(term.value, str) else f"{len(term.value)} bytes",
                 "weight": term.weight,
+                **({} if term.region is None else {"region": list(term.region)}),
             }
             for term in query.terms
         ],
         "n": query.n,
         "offset": query.offset,
         "filters": [str(filter) for filter in query.filters],
+        "emphasis": query.emphasis._asdict(),
+        "same_color": query.same_color,
+        "duplicates": query.duplicates,
+        "diversity": query.diversity,
     }
 
 
@@ -51,9 +56,11 @@ def result_document(result: SearchResult, image: Callable[[Hit], str]) -> dict[s
                 "title": hit.title,
                 "image": image(hit),
                 "metadata": plain(hit.metadata),
+                "also": list(hit.also),
             }
             for hit in result.hits
         ],
+        "confidence": result.confidence,
         "notes": list(result.notes),
         "timing_ms": {stage: round(value, 3) for stage, value in result.timing_ms.items()},
     }

@@ -18,13 +18,16 @@ It owns the classes and nothing else; lower libraries' errors are translated int
     ├── QueryError             a search request that makes no sense
     │   ├── FilterError        a filter that cannot be parsed or names no column
     │   └── UnknownItem        an item id that is not in the catalog
+    ├── CollectionError        a collection that cannot be made or changed as asked
+    │   └── UnknownCollection  no collection of that id
     ├── FeedbackError          a click or judgment that cannot be recorded
     │   └── JudgingError       a judging set, a labeler's act or an import that makes no sense
     ├── JobRunning             another job is still running in the background
     ├── EvaluationError        qrels, topics or measures that cannot be used
     ├── ExperimentError        a system or an experiment that cannot be used
     │   └── UnknownSystem      no system of that name
-    └── AdaptationError        a head that cannot be learned or put in force
+    ├── AdaptationError        a head that cannot be learned or put in force
+    └── ExploreError           a map that cannot be laid out or shown as asked
 """
 
 from __future__ import annotations
@@ -35,12 +38,14 @@ __all__ = [
     "CatalogError",
     "CatalogLocked",
     "CatalogNotFound",
+    "CollectionError",
     "ConfigError",
     "EncoderError",
     "EncoderMismatch",
     "EncoderUnavailable",
     "EvaluationError",
     "ExperimentError",
+    "ExploreError",
     "FeedbackError",
     "FilterError",
     "ImageError",
@@ -51,6 +56,7 @@ __all__ = [
     "JudgingError",
     "QueryError",
     "SourceError",
+    "UnknownCollection",
     "UnknownItem",
     "UnknownSystem",
 ]
@@ -152,6 +158,18 @@ class UnknownItem(QueryError):
     code = "unknown_item"
 
 
+class CollectionError(ImgSearchError):
+    """A collection cannot be made or changed as asked."""
+
+    code = "bad_collection"
+
+
+class UnknownCollection(CollectionError):
+    """No collection of that id is there."""
+
+    code = "unknown_collection"
+
+
 class FeedbackError(ImgSearchError):
     """A click or judgment cannot be recorded as given."""
 
@@ -192,3 +210,9 @@ class AdaptationError(ImgSearchError):
     """A head cannot be learned or put in force as asked."""
 
     code = "bad_adaptation"
+
+
+class ExploreError(ImgSearchError):
+    """A map of the catalog cannot be laid out or shown as asked."""
+
+    code = "bad_map"

@@ -8,6 +8,7 @@ function here is safe in many threads at once.
 from __future__ import annotations
 
 import io
+import math
 import stat
 import warnings
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from PIL import (
 )
 
 from imgsearch.errors import ImageError, ImageTooLarge
+from imgsearch.records import Region
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -41,6 +43,7 @@ __all__ = [
     "Picture",
     "decode_image",
     "decode_picture",
+    "decode_region",
     "encode_thumbnail",
     "nearest_thumbnail_size",
 ]
@@ -99,6 +102,27 @@ def decode_image(
 ) -> Image.Image:
     """Return the upright RGB image in `source`; see `decode_picture`."""
     return decode_picture(source, target_px=target_px, limits=limits).image
+
+
+def decode_region(
+    source: bytes | Path,
+    region: Region | None,
+    *,
+    target_px: int | None = None,
+    limits: ImageLimits = DEFAULT_LIMITS,
+) -> Image.Image:
+    """Return the region of the upright RGB image in `source`, at least one pixel of it; all of it for None.
+
+    With `target_px` the region's shorter side is never below it (or its own); raises what `decode_picture` does.
+    """
+    if region is None:
+        return decode_image(source, target_px=target_px, limits=limits)
+    share = min(region.right - region.left, region.bottom - region.top)
+    whole_px = None if target_px is None else round(target_px / max(share, 0.01))
+    image = decode_image(source, target_px=whole_px, limits=limits)
+    left, top = math.floor(region.left * image.width), math.floor(region.top * image.height)
+    right, bottom = math.ceil(region.right * image.width), math.ceil(region.bottom * image.height)
+    return image.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
 
 
 def decode_picture(

@@ -29,6 +29,8 @@ from imgsearch.errors import EncoderMismatch, ImgSearchError, SourceError
 from imgsearch.generations import LiveIndex
 from imgsearch.images import ImageLimits, decode_picture, encode_thumbnail
 from imgsearch.imported import ImportedEmbeddings
+from imgsearch.look_filling import LookMaker
+from imgsearch.looks import Look, describe
 from imgsearch.originals import Originals, content_digest, file_of, in_a_line, is_url
 from imgsearch.records import Failure, IndexingReport
 from imgsearch.sources import Photo, Source, open_source
@@ -83,6 +85,7 @@ class _Loaded:
     array: NDArray[Any] | None = None
     vector: NDArray[np.float32] | None = None
     thumbnail: bytes | None = None
+    look: Look | None = None
 
 
 def index_sources(
@@ -160,6 +163,7 @@ class _Run:
         self._touched: list[tuple[str, str, str, int, int]] = []
         self._rows: list[tuple[str, str, Mapping[str, Any]]] = []
         self._added = self._changed = self._unchanged = self._removed = self._vanished = 0
+        self._without_look: list[int] = []
         self._unsaved = 0
         self._total: int | None = None
 
@@ -171,8 +175,9 @@ class _Run:
         threads = self._options.threads or max(2, cpu_count())
         with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
             self._pump(pool, self._to_load(sources), window=threads * 2 + ENCODE_AT_ONCE)
-        self._encode()
-        self._commit()
+            self._encode()
+            self._commit()
+            self._fill_looks(pool)
         self._find_vanished(sources)
         with self._clock.stage("index"):
             self._index.save()
@@ -203,6 +208,7 @@ class _Run:
                 photos = [photo for entry in chunk if (photo := self._accept(entry)) is not None]
                 with self._clock.stage("scan"):
                     stored = self._catalog.stored_photos([photo.item_id for photo in photos])
+                self._note_looks(stored)
                 for photo in photos:
                     before = stored.get(photo.item_id)
                     if before is None:
@@ -322,12 +328,14 @@ class _Run:
             return _Loaded(photo, digest)
         picture = decode_picture(data, target_px=self._encoder.input_px, limits=self._options.limits)
         array = self._encoder.preprocess(picture.image)
+        look = describe(picture.image)
         thumbnail = None
         if self._thumbnails is not None and is_url(photo.location):
             full = decode_picture(data, target_px=KEPT_URL_PX, limits=self._options.limits)
             thumbnail = encode_thumbnail(full.image, KEPT_URL_PX)
         self._clock.add("decode", time.perf_counter() - started)
-        return _Loaded(photo, digest, picture.width_px, picture.height_px, array=array, thumbnail=thumbnail)
+        size = picture.width_px, picture.height_px
+        return _Loaded(photo, digest, *size, array=array, thumbnail=thumbnail, look=look)
 
     def _encode(self) -> None:
         batch, self._ready = self._ready, []
@@ -366,6 +374,10 @@ class _Run:
             ]
             vectors = np.stack([loaded.vector for loaded in batch if loaded.vector is not None])
             keys, replaced = self._catalog.store(items, vectors)
+            looks = [(key, loaded.look) for key, loaded in zip(keys, batch, strict=True) if loaded.look]
+            self._catalog.looks.store(
+                np.array([key for key, _ in looks], np.uint64), [look for _, look in looks]
+            )
         with self._clock.stage("index"):
             self._index.add(keys, vectors)
             self._index.remove(replaced)
@@ -392,6 +404,25 @@ class _Run:
             if metadata := kept.get(loaded.photo.item_id):
                 loaded.row_digest = self._known[loaded.photo.item_id].row_digest
                 loaded.photo = replace(loaded.photo, metadata=metadata)
+
+    def _note_looks(self, stored: Mapping[str, StoredPhoto]) -> None:
+        """Note the photos that were indexed without a look; the photos of imported embeddings may not be here."""
+        if self._vectors is None and stored:
+            keys = np.array([photo.key for photo in stored.values()], np.uint64)
+            self._without_look += keys[~self._catalog.looks.has(keys)].tolist()
+
+    def _fill_looks(self, pool: ThreadPoolExecutor) -> None:
+        """Make the looks that photos of these sources lack, in the threads that decode."""
+        if not self._without_look:
+            return
+        maker = LookMaker(self._originals, self._thumbnails, self._options.limits)
+        with self._clock.stage("looks"):
+            wanted = np.intersect1d(np.array(self._without_look, np.uint64), self._catalog.looks.missing())
+            parts = [
+                wanted[start : start + COMMIT_AT_ONCE] for start in range(0, len(wanted), COMMIT_AT_ONCE)
+            ]
+            for _ in pool.map(lambda part: maker.fill(self._catalog, self._catalog.by_keys(part)), parts):
+                pass
 
     def _find_vanished(self, sources: Sequence[Source]) -> None:
         for source in sources:

@@ -45,6 +45,15 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
     }
 
 
+_PART_HELP = (
+    "Any term with a weight of its own, as `weight:kind:value` (kinds text, item, upload, color), such as "
+    "`-0.5:text:stripes`; a part of a photo as `1:item@left,top,right,bottom:ID`, edges as fractions of it."
+)
+_EMPHASIS_HELP = "What counts more than in the embedding, 0 to 1 each: `color:0.5,shape:0.2,pattern:1`."
+_DUPLICATES_HELP = (
+    "`collapse` near-duplicates and photos of one product into the best hit (`also`), or `show` them all."
+)
+
 # --- paths ------------------------------------------------------------------------------------------------------
 
 
@@ -55,6 +64,12 @@ def _paths(settings: Settings) -> dict[str, Any]:
         _query("more", f"The id of an item to lean towards (weight {MORE_WEIGHT}).", many=True),
         _query("less", f"The id of an item to lean away from (weight {LESS_WEIGHT}).", many=True),
         _query("upload", "The id of a picture sent before (`query.terms` of that answer has it).", many=True),
+        _query("color", "A colour as six hexadecimal digits, such as cc2233.", many=True),
+        _query("part", _PART_HELP, many=True),
+        _query("emphasis", _EMPHASIS_HELP),
+        _query("same", "`color`: only items of the colours asked for."),
+        _query("duplicates", _DUPLICATES_HELP),
+        _query("diversity", "From 0 (the nearest) to 1: how much variety counts."),
         *_result_parameters(settings),
     ]
     return {
@@ -140,6 +155,39 @@ def _paths(settings: Settings) -> dict[str, Any]:
                     '{"set": "chairs", "labeler": "anna", "client": "tab-00000001"}'
                     "' HOST/api/v1/judging"
                 ),
+            },
+        },
+        "/api/v1/map": {
+            "get": {
+                "summary": "The map of the catalog, as bytes",
+                "description": (
+                    "What the Explore page draws: 4 bytes (little-endian) that say how long the header is; the "
+                    "header, JSON with `count`, `dimensions` and `legend`; then the arrays `keys` (count) uint32, "
+                    "`places` (count, dimensions) uint16 over the longest side, and `colors` (count) uint16: the number of "
+                    "a value in the legend, or how far from `low` to `high`; 65535 is no value. It has an ETag."
+                ),
+                "parameters": [
+                    _query("projection", "`pca` (there at once; the default) or `umap` (once laid out)."),
+                    _query("dimensions", "2 (the default) or 3.", kind="integer"),
+                    _query("by", "What to colour by: nothing, `cluster`, `outlier` or `column:NAME`."),
+                ],
+                "responses": {
+                    "200": {
+                        "description": "The map.",
+                        "content": {"application/octet-stream": {"schema": {"type": "string"}}},
+                    },
+                    "304": {"description": "You have it already (`If-None-Match`)."},
+                    **{str(error): _answer("Error", _STATUS_TEXTS[error]) for error in (400, 503)},
+                },
+                "x-example": "curl -o map.bin 'HOST/api/v1/map?dimensions=3&by=column:category'",
+            },
+        },
+        "/api/v1/map/photos": {
+            "get": {
+                "summary": "The items at keys of the map",
+                "parameters": [_query("key", "A key of the map; at most 100.", kind="integer", many=True)],
+                "responses": _responses("MapPhotos", 400, 503),
+                "x-example": "curl 'HOST/api/v1/map/photos?key=0&key=7'",
             },
         },
         "/thumbnails": {
@@ -302,6 +350,10 @@ def _schemas(settings: Settings) -> dict[str, _Schema]:
                 "generation": (count, "Which generation of the index answered."),
                 "matching": (count, "How many items pass the filters."),
                 "hits": ({"type": "array", "items": _ref("Hit")}, "Best first."),
+                "confidence": (
+                    {"enum": ["strong", "fair", "weak", None]},
+                    "How good the hits are for this catalog; null for a mix, a further page, or while not known.",
+                ),
                 "notes": (
                     texts_only,
                     "What to think of the hits, such as that a word is not known; usually empty.",
@@ -318,14 +370,26 @@ def _schemas(settings: Settings) -> dict[str, _Schema]:
                 "n": (n, "How many hits were asked for."),
                 "offset": (count, "How many of the best hits were skipped."),
                 "filters": ({"type": "array", "items": _TEXT}, "The conditions that every hit meets."),
+                "emphasis": (
+                    {"type": "object", "additionalProperties": {"type": "number"}},
+                    "How much more color, shape and pattern count than in the embedding.",
+                ),
+                "same_color": ({"type": "boolean"}, "Whether only items of the colours asked for are hits."),
+                "duplicates": ({"enum": ["collapse", "show"]}, _DUPLICATES_HELP),
+                "diversity": ({"type": "number"}, "How much variety counts, 0 to 1."),
             }
         ),
         "Term": _object(
             {
-                "kind": ({"enum": ["text", "item", "upload"]}, "What the value is."),
-                "value": (_TEXT, "The words, the item's id, or the id under which a sent picture is kept."),
+                "kind": ({"enum": ["text", "item", "upload", "color"]}, "What the value is."),
+                "value": (_TEXT, "The words, the item's id, the id of a sent picture, or #rrggbb."),
                 "weight": ({"type": "number"}, "Negative means: less like this."),
-            }
+                "region": (
+                    {"type": "array", "items": {"type": "number"}},
+                    "Left, top, right, bottom of the part that counts; absent for the whole photo.",
+                ),
+            },
+            required=["kind", "value", "weight"],
         ),
         "Hit": _object(
             {
@@ -339,6 +403,7 @@ def _schemas(settings: Settings) -> dict[str, _Schema]:
                 "image": (_TEXT, "Path of a large WebP of the photo."),
                 "thumbnail": (_TEXT, "Path of a small WebP of the photo."),
                 "metadata": (_ref("Metadata"), "The item's row."),
+                "also": (texts_only, "Ids of the items that are collapsed into this one, best first."),
             }
         ),
         "Item": _object(
@@ -347,6 +412,21 @@ def _schemas(settings: Settings) -> dict[str, _Schema]:
                 "title": (_TEXT, "Words to show: the title or name column, else the file's name."),
                 "image": (_TEXT, "Path of a large WebP of the photo."),
                 "thumbnail": (_TEXT, "Path of a small WebP of the photo."),
+                "width_px": (count, "The original's width; 0 where unknown."),
+                "height_px": (count, "The original's height; 0 where unknown."),
+                "metadata": (_ref("Metadata"), "The item's row."),
+            }
+        ),
+        "MapPhotos": _object(
+            {"photos": ({"type": "array", "items": _ref("MapPhoto")}, "Those that are there, as asked for.")}
+        ),
+        "MapPhoto": _object(
+            {
+                "key": (count, "The photo's key on the map."),
+                "item_id": (_TEXT, "The item."),
+                "title": (_TEXT, "Words to show."),
+                "image": (_TEXT, "Path of a WebP of the photo."),
+                "thumbnail": (_TEXT, "Path of a very small WebP of the photo."),
                 "width_px": (count, "The original's width; 0 where unknown."),
                 "height_px": (count, "The original's height; 0 where unknown."),
                 "metadata": (_ref("Metadata"), "The item's row."),
@@ -374,6 +454,12 @@ def _schemas(settings: Settings) -> dict[str, _Schema]:
                     {"type": "array", "items": _TEXT},
                     "Ids of pictures sent before; may be repeated.",
                 ),
+                "color": ({"type": "array", "items": _TEXT}, "Colours such as cc2233; may be repeated."),
+                "part": ({"type": "array", "items": _TEXT}, _PART_HELP),
+                "emphasis": (_TEXT, _EMPHASIS_HELP),
+                "same": (_TEXT, "`color`: only items of the colours asked for."),
+                "duplicates": (_TEXT, _DUPLICATES_HELP),
+                "diversity": (_TEXT, "From 0 (the nearest) to 1: how much variety counts."),
                 "n": (n, "How many hits; 10 if not given."),
                 "offset": (offset, "How many of the best hits to skip."),
                 "filter": ({"type": "array", "items": _TEXT}, _FILTER_HELP),
@@ -388,6 +474,20 @@ def _schemas(settings: Settings) -> dict[str, _Schema]:
                 "more": (weighted, f"Item ids; the weight is {MORE_WEIGHT} where none is given."),
                 "less": (weighted, f"Item ids; the weight is {LESS_WEIGHT} where none is given."),
                 "uploads": (weighted, "Ids of pictures sent before."),
+                "colors": (weighted, "Colours as #rrggbb."),
+                "emphasis": (
+                    {
+                        "type": "object",
+                        "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1},
+                    },
+                    "How much more color, shape and pattern count than in the embedding: 0 to 1 each.",
+                ),
+                "same_color": ({"type": "boolean"}, "Only items of the colours asked for."),
+                "duplicates": ({"enum": ["collapse", "show"]}, _DUPLICATES_HELP),
+                "diversity": (
+                    {"type": "number", "minimum": 0, "maximum": 1},
+                    "From 0 (the nearest) to 1: how much variety counts.",
+                ),
                 "image": (_TEXT, "A picture in base64, or as a data URL."),
                 "n": (n, "How many hits; 10 if not given."),
                 "offset": (offset, "How many of the best hits to skip."),
@@ -402,6 +502,10 @@ def _schemas(settings: Settings) -> dict[str, _Schema]:
                 "weight": (
                     {"type": "number", "minimum": -100, "maximum": 100},
                     "Not 0; negative means: less like this.",
+                ),
+                "region": (
+                    {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4},
+                    "For photos: left, top, right, bottom of the part that counts, as fractions of the photo.",
                 ),
             },
             required=["value"],

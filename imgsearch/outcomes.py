@@ -691,7 +691,8 @@ def _verdict(
     fewest = min(arm.visitors for arm in arms)
     if fewest < LEAST_VISITORS:
         if over:
-            return Verdict("wait", f"No verdict: it ended with {fewest} visitors in an arm, too few to tell.")
+            few = "1 visitor" if fewest == 1 else f"{fewest} visitors"
+            return Verdict("wait", f"No verdict: it ended with {few} in an arm, too few to tell.")
         return Verdict(
             "wait", f"Keep running: each arm needs at least {LEAST_VISITORS} visitors, and one has {fewest}."
         )

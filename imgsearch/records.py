@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 __all__ = [
+    "Confidence",
+    "Duplicates",
+    "Emphasis",
     "Exposure",
     "Facet",
     "FacetValue",
@@ -23,6 +26,7 @@ __all__ = [
     "Judgment",
     "Operator",
     "Query",
+    "Region",
     "SearchResult",
     "Term",
     "Verdict",
@@ -31,6 +35,8 @@ __all__ = [
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "in", "contains"]
 Verdict = Literal["good", "bad", "cant_tell"]
+Duplicates = Literal["collapse", "show"]
+Confidence = Literal["strong", "fair", "weak"]
 
 
 def display_title(item_id: str, metadata: Mapping[str, Any]) -> str:
@@ -84,27 +90,54 @@ class Filter:
         return format_filter(self)
 
 
+class Region(NamedTuple):
+    """A part of a photo: its edges as fractions of the upright photo's width and height, 0 to 1."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One part of a query: words, an item of the catalog, or a picture; a negative weight means "less like this".
+    """One part of a query: words, a photo or a colour; a negative weight means "less like this".
 
-    `value` is the text, the item id, or (kind `image`) the encoded picture's bytes; `kind` `upload` holds the
-    id of a picture that the service keeps.
+    `value` is the text, the item id, the colour as `#rrggbb`, or (kind `image`) the encoded picture's bytes; `kind`
+    `upload` holds the id of a picture that the service keeps. With a `region`, that part of the photo counts alone.
     """
 
-    kind: Literal["text", "item", "image", "upload"]
+    kind: Literal["text", "item", "image", "upload", "color"]
     value: str | bytes
     weight: float = 1.0
+    region: Region | None = None
+
+
+class Emphasis(NamedTuple):
+    """How much more a look-alike's colour, shape and pattern count than in the embedding: 0 (no more) to 1 each."""
+
+    color: float = 0.0
+    shape: float = 0.0
+    pattern: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to look for: any mix of terms, how many hits (`n`), from which rank on (`offset`), and filters."""
+    """What to look for: any mix of terms, how many hits (`n`), from which rank on (`offset`), and filters.
+
+    `emphasis` ranks the nearest items anew by how they look, and `same_color` leaves out those of other colours.
+    `duplicates` says whether near-duplicates and further photos of one product are collapsed into the best of them.
+    `diversity` from 0 to 1 trades nearness for variety.
+    """
 
     terms: tuple[Term, ...]
     n: int = 10
     filters: tuple[Filter, ...] = ()
     offset: int = 0
+    emphasis: Emphasis = field(default_factory=Emphasis)
+    same_color: bool = False
+    duplicates: Duplicates = "show"
+    diversity: float = 0.0
 
     @staticmethod
     def of(
@@ -128,7 +161,11 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One search result: `rank` counts from 1, `score` is the cosine similarity (higher is better)."""
+    """One search result: `rank` counts from 1, `score` is the cosine similarity (higher is better).
+
+    Where the query asks for more than the nearest (an emphasis, diversity, a rule), the order is not that of the
+    scores. `also` names the items that are collapsed into this one, best first.
+    """
 
     item_id: str
     rank: int
@@ -136,6 +173,7 @@ class Hit:
     key: int
     image: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -148,7 +186,8 @@ class SearchResult:
     """The hits of one query, best first, with what produced them.
 
     `search_id` names this search in the feedback; `timing_ms` has one entry a stage plus `total`. `matching` is
-    the number of items that pass the filters, hits or not. `notes` are sentences on what to think of the hits.
+    the number of items that pass the filters, hits or not. `notes` are sentences on what to think of the hits, and
+    `confidence` says how good the best of them are for this catalog; None where that is not known.
     """
 
     query: Query
@@ -159,6 +198,7 @@ class SearchResult:
     timing_ms: Mapping[str, float]
     search_id: str
     notes: tuple[str, ...] = ()
+    confidence: Confidence | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,9 @@ _EVER = {"start": datetime(1970, 1, 1), "end": datetime(9999, 1, 1)}
 
 _log = logging.getLogger(__name__)
 
+UPLOADS_IN_ADDRESS = "(?:^|&)(?:upload=|part=[^&]*?%3Aupload(?:%40[^&]*?)?%3A)([0-9a-f]{32})"
+"""Finds the ids of uploads in a query's address, alone and as a part with a weight or a region."""
+
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
@@ -203,14 +206,16 @@ def _rows_of_visitor(cursor: duckdb.DuckDBPyConnection, visitor: str) -> dict[st
 def _uploads_of_visitor(cursor: duckdb.DuckDBPyConnection, visitor: str) -> tuple[str, ...]:
     sql = """
         WITH used AS (
-            SELECT visitor, unnest(regexp_extract_all(query_key, '(?:^|&)upload=([0-9a-f]{32})', 1)) AS upload
-            FROM (SELECT DISTINCT visitor, query_key FROM impressions WHERE contains(query_key, 'upload=')
-                  UNION SELECT visitor, query_key FROM empty_searches WHERE contains(query_key, 'upload='))
+            SELECT visitor, unnest(regexp_extract_all(query_key, $pattern, 1)) AS upload
+            FROM (SELECT DISTINCT visitor, query_key FROM impressions WHERE contains(query_key, 'upload')
+                  UNION SELECT visitor, query_key FROM empty_searches WHERE contains(query_key, 'upload')
+                  UNION SELECT visitor, value FROM collection_entries WHERE kind = 'query' AND is_in)
         )
         SELECT DISTINCT upload FROM used WHERE visitor = $visitor
         AND upload NOT IN (SELECT upload FROM used WHERE visitor <> $visitor) ORDER BY upload
     """
-    return tuple(upload for (upload,) in cursor.execute(sql, {"visitor": visitor}).fetchall())
+    given = {"visitor": visitor, "pattern": UPLOADS_IN_ADDRESS}
+    return tuple(upload for (upload,) in cursor.execute(sql, given).fetchall())
 
 
 def _delete(cursor: duckdb.DuckDBPyConnection, table: str, chosen: str, values: Mapping[str, object]) -> int:

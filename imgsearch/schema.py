@@ -233,5 +233,68 @@ MONITORING = """
     );
 """
 
+# Saved sets of items and searches, and when a visitor cleared the recent searches (imgsearch.collections_store).
+COLLECTIONS = """
+    CREATE TABLE collection_acts (
+        happened_at TIMESTAMP NOT NULL,
+        visitor VARCHAR NOT NULL,
+        collection_id VARCHAR NOT NULL,
+        act VARCHAR NOT NULL,
+        name VARCHAR NOT NULL
+    );
+    CREATE TABLE collection_entries (
+        happened_at TIMESTAMP NOT NULL,
+        visitor VARCHAR NOT NULL,
+        collection_id VARCHAR NOT NULL,
+        kind VARCHAR NOT NULL,
+        value VARCHAR NOT NULL,
+        is_in BOOLEAN NOT NULL
+    );
+    CREATE TABLE recents_cleared (happened_at TIMESTAMP NOT NULL, visitor VARCHAR NOT NULL);
+"""
+
+# Near-duplicate pairs, how far the photos were looked through, people's verdicts (imgsearch.duplicates), and every
+# change of a merchandiser's rule with the state that it got as JSON (imgsearch.rules).
+MERCHANDISING = """
+    CREATE TABLE duplicate_pairs (
+        first_key UBIGINT NOT NULL,
+        second_key UBIGINT NOT NULL,
+        cosine FLOAT NOT NULL,
+        residual FLOAT
+    );
+    CREATE TABLE duplicate_passes (happened_at TIMESTAMP NOT NULL, upto UBIGINT NOT NULL, threshold FLOAT NOT NULL);
+    CREATE TABLE duplicate_verdicts (
+        happened_at TIMESTAMP NOT NULL,
+        author VARCHAR NOT NULL,
+        first_item VARCHAR NOT NULL,
+        second_item VARCHAR NOT NULL,
+        verdict VARCHAR NOT NULL
+    );
+    CREATE TABLE rule_changes (
+        change_id BIGINT PRIMARY KEY,
+        rule_id INTEGER NOT NULL,
+        happened_at TIMESTAMP NOT NULL,
+        author VARCHAR NOT NULL,
+        act VARCHAR NOT NULL,
+        state VARCHAR NOT NULL
+    );
+"""
+
+# Perceptual hashes of photos, and which descriptors of the file of looks count (imgsearch.look_store).
+LOOKS = """
+    CREATE TABLE looks (key UBIGINT NOT NULL, phash UBIGINT, crc32 UINTEGER);
+    CREATE INDEX looks_by_key ON looks (key);
+"""
+
 # Migration n takes the schema from version n to n + 1. Landed migrations are never edited: append.
-MIGRATIONS: tuple[str, ...] = (CORE, JUDGING, QUALITY, EXPERIMENTS, ADAPTATION, MONITORING)
+MIGRATIONS: tuple[str, ...] = (
+    CORE,
+    JUDGING,
+    QUALITY,
+    EXPERIMENTS,
+    ADAPTATION,
+    MONITORING,
+    COLLECTIONS,
+    MERCHANDISING,
+    LOOKS,
+)

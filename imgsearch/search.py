@@ -14,19 +14,26 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.catalog import Catalog
+from imgsearch.composition import composed
+from imgsearch.confidence import BEST, Kind, Levels
+from imgsearch.duplicates import Groups, duplicates_of
 from imgsearch.encoders.base import Encoder, KnowsWords
 from imgsearch.errors import QueryError
 from imgsearch.generations import LiveIndex, exact_top_k, ranked
-from imgsearch.images import ImageLimits, decode_image
+from imgsearch.images import ImageLimits, decode_region
+from imgsearch.looks import COLOR, LOOK_DIM, describe, same_color
 from imgsearch.originals import content_digest
-from imgsearch.records import Filter, Hit, Item, Query, SearchResult, Term
+from imgsearch.records import Confidence, Filter, Hit, Item, Query, Region, SearchResult, Term
+from imgsearch.reranking import DIVERSE_AMONG, Wanted, by_value, diverse, wanted_look
+from imgsearch.rules import rules_of
 from imgsearch.spaces import VectorSpace
 
 __all__ = ["Searcher"]
@@ -42,9 +49,17 @@ CANDIDATES = 256
 """How many candidates the index is asked for at least."""
 SLACK = 16
 """How many more candidates than asked for: the index finds the last places best when it looks beyond them."""
+POOL = 1024
+"""How many candidates at least are ranked anew where more than nearness counts: the same ones for every page."""
+FEW_HIDDEN = 1000
+"""So many hidden items are left out one by one; more of them are a filter."""
+MOST_ALSO = 24
+LOOK_PX = 192
 ATTEMPTS = 3
 MAX_TERMS = 32
 MAX_TEXT = 2000
+SPREAD_SAMPLE = 1024
+"""How many of the catalog's vectors show how much a term's cosines vary."""
 
 
 class Searcher:
@@ -57,22 +72,30 @@ class Searcher:
         encoder: Callable[[], Encoder],
         *,
         read_upload: Callable[[str], bytes] | None = None,
+        read_photo: Callable[[Item], bytes] | None = None,
         limits: ImageLimits | None = None,
+        levels: Callable[[LiveIndex, Kind], Levels | None] | None = None,
     ) -> None:
         """Search `catalog` through `index`.
 
-        `encoder` is called only for terms that need it (texts and pictures), so that searching by an item works
-        before any model is loaded. `read_upload` gives the bytes of a kept upload.
+        `encoder` is called only for terms that need it (texts, pictures, regions), so that searching by an item works
+        before any model is loaded. `read_upload` gives the bytes of a kept upload, `read_photo` those of an item.
+        `levels` gives what the scores of an index are compared with, to say how good a result is.
         """
         self._catalog = catalog
         self._index = index
         self._space = index.space
         self._encoder = encoder
         self._read_upload = read_upload
+        self._read_photo = read_photo
         self._limits = limits or ImageLimits()
+        self._levels = levels
         self._expansion: int | None = None
         self._texts: _Cache[str, Vector] = _Cache(2048)
-        self._pictures: _Cache[str, Vector] = _Cache(512)
+        self._pictures: _Cache[tuple[str, Region | None], Vector] = _Cache(512)
+        self._looks: _Cache[tuple[str, Region | None], Vector] = _Cache(512)
+        self._rules, self._duplicates = rules_of(catalog), duplicates_of(catalog)
+        self._samples: _Cache[int, Vector] = _Cache(2)
         self._filtered: _Cache[tuple[int, tuple[Filter, ...]], Keys] = _Cache(16)
 
     def search(self, query: Query) -> SearchResult:
@@ -84,30 +107,15 @@ class Searcher:
         """
         clock = _Clock()
         self._check(query)
-        embedding, excluded = self._vector(query.terms)
-        vector = self._space.project(embedding[None, :])[0]
+        target = self._target(query)
         clock.lap("encode")
-        allowed = self._allowed(query.filters) if query.filters else None
+        allowed, hidden = self._seen(query.filters)
         clock.lap("filter")
-        keys, scores, items = self._living(vector, query, allowed, excluded)
+        page, items = self._living(target, query, allowed, np.union1d(target.named, hidden))
         clock.lap("search")
-        pairs = [
-            (items[key], score)
-            for key, score in zip(keys.tolist(), scores.tolist(), strict=True)
-            if key in items
-        ]
-        hits = tuple(
-            Hit(
-                item_id=item.item_id,
-                rank=query.offset + number,
-                score=score,
-                key=item.key,
-                image=item.location,
-                metadata=item.metadata,
-            )
-            for number, (item, score) in enumerate(pairs, start=1)
-        )
-        everything = len(self._index) if allowed is None else len(allowed)
+        hits, notes = _hits(page, items, query.offset), self._notes(query.terms)
+        excluded = target.named
+        everything = len(self._index) - len(hidden) if allowed is None else len(allowed)
         named = len(excluded) if allowed is None else int(np.isin(excluded, allowed).sum())
         return SearchResult(
             query=query,
@@ -117,7 +125,8 @@ class Searcher:
             matching=max(everything - named, len(hits)),
             timing_ms=clock.finish(),
             search_id=uuid.uuid4().hex,
-            notes=self._notes(query.terms),
+            notes=notes,
+            confidence=self._confidence(query, page.nearest, understood=not notes),
         )
 
     def with_expansion(self, expansion: int) -> Searcher:
@@ -153,6 +162,22 @@ class Searcher:
         self._check(query)
         return self._vector(query.terms)[0]
 
+    def _confidence(self, query: Query, nearest: Vector, *, understood: bool) -> Confidence | None:
+        """Return how good the first page of a query for one photo or one text is; None for any other.
+
+        What a mix, a part of a photo or a colour should reach is not known.
+        """
+        if self._levels is None or query.offset or len(query.terms) != 1:
+            return None
+        term = query.terms[0]
+        if term.kind == "color" or term.weight < 0 or term.region is not None:
+            return None
+        if not understood:
+            return "weak"
+        text = str(term.value) if term.kind == "text" else ""
+        levels = self._levels(self._index, "words" if text else "photo")
+        return levels.confidence(nearest, text) if levels else None
+
     # --- the query's vector -----------------------------------------------------------------------------------
 
     def _check(self, query: Query) -> None:
@@ -165,23 +190,65 @@ class Searcher:
         if not all(np.isfinite(term.weight) and term.weight != 0 for term in query.terms):
             raise QueryError("A weight in the query is zero or not a number; leave that part out instead.")
 
+    def _target(self, query: Query) -> _Target:
+        """Return what to look for: the vector in the index's space, and the look where that counts too."""
+        terms = [term for term in query.terms if term.kind != "color"]
+        colors = [(str(term.value), term.weight) for term in query.terms if term.kind == "color"]
+        vector, named = None, np.zeros(0, np.uint64)
+        if terms:
+            embedding, named = self._vector(terms)
+            vector = self._space.project(embedding[None, :])[0]
+        elif not any(weight > 0 for _, weight in colors):
+            raise QueryError("The query only says which colours to avoid; say what to look for too.")
+        if not (colors or any(query.emphasis) or query.same_color):
+            return _Target(vector, named, None)
+        photos = [term for term in terms if term.kind != "text"]
+        looks = np.array([self._look(term) for term in photos], np.float32).reshape(-1, LOOK_DIM)
+        weights = [term.weight for term in photos]
+        return _Target(vector, named, wanted_look(colors, looks, weights, query.emphasis))
+
+    def _look(self, term: Term) -> Vector:
+        """Return how the photo of a term looks, (LOOK_DIM,); zeros where that is not known yet."""
+        if term.kind == "item" and term.region is None:
+            key = self._catalog.get(str(term.value)).key
+            return _row(self._catalog.looks.rows(np.array([key], np.uint64)))
+        data = self._bytes_of(term)
+
+        def make() -> Vector:
+            return describe(decode_region(data, term.region, target_px=LOOK_PX, limits=self._limits)).vector
+
+        return self._looks.get_or_make((content_digest(data), term.region), make)
+
     def _vector(self, terms: Sequence[Term]) -> tuple[Vector, Keys]:
-        """Return the unit vector of the weighted mean of the terms, and the keys of the items among them."""
-        item_ids = [str(term.value) for term in terms if term.kind == "item"]
-        keys = {item_id: self._catalog.get(item_id).key for item_id in dict.fromkeys(item_ids)}
-        total = np.zeros(self._catalog.dim, np.float32)
+        """Return the unit vector of the terms put together, and the keys of the items among them."""
+        vectors, named = [], []
         for term in terms:
             if term.kind == "item":
-                vector = self._catalog.vectors(np.array([keys[str(term.value)]], np.uint64))[0]
-            elif term.kind == "text":
-                vector = self._text_vector(str(term.value))
+                named.append(self._catalog.get(str(term.value)).key)
+            if term.kind == "text":
+                vectors.append(self._text_vector(str(term.value)))
+            elif term.kind == "item" and term.region is None:
+                vectors.append(_row(self._catalog.vectors(np.array(named[-1:], np.uint64))))
             else:
-                vector = self._picture_vector(term)
-            total += np.float32(term.weight) * vector
+                vectors.append(self._picture_vector(self._bytes_of(term), term.region))
+        weights = np.array([term.weight for term in terms])
+        total = composed(
+            np.stack(vectors), weights, self._sample() if len(terms) > 1 else vectors[0][None, :]
+        )
         length = float(np.linalg.norm(total))
         if length < 1e-6:
             raise QueryError("The parts of the query cancel each other out; remove one of them.")
-        return np.asarray(total / np.float32(length), np.float32), np.array(sorted(keys.values()), np.uint64)
+        return np.asarray(total / np.float32(length), np.float32), np.unique(np.array(named, np.uint64))
+
+    def _sample(self) -> Vector:
+        """Return some of the catalog's embeddings, drawn anew whenever it has doubled."""
+
+        def draw() -> Vector:
+            keys = self._catalog.keys()
+            chosen = np.random.default_rng(0).permutation(len(keys))[:SPREAD_SAMPLE]
+            return self._catalog.vectors(np.sort(keys[chosen]))
+
+        return self._samples.get_or_make(len(self._catalog).bit_length(), draw)
 
     def _notes(self, terms: Sequence[Term]) -> tuple[str, ...]:
         """Return a sentence for every text that the encoder does not understand, where it can say so."""
@@ -205,20 +272,27 @@ class Searcher:
             raise QueryError(f"The query's text has {len(text)} characters; at most {MAX_TEXT} are read.")
         return self._texts.get_or_make(text, lambda: _row(self._encoder().encode_texts([text])))
 
-    def _picture_vector(self, term: Term) -> Vector:
-        if term.kind == "upload":
-            if self._read_upload is None:
-                raise QueryError("Uploads are kept by the service only; give the picture's bytes instead.")
-            data = self._read_upload(str(term.value))
-        else:
-            data = term.value if isinstance(term.value, bytes) else str(term.value).encode()
+    def _bytes_of(self, term: Term) -> bytes:
+        """Return the picture of a term as it was encoded."""
+        if term.kind == "item":
+            if self._read_photo is None:
+                raise QueryError(
+                    "A part of a photo is searched by the service only; give the picture instead."
+                )
+            return self._read_photo(self._catalog.get(str(term.value)))
+        if term.kind != "upload":
+            return term.value if isinstance(term.value, bytes) else str(term.value).encode()
+        if self._read_upload is None:
+            raise QueryError("Uploads are kept by the service only; give the picture's bytes instead.")
+        return self._read_upload(str(term.value))
 
+    def _picture_vector(self, data: bytes, region: Region | None) -> Vector:
         def encode() -> Vector:
             encoder = self._encoder()
-            image = decode_image(data, target_px=encoder.input_px, limits=self._limits)
+            image = decode_region(data, region, target_px=encoder.input_px, limits=self._limits)
             return _row(encoder.encode_images([image]))
 
-        return self._pictures.get_or_make(content_digest(data), encode)
+        return self._pictures.get_or_make((content_digest(data), region), encode)
 
     # --- candidates -------------------------------------------------------------------------------------------
 
@@ -226,23 +300,105 @@ class Searcher:
         version = self._catalog.version
         return self._filtered.get_or_make((version, filters), lambda: self._catalog.keys_matching(filters))
 
+    def _seen(self, filters: tuple[Filter, ...]) -> tuple[Keys | None, Keys]:
+        """Return the keys that may be shown (None: all), and those that are hidden besides."""
+        hidden = self._rules.hidden_keys()
+        if not filters and len(hidden) <= FEW_HIDDEN:
+            return None, hidden
+        return _without(self._allowed(filters), hidden), hidden[:0]
+
     def _living(
-        self, vector: Vector, query: Query, allowed: Keys | None, excluded: Keys
-    ) -> tuple[Keys, Vector, dict[int, Item]]:
-        """Return the keys and scores of the page that the query asks for, and the items that they are of.
+        self, target: _Target, query: Query, allowed: Keys | None, excluded: Keys
+    ) -> tuple[_Page, dict[int, Item]]:
+        """Return the page that the query asks for, and the items on it.
 
         An item that is removed or changed at this very moment is still proposed by its old key; it is then left
         out, and the search made again, so that another hit takes its place.
         """
-        wanted = query.offset + query.n
         for _ in range(ATTEMPTS):
-            keys, scores = self._nearest(vector, wanted, allowed, excluded)
-            keys, scores = keys[query.offset :], scores[query.offset :]
-            items = {item.key: item for item in self._catalog.by_keys(keys)}
-            if len(items) == len(keys):
+            page = self._page(target, query, allowed, excluded)
+            wanted = np.concatenate([page.keys, *page.also]) if page.also else page.keys
+            items = {item.key: item for item in self._catalog.by_keys(wanted)}
+            gone = [key for key in wanted.tolist() if key not in items]
+            if not gone:
                 break
-            excluded = np.union1d(excluded, [key for key in keys if int(key) not in items]).astype(np.uint64)
-        return keys, scores, items
+            excluded = np.union1d(excluded, np.array(gone, np.uint64))
+        return page, items
+
+    def _page(self, target: _Target, query: Query, allowed: Keys | None, excluded: Keys) -> _Page:
+        """Return the hits from `offset` on: the nearest, in the order and without what the query asks for."""
+        wanted = query.offset + query.n
+        moved = target.wanted is not None or query.diversity > 0 or self._rules.has_boosts(query)
+        pinned = self._pinned(query, allowed, excluded)
+        groups = self._duplicates.groups() if query.duplicates == "collapse" else None
+        if not moved and not len(pinned) and (groups is None or len(groups) == 0):
+            keys, scores = self._candidates(target, max(wanted, BEST), allowed, excluded)
+            return _Page(keys[query.offset : wanted], scores[query.offset : wanted], (), scores[:BEST])
+        most = (len(self._index) if allowed is None else len(allowed)) + 1
+        size = max(POOL, 1 << (2 * wanted).bit_length()) if moved else 1 << (2 * wanted + SLACK).bit_length()
+        while True:
+            keys, scores = self._candidates(target, size, allowed, excluded)
+            page = self._reordered(target, query, keys, scores, pinned, groups)
+            if len(page.keys) >= query.n or size >= most or len(keys) < size:
+                return replace(page, nearest=scores[:BEST])
+            size *= 8
+
+    def _reordered(
+        self, target: _Target, query: Query, keys: Keys, scores: Vector, pinned: Keys, groups: Groups | None
+    ) -> _Page:
+        """Return the page out of candidates that come nearest first."""
+        values, wanted = scores, query.offset + query.n
+        if target.wanted is not None:
+            rows = self._catalog.looks.rows(keys)
+            if query.same_color and target.wanted.has_color:
+                same = same_color(rows, target.wanted.look)
+                keys, scores, rows = keys[same], scores[same], rows[same]
+            values = target.wanted.values(scores, rows) if target.vector is not None else scores
+        if len(keys) and self._rules.has_boosts(query):
+            values = values + self._rules.boosts(keys, query) * np.float32(scores.std())
+        order = by_value(values)
+        if len(pinned):
+            order = order[~np.isin(keys[order], pinned)]
+            keys, scores = (
+                np.concatenate([keys, pinned]),
+                np.concatenate([scores, self._scores(target, pinned)]),
+            )
+            order = np.concatenate([np.arange(len(keys) - len(pinned), len(keys)), order])
+        keys, scores = keys[order], scores[order]
+        places, into = np.arange(len(keys)), np.arange(len(keys))
+        if groups is not None:
+            places, into = groups.collapse(keys)
+        if query.diversity > 0 and len(places):
+            head = places[: max(DIVERSE_AMONG, wanted)]
+            falling = np.linspace(1, 0, len(head), dtype=np.float32)
+            places = places[diverse(self._space.vectors(keys[head]), falling, query.diversity, wanted)]
+        places = places[query.offset : wanted]
+        also = tuple(keys[(into == place) & (np.arange(len(keys)) != place)][:MOST_ALSO] for place in places)
+        return _Page(keys[places], scores[places], also, scores[:0])
+
+    def _pinned(self, query: Query, allowed: Keys | None, excluded: Keys) -> Keys:
+        """Return the keys that belong at the top for a query and may be shown."""
+        pinned = self._rules.pinned(query)
+        if len(pinned) and allowed is not None:
+            pinned = pinned[np.isin(pinned, allowed)]
+        return pinned[~np.isin(pinned, excluded)]
+
+    def _scores(self, target: _Target, keys: Keys) -> Vector:
+        if target.vector is None:
+            return np.zeros(len(keys), np.float32)
+        return np.asarray(self._space.vectors(keys) @ target.vector, np.float32)
+
+    def _candidates(
+        self, target: _Target, wanted: int, allowed: Keys | None, excluded: Keys
+    ) -> tuple[Keys, Vector]:
+        """Return the nearest keys by the embedding, or by colour where nothing else is asked for; best first."""
+        if target.vector is not None:
+            return self._nearest(target.vector, wanted, allowed, excluded)
+        assert target.wanted is not None
+        among = _without(self._allowed(()) if allowed is None else allowed, excluded)
+        if len(among) and not self._catalog.looks.has(among).any():
+            raise QueryError("The colours of these photos are still being read; try again in a minute.")
+        return self._catalog.looks.nearest_by_color(target.wanted.look[COLOR], among, wanted)
 
     def _nearest(
         self, vector: Vector, wanted: int, allowed: Keys | None, excluded: Keys
@@ -257,14 +413,14 @@ class Searcher:
                 keys = np.setdiff1d(keys, excluded)
                 if len(keys) >= wanted:
                     return self._ranked(vector, keys, wanted)
-            return self._exact(vector, np.setdiff1d(self._allowed(()), excluded), wanted)
-        allowed = np.setdiff1d(allowed, excluded, assume_unique=True)
+            return self._exact(vector, _without(self._allowed(()), excluded), wanted)
+        allowed = _without(allowed, excluded)
         if len(allowed) <= max(EXACT_BELOW, wanted):
             return self._exact(vector, allowed, wanted)
         k = max(self._expansion or CANDIDATES, 1 << int(wanted * total / len(allowed) * 1.3).bit_length())
         while k < total // 8:
             keys, _ = self._index.search(vector, k, expansion=self._expansion)
-            passing = np.intersect1d(keys, allowed, assume_unique=True)
+            passing = np.sort(keys[_are_in(allowed, keys)])
             if len(passing) >= wanted + SLACK // 2:
                 return self._ranked(vector, passing, wanted)
             k *= 4
@@ -278,6 +434,60 @@ class Searcher:
     def _ranked(self, vector: Vector, keys: Keys, wanted: int) -> tuple[Keys, Vector]:
         """Return the best `wanted` of the keys by exact score, ties by key."""
         return ranked(keys, self._space.vectors(keys), vector, wanted)
+
+
+@dataclass(frozen=True, eq=False)
+class _Target:
+    """What a query looks for: a (dim,) unit vector (None: a colour only), the items it names, and the look."""
+
+    vector: Vector | None
+    named: Keys
+    wanted: Wanted | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Page:
+    """The keys and scores of a page of hits, and for each hit the keys that are collapsed into it, if any are.
+
+    `nearest` holds the scores of the nearest candidates, before they are put in order and collapsed.
+    """
+
+    keys: Keys
+    scores: Vector
+    also: tuple[Keys, ...]
+    nearest: Vector
+
+
+def _hits(page: _Page, items: Mapping[int, Item], offset: int) -> tuple[Hit, ...]:
+    also = page.also or (page.keys[:0],) * len(page.keys)
+    rows = zip(page.keys.tolist(), page.scores.tolist(), also, strict=True)
+    living = [(items[key], score, others) for key, score, others in rows if key in items]
+    return tuple(
+        Hit(
+            item_id=item.item_id,
+            rank=offset + number,
+            score=score,
+            key=item.key,
+            image=item.location,
+            metadata=item.metadata,
+            also=tuple(items[int(key)].item_id for key in others if int(key) in items),
+        )
+        for number, (item, score, others) in enumerate(living, start=1)
+    )
+
+
+def _are_in(ascending: Keys, keys: Keys) -> NDArray[np.bool_]:
+    """Return which of the keys are among the ascending ones; fast where those are many and the keys are few."""
+    if len(ascending) == 0:
+        return np.zeros(len(keys), bool)
+    places = np.minimum(np.searchsorted(ascending, keys), len(ascending) - 1)
+    return np.asarray(ascending[places] == keys, bool)
+
+
+def _without(ascending: Keys, few: Keys) -> Keys:
+    """Return the ascending keys without the few."""
+    few = few[_are_in(ascending, few)]
+    return np.delete(ascending, np.searchsorted(ascending, few)) if len(few) else ascending
 
 
 def _row(embeddings: NDArray[np.float32]) -> Vector:

@@ -17,24 +17,30 @@ import numpy as np
 from PIL import Image
 
 from imgsearch.adaptation import AdaptationReport, adapt, publish_head, roll_back_head
+from imgsearch.calibration import Calibration
 from imgsearch.catalog import Catalog, CatalogInfo
+from imgsearch.collections_store import Collections
 from imgsearch.config import Settings
 from imgsearch.drift import Drift, drifts
+from imgsearch.duplicates import duplicates_of
 from imgsearch.encoders import load_encoder
 from imgsearch.encoders.base import Encoder
 from imgsearch.errors import EncoderUnavailable, ImgSearchError, SourceError
 from imgsearch.experiments import Experiments
+from imgsearch.explore import Explorer
 from imgsearch.feedback import FeedbackLog
 from imgsearch.generations import LiveIndex
 from imgsearch.images import THUMBNAIL_SIZES, ImageLimits
 from imgsearch.jobs import JobRunner
 from imgsearch.judging import Judging
 from imgsearch.links import query_key
+from imgsearch.look_filling import LookFiller, LookMaker
 from imgsearch.monitoring import Health, Overview, Period, overview
 from imgsearch.originals import Originals
 from imgsearch.quality import Quality
 from imgsearch.records import Facet, Filter, Item, Judgment, Query, SearchResult
 from imgsearch.retention import Forgotten, Sweeper, forget_visitor, rows_of_visitor
+from imgsearch.rules import rules_of
 from imgsearch.search import Searcher
 from imgsearch.spaces import live_space
 from imgsearch.systems import Systems
@@ -53,6 +59,7 @@ __all__ = [
 ]
 
 ENCODER_PATIENCE_S = 120.0
+LOADER_PATIENCE_S = 10.0
 LARGEST_THUMBNAIL_PX = max(THUMBNAIL_SIZES)
 
 _log = logging.getLogger(__name__)
@@ -99,23 +106,48 @@ class SearchService:
         self.uploads = UploadStore(
             catalog.folder / "uploads", max_bytes=settings.upload_cache_bytes, limits=limits
         )
-        self._searcher = Searcher(catalog, index, self.encoder, read_upload=self.uploads.read, limits=limits)
+        self._calibration = Calibration(catalog, self.encoder)
+        self._searcher = Searcher(
+            catalog,
+            index,
+            self.encoder,
+            read_upload=self.uploads.read,
+            read_photo=self._read_photo,
+            limits=limits,
+            levels=self._calibration.levels,
+        )
         self.systems = Systems(
             catalog,
             index,
             self.encoder,
             live=lambda: self._searcher,
             read_upload=self.uploads.read,
+            read_photo=self._read_photo,
             limits=limits,
             threads=settings.worker_threads,
         )
         self.experiments = Experiments(catalog.database, self.systems)
+        self.collections = Collections(catalog)
         self.quality = Quality(catalog, self.systems, self.feedback, self.judging, self._read_photo)
         self._encoder: Encoder | None = None
         self._encoder_error: ImgSearchError | None = None
         self._encoder_done = threading.Event()
+        self._loader: threading.Thread | None = None
         self.metrics = Telemetry(catalog.database)
         self._sweeper = Sweeper(catalog.database, keep_days=settings.keep_events_days)
+        self._look_filler = LookFiller(
+            catalog,
+            LookMaker(self._originals, self.thumbnails, ImageLimits(max_pixels=settings.max_pixels)),
+        )
+        self.rules, self.duplicates = rules_of(catalog), duplicates_of(catalog)
+        self.explorer = Explorer(
+            catalog,
+            lambda: self.index,
+            self.encoder,
+            hidden=self.rules.hidden_keys,
+            memory_bytes=settings.map_memory_bytes,
+        )
+        self.duplicate_search = JobRunner()
         self.learning = JobRunner()
         self.learned: AdaptationReport | None = None
         self._changing_head = threading.Lock()
@@ -138,19 +170,31 @@ class SearchService:
             raise
         catalog.preload()
         service._sweeper.start()
-        threading.Thread(target=service._load_encoder, name="load-encoder", daemon=True).start()
+        service._look_filler.start()
+        service._loader = threading.Thread(target=service._load_encoder, name="load-encoder", daemon=True)
+        service._loader.start()
         return service
 
     def close(self) -> None:
-        """Write pending feedback and close everything; closing twice is fine."""
+        """Write pending feedback and close everything; closing twice is fine.
+
+        Waits for a model that is still being loaded, `LOADER_PATIENCE_S` at most: an interpreter that ends under a
+        thread inside torch aborts.
+        """
         if self._closed:
             return
         self._closed = True
         self.learning.close()
+        self.duplicate_search.close()
         self.quality.close()
+        self.explorer.close()
         self._sweeper.close()
+        self._look_filler.close()
         self.feedback.close()
         self.metrics.close()
+        if self._loader is not None:
+            self._loader.join(LOADER_PATIENCE_S)
+        self._calibration.close()
         self._originals.close()
         self.systems.close()
         self.catalog.close()
@@ -183,6 +227,8 @@ class SearchService:
             if not self.catalog.encoder_spec:
                 raise EncoderUnavailable("The catalog is empty, so it has no model yet; index photos first.")
             encoder = load_encoder(self.catalog.encoder_spec, device=self.settings.device or None)
+            if self._closed:
+                raise EncoderUnavailable("The catalog was closed while its model was loading.")
             self.catalog.bind_encoder(encoder.spec, encoder.id, encoder.dim)
             # The first call of each kind allocates and compiles; better now than in a visitor's first search.
             encoder.encode_texts(["warm up"])
@@ -197,7 +243,15 @@ class SearchService:
             )
         finally:
             self._encoder_done.set()
-            self.experiments.warm()
+            if not self._closed:
+                self._calibrate()
+                self.experiments.warm()
+
+    def _calibrate(self) -> None:
+        """Have the levels of confidence found in the background before the first search asks for them."""
+        self._calibration.levels(self.index, "photo")
+        if self._encoder is not None:
+            self._calibration.levels(self.index, "words")
 
     # --- searching --------------------------------------------------------------------------------------------
 
@@ -225,8 +279,12 @@ class SearchService:
         return self.catalog.get(item_id)
 
     def sample(self, n: int, *, seed: int, filters: Sequence[Filter] = ()) -> list[Item]:
-        """Return up to n items that differ from each other, the same ones for the same seed."""
-        return self.catalog.sample(n, seed=seed, filters=filters)
+        """Return up to n items that differ from each other, none that is hidden, the same ones for the same seed."""
+        return self.catalog.sample(n, seed=seed, filters=filters, without=self.rules.hidden_keys())
+
+    def looks_ready(self, timeout_s: float = 0.0) -> bool:
+        """Wait until no photo lacks a look, at most so long, and return whether that is so."""
+        return self._look_filler.wait(timeout_s)
 
     def facets(self, filters: Sequence[Filter] = ()) -> list[Facet]:
         """Return every metadata column as a filter offers it."""
@@ -338,6 +396,20 @@ class SearchService:
         """Search another index from the next search on."""
         self._searcher = self._searcher.over(index)
         self.index = index
+
+    # --- merchandising ----------------------------------------------------------------------------------------
+
+    def look_for_duplicates(self, *, again: bool = False) -> None:
+        """Look for near-duplicates in the background, of new photos only or of all `again`.
+
+        `duplicate_search.job` says how far it is. Raises `JobRunning` while one goes on.
+        """
+
+        def work(progress: Callable[[int, int], None]) -> str:
+            found = self.duplicates.look(self.index, self._read_photo, again=again, progress=progress)
+            return f"{found:,} new pairs"
+
+        self.duplicate_search.start("Looking for duplicates", work)
 
     # --- pictures ---------------------------------------------------------------------------------------------
 

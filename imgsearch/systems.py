@@ -18,17 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.catalog import Catalog
+from imgsearch.diversity import mmr_order
 from imgsearch.encoders import load_encoder
 from imgsearch.encoders.base import Encoder
 from imgsearch.errors import AdaptationError, CatalogError, ExperimentError, UnknownSystem
 from imgsearch.generations import LiveIndex
 from imgsearch.heads import get_head
 from imgsearch.images import ImageLimits
-from imgsearch.records import Hit, Query, SearchResult
+from imgsearch.records import Hit, Item, Query, SearchResult
 from imgsearch.search import Searcher
 from imgsearch.spaces import VectorSpace, live_space
 
-__all__ = ["LIVE", "System", "Systems", "check_name", "mmr_order"]
+__all__ = ["LIVE", "System", "Systems", "check_name"]
 
 LIVE = "live"
 """The name of the system that visitors get by default, and of the head that is published."""
@@ -97,6 +98,7 @@ class Systems:
         *,
         live: Callable[[], Searcher] | None = None,
         read_upload: Callable[[str], bytes] | None = None,
+        read_photo: Callable[[Item], bytes] | None = None,
         limits: ImageLimits | None = None,
         threads: int = 1,
     ) -> None:
@@ -108,9 +110,16 @@ class Systems:
         self._catalog = catalog
         self._encoder = encoder
         self._read_upload = read_upload
+        self._read_photo = read_photo
         self._limits = limits
         self._threads = threads
-        own = None if live else Searcher(catalog, index, encoder, read_upload=read_upload, limits=limits)
+        own = (
+            None
+            if live
+            else Searcher(
+                catalog, index, encoder, read_upload=read_upload, read_photo=read_photo, limits=limits
+            )
+        )
         self._live: Callable[[], Searcher] = live or (lambda: own)  # type: ignore[assignment, return-value]
         self._opening = threading.RLock()
         self._closed = False
@@ -267,7 +276,12 @@ class Systems:
             if key not in self._searchers:
                 index = LiveIndex.open(catalog, threads=self._threads, space=_space(catalog, system.head))
                 self._searchers[key] = Searcher(
-                    catalog, index, encoder, read_upload=self._read_upload, limits=self._limits
+                    catalog,
+                    index,
+                    encoder,
+                    read_upload=self._read_upload,
+                    read_photo=self._read_photo,
+                    limits=self._limits,
                 )
             return self._searchers[key]
 
@@ -332,30 +346,6 @@ def check_name(what: str, name: str) -> None:
         raise ExperimentError(
             f"The {what}'s name is {name[:60]!r}, but must be 1 to 40 letters, digits, '.', '_', '+' or '-'."
         )
-
-
-def mmr_order(vectors: NDArray[np.float32], scores: NDArray[np.float32], diversity: float) -> list[int]:
-    """Return the order of (n, dim) float32 unit rows by maximal marginal relevance, best first.
-
-    The next one is always that with the highest (1 - diversity) * score - diversity * (its greatest cosine to one
-    chosen before); ties go to the earlier row. With diversity 0 and falling scores the order stays. After Carbonell
-    & Goldstein, "The Use of MMR, Diversity-Based Reranking for Reordering Documents and Producing Summaries" (SIGIR
-    1998), with lambda = 1 - diversity.
-    """
-    likeness = vectors @ vectors.T
-    gain = (1.0 - diversity) * scores.astype(np.float64)
-    nearest = np.full(len(scores), -np.inf)
-    left = np.ones(len(scores), bool)
-    order: list[int] = []
-    for _ in range(len(scores)):
-        penalty = diversity * nearest if order else np.zeros(len(scores))
-        value = np.where(left, np.round(gain - penalty, 6), -np.inf)
-        # The first is the best by score, whatever the diversity: there is nothing yet to differ from.
-        best = int(np.argmax(value if order else np.where(left, scores, -np.inf)))
-        order.append(best)
-        left[best] = False
-        nearest = np.maximum(nearest, likeness[best])
-    return order
 
 
 def _diverse(

@@ -56,10 +56,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 @contextlib.contextmanager
 def open_searcher(settings: Settings) -> Iterator[tuple[Catalog, Searcher]]:
     """Open a catalog to search it; the encoder is loaded when the first text or picture needs it."""
+    from imgsearch.calibration import Calibration
     from imgsearch.search import Searcher
 
     with _open_index(settings) as (catalog, index, encoder):
-        yield catalog, Searcher(catalog, index, encoder)
+        calibration = Calibration(catalog, encoder, in_background=False)
+        yield catalog, Searcher(catalog, index, encoder, levels=calibration.levels)
 
 
 @contextlib.contextmanager

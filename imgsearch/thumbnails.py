@@ -68,6 +68,14 @@ class ThumbnailCache:
         """Keep a thumbnail made elsewhere, of a photo whose original may not be had again (from a URL)."""
         self._keep(self._path(key, nearest_thumbnail_size(size_px)), webp)
 
+    def kept(self, key: int, size_px: int) -> bytes | None:
+        """Return a kept thumbnail of at least that size, as WebP; None where there is none."""
+        size_px = nearest_thumbnail_size(size_px)
+        try:
+            return self._path(key, size_px).read_bytes()
+        except FileNotFoundError:
+            return self._kept_larger(key, size_px)
+
     def _path(self, key: int, size_px: int) -> Path:
         return self._folder / str(size_px) / f"{key // 1000:06d}" / f"{key:x}.webp"
 

@@ -58,6 +58,8 @@ def verify_catalog(catalog: Catalog) -> Verification:
         problems.append(
             f"{damage.rows} embeddings from key {damage.first_key} on are damaged: {damage.reason}."
         )
+    if len(damaged := catalog.looks.damaged()):
+        problems.append(f"{len(damaged)} looks (colours, outlines, patterns) are damaged.")
     if catalog.dim:
         try:
             space = live_space(catalog)
@@ -98,6 +100,10 @@ def repair_catalog(
         catalog.pad_vectors()
         done, failed = _encode_again(catalog, encoder(), damaged, originals or Originals())
         repaired.append(f"{done} embeddings were made again from their photos.")
+    lost = catalog.looks.damaged()
+    if len(lost):
+        catalog.looks.forget(lost)
+        repaired.append(f"{len(lost)} looks were dropped; they are made again when the catalog is served.")
     space, note = _usable_space(catalog)
     repaired += note
     if space.damaged():

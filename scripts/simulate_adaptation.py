@@ -24,7 +24,7 @@ from simulation import Labeler, Taste, Visitors
 from imgsearch.adaptation import adapt, condensed_ndcg, part_of
 from imgsearch.catalog import Catalog
 from imgsearch.database import insert_frame
-from imgsearch.encoders import load_encoder
+from imgsearch.encoders import Encoder, load_encoder
 from imgsearch.feedback import FeedbackLog
 from imgsearch.generations import LiveIndex
 from imgsearch.heads import get_head
@@ -63,7 +63,17 @@ def main() -> None:
             for seed in args.seeds:
                 folder = Path(place) / f"{kind}-{seed}"
                 shutil.copytree(store, folder)
-                row = simulate(folder, kind, seed, args, encoder)
+                row = simulate(
+                    folder,
+                    encoder,
+                    kind=kind,
+                    taste=args.taste,
+                    seed=seed,
+                    queries=args.queries,
+                    visits=args.visits,
+                    judged=args.judged,
+                    random=args.random,
+                )
                 rows.append(row)
                 print(row, file=sys.stderr, flush=True)
                 shutil.rmtree(folder)
@@ -71,37 +81,47 @@ def main() -> None:
 
 
 def simulate(
-    folder: Path, kind: str, seed: int, args: argparse.Namespace, encoder: object
+    folder: Path,
+    encoder: Encoder,
+    *,
+    kind: str,
+    taste: Taste,
+    seed: int,
+    queries: int,
+    visits: int = 0,
+    judged: int = 0,
+    random: bool = False,
 ) -> dict[str, object]:
-    """Return what adaptation made of one simulation, and what it is truly worth."""
+    """Return what adaptation made of one simulation, and what it is truly worth; the catalog is written to.
+
+    `visits` is for each query of "clicks", `judged` the number of queries of "judgments".
+    """
     with Catalog.open(folder) as catalog:
-        searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder)  # type: ignore[arg-type, return-value]
+        searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder)
         feedback = FeedbackLog(catalog.database)
         items = list(catalog.iter_items())
-        chosen = np.random.default_rng(seed).permutation(len(items))[: args.queries]
-        queries = [items[place] for place in chosen]
-        results = [searcher.search(Query.of(item=item.item_id, n=SHOWN)) for item in queries]
+        asked = [items[place] for place in np.random.default_rng(seed).permutation(len(items))[:queries]]
+        results = [searcher.search(Query.of(item=item.item_id, n=SHOWN)) for item in asked]
         if kind == "clicks":
-            visitors = Visitors(args.taste, seed, noise=0.5 if args.random else 0.05)
-            write_visits(catalog, visitors, queries, results, args.visits)
+            visitors = Visitors(taste, seed, noise=0.5 if random else 0.05)
+            write_visits(catalog, visitors, asked, results, visits)
         else:
-            labeler = Labeler(args.taste, "ann", seed, error=0.5 if args.random else 0.05)
-            for item, result in list(zip(queries, results, strict=True))[: args.judged]:
-                labeler.judge(feedback, item, result.hits)
+            labeler = Labeler(taste, "ann", seed, error=0.5 if random else 0.05)
+            write_judgments(catalog, labeler, asked[:judged], results[:judged])
         began = time.monotonic()
-        report = adapt(catalog, feedback, searcher.embedding, lambda: encoder, seed=seed)  # type: ignore[arg-type, return-value]
+        report = adapt(catalog, feedback, searcher.embedding, lambda: encoder, seed=seed)
         seconds = time.monotonic() - began
         feedback.close()
         held_out = [
             item for item in items if part_of(f"product {item.metadata['product_id']}", seed) == "test"
         ]
-        before = true_ndcg(args.taste, VectorSpace(catalog), items, held_out)
+        before = true_ndcg(taste, VectorSpace(catalog), items, held_out)
         after = before
         if report.head:
             learned = VectorSpace(catalog, get_head(catalog, report.head))
-            after = true_ndcg(args.taste, learned, items, held_out)
+            after = true_ndcg(taste, learned, items, held_out)
         return {
-            "feedback": ("random " if args.random else "") + kind,
+            "feedback": ("random " if random else "") + kind,
             "seed": seed,
             "publishes": bool(report.head),
             "measured change": round(report.change, 3),
@@ -134,6 +154,20 @@ def write_visits(
     with catalog.database.transaction() as cursor:
         insert_frame(cursor, "impressions", pd.DataFrame(impressions))
         insert_frame(cursor, "clicks", pd.DataFrame(clicks))
+
+
+def write_judgments(
+    catalog: Catalog, labeler: Labeler, queries: list[Item], results: list[SearchResult]
+) -> None:
+    """Write what the labeler says of every hit: at once, as above."""
+    when = datetime(2026, 1, 1)
+    judgments = [
+        (when, query_key(result.query), hit.item_id, labeler.verdict(query, hit), labeler.name, None)
+        for query, result in zip(queries, results, strict=True)
+        for hit in result.hits
+    ]
+    with catalog.database.transaction() as cursor:
+        insert_frame(cursor, "judgments", pd.DataFrame(judgments))
 
 
 def true_ndcg(taste: Taste, space: VectorSpace, items: list[Item], queries: list[Item]) -> float:

@@ -963,3 +963,43 @@ assert option("client.toolbarMode") == "minimal", "what the user configured must
         '[client]\ntoolbarMode = "minimal"\n', encoding="utf-8"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+
+
+def test_regions_colours_and_looks_are_understood_as_json_and_as_parameters_alike(client: Any) -> None:
+    item = client.get("/api/v1/search?text=red+mug&n=1").json()["hits"][0]["item_id"]
+    body = {
+        "items": [{"value": item, "weight": 0.5, "region": [0, 0, 1, 0.5]}],
+        "colors": ["1e50c8"],
+        "emphasis": {"color": 0.5},
+        "duplicates": "collapse",
+        "diversity": 0.25,
+        "n": 3,
+    }
+    posted = client.post("/api/v1/search", json=body).json()
+    params = {
+        "part": f"0.5:item@0,0,1,0.5:{item}",
+        "color": "1e50c8",
+        "emphasis": "color:0.5",
+        "duplicates": "collapse",
+        "diversity": "0.25",
+        "n": "3",
+    }
+    got = client.get("/api/v1/search", params=params).json()
+    assert got["hits"] == posted["hits"]
+    assert len(got["hits"]) == 3
+    assert sorted(term["kind"] for term in posted["query"]["terms"]) == ["color", "item"]
+    assert posted["query"]["emphasis"] == {"color": 0.5, "shape": 0.0, "pattern": 0.0}
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"emphasis": 1}, {"emphasis": {"taste": 1}}, {"same_color": "yes"}, {"duplicates": "no"}, {"diversity": "x"},
+        {"colors": ["red"]}, {"items": [{"value": "a", "region": [0, 0, 1]}]},
+        {"text": [{"value": "a", "region": [0, 0, 1, 1]}]},
+    ],
+)  # fmt: skip
+def test_a_look_that_is_not_understood_is_refused_with_a_sentence(client: Any, extra: dict[str, Any]) -> None:
+    answer = client.post("/api/v1/search", json={"text": "mug", **extra})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"].endswith(".")

@@ -36,8 +36,9 @@ COMMANDS = (
     "robustness",
     "monitor",
     "adapt",
+    "duplicates",
 )
-GROUPS = ("judge-set", "experiment", "system", "reports", "events", "heads")
+GROUPS = ("judge-set", "experiment", "system", "reports", "events", "heads", "rules", "collection")
 
 
 def run(*arguments: str | Path, code: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -225,6 +226,13 @@ def test_words_that_the_model_does_not_know_are_said_to_be_a_guess(shop: Path) -
     assert found["hits"]
     assert "xqzv wvkk" in found["notes"][0]
     assert json.loads(run("search", "--text", "red mug", "--catalog", shop, "--json").stdout)["notes"] == []
+
+
+def test_a_search_says_how_good_it_is(shop: Path) -> None:
+    there = json.loads(run("search", "--text", "red mug", "--catalog", shop, "--json").stdout)
+    absent = json.loads(run("search", "--text", "bicycle", "--catalog", shop, "--json").stdout)
+    assert (there["confidence"], absent["confidence"]) == ("strong", "weak")
+    assert "Nothing quite like this here" in run("search", "--text", "bicycle", "--catalog", shop).stderr
 
 
 def test_search_by_all_kinds_at_once_with_filters(shop: Path, shared_photos: Path) -> None:

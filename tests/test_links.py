@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
@@ -12,12 +13,13 @@ from imgsearch.links import (
     LESS_WEIGHT,
     MORE_WEIGHT,
     query_from_params,
+    query_key,
     query_string,
     query_to_params,
     thumbnail_url,
     upload_url,
 )
-from imgsearch.records import Filter, Hit, Item, Query, Term
+from imgsearch.records import Emphasis, Filter, Hit, Item, Query, Region, Term
 
 
 def there_and_back(query: Query) -> Query:
@@ -41,6 +43,44 @@ def test_a_query_of_every_part_survives_the_address_bar() -> None:
         ),
     )
     assert there_and_back(query) == query
+
+
+def test_weights_regions_colours_and_looks_survive_the_address_bar() -> None:
+    query = Query(
+        (
+            Term("color", "#cc2233"),
+            Term("text", "a:b@c, d", 0.5),
+            Term("item", "x@1:2,3.jpg", -0.25, Region(0.1, 0, 1, 0.55)),
+            Term("upload", "ab" * 16, 1.0, Region(0, 0.5, 0.5, 1)),
+            Term("color", "#000000", -1.0),
+        ),
+        emphasis=Emphasis(color=0.5, pattern=1.0),
+        same_color=True,
+        duplicates="collapse",
+        diversity=0.3,
+    )
+    assert there_and_back(query) == query
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"part": ["x:text:a"]}, {"part": ["0:text:a"]}, {"part": ["1:video:a"]}, {"part": ["1:text:"]},
+        {"part": ["nan:text:a"]},
+        {"part": ["1:text@0,0,1,1:a"]}, {"part": ["1:item@0,0,1:a"]}, {"part": ["1:item@0.5,0,0.5,1:a"]},
+        {"part": ["1:item@-1,0,1,1:a"]}, {"part": ["1e9:item:a"]}, {"color": ["red"]}, {"emphasis": ["taste:1"]},
+        {"emphasis": ["color:2"]}, {"same": ["shape"]}, {"duplicates": ["no"]}, {"diversity": ["-1"]},
+    ],
+)  # fmt: skip
+def test_a_part_or_look_that_is_not_understood_is_refused(params: dict[str, list[str]]) -> None:
+    with pytest.raises(QueryError):
+        query_from_params(params)
+
+
+def test_feedback_knows_a_query_by_what_is_looked_for_not_by_how_it_is_shown() -> None:
+    plain = Query.of(text="a")
+    assert query_key(replace(plain, n=50, duplicates="collapse", diversity=0.5)) == query_key(plain)
+    assert query_key(replace(plain, emphasis=Emphasis(color=1))) != query_key(plain)
 
 
 def test_random_queries_survive_the_address_bar() -> None:

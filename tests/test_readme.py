@@ -1,4 +1,4 @@
-"""Every command of the README is run here, as it stands there, in a folder with the photos it speaks of."""
+"""Every command of the README and of its guides is run here, as it stands there, in a folder with the photos."""
 
 import json
 import os
@@ -16,12 +16,20 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = [
-    line.removeprefix("$ ")
-    for block in re.findall(r"```console\n(.*?)```", README, re.S)
-    for line in block.splitlines()
-    if line.startswith("$ ")
-]
+GUIDES = ("judging", "experiments", "adaptation")
+
+
+def commands_of(text: str) -> list[str]:
+    """Return the commands of a page's console blocks."""
+    return [
+        line.removeprefix("$ ")
+        for block in re.findall(r"```console\n(.*?)```", text, re.S)
+        for line in block.splitlines()
+        if line.startswith("$ ")
+    ]
+
+
+COMMANDS = commands_of(README)
 BIN = Path(sys.executable).parent
 PORT = 8501
 
@@ -100,6 +108,18 @@ def test_commands_of_the_readme_succeed(desk: Path) -> None:
     for command in COMMANDS:
         if command.startswith("imgsearch ") and " serve " not in command and "sample_store" not in command:
             assert run(command, desk).strip(), command
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_commands_of_a_guide_succeed_on_the_shop_of_the_readme(desk: Path, guide: str) -> None:
+    commands = commands_of((ROOT / "docs" / f"{guide}.md").read_text(encoding="utf-8"))
+    assert commands
+    for command in COMMANDS:
+        if command.startswith("imgsearch index "):
+            run(command, desk)
+    for command in commands:
+        assert command.startswith("imgsearch "), command
+        run(command, desk)
 
 
 def test_requests_of_the_readme_are_answered(desk: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,15 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 from colour_encoder import ColourEncoder
+from PIL import Image
 from samples import clustered, raw_items
 
 from imgsearch.catalog import Catalog
+from imgsearch.composition import composed
 from imgsearch.encoders import Encoder
 from imgsearch.errors import FilterError, ImageError, QueryError, UnknownItem
 from imgsearch.filters import parse_filters
 from imgsearch.generations import LiveIndex
-from imgsearch.records import Filter, Query, SearchResult, Term
-from imgsearch.search import EXACT_BELOW, Searcher
+from imgsearch.records import Filter, Query, Region, SearchResult, Term
+from imgsearch.search import EXACT_BELOW, SPREAD_SAMPLE, Searcher
 
 MakeCatalog = Callable[..., Catalog]
 
@@ -238,16 +241,40 @@ def test_a_mix_lies_between_its_parts_and_a_negative_weight_pushes_away(shop: Se
     assert less["mug/purple-0.jpg"] < plain["mug/purple-0.jpg"]
 
 
-def test_the_score_of_a_mix_is_the_cosine_with_the_weighted_mean(big: Any) -> None:
+def test_the_score_of_a_mix_is_the_cosine_with_the_terms_put_together(big: Any) -> None:
     catalog, searcher = big
     result = searcher.search(Query((Term("item", "00005"), Term("item", "00900", -0.4)), n=5))
-    a, b = catalog.vectors(np.array([5, 900], np.uint64))
-    mean = a - 0.4 * b
+    pair = catalog.vectors(np.array([5, 900], np.uint64))
+    keys = np.sort(np.random.default_rng(0).permutation(catalog.keys())[:SPREAD_SAMPLE])
+    mean = composed(pair, np.array([1.0, -0.4]), catalog.vectors(keys))
     mean /= np.linalg.norm(mean)
     for hit in result.hits:
         assert hit.score == pytest.approx(
             float(catalog.vectors(np.array([hit.key], np.uint64))[0] @ mean), abs=1e-5
         )
+
+
+def test_a_part_of_a_photo_is_searched_by_that_part_alone(
+    catalog: Catalog,
+) -> None:
+    """A photo of two colours finds the one that its region shows."""
+    both = Image.new("RGB", (200, 100), "red")
+    both.paste("blue", (100, 0, 200, 100))
+    data = io.BytesIO()
+    both.save(data, "PNG")
+    photos = {"mug/red-0.jpg": data.getvalue()}
+    encoder, index = ColourEncoder(), LiveIndex.open(catalog)
+    searcher = Searcher(catalog, index, lambda: encoder, read_photo=lambda item: photos[item.item_id])
+    red, blue = Region(0, 0, 0.45, 1), Region(0.55, 0, 1, 1)
+
+    def first(term: Term) -> str:
+        return searcher.search(Query((term,), n=1)).hits[0].item_id
+
+    assert "red" in first(Term("image", data.getvalue(), region=red))
+    assert "blue" in first(Term("image", data.getvalue(), region=blue))
+    assert "blue" in first(Term("item", "mug/red-0.jpg", region=blue))
+    with pytest.raises(QueryError, match="service only"):
+        Searcher(catalog, index, lambda: encoder).search(Query((Term("item", "mug/red-0.jpg", region=blue),)))
 
 
 def test_texts_and_pictures_are_encoded_once(catalog: Catalog, shared_photos: Path, tmp_path: Path) -> None:

@@ -244,6 +244,28 @@ def test_closing_twice_is_fine_and_frees_the_catalog(lite_catalog: Path) -> None
     again.close()
 
 
+def test_closing_waits_for_the_model_that_is_being_loaded(
+    lite_catalog: Path, slow_encoder: threading.Event
+) -> None:
+    service = SearchService.open(settings_of(lite_catalog))
+    threading.Timer(0.3, slow_encoder.set).start()
+    service.close()
+    assert slow_encoder.is_set()
+    assert "load-encoder" not in {thread.name for thread in threading.enumerate()}
+    assert service.encoder_state.status == "failed"
+
+
+def test_a_model_that_does_not_come_holds_closing_up_for_a_while_only(
+    lite_catalog: Path, slow_encoder: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgsearch.service.LOADER_PATIENCE_S", 0.05)
+    service = SearchService.open(settings_of(lite_catalog))
+    service.close()
+    assert not slow_encoder.is_set()
+    SearchService.open(settings_of(lite_catalog)).close()
+    slow_encoder.set()
+
+
 def test_a_service_whose_index_is_gone_mends_it_at_opening(lite_catalog: Path) -> None:
     import shutil
 

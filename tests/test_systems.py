@@ -12,6 +12,7 @@ from colour_encoder import ColourEncoder
 from samples import clustered, raw_items
 
 from imgsearch.catalog import Catalog
+from imgsearch.diversity import mmr_order
 from imgsearch.encoders import Encoder
 from imgsearch.errors import CatalogError, CatalogNotFound, ExperimentError, UnknownSystem
 from imgsearch.generations import LiveIndex
@@ -19,7 +20,7 @@ from imgsearch.heads import Projection, publish, save_head
 from imgsearch.records import Query, SearchResult
 from imgsearch.search import Searcher
 from imgsearch.spaces import live_space
-from imgsearch.systems import System, Systems, mmr_order
+from imgsearch.systems import System, Systems
 
 MUG = "mug/red-0.jpg"
 

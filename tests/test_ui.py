@@ -18,6 +18,7 @@ from imgsearch.links import LESS_WEIGHT, MORE_WEIGHT, query_from_params, query_t
 from imgsearch.records import Facet, FacetValue, Filter, Hit, Item, Query, SearchResult, Term
 from imgsearch.service import SearchService, set_service
 from imgsearch.ui.actions import (
+    NOTHING,
     PAGE_SIZE,
     BarEvent,
     GalleryEvent,
@@ -110,6 +111,15 @@ def test_next_asks_for_more_of_the_same_and_keeps_the_verdicts() -> None:
     assert outcome.click is None
 
 
+def test_saving_a_hit_is_a_click_that_leaves_the_search_alone_and_is_asked_for_once() -> None:
+    state = PageState(Query((RED,), n=48, filters=(CHEAP,)))
+    outcome = apply_event(state, gallery("save"))
+    assert (outcome.state.query, outcome.state.saving) == (state.query, "a.jpg")
+    assert outcome.click is not None
+    assert outcome.click.action == "save"
+    assert apply_event(outcome.state, gallery("good", event_id="e2")).state.saving is None
+
+
 def test_a_photo_of_the_first_screen_is_no_click_on_a_hit() -> None:
     assert apply_event(PageState(Query(())), gallery("open", search_id="")).click is None
 
@@ -176,7 +186,7 @@ def test_chips_are_removed_one_by_one_and_what_remains_makes_sense() -> None:
     assert only_less.query.terms == (), "nothing but 'less like this' asks for nothing"
     without = apply_bar_event(state, bar("remove", "price<=20"), keep_upload=no_uploads)
     assert without.query.filters == (Filter("colour", "=", "red"),)
-    assert apply_bar_event(state, bar("clear"), keep_upload=no_uploads).query == Query((), n=PAGE_SIZE)
+    assert apply_bar_event(state, bar("clear"), keep_upload=no_uploads).query == NOTHING
 
 
 def test_the_trail_goes_back_to_a_search_by_its_address() -> None:
@@ -212,7 +222,7 @@ def test_every_term_and_filter_becomes_a_chip_also_one_that_is_gone() -> None:
         filters=(CHEAP, Filter("colour", "in", ("red", "blue"))),
     )
     drawn = chips(query, find_item)
-    assert [chip["kind"] for chip in drawn] == ["text", "upload", "more", "less", "filter", "filter"]
+    assert [chip["kind"] for chip in drawn] == ["text", "upload", "item", "item", "filter", "filter"]
     assert [chip["label"] for chip in drawn[2:]] == [
         "Title of a.jpg",
         "gone.jpg",

@@ -133,7 +133,7 @@ def list_heads(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
         say("No head was learned yet; run `imgsearch adapt`.")
         return
     table = Table(box=None, header_style="bold")
-    for name in ("head", "in force", "learned at", "nDCG@10 before", "after", "change (95%)"):
+    for name in ("head", "in force", "learned at", "nDCG@10 before", "after", "change (99%)"):
         table.add_column(name)
     for head in found:
         report = head.report

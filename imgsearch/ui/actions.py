@@ -14,11 +14,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 from urllib.parse import parse_qs
 
-from imgsearch.errors import ImageError
-from imgsearch.links import LESS_WEIGHT, MORE_WEIGHT, query_from_params, query_string
+from imgsearch.errors import ImageError, QueryError
+from imgsearch.links import (
+    LESS_WEIGHT,
+    MORE_WEIGHT,
+    parse_region,
+    parse_weight,
+    query_from_params,
+    query_string,
+    query_to_params,
+)
 from imgsearch.records import Filter, Query, Term, Verdict
 
 __all__ = [
+    "NOTHING",
     "PAGE_SIZE",
     "REMEMBERED_EVENTS",
     "BarEvent",
@@ -31,17 +40,21 @@ __all__ = [
     "apply_bar_event",
     "apply_event",
     "extend_trail",
+    "to_address",
+    "to_params",
     "to_query",
     "with_column_filters",
 ]
 
 PAGE_SIZE = 24
 """Hits at first and by every "show more": full rows in two, three, four and six columns."""
+NOTHING = Query((), n=PAGE_SIZE, duplicates="collapse")
+"""The query of the first screen, a sample of the whole catalog, and with it what the page takes for usual."""
 TRAIL_LENGTH = 12
 REMEMBERED_EVENTS = 100
 
-GalleryAction = Literal["open", "good", "bad", "more", "less", "details", "next"]
-BarKind = Literal["text", "refine", "picture", "remove", "clear", "go"]
+GalleryAction = Literal["open", "good", "bad", "more", "less", "save", "take_out", "details", "next"]
+BarKind = Literal["text", "refine", "picture", "remove", "adjust", "clear", "go"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +92,9 @@ class GalleryEvent:
 class BarEvent:
     """One action in the query bar.
 
-    `value` is the words (`text`, `refine`), the picture in base64 (`picture`), the query string to go to (`go`) or
-    the text of a filter to remove; `index` is the place of the term to remove, or None.
+    `value` is the words (`text`, `refine`), the picture in base64 (`picture`), the query string to go to (`go`), a
+    term's new weight and region (`adjust`: `weight@left,top,right,bottom`, nothing behind the @ for the whole photo),
+    or the text of a filter to remove; `index` is the place of the term that is changed or removed, or None.
     """
 
     id: str
@@ -104,7 +118,7 @@ class BarEvent:
 
 @dataclass(frozen=True, slots=True)
 class PageState:
-    """What the page shows: the query of the address bar, this visitor's verdicts on its hits, an open item.
+    """What the page shows: the query of the address bar, this visitor's verdicts on its hits, an open or saved item.
 
     `judged` maps item ids to verdicts for the present query only; `handled` holds the ids of the latest events.
     """
@@ -113,6 +127,7 @@ class PageState:
     judged: Mapping[str, Verdict] = field(default_factory=dict)
     details: str | None = None
     handled: tuple[str, ...] = ()
+    saving: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +159,17 @@ class Step:
 
 def to_query(params: Mapping[str, Sequence[str]], *, max_n: int = 500) -> Query:
     """Return the query of the address bar; raises `QueryError` or `FilterError`."""
-    return query_from_params(params, default_n=PAGE_SIZE, max_n=max_n)
+    return query_from_params(params, default_n=PAGE_SIZE, max_n=max_n, default_duplicates=NOTHING.duplicates)
+
+
+def to_params(query: Query) -> dict[str, list[str]]:
+    """Return the address bar's parameters for a query."""
+    return query_to_params(query, default_n=PAGE_SIZE, default_duplicates=NOTHING.duplicates)
+
+
+def to_address(query: Query) -> str:
+    """Return the query string of a query as it is shown, with the number of its hits."""
+    return query_string(query, default_n=PAGE_SIZE, default_duplicates=NOTHING.duplicates)
 
 
 def apply_event(state: PageState, event: GalleryEvent) -> Outcome:
@@ -156,7 +181,7 @@ def apply_event(state: PageState, event: GalleryEvent) -> Outcome:
     """
     if event.id in state.handled:
         return Outcome(state)
-    state = replace(state, details=None, handled=(*state.handled, event.id)[-REMEMBERED_EVENTS:])
+    state = replace(state, details=None, saving=None, handled=(*state.handled, event.id)[-REMEMBERED_EVENTS:])
     is_click = event.search_id and event.item_id
     click = Click(event.search_id, event.item_id, event.rank, event.action) if is_click else None
     match event.action:
@@ -176,6 +201,10 @@ def apply_event(state: PageState, event: GalleryEvent) -> Outcome:
             return Outcome(replace(state, query=replace(state.query, n=state.query.n + PAGE_SIZE)))
         case "details":
             return Outcome(replace(state, details=event.item_id), click)
+        case "save":
+            return Outcome(replace(state, saving=event.item_id), click)
+        case "take_out":
+            return Outcome(state)
         case "good" | "bad":
             verdict: Verdict = event.action
             if state.judged.get(event.item_id) == verdict:
@@ -207,8 +236,10 @@ def apply_bar_event(state: PageState, event: BarEvent, *, keep_upload: Callable[
         case "remove":
             terms = tuple(term for place, term in enumerate(query.terms) if place != event.index)
             return _ask(seen, _with_positive(terms))
+        case "adjust":
+            return _adjusted(seen, event)
         case "clear":
-            return replace(seen, query=Query((), n=PAGE_SIZE), judged={})
+            return replace(seen, query=NOTHING, judged={})
         case "go":
             return replace(seen, query=to_query(parse_qs(event.value)), judged={})
     return seen
@@ -230,7 +261,23 @@ def extend_trail(trail: Sequence[Step], step: Step) -> tuple[Step, ...]:
 
 def address(query: Query) -> str:
     """Return the query string that reopens the query, however many hits of it were shown."""
-    return query_string(replace(query, n=PAGE_SIZE), default_n=PAGE_SIZE)
+    return to_address(replace(query, n=PAGE_SIZE))
+
+
+def _adjusted(state: PageState, event: BarEvent) -> PageState:
+    """Return the state with one term's weight and region changed; unchanged where there is no such term."""
+    terms = list(state.query.terms)
+    if event.index is None or not 0 <= event.index < len(terms):
+        return state
+    weight, _, region = event.value.partition("@")
+    terms[event.index] = replace(
+        terms[event.index], weight=parse_weight(weight), region=parse_region(region) if region else None
+    )
+    if not _with_positive(tuple(terms)):
+        raise QueryError(
+            "At least one part of the search must say what to look for: raise its weight above 0."
+        )
+    return _ask(state, tuple(terms))
 
 
 def _ask(state: PageState, terms: tuple[Term, ...]) -> PageState:

@@ -197,7 +197,7 @@ def _draw_measures(report: Mapping[str, Any]) -> None:
     with st.container(horizontal=True, gap="medium"):
         st.metric("nDCG@10 before", f"{report['before']:.3f}", border=True)
         st.metric("nDCG@10 after", f"{report['after']:.3f}", f"{relative:+.1%}", border=True)
-        st.metric("Change, 95% interval", f"{report['low']:+.3f} to {report['high']:+.3f}", border=True)
+        st.metric("Change, 99% interval", f"{report['low']:+.3f} to {report['high']:+.3f}", border=True)
         for guard in report["guards"]:
             change = f"{guard['after'] - guard['before']:+.1%}"
             st.metric(f"Guard: {guard['name']}", f"{guard['after']:.0%}", change, border=True)

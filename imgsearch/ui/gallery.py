@@ -19,7 +19,7 @@ from imgsearch.ui.wording import is_machine_column, readable
 __all__ = ["HIT_ACTIONS", "SAMPLE_ACTIONS", "draw_gallery", "hit_tiles", "item_tiles", "pass_on"]
 
 ASSETS = Path(__file__).parent / "assets"
-HIT_ACTIONS = ("good", "bad", "more", "less", "details")
+HIT_ACTIONS = ("good", "bad", "more", "less", "save", "details")
 SAMPLE_ACTIONS = ("details",)
 TITLE_COLUMNS = {"title", "name", "label"}
 PRICE_COLUMNS = ("price", "sale_price", "amount")
@@ -40,8 +40,15 @@ def item_tiles(items: Sequence[Item]) -> list[Tile]:
     return [_tile(item) for item in items]
 
 
-def hit_tiles(results: Sequence[SearchResult], judged: Mapping[str, Verdict]) -> list[Tile]:
-    """Return the tiles of one search's pages of hits, best first, with scores relative to the best hit."""
+def hit_tiles(
+    results: Sequence[SearchResult],
+    judged: Mapping[str, Verdict],
+    find_items: Callable[[Sequence[str]], Sequence[Item]] | None = None,
+) -> list[Tile]:
+    """Return the tiles of one search's pages of hits, best first, with scores relative to the best hit.
+
+    `find_items` gives the items that are collapsed into a hit, so that its tile can unfold them.
+    """
     best = max((hit.score for result in results for hit in result.hits), default=0.0)
     return [
         _tile(hit)
@@ -51,6 +58,7 @@ def hit_tiles(results: Sequence[SearchResult], judged: Mapping[str, Verdict]) ->
             "judged": judged.get(hit.item_id, ""),
             "share": relative_score(hit.score, best),
             "score_text": _score_text(hit.score, best),
+            "also": [_other(item) for item in find_items(hit.also)] if find_items and hit.also else [],
         }
         for result in results
         for hit in result.hits
@@ -111,6 +119,10 @@ def pass_on(events: Any, on_event: Callable[[Any], None]) -> None:
         on_event(event)
 
 
+def _other(item: Item) -> Tile:
+    return {"id": item.item_id, "title": item.title, "thumb": thumbnail_url(item, 192)}
+
+
 def _tile(photo: Item | Hit) -> Tile:
     return {
         "id": photo.item_id,
@@ -122,6 +134,7 @@ def _tile(photo: Item | Hit) -> Tile:
         "rank": 0,
         "search_id": "",
         "judged": "",
+        "also": [],
     }
 
 

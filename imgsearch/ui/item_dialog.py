@@ -72,6 +72,14 @@ def _draw(
             on_click=leave,
             args=(event,),
         )
+        st.button(
+            "Save",
+            key="dialog_save",
+            icon=":material/bookmark:",
+            width="stretch",
+            on_click=leave,
+            args=(event | {"id": uuid.uuid4().hex, "action": "save"},),
+        )
     pages = session.results(service, Query.of(item=item.item_id, n=LOOK_ALIKES))
     tiles = hit_tiles(pages, {})[:LOOK_ALIKES]
     if tiles:

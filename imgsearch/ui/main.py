@@ -15,10 +15,14 @@ from imgsearch.service import get_service
 from imgsearch.ui import (
     adaptation_page,
     catalog_page,
+    collections_page,
+    duplicates_page,
     experiments_page,
+    explore_page,
     judge_page,
     monitor_page,
     quality_page,
+    rules_page,
     search_page,
 )
 from imgsearch.ui.messages import draw_no_service
@@ -34,7 +38,23 @@ def main() -> None:
     pages = {
         "": [
             st.Page(search_page.draw, title="Search", icon=":material/search:", default=True),
+            st.Page(explore_page.draw, title="Explore", icon=":material/scatter_plot:", url_path="explore"),
+            st.Page(
+                collections_page.draw,
+                title="Collections",
+                icon=":material/bookmarks:",
+                url_path="collections",
+            ),
             st.Page(catalog_page.draw, title="Catalog", icon=":material/grid_view:", url_path="catalog"),
+        ],
+        "Merchandise": [
+            st.Page(
+                duplicates_page.draw,
+                title="Duplicates",
+                icon=":material/difference:",
+                url_path="duplicates",
+            ),
+            st.Page(rules_page.draw, title="Rules", icon=":material/rule:", url_path="rules"),
         ],
         "Improve": [
             st.Page(judge_page.draw, title="Judge", icon=":material/thumbs_up_down:", url_path="judge"),

@@ -21,6 +21,7 @@ __all__ = ["chips", "draw_query_bar", "query_label", "words_of"]
 
 ASSETS = Path(__file__).parent / "assets"
 CHIP_PX = 96
+REGION_PX = 768
 
 _component = st.components.v2.component(
     "imgsearch_query_bar",
@@ -49,7 +50,8 @@ def query_label(query: Query, find_item: FindItem) -> str:
     if first.kind == "text":
         name = f"“{first.value!s}”"
     else:
-        name = "Your photo" if first.kind == "upload" else _title(str(first.value), find_item)
+        named = {"upload": "Your photo", "color": f"Colour {first.value!s}"}
+        name = named.get(first.kind) or _title(str(first.value), find_item)
     others = len(query.terms) - 1
     return f"{name} +{others}" if others else name
 
@@ -98,17 +100,28 @@ def draw_query_bar(
 
 
 def _term_chip(term: Term, place: int, find_item: FindItem) -> dict[str, Any]:
-    chip = {"kind": term.kind, "label": str(term.value), "value": "", "index": place, "thumb": ""}
+    region = [] if term.region is None else [round(edge, 4) for edge in term.region]
+    chip = {
+        "kind": term.kind,
+        "label": str(term.value),
+        "value": "",
+        "index": place,
+        "thumb": "",
+        "photo": "",
+    }
+    chip |= {"weight": term.weight, "region": region}
     if term.kind == "upload":
-        return chip | {"label": "Your photo", "thumb": upload_url(str(term.value), CHIP_PX)}
+        upload_id = str(term.value)
+        pictures = {"thumb": upload_url(upload_id, CHIP_PX), "photo": upload_url(upload_id, REGION_PX)}
+        return chip | {"label": "Your photo"} | pictures
     if term.kind != "item":
         return chip
-    kind = "item" if term.weight == 1.0 else "more" if term.weight > 0 else "less"
     try:
         item = find_item(str(term.value))
     except ImgSearchError:
-        return chip | {"kind": kind}
-    return chip | {"kind": kind, "label": item.title, "thumb": thumbnail_url(item, CHIP_PX)}
+        return chip
+    pictures = {"thumb": thumbnail_url(item, CHIP_PX), "photo": thumbnail_url(item, REGION_PX)}
+    return chip | {"label": item.title} | pictures
 
 
 def _title(item_id: str, find_item: FindItem) -> str:

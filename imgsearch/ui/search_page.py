@@ -16,11 +16,12 @@ from urllib.parse import parse_qs
 
 import streamlit as st
 
+from imgsearch.confidence import WEAK_SENTENCE
 from imgsearch.errors import ImgSearchError
-from imgsearch.links import query_string, query_to_params
 from imgsearch.records import Judgment, Query, SearchResult
 from imgsearch.service import SearchService, get_service, query_key
 from imgsearch.ui.actions import (
+    NOTHING,
     PAGE_SIZE,
     BarEvent,
     GalleryEvent,
@@ -31,19 +32,22 @@ from imgsearch.ui.actions import (
     apply_bar_event,
     apply_event,
     extend_trail,
+    to_address,
+    to_params,
     to_query,
 )
+from imgsearch.ui.adjust_panel import draw_adjust_panel
 from imgsearch.ui.filter_panel import draw_filter_panel
 from imgsearch.ui.gallery import HIT_ACTIONS, SAMPLE_ACTIONS, draw_gallery, hit_tiles, item_tiles
 from imgsearch.ui.item_dialog import open_item_dialog
 from imgsearch.ui.messages import draw_message, draw_no_items
 from imgsearch.ui.query_bar import draw_query_bar, query_label
-from imgsearch.ui.session import Session, current_session
+from imgsearch.ui.recents import draw_recents
+from imgsearch.ui.save_dialog import draw_saving, want_saved
+from imgsearch.ui.session import Saving, Session, current_session
 
 __all__ = ["draw"]
 
-NOTHING = Query((), n=PAGE_SIZE)
-"""The query of the first screen: a sample of the whole catalog."""
 NEEDS_ENCODER = {"text", "upload", "image"}
 
 
@@ -82,6 +86,7 @@ def draw() -> None:
         item_id, session.details = session.details, None
         on_event = partial(_handle_gallery_event, service, session)
         open_item_dialog(service, session, item_id, address=address(query), on_event=on_event)
+    draw_saving(service, session)
     if service.encoder_state.status == "loading":
         _watch_encoder(service)
 
@@ -99,7 +104,7 @@ def _write_address(session: Session) -> None:
     wanted = session.wanted
     if wanted is None:
         return
-    st.query_params.from_dict(query_to_params(wanted, default_n=PAGE_SIZE))
+    st.query_params.from_dict(to_params(wanted))
     with session.lock:
         if session.wanted is wanted:  # not yet overtaken by the next wish
             session.wanted = None
@@ -127,6 +132,8 @@ def _handle_gallery_event(service: SearchService, session: Session, raw: Any) ->
             session.fail(event.id, error)
             return
         session.handled, session.details = outcome.state.handled, outcome.state.details
+        if outcome.state.saving is not None:
+            session.saving = Saving("item", outcome.state.saving)
         asked = outcome.state.query
         if asked != query:
             session.wanted = replace(asked, n=min(asked.n, service.settings.max_results))
@@ -235,15 +242,27 @@ def _draw_photos(service: SearchService, session: Session, query: Query) -> None
             args=(replace(query, filters=(), n=PAGE_SIZE) if query.filters else NOTHING,),
         )
         return
-    _draw_count(results, shown)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        _draw_count(results, shown)
+        with st.container(horizontal=True, width="content"):
+            st.button(
+                "Save this search",
+                key="save_search",
+                icon=":material/bookmark_add:",
+                on_click=want_saved,
+                args=(session, Saving("query", address(query))),
+            )
+            draw_adjust_panel(query, session.want)
     for note in results[0].notes:
         st.html(f'<p class="note" role="status">{escape(note)}</p>')
+    if results[0].confidence == "weak" and not results[0].notes:
+        st.html(f'<p class="hint" role="status">{WEAK_SENTENCE}</p>')
     judged = session.judged.get(query_key(query), {})
     draw_gallery(
-        hit_tiles(results, judged),
+        hit_tiles(results, judged, service.catalog.get_many),
         key="gallery",
         list_id=address(query),
-        address=query_string(query, default_n=PAGE_SIZE),
+        address=to_address(query),
         handled=session.handled,
         has_more=query.n <= shown < min(results[0].matching, service.settings.max_results),
         label=f"{shown} look-alikes, best first",
@@ -253,6 +272,7 @@ def _draw_photos(service: SearchService, session: Session, query: Query) -> None
 
 
 def _draw_sample(service: SearchService, session: Session, query: Query) -> None:
+    draw_recents(service, session, on_open=session.want)
     items = service.sample(PAGE_SIZE, seed=session.seed, filters=query.filters)
     if not items:
         draw_message(
@@ -266,7 +286,9 @@ def _draw_sample(service: SearchService, session: Session, query: Query) -> None
     total = service.catalog.count(query.filters) if query.filters else len(service.catalog)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.html(f'<p class="count"><strong>{len(items):,}</strong> of {total:,} photos, picked to differ</p>')
-        st.button("Shuffle", key="shuffle", on_click=session.shuffle, icon=":material/shuffle:")
+        with st.container(horizontal=True, width="content"):
+            draw_adjust_panel(query, session.want)
+            st.button("Shuffle", key="shuffle", on_click=session.shuffle, icon=":material/shuffle:")
     draw_gallery(
         item_tiles(items),
         key="gallery",

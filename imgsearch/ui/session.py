@@ -13,6 +13,7 @@ import uuid
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import Literal
 
 import streamlit as st
 
@@ -21,11 +22,19 @@ from imgsearch.records import Query, SearchResult, Verdict
 from imgsearch.service import SearchService, query_key
 from imgsearch.ui.actions import REMEMBERED_EVENTS, Step
 
-__all__ = ["Session", "current_session"]
+__all__ = ["Saving", "Session", "current_session"]
 
 KEPT_SEARCHES = 20
 VISITOR_COOKIE = "imgsearch_visitor"
 _VISITOR = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What the visitor wants to save: an item's id, or the query string of a search."""
+
+    kind: Literal["item", "query"]
+    value: str
 
 
 @dataclass
@@ -38,6 +47,8 @@ class Session:
     trail: tuple[Step, ...] = ()
     handled: tuple[str, ...] = ()
     details: str | None = None
+    saving: Saving | None = None
+    notice: str = ""
     leave_dialog: bool = False
     wanted: Query | None = None
     problem: str = ""

@@ -8,6 +8,8 @@ const ACTIONS = {
   bad: { path: THUMB, label: "Bad match", key: "b", turned: true },
   more: { path: "M12 5v14M5 12h14", label: "More like this", key: "+" },
   less: { path: "M5 12h14", label: "Less like this", key: "-" },
+  save: { path: "M7 4h10v16l-5-4-5 4z", label: "Save to a collection", key: "s" },
+  take_out: { path: "M5 7h14M10 7V5h4v2M7 7l1 13h8l1-13M10.5 11v5M13.5 11v5", label: "Take out of this collection", key: "delete" },
   details: { path: "M12 11v6M12 7v.5M21 12a9 9 0 1 1-18 0 9 9 0 0 1 18 0", label: "Details", key: "i" },
 };
 const CROP = 0.3; // a photo that loses at most this much fills its square; others are shown whole
@@ -45,7 +47,7 @@ function photo(tile, eager) {
   });
   const button = element(
     "button",
-    { type: "button", class: "photo", "data-action": "open", "aria-label": `Find look-alikes of ${tile.title}` },
+    { type: "button", class: "photo", "data-action": "open", "aria-label": tile.open_label || `Find look-alikes of ${tile.title}` },
     image,
   );
   image.addEventListener("load", () => {
@@ -92,11 +94,38 @@ function actionRow(tile, names) {
   return row;
 }
 
+// The photos that are collapsed into a tile: a badge that unfolds them below it.
+function fold(tile, picture, item) {
+  const count = tile.also.length;
+  const label = `${count} more ${count === 1 ? "photo" : "photos"} like ${tile.title}`;
+  const others = element("div", { class: "others", role: "group", "aria-label": label, hidden: true });
+  for (const other of tile.also) {
+    others.append(element(
+      "button",
+      { type: "button", class: "other", "data-other": other.id, title: other.title, "aria-label": `Find look-alikes of ${other.title}` },
+      element("img", { src: other.thumb, alt: "", loading: "lazy", decoding: "async", draggable: "false" }),
+    ));
+  }
+  picture.append(element(
+    "button",
+    { type: "button", class: "badge", "aria-expanded": "false", "aria-label": label, title: label },
+    `+${count}`,
+  ));
+  item.append(others);
+}
+
+function unfold(badge) {
+  const others = badge.closest(".tile").querySelector(".others");
+  others.hidden = !others.hidden;
+  badge.setAttribute("aria-expanded", String(!others.hidden));
+}
+
 function draw(tile, position, names) {
   const caption = element("div", { class: "caption" }, element("span", { class: "title", title: tile.title }, tile.title));
   for (const line of tile.lines) caption.append(element("span", { class: "line" }, line));
   const picture = element("div", { class: "picture" }, photo(tile, position < 6), actionRow(tile, names));
   const item = element("li", { class: "tile", "data-id": tile.id }, picture, score(tile), caption);
+  if (tile.also.length > 0) fold(tile, picture, item);
   return item;
 }
 
@@ -173,7 +202,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (!tile || item.classList.contains("chosen")) return;
     if (action === "good" || action === "bad") {
       mark(item, item.dataset.judged === action ? "" : action);
-    } else if (action !== "details") {
+    } else if (!["details", "save"].includes(action)) {
       grid.setAttribute("aria-busy", "true");
       grid.querySelector(".chosen")?.classList.remove("chosen");
       item.classList.add("chosen");
@@ -194,6 +223,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
     outbox.add({ address: data.address, action: "next", item_id: "" });
   };
   grid.onclick = (event) => {
+    const badge = event.target.closest("button.badge");
+    if (badge) unfold(badge);
+    const other = event.target.closest("button.other");
+    if (other) outbox.add({ address: data.address, action: "open", item_id: other.dataset.other });
     const button = event.target.closest("button[data-action]");
     if (button) send(button.closest(".tile"), button.dataset.action);
   };

@@ -148,22 +148,145 @@ function build(root) {
   return parts;
 }
 
-function chip(data, send) {
-  const signs = { more: "More like", less: "Less like", item: "Like", upload: "Like your photo", text: "Words", filter: "Filter" };
-  const spoken = data.kind === "upload" ? signs.upload : `${signs[data.kind]}: ${data.label}`;
+const signed = (weight) => `${weight < 0 ? "−" : "+"}${Math.abs(weight).toFixed(2).replace(/\.?0+$/, "")}`;
+
+function chip(data, root, send) {
+  const signs = { item: "Like", upload: "Like your photo", text: "Words", color: "Colour", filter: "Filter" };
+  const isTerm = data.kind !== "filter";
+  const way = isTerm && data.weight < 0 ? "Less like" : signs[data.kind];
+  const part = isTerm && data.region.length > 0 ? " (a part of it)" : "";
+  const spoken = (data.kind === "upload" && data.weight > 0 ? signs.upload : `${way}: ${data.label}`) + part;
   const body = [];
+  if (data.kind === "color") body.push(element("i", { class: "swatch", style: `background:${data.label}` }));
   if (data.thumb) {
     const image = element("img", { src: data.thumb, alt: data.label, width: 44, height: 44 });
     image.addEventListener("error", () => image.remove(), { once: true });
+    if (part) {
+      const [left, top, right, bottom] = data.region;
+      image.style.objectViewBox = `inset(${top * 100}% ${100 - right * 100}% ${100 - bottom * 100}% ${left * 100}%)`;
+    }
     body.push(image);
   }
-  if (data.kind === "more" || data.kind === "less") {
-    body.push(element("b", { class: data.kind, "aria-hidden": "true" }, data.kind === "more" ? "+" : "−"));
+  if (isTerm && data.weight !== 1) {
+    body.push(element("b", { class: data.weight > 0 ? "more" : "less", "aria-hidden": "true" }, signed(data.weight)));
   }
   body.push(element("span", { class: "label" }, data.kind === "text" ? `“${data.label}”` : data.label));
   const remove = element("button", { type: "button", class: "icon small", "aria-label": `Remove ${spoken}`, title: "Remove" }, icon("close"));
   remove.onclick = () => send({ kind: "remove", index: data.index, value: data.value });
-  return element("li", { class: `chip ${data.kind}`, title: spoken }, ...body, remove);
+  if (!isTerm) return element("li", { class: `chip ${data.kind}`, title: spoken }, ...body, remove);
+  const open = element("button", { type: "button", class: "tune", title: `${spoken}. Change how much it counts${data.photo ? ", or choose a part" : ""}` }, ...body);
+  open.setAttribute("aria-label", `Adjust ${spoken}`);
+  open.onclick = () => adjust(data, root, send, open);
+  return element("li", { class: `chip ${data.kind}` }, open, remove);
+}
+
+// --- how much a part of the query counts, and which part of its photo --------------------------------------------
+
+function adjust(data, root, send, opener) {
+  const range = element("input", {
+    type: "range", min: "-1", max: "1", step: "0.1", value: String(Math.max(-1, Math.min(1, data.weight))), "aria-label": "How much it counts",
+  });
+  const said = element("output", {});
+  const say = () => {
+    const weight = Number(range.value);
+    said.textContent = weight === 0 ? "left out" : `${weight < 0 ? "less like this" : "more like this"} (${signed(weight)})`;
+    range.setAttribute("aria-valuetext", said.textContent);
+  };
+  range.oninput = say;
+  say();
+  const cancel = element("button", { type: "button", class: "plain" }, "Cancel");
+  const apply = element("button", { type: "submit", class: "primary" }, "Apply");
+  const picker = data.photo ? regionPicker(data) : null;
+  const form = element(
+    "form",
+    { method: "dialog" },
+    element("h2", {}, data.kind === "text" ? `“${data.label}”` : data.label),
+    ...(picker ? picker.nodes : []),
+    element("label", { class: "weight" }, element("span", {}, "How much it counts"), range, said),
+    element("div", { class: "row" }, cancel, apply),
+  );
+  const dialog = element("dialog", { class: "adjust", "aria-label": `Adjust ${data.label}` }, form);
+  root.append(dialog);
+  const close = () => {
+    dialog.close();
+    dialog.remove();
+    opener.focus();
+  };
+  cancel.onclick = close;
+  dialog.oncancel = close;
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    const weight = Number(range.value);
+    const region = picker ? picker.value() : "";
+    close();
+    if (weight === 0) send({ kind: "remove", index: data.index, value: "" });
+    else if (weight !== data.weight || region !== data.region.join(",")) send({ kind: "adjust", index: data.index, value: `${weight}@${region}` });
+  };
+  dialog.showModal();
+  (picker ? picker.box : range).focus();
+}
+
+// A box over the photo: drawn by dragging on it, moved by dragging it or by the arrow keys, resized with Shift.
+function regionPicker(data) {
+  const STEP = 0.02;
+  const SMALLEST = 0.05;
+  let region = data.region.length > 0 ? [...data.region] : [0, 0, 1, 1];
+  const image = element("img", { src: data.photo, alt: data.label, draggable: "false" });
+  const box = element("div", { class: "box", tabindex: "0", role: "application", "aria-label": "The part to search by: arrow keys move it, with Shift they change its size" });
+  const stage = element("div", { class: "stage" }, image, box);
+  const whole = element("button", { type: "button", class: "plain" }, "Whole photo");
+  const hint = element("p", { class: "hint" }, "Drag over the part you mean.");
+  const draw = () => {
+    const [left, top, right, bottom] = region;
+    box.style.inset = `${top * 100}% ${100 - right * 100}% ${100 - bottom * 100}% ${left * 100}%`;
+    whole.disabled = right - left >= 0.999 && bottom - top >= 0.999;
+    hint.textContent = whole.disabled ? "Drag over the part you mean." : "Only this part is searched by.";
+  };
+  const keep = (left, top, right, bottom) => {
+    region = [Math.min(left, right), Math.min(top, bottom), Math.max(left, right), Math.max(top, bottom)].map((edge) => Math.min(1, Math.max(0, edge)));
+    draw();
+  };
+  whole.onclick = () => keep(0, 0, 1, 1);
+  const place = (event) => {
+    const area = stage.getBoundingClientRect();
+    return [(event.clientX - area.left) / area.width, (event.clientY - area.top) / area.height];
+  };
+  stage.onpointerdown = (event) => {
+    if (event.button !== 0) return;
+    event.preventDefault();
+    stage.setPointerCapture(event.pointerId);
+    box.focus();
+    const [x, y] = place(event);
+    const before = region;
+    stage.onpointermove = (move) => keep(x, y, ...place(move));
+    const end = () => {
+      stage.onpointermove = stage.onpointerup = stage.onpointercancel = null;
+      const tooSmall = region[2] - region[0] < SMALLEST || region[3] - region[1] < SMALLEST;
+      if (tooSmall) keep(...before);
+    };
+    stage.onpointerup = end;
+    stage.onpointercancel = end;
+  };
+  box.onkeydown = (event) => {
+    const ways = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
+    const way = ways[event.key];
+    if (!way) return;
+    event.preventDefault();
+    const [left, top, right, bottom] = region;
+    if (event.shiftKey) {
+      keep(left, top, Math.max(left + SMALLEST, right + way[0]), Math.max(top + SMALLEST, bottom + way[1]));
+    } else {
+      const dx = Math.max(-left, Math.min(1 - right, way[0]));
+      const dy = Math.max(-top, Math.min(1 - bottom, way[1]));
+      keep(left + dx, top + dy, right + dx, bottom + dy);
+    }
+  };
+  draw();
+  return {
+    box,
+    nodes: [stage, element("div", { class: "row between" }, hint, whole)],
+    value: () => (whole.disabled ? "" : region.map((edge) => String(Math.round(edge * 1e4) / 1e4)).join(",")),
+  };
 }
 
 function crumbs(trail, send) {
@@ -179,7 +302,7 @@ function crumbs(trail, send) {
   return list;
 }
 
-function drawPinned(parts, data, send) {
+function drawPinned(parts, data, root, send) {
   const before = parts.pinned.dataset.drawn;
   const now = JSON.stringify([data.chips, data.trail, data.filters]);
   if (before === now) return;
@@ -192,7 +315,7 @@ function drawPinned(parts, data, send) {
   }
   const row = element("div", { class: "row" });
   if (data.chips.length > 0) {
-    row.append(element("ul", { class: "chips", "aria-label": "Your search" }, ...data.chips.map((each) => chip(each, send))));
+    row.append(element("ul", { class: "chips", "aria-label": "Your search" }, ...data.chips.map((each) => chip(each, root, send))));
     if (data.chips.length > 1) {
       const clear = element("button", { type: "button", class: "plain" }, "Clear all");
       clear.onclick = () => send({ kind: "clear" });
@@ -256,7 +379,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (parts.outbox.waiting.length === 0) form.removeAttribute("aria-busy");
   say(data.note, data.note_is_error);
   keepVisitor(data.visitor);
-  drawPinned(parts, data, send);
+  drawPinned(parts, data, parentElement, send);
 
   form.onsubmit = (event) => {
     event.preventDefault();

@@ -1,0 +1,280 @@
+"""`imgsearch duplicates` and `imgsearch rules`: what is one photo, and what is hidden, pinned or boosted."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imgsearch.config import Settings
+from imgsearch.terminal import (
+    CatalogOption,
+    JsonOption,
+    many,
+    one_line,
+    print_json,
+    print_table,
+    progress,
+    say,
+)
+
+if TYPE_CHECKING:
+    from imgsearch.rules import Rule
+
+__all__ = ["duplicates", "register", "rules"]
+
+rules = typer.Typer(
+    name="rules",
+    help="Merchandisers' rules: what is hidden, pinned to the top, or boosted.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+
+ItemsOption = Annotated[
+    list[str] | None, typer.Option("--item", metavar="ID", help="An item; may be given several times.")
+]
+FiltersOption = Annotated[
+    list[str] | None,
+    typer.Option("--filter", metavar="FILTER", help="All items that pass, such as 'category=shoes'."),
+]
+WhenTextOption = Annotated[
+    str, typer.Option("--when", metavar="WORDS", help="Only for queries with these words.")
+]
+WhenFilterOption = Annotated[
+    list[str] | None,
+    typer.Option("--when-filter", metavar="FILTER", help="Only for queries with this filter."),
+]
+FromOption = Annotated[
+    datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day that it holds (UTC).")
+]
+UntilOption = Annotated[
+    datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="The last day that it holds (UTC).")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the `imgsearch` command."""
+    app.command()(duplicates)
+    app.add_typer(rules)
+
+
+def duplicates(
+    catalog: CatalogOption = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Look at every photo again, not only at new ones.")
+    ] = False,
+    n: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many groups to print.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """Look for near-duplicates among new photos, and list the groups that there are.
+
+    Example: `imgsearch duplicates --json`
+    """
+    from imgsearch.catalog import Catalog
+    from imgsearch.duplicates import duplicates_of
+    from imgsearch.generations import LiveIndex
+    from imgsearch.originals import Originals
+    from imgsearch.spaces import live_space
+
+    settings = Settings.load(catalog=catalog)
+    with Catalog.open(settings.catalog) as opened, contextlib.closing(Originals()) as originals:
+        index = LiveIndex.open(opened, threads=settings.worker_threads, space=live_space(opened))
+        found = duplicates_of(opened)
+        with progress("Looking for duplicates") as show:
+            found.look(index, lambda item: originals.read(item.location), again=again, progress=show)
+        total, groups = found.list_groups(limit=n)
+        state = found.state()
+    if as_json:
+        rows: list[dict[str, Any]] = [
+            {
+                "items": [item.item_id for item in group.items],
+                "cosine": round(group.cosine, 4),
+                "residual": None if group.residual is None else round(group.residual, 4),
+            }
+            for group in groups
+        ]
+        print_json(
+            {"groups": total, "looked_at": state.looked_at, "threshold": state.threshold, "shown": rows}
+        )
+        return
+    for group in groups:
+        print("\t".join(one_line(item.item_id) for item in group.items))
+    say(f"{many(total, 'group')} of near-duplicates among {many(state.looked_at, 'photo')}.")
+
+
+@rules.command("list")
+def list_rules(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """List the rules with what they hit.
+
+    Example: `imgsearch rules list`
+    """
+    from rich.table import Table
+
+    from imgsearch.catalog import Catalog
+    from imgsearch.errors import ImgSearchError
+    from imgsearch.rules import rules_of
+
+    rows: list[dict[str, Any]] = []
+    with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
+        kept = rules_of(opened)
+        for rule in kept.all():
+            try:
+                hits: int | None = kept.matching(rule)[0]
+            except ImgSearchError:  # its items or its column are gone
+                hits = None
+            rows.append({**_as_dict(rule), "hits": hits})
+    if as_json:
+        print_json({"rules": rows})
+        return
+    if not rows:
+        say("There are no rules yet; see `imgsearch rules --help`.")
+        return
+    table = Table(box=None, header_style="bold")
+    for name in ("rule", "on", "what", "hits"):
+        table.add_column(name)
+    for row in rows:
+        hits_text = "gone" if row["hits"] is None else f"{row['hits']:,}"
+        table.add_row(str(row["rule"]), "yes" if row["on"] else "", one_line(row["what"]), hits_text)
+    print_table(table)
+
+
+@rules.command("hide")
+def hide(
+    item: ItemsOption = None,
+    filters: FiltersOption = None,
+    starts: FromOption = None,
+    until: UntilOption = None,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Hide items from everything that visitors see.
+
+    Example: `imgsearch rules hide --filter 'brand=Oskra' --until 2027-01-31`
+    """
+    from imgsearch.filters import parse_filters
+    from imgsearch.rules import Rule
+
+    rule = Rule(
+        "hide",
+        tuple(item or ()),
+        parse_filters(filters or []),
+        starts_on=starts.date() if starts else None,
+        ends_on=until.date() if until else None,
+    )
+    _save(catalog, rule, as_json=as_json)
+
+
+@rules.command("pin")
+def pin(
+    item: ItemsOption = None,
+    filters: FiltersOption = None,
+    when: WhenTextOption = "",
+    when_filter: WhenFilterOption = None,
+    starts: FromOption = None,
+    until: UntilOption = None,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Pin items to the top of the results.
+
+    Example: `imgsearch rules pin --item mug-003-1 --when 'red mug'`
+    """
+    from imgsearch.filters import parse_filters
+    from imgsearch.rules import Rule
+
+    rule = Rule(
+        "pin",
+        tuple(item or ()),
+        parse_filters(filters or []),
+        when_text=when,
+        when_filters=parse_filters(when_filter or []),
+        starts_on=starts.date() if starts else None,
+        ends_on=until.date() if until else None,
+    )
+    _save(catalog, rule, as_json=as_json)
+
+
+@rules.command("boost")
+def boost(
+    amount: Annotated[
+        float,
+        typer.Argument(help="From -3 to 3, in standard deviations of the scores; after -- where negative."),
+    ],
+    item: ItemsOption = None,
+    filters: FiltersOption = None,
+    when: WhenTextOption = "",
+    when_filter: WhenFilterOption = None,
+    starts: FromOption = None,
+    until: UntilOption = None,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Move items up in the results, or down.
+
+    Example: `imgsearch rules boost 1.5 --filter 'material=oak'`
+    """
+    from imgsearch.filters import parse_filters
+    from imgsearch.rules import Rule
+
+    rule = Rule(
+        "boost",
+        tuple(item or ()),
+        parse_filters(filters or []),
+        amount,
+        when_text=when,
+        when_filters=parse_filters(when_filter or []),
+        starts_on=starts.date() if starts else None,
+        ends_on=until.date() if until else None,
+    )
+    _save(catalog, rule, as_json=as_json)
+
+
+@rules.command("off")
+def off(
+    rule: Annotated[int, typer.Argument(metavar="RULE", help="Its number; see `rules list`.")],
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a rule off; it stays in the history and can be put on again on the Rules page.
+
+    Example: `imgsearch rules off 3`
+    """
+    from imgsearch.catalog import Catalog
+    from imgsearch.rules import rules_of
+
+    with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
+        _print_rule(rules_of(opened).switch(rule, on=False, author=_author()), as_json=as_json)
+
+
+def _save(catalog: CatalogOption, rule: Rule, *, as_json: bool) -> None:
+    from imgsearch.catalog import Catalog
+    from imgsearch.rules import rules_of
+
+    with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
+        kept = rules_of(opened)
+        saved = kept.save(rule, author=_author())
+        hits = kept.matching(saved)[0]
+    say(f"It hits {many(hits, 'item')}.")
+    _print_rule(saved, as_json=as_json)
+
+
+def _print_rule(rule: Rule, *, as_json: bool) -> None:
+    if as_json:
+        print_json(_as_dict(rule))
+    else:
+        print(f"Rule {rule.rule_id} is {'on' if rule.enabled else 'off'}: {one_line(rule.describe())}")
+
+
+def _as_dict(rule: Rule) -> dict[str, Any]:
+    return {"rule": rule.rule_id, "on": rule.enabled, "action": rule.action, "what": rule.describe()}
+
+
+def _author() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container without a name for its user
+        return "the command line"

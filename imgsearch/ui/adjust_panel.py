@@ -1,0 +1,119 @@
+"""The Adjust panel of the search page: what counts in a look-alike, colours, duplicates and variety.
+
+It owns the widgets and how each changes the query; the query itself is the address bar's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import streamlit as st
+
+from imgsearch.records import Emphasis, Query, Term
+from imgsearch.ui.actions import PAGE_SIZE
+
+__all__ = ["adjustments", "draw_adjust_panel", "with_color"]
+
+SLIDERS = {
+    "color": ("Colour", "Photos of the same colours come first."),
+    "shape": ("Shape", "Photos with the same outline come first."),
+    "pattern": ("Pattern", "Photos with the same kind of surface come first: plain, striped, checked."),
+}
+FIRST_COLOR = "#1e6fc8"
+
+
+def adjustments(query: Query) -> int:
+    """Return how many settings of the panel are not as usual."""
+    changed = [*query.emphasis, query.same_color, query.duplicates != "collapse", query.diversity]
+    return sum(bool(each) for each in changed)
+
+
+def with_color(query: Query, color: str | None) -> Query:
+    """Return the query with a colour as one of its parts, in place of any other; None takes it out."""
+    terms = tuple(term for term in query.terms if term.kind != "color")
+    if color is not None:
+        terms = (*terms, Term("color", color.lower()))
+    return replace(query, terms=terms, n=PAGE_SIZE)
+
+
+def draw_adjust_panel(query: Query, on_query: Callable[[Query], None]) -> None:
+    """Draw the button that opens the panel, and the panel; `on_query` gets the new query when something changes."""
+    count = adjustments(query)
+    label = f"Adjust ({count})" if count else "Adjust"
+    with st.popover(label, icon=":material/tune:", key="adjust"):
+        if query.terms:
+            st.caption("What should count more in a look-alike?")
+            for name, (title, help_text) in SLIDERS.items():
+                _draw_slider(name, title, help_text, query, on_query)
+            _draw_switch(
+                "same_color",
+                "Same colour only",
+                query.same_color,
+                lambda on: on_query(replace(query, same_color=on, n=PAGE_SIZE)),
+            )
+        _draw_color(query, on_query)
+        if not query.terms:
+            return
+        _draw_switch(
+            "duplicates",
+            "Show duplicates and every view of a product",
+            query.duplicates == "show",
+            lambda on: on_query(replace(query, duplicates="show" if on else "collapse", n=PAGE_SIZE)),
+        )
+        _draw_switch(
+            "diversity",
+            "More variety",
+            query.diversity > 0,
+            lambda on: on_query(replace(query, diversity=0.4 if on else 0.0, n=PAGE_SIZE)),
+        )
+        if count:
+            usual = replace(
+                query,
+                emphasis=Emphasis(),
+                same_color=False,
+                duplicates="collapse",
+                diversity=0.0,
+                n=PAGE_SIZE,
+            )
+            st.button("As usual", icon=":material/undo:", on_click=on_query, args=(usual,), width="stretch")
+
+
+def _draw_slider(
+    name: str, title: str, help_text: str, query: Query, on_query: Callable[[Query], None]
+) -> None:
+    key = f"adjust:{name}"
+    st.session_state[key] = round(float(getattr(query.emphasis, name)), 1)
+
+    def changed() -> None:
+        emphasis = query.emphasis._replace(**{name: float(st.session_state[key])})
+        on_query(replace(query, emphasis=emphasis, n=PAGE_SIZE))
+
+    st.slider(title, 0.0, 1.0, step=0.1, key=key, on_change=changed, help=help_text, format="%.1f")
+
+
+def _draw_switch(name: str, title: str, value: bool, on_value: Callable[[bool], None]) -> None:
+    key = f"adjust:{name}"
+    st.session_state[key] = value
+    st.toggle(title, key=key, on_change=lambda: on_value(bool(st.session_state[key])))
+
+
+def _draw_color(query: Query, on_query: Callable[[Query], None]) -> None:
+    """Draw the colour picker: alone it finds everything of a colour, beside other parts it says "but in this one"."""
+    present = next((str(term.value) for term in query.terms if term.kind == "color"), None)
+    key = "adjust:picked"
+    st.session_state[key] = present or st.session_state.get(key, FIRST_COLOR)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.color_picker(
+            "In this colour",
+            key=key,
+            on_change=lambda: on_query(with_color(query, st.session_state[key])),
+        )
+        if present is None:
+            st.button(
+                "Use it",
+                key="adjust:use",
+                on_click=lambda: on_query(with_color(query, st.session_state[key])),
+            )
+        else:
+            st.button("Any colour", key="adjust:any", on_click=on_query, args=(with_color(query, None),))

@@ -1,0 +1,69 @@
+"""Recent searches: the visitor's latest ones as a row of buttons, and a button that clears them.
+
+It owns their drawing; what counts as recent, `imgsearch.collections_store` decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from urllib.parse import parse_qs
+
+import streamlit as st
+
+from imgsearch.collections_store import Recent
+from imgsearch.errors import ImgSearchError
+from imgsearch.records import Query
+from imgsearch.service import SearchService
+from imgsearch.ui.actions import to_query
+from imgsearch.ui.query_bar import query_label
+from imgsearch.ui.session import Session
+
+__all__ = ["draw_recents", "plain"]
+
+SHOWN = 6
+LONGEST_LABEL = 34
+
+
+def draw_recents(service: SearchService, session: Session, *, on_open: Callable[[Query], None]) -> None:
+    """Draw the visitor's latest searches, nothing where there are none; `on_open` is called with the one clicked."""
+    service.feedback.flush()
+    queries = _queries(service, service.collections.recents(session.visitor, SHOWN))
+    if not queries:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="recents"):
+        st.html('<p class="count quiet">Recent</p>', width="content")
+        for number, query in enumerate(queries):
+            label = query_label(query, service.item)
+            short = label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
+            st.button(
+                plain(short),
+                key=f"recent_{number}",
+                icon=":material/history:",
+                help=plain(label),
+                on_click=on_open,
+                args=(query,),
+            )
+        st.button(
+            "Clear",
+            key="clear_recents",
+            type="tertiary",
+            on_click=service.collections.clear_recents,
+            args=(session.visitor,),
+        )
+
+
+def plain(text: str) -> str:
+    """Return a text that Streamlit's Markdown shows letter by letter."""
+    return "".join(f"\\{letter}" if letter in r"\`*_{}[]()#+-.!:$<>~|" else letter for letter in text)
+
+
+def _queries(service: SearchService, recents: list[Recent]) -> list[Query]:
+    """Return the searches that can still be made; older rows may say what no longer makes sense."""
+    found = []
+    for recent in recents:
+        with suppress(ImgSearchError):
+            query = to_query(parse_qs(recent.address), max_n=service.settings.max_results)
+            if query.terms:
+                found.append(query)
+    return found

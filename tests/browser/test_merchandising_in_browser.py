@@ -1,0 +1,76 @@
+"""Merchandising in a real Chromium: the badge that unfolds, rules that hold at once, duplicates found by a click."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("playwright")
+
+from running_app import running_app
+from samples import index_into
+
+from imgsearch.encoders import Encoder
+
+pytestmark = pytest.mark.browser
+
+STORE = Path(__file__).resolve().parents[2] / "imgsearch" / "data" / "sample_store"
+NewPage = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def shop(lite: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of the app over the first mugs of the Sample Store, one of them there twice."""
+    folder = tmp_path_factory.mktemp("shop")
+    photos = folder / "photos"
+    photos.mkdir()
+    for photo in sorted((STORE / "images").glob("mug-00[1-6]-*.jpg")):
+        shutil.copy(photo, photos)
+    shutil.copy(photos / "mug-001-1.jpg", photos / "mug-001-copy.jpg")
+    names = sorted(path.name for path in photos.iterdir())
+    with (folder / "rows.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "product_id"])
+        writer.writerows([name, name[:7]] for name in names)
+    index_into(folder / "catalog", lite, [photos], metadata=folder / "rows.csv")
+    with running_app(folder / "catalog", log=folder / "app.log") as address:
+        yield address
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
+def test_a_badge_unfolds_the_other_photos_by_keyboard(
+    shop: str, new_page: NewPage, width: int, scheme: str
+) -> None:
+    page = new_page(width, scheme=scheme, touch=width < 800)
+    page.goto(f"{shop}/?item=mug-001-1.jpg")
+    badge = page.locator(".badge").first
+    badge.wait_for()
+    badge.focus()
+    page.keyboard.press("Enter")
+    assert badge.get_attribute("aria-expanded") == "true"
+    other = page.locator(".other:visible").first
+    wanted = other.get_attribute("data-other")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    other.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**item={wanted}*")
+
+
+def test_duplicates_are_found_by_a_click_and_hidden_by_another(shop: str, new_page: NewPage) -> None:
+    page = new_page()
+    page.goto(f"{shop}/duplicates")
+    page.get_by_role("button", name="Look for duplicates").click()
+    page.get_by_text("mug-001-copy.jpg", exact=True).wait_for()
+    page.get_by_role("button", name="Hide").nth(1).click()
+    page.get_by_role("button", name="Show again").wait_for()
+    page.goto(f"{shop}/rules")
+    page.get_by_text("Hide mug-001-").first.wait_for()
+    page.goto(f"{shop}/?item=mug-002-1.jpg&duplicates=show")
+    page.wait_for_selector("ul.grid .tile")
+    shown = page.locator("ul.grid .tile").evaluate_all("all => all.map(one => one.dataset.id)")
+    assert ("mug-001-1.jpg" in shown) != ("mug-001-copy.jpg" in shown)
