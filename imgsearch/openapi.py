@@ -163,8 +163,9 @@ def _paths(settings: Settings) -> dict[str, Any]:
                 "description": (
                     "What the Explore page draws: 4 bytes (little-endian) that say how long the header is; the "
                     "header, JSON with `count`, `dimensions` and `legend`; then the arrays `keys` (count) uint32, "
-                    "`places` (count, dimensions) uint16 over the longest side, and `colors` (count) uint16: the number of "
-                    "a value in the legend, or how far from `low` to `high`; 65535 is no value. It has an ETag."
+                    "`places` (count, dimensions) uint16 over the longest side, and `colors` (count) uint16: "
+                    "the number of a value in the legend, or how far from `low` to `high`; 65535 is no value. "
+                    "It has an ETag."
                 ),
                 "parameters": [
                     _query("projection", "`pca` (there at once; the default) or `umap` (once laid out)."),

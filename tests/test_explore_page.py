@@ -20,6 +20,7 @@ from imgsearch.config import Settings
 from imgsearch.explore import ClusterCard, MapState
 from imgsearch.openapi import openapi_document
 from imgsearch.records import Filter, Item
+from imgsearch.rules import Rule
 from imgsearch.service import SearchService, set_service
 from imgsearch.ui.explore_map import MAX_SELECTED, MapEvent
 from imgsearch.ui.explore_page import age, cluster_tiles, csv_of, json_of
@@ -65,7 +66,7 @@ def test_a_hidden_photo_leaves_the_map_and_its_address_changes(
     client: TestClient, service: SearchService
 ) -> None:
     before = client.get("/api/v1/map")
-    service.rules.add("hide", "mugs are out", (Filter("category", "=", "mug"),))
+    service.rules.save(Rule(action="hide", filters=(Filter("category", "=", "mug"),)), author="ann")
     after = client.get("/api/v1/map", headers={"If-None-Match": before.headers["etag"]})
     assert after.status_code == 200
     assert unpacked(after.content)[0]["count"] == 36
