@@ -153,7 +153,8 @@ const signed = (weight) => `${weight < 0 ? "−" : "+"}${Math.abs(weight).toFixe
 function chip(data, root, send) {
   const signs = { item: "Like", upload: "Like your photo", text: "Words", color: "Colour", filter: "Filter" };
   const isTerm = data.kind !== "filter";
-  const way = isTerm && data.weight < 0 ? "Less like" : signs[data.kind];
+  const lean = !isTerm || data.weight === 1 ? "" : data.weight > 0 ? "more" : "less";
+  const way = lean === "less" ? "Less like" : lean && data.kind === "item" ? "More like" : signs[data.kind];
   const part = isTerm && data.region.length > 0 ? " (a part of it)" : "";
   const spoken = (data.kind === "upload" && data.weight > 0 ? signs.upload : `${way}: ${data.label}`) + part;
   const body = [];
@@ -167,9 +168,7 @@ function chip(data, root, send) {
     }
     body.push(image);
   }
-  if (isTerm && data.weight !== 1) {
-    body.push(element("b", { class: data.weight > 0 ? "more" : "less", "aria-hidden": "true" }, signed(data.weight)));
-  }
+  if (lean) body.push(element("b", { class: lean, "aria-hidden": "true" }, signed(data.weight)));
   body.push(element("span", { class: "label" }, data.kind === "text" ? `“${data.label}”` : data.label));
   const remove = element("button", { type: "button", class: "icon small", "aria-label": `Remove ${spoken}`, title: "Remove" }, icon("close"));
   remove.onclick = () => send({ kind: "remove", index: data.index, value: data.value });
@@ -177,7 +176,7 @@ function chip(data, root, send) {
   const open = element("button", { type: "button", class: "tune", title: `${spoken}. Change how much it counts${data.photo ? ", or choose a part" : ""}` }, ...body);
   open.setAttribute("aria-label", `Adjust ${spoken}`);
   open.onclick = () => adjust(data, root, send, open);
-  return element("li", { class: `chip ${data.kind}` }, open, remove);
+  return element("li", { class: `chip ${data.kind} ${lean}` }, open, remove);
 }
 
 // --- how much a part of the query counts, and which part of its photo --------------------------------------------
