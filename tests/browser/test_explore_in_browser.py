@@ -34,10 +34,10 @@ def painted_page(request: pytest.FixtureRequest, chromium: Any) -> Iterator[Any]
     browser.close()
 
 
-def open_map(page: Any, app: str, by: str = "column:category", more: str = "") -> Any:
-    """Open the page, coloured by a column, and return the map when its points are drawn."""
-    page.goto(f"{app}/explore?color={by}{more}")
-    shown = page.locator(f'.map[data-shown$="{by}"]')
+def open_map(page: Any, app: str) -> Any:
+    """Open the page, coloured by category, and return the map when its points are drawn."""
+    page.goto(f"{app}/explore?color=Category")
+    shown = page.locator('.map[data-shown$="column:category"]')
     shown.wait_for(timeout=60_000)
     page.locator(".map[data-drawn]").wait_for()
     return shown
@@ -119,10 +119,10 @@ def test_a_lasso_makes_a_set_that_can_be_saved_and_exported(app: str, new_page: 
     open_map(page, app)
     page.get_by_role("button", name="Draw around photos").click()
     box = page.locator("canvas.points").bounding_box()
-    corners = [(2, 2), (box["width"] - 2, 2), (box["width"] - 2, box["height"] - 2), (2, box["height"] - 2)]
-    page.mouse.move(box["x"] + 2, box["y"] + 2)
+    right, bottom = box["width"] - 8, box["height"] - 8
+    page.mouse.move(box["x"] + 8, box["y"] + 8)
     page.mouse.down()
-    for dx, dy in [*corners[1:], corners[0]]:
+    for dx, dy in ((right, 8), (right, bottom), (8, bottom)):
         page.mouse.move(box["x"] + dx, box["y"] + dy, steps=6)
     page.mouse.up()
     page.get_by_role("heading", name="Your set: 48 photos").wait_for()
