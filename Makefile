@@ -30,8 +30,8 @@ else
 	$(BIN)/imgsearch demo --port $(PORT)
 endif
 
-test: $(READY) chromium   ## run all tests, fast ones first
-	$(BIN)/python -m pytest $(PYTEST)
+test: $(READY) chromium   ## run all tests, fast ones first; some of them: make test PYTEST="-k duplicates"
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder $(PYTEST)
 
 lint: $(READY)   ## check style and types
 	$(BIN)/ruff check .

@@ -1,13 +1,14 @@
-"""Words for groups of photos: which of the catalog's own values, and of a small vocabulary, fit each group best.
+"""Words for groups of photos: values that their photos share, and words of a small vocabulary that fit them best.
 
-It owns the vocabulary and which words are tried; how a word's worth is measured is `imgsearch.clusters`' to know.
+It owns the vocabulary, which words are tried, and how much a shared value says; how near a word lies to a group is
+`imgsearch.clusters`' to know.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from imgsearch.catalog import Catalog
 from imgsearch.clusters import words_of_clusters
 from imgsearch.encoders.base import Encoder, KnowsWords
 
-__all__ = ["candidate_words", "cluster_words"]
+__all__ = ["candidate_words", "cluster_words", "shared_values"]
 
 Keys = NDArray[np.uint64]
 Rows = NDArray[np.float32]
@@ -25,6 +26,11 @@ TITLES = 5000
 TITLE_WORDS = 100
 MAX_WORDS = 400
 LONGEST_WORD = 30
+MOST_SHARED = 3
+SHARED_BY = 0.5
+"""A value names a group when at least this share of its photos has it, and ..."""
+LIFT = 1.5
+"""... so many times the share that it has in the whole catalog."""
 BATCH = 32
 BLOCK = 8192
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -56,15 +62,37 @@ def candidate_words(catalog: Catalog) -> list[str]:
         for value in facet.values
         if isinstance(value.value, str)
     ]
-    short = [value for value in values if _WORD.search(value) and len(value) <= LONGEST_WORD]
+    short = [value for value in values if _is_short(value)]
     words = [*short, *_title_words(catalog), *VOCABULARY]
     return list({word.casefold(): word for word in reversed(words[:MAX_WORDS])}.values())[::-1]
+
+
+def shared_values(catalog: Catalog, keys: Keys, labels: NDArray[np.int32]) -> tuple[tuple[str, ...], ...]:
+    """Return what most photos of each group share, and few others: metadata values and title words, best first.
+
+    The group of each of the photos `keys` is its number in `labels`. A value is ranked by how well it tells the
+    group's photos from the rest: F0.5, which weighs the share of the group that has it above the share of those who
+    have it that are in the group (van Rijsbergen, "Information Retrieval", 1979).
+    """
+    sizes = np.bincount(labels, minlength=int(labels.max(initial=-1)) + 1)
+    found: list[dict[str, float]] = [{} for _ in sizes]
+    for name, has in _having(catalog, keys):
+        within = np.bincount(labels[has], minlength=len(sizes))
+        for number in np.flatnonzero((within > 0) & (within >= SHARED_BY * sizes)):
+            precision, recall = within[number] / sizes[number], within[number] / has.sum()
+            if precision >= LIFT * has.mean():
+                worth = 1.25 * precision * recall / (0.25 * precision + recall)
+                found[number][name] = max(worth, found[number].get(name, 0.0))
+    return tuple(tuple(sorted(shared, key=lambda name: -shared[name])[:MOST_SHARED]) for shared in found)
 
 
 def cluster_words(
     catalog: Catalog, encoder: Encoder, keys: Keys, labels: NDArray[np.int32]
 ) -> tuple[tuple[str, ...], ...]:
-    """Return the words of each group of the photos `keys`, whose groups are `labels`; raises what encoding raises."""
+    """Return words of a vocabulary that fit each group of the photos `keys`, whose groups are `labels`.
+
+    Raises what encoding raises.
+    """
     words = candidate_words(catalog)
     texts = _encoded(encoder, words)
     if isinstance(encoder, KnowsWords):
@@ -77,19 +105,52 @@ def cluster_words(
     return tuple(words_of_clusters(words, texts, _unit(centres), _unit(centres.sum(axis=0)[None, :])[0]))
 
 
+def _having(catalog: Catalog, keys: Keys) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Yield every value that may name a group, with which of the keys have it."""
+    for facet in catalog.facets():
+        if facet.kind == "choice":
+            values = _values(catalog, facet.column, keys)
+            for choice in facet.values:
+                if isinstance(choice.value, str) and _is_short(choice.value):
+                    yield choice.value, values == choice.value
+    column = _title_column(catalog)
+    if column:
+        titles = [set(_words_of(title)) for title in _values(catalog, column, keys)]
+        for word in _title_words(catalog):
+            yield word, np.array([word in title for title in titles], bool)
+
+
+def _values(catalog: Catalog, column: str, keys: Keys) -> NDArray[np.object_]:
+    """Return the values of a column, None for keys that are gone."""
+    there, values, _ = catalog.column(column)
+    known = dict(zip(there.tolist(), values.tolist(), strict=True))
+    return np.array([known.get(key) for key in keys.tolist()], object)
+
+
+def _title_column(catalog: Catalog) -> str | None:
+    return next((column for column in catalog.columns if column.casefold() in _TITLE_COLUMNS), None)
+
+
+def _words_of(title: object) -> list[str]:
+    return [word.casefold() for word in _WORD.findall(title)] if isinstance(title, str) else []
+
+
+def _is_short(value: str) -> bool:
+    return bool(_WORD.search(value)) and len(value) <= LONGEST_WORD
+
+
 def _title_words(catalog: Catalog) -> list[str]:
     """Return the words that stand in most titles."""
-    columns = [column for column in catalog.columns if column.casefold() in _TITLE_COLUMNS]
-    if not columns:
+    column = _title_column(catalog)
+    if column is None:
         return []
-    _, titles, kind = catalog.column(columns[0])
+    _, titles, kind = catalog.column(column)
     if kind != "text":
         return []
     counts = Counter(
         word
         for title in titles[:: max(1, len(titles) // TITLES)]
-        if isinstance(title, str)
-        for word in {found.casefold() for found in _WORD.findall(title)} - _NOT_ALONE
+        for word in set(_words_of(title)) - _NOT_ALONE
     )
     return [word for word, count in counts.most_common(TITLE_WORDS) if count > 1]
 

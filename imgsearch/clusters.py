@@ -29,7 +29,7 @@ CHOICES = (2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40)
 """How many groups are tried; more than these nobody tells apart on a map."""
 SAMPLE = 20_000
 JUDGED = 4000
-BLOCK = 4096
+BLOCK = 512
 NEIGHBOURS = 6
 ALIKE = 1e-3
 """Rows that differ by less in every direction are one and the same."""

@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.catalog import Catalog
-from imgsearch.cluster_words import cluster_words
+from imgsearch.cluster_words import cluster_words, shared_values
 from imgsearch.clusters import Clustering, medoids
 from imgsearch.encoders.base import Encoder
 from imgsearch.errors import ExploreError, ImgSearchError, QueryError
@@ -65,6 +65,7 @@ FIT_ROW_BYTES = 24 * 1024
 POINT_BYTES = 2 * 1024
 POLL_S = 0.2
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+MOST_WORDS = 5
 OUT_OF_MEMORY = (-9, NO_MEMORY)
 """How the worker ends where memory runs short: the system kills it, or it notices itself."""
 COLORS = 20
@@ -309,11 +310,16 @@ class Explorer:
         return principal_axes(self._index().space.vectors(_drawn(keys, AXES_FROM, seed)), AXES)
 
     def _words(self, keys: Keys, clustering: Clustering) -> tuple[tuple[str, ...], ...]:
-        """Return the words of each group, none where there is no encoder to say them."""
+        """Return the words of each group: what its photos share, then what the encoder says where it can be had."""
+        shared = shared_values(self._catalog, keys, clustering.labels)
         try:
-            return cluster_words(self._catalog, self._encoder(), keys, clustering.labels)
+            fitting = cluster_words(self._catalog, self._encoder(), keys, clustering.labels)
         except ImgSearchError:
-            return tuple(() for _ in clustering.centres)
+            fitting = tuple(() for _ in shared)
+        return tuple(
+            tuple({word.casefold(): word for word in (*few, *more)}.values())[:MOST_WORDS]
+            for few, more in zip(shared, fitting, strict=True)
+        )
 
     # --- what is on it ----------------------------------------------------------------------------------------
 

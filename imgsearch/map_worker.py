@@ -33,7 +33,7 @@ NO_MEMORY = 12
 """The exit status that says that memory ran short (as ENOMEM)."""
 NEIGHBOURS = 15
 NICENESS = 15
-BLOCK = 2048
+BLOCK = 512
 
 
 def has_umap() -> bool:

@@ -22,6 +22,8 @@ Rows = NDArray[np.float32]
 Read = Callable[[Keys], Rows]
 
 BLOCK = 8192
+FEW = 512
+"""So many rows are compared with all others at once: the matrix of their distances has to fit into memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +78,8 @@ def place_by_neighbours(laid_out: Rows, places: Rows, others: Rows, neighbours: 
     interpolation function for irregularly-spaced data", 1968). n must be at least 1.
     """
     found = np.zeros((len(others), places.shape[1]), np.float32)
-    for start in range(0, len(others), BLOCK // 4):
-        part = others[start : start + BLOCK // 4]
+    for start in range(0, len(others), FEW):
+        part = others[start : start + FEW]
         near, distances = nearest_places(laid_out, part, neighbours)
         weights = 1.0 / np.maximum(distances, 1e-6)
         weights /= weights.sum(axis=1, keepdims=True)

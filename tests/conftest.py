@@ -30,11 +30,19 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the fast tests first, then the slow ones, then the browser."""
-    items.sort(
-        key=lambda item: 2 if item.get_closest_marker("browser") else bool(item.get_closest_marker("slow"))
-    )
+    """Run the fast tests first, then the slow ones, then the browser; those of a file and kind by one worker.
+
+    Tests of a file share fixtures, which other workers would have to make again.
+    """
+
+    def kind(item: pytest.Item) -> int:
+        return 2 if item.get_closest_marker("browser") else int(bool(item.get_closest_marker("slow")))
+
+    items.sort(key=kind)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.name}-{kind(item)}"))
 
 
 # --- photos -----------------------------------------------------------------------------------------------------

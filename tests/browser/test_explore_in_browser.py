@@ -108,7 +108,7 @@ def test_a_legend_entry_isolates_its_points(app: str, new_page: NewPage) -> None
     before = entry.locator(".count").inner_text()
     entry.click()
     assert page.locator(".legend button[aria-pressed='true']").count() == 1
-    faint = "map => (map.getRootNode().view || map.parentNode.view).faint"
+    faint = "map => (map.getRootNode().view || map.parentNode.view).parts[0]"
     assert page.locator(".map").evaluate(faint) == 48 - int(before)
     page.get_by_role("button", name="Show all").click()
     assert page.locator(".map").evaluate(faint) == 0

@@ -21,6 +21,8 @@ const CLICK_PX = 5;
 const APART_PX = 66;
 const MOST_PHOTOS = 70;
 const REST_MS = 160;
+const [SLOW_MS, QUICK_MS] = [45, 24];
+const FEWEST = 6000;
 
 const VERTEX = `#version 300 es
 in vec3 place; in vec4 color;
@@ -152,7 +154,8 @@ class Gpu {
     gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, order, gl.STATIC_DRAW);
   }
 
-  draw(camera, size, faint, count) {
+  // `parts` counts the faint points and the bright ones over them; of each the first `share` is drawn.
+  draw(camera, size, [faint, bright], share) {
     const { gl, canvas } = this;
     const ratio = canvas.width / Math.max(camera.width, 1);
     gl.viewport(0, 0, canvas.width, canvas.height);
@@ -165,9 +168,9 @@ class Gpu {
     gl.uniform1f(this.at("depth"), camera.depth);
     gl.uniform1f(this.at("size"), size * ratio);
     gl.disable(gl.DEPTH_TEST);
-    if (faint) gl.drawElements(gl.POINTS, faint, gl.UNSIGNED_INT, 0);
+    if (faint) gl.drawElements(gl.POINTS, Math.ceil(faint * share), gl.UNSIGNED_INT, 0);
     if (camera.depth) gl.enable(gl.DEPTH_TEST);
-    if (count > faint) gl.drawElements(gl.POINTS, count - faint, gl.UNSIGNED_INT, 4 * faint);
+    if (bright) gl.drawElements(gl.POINTS, Math.ceil(bright * share), gl.UNSIGNED_INT, 4 * faint);
   }
 }
 
@@ -186,14 +189,14 @@ class Plain {
     this.order = order;
   }
 
-  draw(camera, size, faint, count) {
+  draw(camera, size, [faint, bright], share) {
     const { context, canvas, colors } = this;
     const ratio = canvas.width / Math.max(camera.width, 1);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, camera.width, camera.height);
     let before = -1;
-    for (let at = 0; at < count; at += 1) {
-      const point = this.order[at];
+    const shown = [this.order.subarray(0, faint * share), this.order.subarray(faint, faint + bright * share)];
+    for (const point of shown.flatMap((part) => Array.from(part))) {
       const [x, y, w] = camera.project(this.places, point);
       if (x < -9 || y < -9 || x > camera.width + 9 || y > camera.height + 9) continue;
       const color = (colors[4 * point] << 16) | (colors[4 * point + 1] << 8) | colors[4 * point + 2];
@@ -291,6 +294,9 @@ class MapView {
     this.lasso = null;
     this.fingers = new Map();
     this.showPhotos = true;
+    this.moving = false;
+    this.share = 1;
+    this.parts = [0, 0];
     this.build();
     this.listen();
   }
@@ -351,7 +357,7 @@ class MapView {
       event.preventDefault();
       const [x, y] = this.within(event);
       this.camera.zoomBy(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0016)), x, y);
-      this.changed();
+      this.moved();
     }, { passive: false });
     canvas.addEventListener("keydown", (event) => this.key(event));
     canvas.addEventListener("blur", () => this.byKeys && this.pointAt(-1));
@@ -442,7 +448,7 @@ class MapView {
     const colors = new Uint8Array(4 * count);
     const [faint, bright] = [[], []];
     const cache = new Map();
-    for (let point = 0; point < count; point += 1) {
+    for (const point of this.priority) {
       const code = codes[point];
       const back = (this.isolated.size && !this.isolated.has(code)) || (this.selected.size && !this.selected.has(this.points.keys[point]));
       const name = code * 2 + (back ? 1 : 0);
@@ -455,7 +461,7 @@ class MapView {
       colors.set(color, 4 * point);
       (back ? faint : bright).push(point);
     }
-    this.faint = faint.length;
+    this.parts = [faint.length, bright.length];
     this.isFaint = new Uint8Array(count);
     for (const point of faint) this.isFaint[point] = 1;
     this.painter.paint(colors, Uint32Array.from([...faint, ...bright]));
@@ -532,6 +538,12 @@ class MapView {
     this.changed();
   }
 
+  // While the camera moves, slow machines draw a share of the points only: the rest comes as soon as it stands still.
+  moved() {
+    this.moving = true;
+    this.changed();
+  }
+
   changed() {
     if (this.pending) return;
     this.pending = requestAnimationFrame((now) => {
@@ -539,7 +551,7 @@ class MapView {
       this.draw(now);
     });
     clearTimeout(this.resting);
-    this.resting = setTimeout(() => this.placePhotos(), REST_MS);
+    this.resting = setTimeout(() => this.rest(), REST_MS);
   }
 
   pointSize() {
@@ -548,13 +560,28 @@ class MapView {
     return Math.min(base * this.camera.zoom ** 0.3, 16);
   }
 
-  draw() {
+  rest() {
+    if (this.moving) {
+      this.moving = false;
+      this.lastFrame = 0;
+      this.draw();
+    }
+    this.placePhotos();
+  }
+
+  adapt(now) {
+    const took = this.lastFrame ? now - this.lastFrame : 0;
+    this.lastFrame = now;
+    if (took > SLOW_MS) this.share = Math.max(this.share * 0.7, Math.min(1, FEWEST / this.points.count));
+    else if (took > 0 && took < QUICK_MS) this.share = Math.min(this.share * 1.3, 1);
+  }
+
+  draw(now) {
     if (!this.points) return;
-    const started = performance.now();
-    this.painter.draw(this.camera, this.pointSize(), this.faint, this.points.count);
+    if (this.moving) this.adapt(now);
+    this.painter.draw(this.camera, this.pointSize(), this.parts, this.moving ? this.share : 1);
     this.drawInk();
     for (const [point, picture] of this.pictures) this.put(picture, point);
-    this.drawMs = performance.now() - started;
     this.frame.dataset.drawn = Number(this.frame.dataset.drawn || 0) + 1;
   }
 
@@ -746,7 +773,7 @@ class MapView {
       const turns = this.camera.depth && !event.shiftKey && event.buttons !== 2;
       if (turns) this.camera.orbit(dx, dy);
       else this.camera.pan(dx, dy);
-      this.changed();
+      this.moved();
     }
   }
 
@@ -756,7 +783,7 @@ class MapView {
     if (this.pinch) this.camera.zoomBy(apart / Math.max(this.pinch, 1), (a[0] + b[0]) / 2, (a[1] + b[1]) / 2);
     this.camera.pan(dx / 2, dy / 2);
     this.pinch = apart;
-    this.changed();
+    this.moved();
   }
 
   hover(at) {
