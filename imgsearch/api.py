@@ -13,6 +13,7 @@ import json
 import logging
 import math
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, TypeVar, cast, get_args
@@ -31,23 +32,34 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from imgsearch import __version__, metrics
+from imgsearch import __version__, metrics, replicas
+from imgsearch.collections_store import Collection, collection_csv
 from imgsearch.config import Settings
-from imgsearch.documents import item_document, result_document
+from imgsearch.documents import item_document, result_document, words_document
 from imgsearch.errors import (
+    CollectionError,
     ConfigError,
     EncoderUnavailable,
     FeedbackError,
     ImageError,
     ImageTooLarge,
     ImgSearchError,
+    NotAWriter,
     QueryError,
     SourceError,
+    UnknownCollection,
     UnknownItem,
 )
 from imgsearch.images import nearest_thumbnail_size
 from imgsearch.judging import JudgingCall
-from imgsearch.links import LESS_WEIGHT, MORE_WEIGHT, parse_region, query_from_params, thumbnail_url
+from imgsearch.links import (
+    LESS_WEIGHT,
+    MORE_WEIGHT,
+    parse_region,
+    part_of,
+    query_from_params,
+    thumbnail_url,
+)
 from imgsearch.openapi import docs_page, openapi_document
 from imgsearch.records import Item, Judgment, Query, Region, Term, Verdict
 from imgsearch.service import SearchService, query_key
@@ -72,19 +84,20 @@ THUMBNAIL_PX = 384
 MAP_PHOTO_PX = 96
 MAX_MAP_PHOTOS = 100
 LOADING_RETRY_S = 2
+_SECRET_VISITOR = re.compile(r"[0-9a-f]{32}")
 
 _LOG = logging.getLogger(__name__)
 _RESULT = TypeVar("_RESULT")
 _SEARCH_PARAMETERS = frozenset(
     {
         *("text", "item", "more", "less", "upload", "color", "part", "n", "offset", "filter", "visitor"),
-        *("emphasis", "same", "duplicates", "diversity"),
+        *("emphasis", "same", "duplicates", "diversity", "spelling"),
     }
 )
 _JSON_FIELDS = frozenset(
     {
         *("text", "items", "more", "less", "uploads", "colors", "image", "n", "offset", "filter", "visitor"),
-        *("emphasis", "same_color", "duplicates", "diversity"),
+        *("emphasis", "same_color", "duplicates", "diversity", "spelling"),
     }
 )
 
@@ -125,7 +138,12 @@ def create_api(open_service: Callable[[], SearchService], settings: Settings) ->
         Route("/api/v1/items", handlers.item, methods=["GET"]),
         Route("/api/v1/items/{id:anything}/similar", handlers.similar, methods=["GET"]),
         Route("/api/v1/items/{id:anything}", handlers.item, methods=["GET"]),
+        Route("/api/v1/regions", handlers.regions, methods=["GET"]),
+        Route("/api/v1/collections", handlers.collections, methods=["GET"]),
+        Route("/api/v1/collections/{id}.csv", handlers.collection_csv, methods=["GET"]),
+        Route("/api/v1/collections/{id}", handlers.collection, methods=["GET"]),
         Route("/api/v1/feedback", handlers.feedback, methods=["POST"]),
+        Route(replicas.ROUTE, handlers.replica_feedback, methods=["POST"]),
         Route("/api/v1/judging", handlers.judging, methods=["POST"]),
         Route("/api/v1/map", handlers.map, methods=["GET"]),
         Route("/api/v1/map/photos", handlers.map_photos, methods=["GET"]),
@@ -223,6 +241,7 @@ class _Handlers:
             uploads = tuple(Term("upload", service.add_upload(image)) for image in images)
             result = service.search(replace(query, terms=query.terms + uploads), visitor=visitor)
             document = result_document(result, lambda hit: thumbnail_url(hit, IMAGE_PX))
+            document |= words_document(service.words.suggestions(query), service.words.correction(query))
             for hit, entry in zip(result.hits, document["hits"], strict=True):
                 entry["thumbnail"] = thumbnail_url(hit, THUMBNAIL_PX)
             return document
@@ -299,8 +318,31 @@ class _Handlers:
         """Answer GET /api/v1/items/{id} and /api/v1/items?id=."""
         item_id = _item_id(request)
         found = await self._run(self._picture_slots, lambda service: service.item(item_id))
-        document = item_document(found, thumbnail_url(found, IMAGE_PX))
-        return _json({**document, "thumbnail": thumbnail_url(found, THUMBNAIL_PX)})
+        return _json(_item_document(found))
+
+    async def regions(self, request: Request) -> Response:
+        """Answer GET /api/v1/regions: boxes around the things in the photo of an item or an upload."""
+        params = _multi(request)
+        _check_names(params, {"item", "upload"}, "parameter")
+        if sum(len(values) for values in params.values()) != 1:
+            raise QueryError("Say which photo: item=ID or upload=ID, one of them and once.")
+        (term,) = query_from_params(params).terms
+        term = replace(term, value=_clean(str(term.value), MAX_ID_CHARS, "The id"))
+
+        def work(service: SearchService) -> Sequence[Region]:
+            name = str(term.value)
+            try:
+                return service.regions(name) if term.kind == "item" else service.upload_regions(name)
+            except QueryError as error:
+                raise _RequestError(str(error), status=404, code="unknown_upload") from error
+            except (ImageError, SourceError) as error:
+                raise _RequestError(
+                    f"The photo cannot be read: {error}", status=404, code="photo_unavailable"
+                ) from error
+
+        found = await self._run(self._picture_slots, work)
+        parts = [{**region._asdict(), "part": part_of(term, region)} for region in found]
+        return _json({"regions": parts})
 
     async def thumbnail(self, request: Request) -> Response:
         """Answer GET /thumbnails/{id} and /thumbnails?id=."""
@@ -336,6 +378,56 @@ class _Handlers:
         # The id is a hash of the content, so the address never means another picture; but it is a visitor's own.
         return _picture(request, data, f'"{upload_id}-{size_px}"', "private, max-age=31536000, immutable")
 
+    # --- collections ------------------------------------------------------------------------------------------
+
+    async def collections(self, request: Request) -> Response:
+        """Answer GET /api/v1/collections: a visitor's own."""
+        params = _multi(request)
+        _check_names(params, {"visitor"}, "parameter")
+        visitor = _visitor(params)
+        if not _SECRET_VISITOR.fullmatch(visitor):
+            raise QueryError(
+                "visitor must be the 32 hexadecimal digits that the app's cookie imgsearch_visitor holds: a name "
+                "that could be guessed is shown no collections."
+            )
+        found = await self._run(self._picture_slots, lambda service: service.collections.of(visitor))
+        return _json({"collections": [_collection_summary(each) for each in found]}, cache="no-store")
+
+    async def collection(self, request: Request) -> Response:
+        """Answer GET /api/v1/collections/{id}."""
+        collection_id = _clean(request.path_params["id"], MAX_NAME_CHARS, "The collection's id")
+        _check_names(_multi(request), set(), "parameter")
+
+        def work(service: SearchService) -> dict[str, Any]:
+            found = service.collections.get(collection_id)
+            items = service.catalog.get_many(found.items)
+            there = {item.item_id for item in items}
+            return {
+                **found.as_dict(),
+                "items": [_item_document(item) for item in items],
+                "gone": [item_id for item_id in found.items if item_id not in there],
+            }
+
+        return _json(await self._run(self._picture_slots, work), cache="no-store")
+
+    async def collection_csv(self, request: Request) -> Response:
+        """Answer GET /api/v1/collections/{id}.csv."""
+        collection_id = _clean(request.path_params["id"], MAX_NAME_CHARS, "The collection's id")
+        _check_names(_multi(request), set(), "parameter")
+
+        def work(service: SearchService) -> str:
+            found = service.collections.get(collection_id)
+            return collection_csv(found, service.catalog.get_many(found.items), list(service.catalog.columns))
+
+        table = await self._run(self._picture_slots, work)
+        # The id was found, so it is plain hexadecimal and may stand in a header.
+        name = f"collection-{collection_id[:8]}.csv"
+        return Response(
+            table.encode("utf-8", errors="replace"),
+            media_type="text/csv",
+            headers={"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{name}"'},
+        )
+
     # --- feedback ---------------------------------------------------------------------------------------------
 
     async def feedback(self, request: Request) -> Response:
@@ -349,8 +441,17 @@ class _Handlers:
         await self._run(self._search_slots, record)
         return _json({"recorded": body["kind"]}, status_code=201)
 
+    async def replica_feedback(self, request: Request) -> Response:
+        """Answer POST /api/v1/replica-feedback: a batch of rows that a replica gathered."""
+        body = await _read_json(request, replicas.MAX_BATCH_BYTES)
+        authorization = request.headers.get("authorization", "")
+        taken = await self._run(self._search_slots, lambda service: service.inbox.take(authorization, body))
+        return _json({"taken": taken}, status_code=201, cache="no-store")
+
     async def judging(self, request: Request) -> Response:
         """Answer POST /api/v1/judging."""
+        if self._settings.replica_of:
+            raise NotAWriter(f"This is a replica; judge at {self._settings.replica_of}.")
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise _RequestError("Send judgments as application/json.", status=415, code="bad_content_type")
@@ -476,19 +577,25 @@ class _Handlers:
 
 
 class _Envelope:
-    """What every answer gets: a place in the metrics, and headers that keep browsers from guessing and leaking."""
+    """What every answer gets: a place in the metrics, how long it took (`Server-Timing`), and headers that keep
+    browsers from guessing and leaking.
+    """
 
     def __init__(self, app: ASGIApp, requests: metrics.Counter) -> None:
         self._app = app
         self._requests = requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                took_ms = (time.perf_counter() - started) * 1000
                 # The handler's name, never the path: labels must be few.
                 endpoint = getattr(scope.get("endpoint"), "__name__", "none")
                 self._requests.add(endpoint=endpoint, status=str(message["status"]))
                 headers = MutableHeaders(scope=message)
+                headers.setdefault("Server-Timing", f"total;dur={took_ms:.1f}")
                 headers.setdefault("X-Content-Type-Options", "nosniff")
                 headers.setdefault("Referrer-Policy", "same-origin")
                 headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
@@ -506,8 +613,11 @@ _STATUSES: tuple[tuple[type[ImgSearchError], int], ...] = (
     (ImageTooLarge, 413),
     (ImageError, 415),
     (UnknownItem, 404),
+    (UnknownCollection, 404),
+    (CollectionError, 400),
     (QueryError, 400),
     (FeedbackError, 400),
+    (NotAWriter, 403),
     (ConfigError, 500),
     # Catalog, index and encoder: nothing is wrong with the request, and it may work later.
     (ImgSearchError, 503),
@@ -610,6 +720,17 @@ def _one_of(params: Mapping[str, Sequence[str]], name: str, known: Sequence[str]
 
 def _is_key(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 15
+
+
+def _item_document(item: Item) -> dict[str, Any]:
+    document = item_document(item, thumbnail_url(item, IMAGE_PX))
+    return {**document, "thumbnail": thumbnail_url(item, THUMBNAIL_PX)}
+
+
+def _collection_summary(collection: Collection) -> dict[str, Any]:
+    document = collection.as_dict()
+    counts = {"item_count": len(document.pop("items")), "query_count": len(document.pop("queries"))}
+    return {**document, **counts}
 
 
 def _map_photo(item: Item) -> dict[str, Any]:
@@ -730,6 +851,8 @@ def _json_looks(body: Mapping[str, Any]) -> dict[str, list[str]]:
         if not _is_number(body["diversity"]):
             raise QueryError("diversity must be a number from 0 to 1.")
         params["diversity"] = [f"{body['diversity']:.6f}"]
+    if body.get("spelling") is not None:
+        params["spelling"] = [str(body["spelling"])]
     return params
 
 

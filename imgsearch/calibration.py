@@ -1,14 +1,16 @@
 """The calibration of a catalog's confidence: which scores its own photos and titles reach, in every space searched.
 
-It owns which items are the probes, and that their levels are found in the background and kept in memory. What a level
-means is `imgsearch.confidence`'s; it knows no query and no page.
+It owns which items are the probes, that their levels are found in the background, and `<catalog>/confidence.json`,
+where they wait for the next start. What a level means is `imgsearch.confidence`'s; it knows no query and no page.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from imgsearch.catalog import Catalog
 from imgsearch.confidence import Kind, Levels, photo_levels, word_levels, words_of
 from imgsearch.encoders.base import Encoder
+from imgsearch.files import write_durably
 from imgsearch.generations import LiveIndex, ranked
 
 __all__ = ["Calibration"]
@@ -36,6 +39,7 @@ SLACK = 16
 """How many more candidates the index is asked for than are wanted."""
 BATCH = 32
 PATIENCE_S = 30.0
+STORED_VERSION = 1
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +51,8 @@ class _Stopped(Exception):
 class Calibration:
     """The levels of one catalog; safe to use from any thread.
 
-    They are found anew when the catalog has doubled or halved. Only the first search of a space may lack them.
+    They are found anew in every process that serves a catalog, and when it has doubled or halved. Until then those of
+    an earlier process are used, so that only the first search of a new space may lack them.
     """
 
     def __init__(
@@ -55,7 +60,8 @@ class Calibration:
     ) -> None:
         """Calibrate `catalog`, whose titles are encoded by `encoder`.
 
-        Without `in_background`, levels are found when they are first asked for, while the caller waits.
+        Without `in_background`, levels are found when they are first asked for, while the caller waits, unless an
+        earlier process has found them for the very same items.
         """
         self._catalog = catalog
         self._encoder = encoder
@@ -65,6 +71,8 @@ class Calibration:
         self._known: dict[tuple[str, Kind], tuple[int, Levels | None]] = {}
         self._wanted: dict[tuple[str, Kind], LiveIndex] = {}
         self._thread: threading.Thread | None = None
+        self._path = catalog.folder / "confidence.json"
+        self._stored: dict[tuple[str, str], dict[str, Any]] | None = None
 
     def levels(self, index: LiveIndex, kind: Kind) -> Levels | None:
         """Return the levels for scores of `index`; None where they cannot be told, or not yet.
@@ -76,6 +84,11 @@ class Calibration:
             size, levels = self._known.get(name, (-1, None))
             if size == _size(index) or self._stop.is_set():
                 return levels
+            if size < 0:
+                levels, exact = self._stored_levels(name)
+                if levels is not None and exact and not self._in_background:
+                    self._known[name] = _size(index), levels
+                    return levels
             if self._in_background:
                 self._wanted[name] = index
                 if self._thread is None:
@@ -116,6 +129,55 @@ class Calibration:
             _log.exception("the confidence of searches by %s cannot be told", kind)
         with self._lock:
             self._known[index.space.id, kind] = size, levels
+            if levels is not None:
+                self._store((index.space.id, kind), levels)
+
+    # --- for the next start -------------------------------------------------------------------------------------
+
+    def _stored_levels(self, name: tuple[str, Kind]) -> tuple[Levels | None, bool]:
+        """Return what an earlier process found for a space, and whether the items are still the same."""
+        entry = self._read_stored().get(name)
+        if entry is None:
+            return None, False
+        try:
+            described = frozenset(frozenset(map(str, words)) for words in entry["described"])
+            levels = Levels(float(entry["weak"]), float(entry["strong"]), described)
+            return levels, entry["items"] == self._items()
+        except (KeyError, TypeError, ValueError):
+            return None, False
+
+    def _store(self, name: tuple[str, Kind], levels: Levels) -> None:
+        """Keep levels for the next start; a folder that cannot be written is no reason to fail."""
+        stored = self._read_stored()
+        words = sorted(sorted(row) for row in levels.described)
+        entry = {"weak": levels.weak, "strong": levels.strong, "described": words, "items": self._items()}
+        stored[name] = {"space": name[0], "kind": name[1], **entry}
+        document = {"version": STORED_VERSION, "levels": list(stored.values())}
+        try:
+            write_durably(self._path, json.dumps(document, ensure_ascii=False))
+        except OSError as error:
+            _log.warning("the levels of confidence cannot be kept in %s: %s", self._path, error)
+
+    def _read_stored(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """Return what is kept, by space and kind; nothing of a missing, damaged or other version of the file."""
+        if self._stored is None:
+            self._stored = {}
+            try:
+                document = json.loads(self._path.read_text(encoding="utf-8"))
+                if document["version"] == STORED_VERSION:
+                    self._stored = {(entry["space"], entry["kind"]): entry for entry in document["levels"]}
+            except FileNotFoundError:
+                pass
+            except (OSError, ValueError, KeyError, TypeError):
+                _log.warning("%s is damaged; the levels of confidence are found anew", self._path)
+        return self._stored
+
+    def _items(self) -> list[int]:
+        """Return what tells whether the items are the same: how many, and the last key, as keys are never reused."""
+        keys = self._catalog.keys()
+        return [len(keys), int(keys[-1]) if len(keys) else -1]
+
+    # --- finding them -------------------------------------------------------------------------------------------
 
     def _of_photos(self, index: LiveIndex) -> Levels | None:
         keys = _drawn(self._catalog.keys(), PHOTO_PROBES)

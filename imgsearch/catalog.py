@@ -33,7 +33,7 @@ from imgsearch.embeddings import EmbeddingFile
 from imgsearch.errors import CatalogError, CatalogNotFound, EncoderMismatch, FilterError, UnknownItem
 from imgsearch.filters import ColumnKind, condition
 from imgsearch.look_store import LookStore
-from imgsearch.records import Facet, FacetValue, Filter, Item
+from imgsearch.records import TITLE_COLUMNS, Facet, FacetValue, Filter, Item
 
 if TYPE_CHECKING:
     import duckdb
@@ -45,6 +45,8 @@ Keys = NDArray[np.uint64]
 FEW_CHOICES = 12
 MAX_CHOICES = 60
 """A text column with more distinct values than this is offered for `contains` instead of as choices."""
+
+LOCAL_INDEX = "local"
 
 KEPT_ITEMS = 50_000
 """How many rows are kept in memory between changes: asking DuckDB for ten takes about 2 ms."""
@@ -123,6 +125,8 @@ class Catalog:
         self._settings: dict[str, str] = dict(
             self.database.cursor().execute("SELECT name, value FROM settings").fetchall()
         )
+        self.index_read_only = False
+        self._index_address = self._settings.get("index_address", "")
         self.looks = LookStore(folder / "embeddings", database)
         self._columns = self._read_columns()
         self._by_key: dict[Any, Item] = {}
@@ -214,6 +218,53 @@ class Catalog:
         self._settings.update(values)
         self._vectors = EmbeddingFile(self.folder / "embeddings" / "vectors.f16", dim)
 
+    # --- an index elsewhere -----------------------------------------------------------------------------------
+
+    @property
+    def index_address(self) -> str:
+        """Where the index lies: "" in this folder, else an address such as `milvus://host:19530`."""
+        return self._index_address
+
+    def bind_index(self, address: str, *, read_only: bool = False) -> None:
+        """Say where the index lies from now on; `local` is this folder, "" leaves it where it was.
+
+        With `read_only`, an index elsewhere is another process's to keep in step: this catalog is a copy.
+        """
+        self.index_read_only = read_only
+        if address:
+            self._index_address = "" if address == LOCAL_INDEX else address
+
+    def remember_index(self) -> None:
+        """Remember for later processes where the index lies; called once it was opened there."""
+        self.set_setting("index_address", self._index_address)
+
+    def setting(self, name: str) -> str:
+        """Return a text that was kept under a name, or ""."""
+        return self._settings.get(name, "")
+
+    def set_setting(self, name: str, value: str) -> None:
+        """Keep a text under a name, in place of the one that was."""
+        if self.setting(name) == value:
+            return
+        with self.database.transaction() as cursor:
+            cursor.execute("DELETE FROM settings WHERE name = ?", [name])
+            cursor.execute("INSERT INTO settings VALUES (?, ?)", [name, value])
+        self._settings[name] = value
+
+    def row_digests(self) -> tuple[Keys, NDArray[np.str_]]:
+        """Return the keys of all items, ascending, and what tells for each whether its metadata changed."""
+        found = self.database.cursor().execute("SELECT key, row_digest FROM items ORDER BY key").fetchnumpy()
+        return np.asarray(found["key"], np.uint64), np.asarray(found["row_digest"], np.str_)
+
+    def rows_fingerprint(self) -> str:
+        """Return a text that differs when any item, its metadata or a column's kind does; cheap for millions."""
+        row = (
+            self.database.cursor()
+            .execute("SELECT count(*), bit_xor(hash(key, row_digest)) FROM items")
+            .fetchone()
+        )
+        return json.dumps([*(row or ()), self._columns])
+
     # --- reading ----------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
@@ -282,7 +333,7 @@ class Catalog:
         The same value has the same number; both are empty where there is no such column.
         """
         try:
-            position, _ = self._find_column(column)
+            position, _ = self.find_column(column)
         except FilterError:
             return np.zeros(0, np.uint64), np.zeros(0, np.int64)
         found = (
@@ -295,20 +346,60 @@ class Catalog:
         )
         return np.asarray(found["key"], np.uint64), np.asarray(found["code"], np.int64)
 
+    def find_column(self, name: str) -> tuple[int, ColumnKind]:
+        """Return the position and kind of a metadata column, found whatever its upper and lower case.
+
+        Raises `FilterError` for a column that there is not.
+        """
+        columns = list(self._columns.items())
+        for same in (str, str.casefold):
+            for position, (column, kind) in enumerate(columns):
+                if same(column) == same(name):
+                    return position, kind
+        known = ", ".join(self._columns) or "none"
+        raise FilterError(f"There is no column {name[:100]!r} to filter by; this catalog has: {known}.")
+
+    def count_titles(self) -> int:
+        """Return how many distinct titles there are; an item's is that of `Item.title`, unless its file names it."""
+        row = self.database.cursor().execute(f"SELECT count(DISTINCT t) FROM {self._titled()}").fetchone()
+        return int(row[0]) if row else 0
+
+    def titles(self, longest: int) -> tuple[Keys, list[str]]:
+        """Return the keys of the items with a title, ascending, and their titles, each cut to `longest` letters."""
+        table = f"(SELECT key, t[:{int(longest)}] AS t FROM {self._titled()})"
+        rows = self.database.cursor().execute(f"SELECT key, t FROM {table} ORDER BY key").fetchall()
+        return np.array([row[0] for row in rows], np.uint64), [row[1] for row in rows]
+
+    def title_counts(self, longest: int) -> dict[str, int]:
+        """Return each distinct title, cut to `longest` letters, and how many items have it."""
+        table = f"(SELECT t[:{int(longest)}] AS t FROM {self._titled()})"
+        return dict(self.database.cursor().execute(f"SELECT t, count(*) FROM {table} GROUP BY t").fetchall())
+
+    def _titled(self) -> str:
+        """Return the SQL of a table (key, t) of the items with a title, its white space made single spaces."""
+        tidy = [
+            f"nullif(trim(regexp_replace(c{position}, '\\s+', ' ', 'g')), '')"
+            for name in TITLE_COLUMNS
+            for position, (column, kind) in enumerate(self._columns.items())
+            if column == name and kind == "text"
+        ]
+        title = f"coalesce({', '.join(tidy)})" if tidy else "CAST(NULL AS VARCHAR)"
+        return f"(SELECT key, {title} AS t FROM metadata) WHERE t IS NOT NULL"
+
     def column(self, name: str) -> tuple[Keys, NDArray[Any], ColumnKind]:
         """Return the keys of all items, ascending, their values in a metadata column, and its kind.
 
         Missing values are NaN among numbers, else None. Raises `FilterError` for a column that there is not.
         """
-        position, kind = self._find_column(name)
+        position, kind = self.find_column(name)
         cursor = self.database.cursor()
         rows = cursor.execute(f"SELECT key, c{position} FROM metadata ORDER BY key").fetchall()
         values = np.array([row[1] for row in rows], np.float64 if kind == "number" else object)
         return np.array([row[0] for row in rows], np.uint64), values, kind
 
-    def count(self, filters: Sequence[Filter] = ()) -> int:
-        """Return how many items pass every filter."""
-        where, values = self._where(filters)
+    def count(self, filters: Sequence[Filter] = (), *, without: Keys | None = None) -> int:
+        """Return how many items pass every filter, those `without` left out."""
+        where, values = self._where(filters, without)
         row = (
             self.database.cursor().execute(f"SELECT count(*) FROM metadata WHERE {where}", values).fetchone()
         )
@@ -319,6 +410,12 @@ class Catalog:
         if self._vectors is None:
             return np.zeros((0, 0), np.float32)
         return self._vectors.read(keys)
+
+    def stored_vectors(self, keys: Keys) -> NDArray[np.float16]:
+        """Return the embeddings of the keys as they are stored, (n, dim) float16, in the order asked for."""
+        if self._vectors is None:
+            return np.zeros((0, 0), np.float16)
+        return self._vectors.stored(keys)
 
     def sample(
         self, n: int, *, seed: int, filters: Sequence[Filter] = (), without: Keys | None = None
@@ -346,20 +443,20 @@ class Catalog:
             likeness = np.maximum(likeness, vectors @ vectors[nxt])
         return self.by_keys(pool[rng.permutation(chosen)])
 
-    def facets(self, filters: Sequence[Filter] = ()) -> list[Facet]:
+    def facets(self, filters: Sequence[Filter] = (), *, without: Keys | None = None) -> list[Facet]:
         """Return every metadata column as a filter offers it, with counts under the filters of the *other* columns.
 
-        So that choosing "red" still shows how many blue ones could be added. Values: most frequent first, ties
-        in dictionary order.
+        So that choosing "red" still shows how many blue ones could be added. Items `without` do not count. Values:
+        most frequent first, ties in dictionary order.
         """
         facets = []
         for position, (column, kind) in enumerate(self._columns.items()):
-            others = [filter for filter in filters if self._find_column(filter.column)[0] != position]
-            facets.append(self._facet(position, column, kind, others))
+            others = [filter for filter in filters if self.find_column(filter.column)[0] != position]
+            facets.append(self._facet(position, column, kind, self._where(others, without)))
         return facets
 
-    def _facet(self, position: int, column: str, kind: ColumnKind, filters: Sequence[Filter]) -> Facet:
-        where, values = self._where(filters)
+    def _facet(self, position: int, column: str, kind: ColumnKind, condition: tuple[str, list[Any]]) -> Facet:
+        where, values = condition
         name = f"c{position}"
         cursor = self.database.cursor()
         if kind == "number":
@@ -624,25 +721,18 @@ class Catalog:
         rows = self.database.cursor().execute("SELECT name, kind FROM metadata_columns ORDER BY position")
         return dict(rows.fetchall())
 
-    def _where(self, filters: Sequence[Filter]) -> tuple[str, list[Any]]:
+    def _where(self, filters: Sequence[Filter], without: Keys | None = None) -> tuple[str, list[Any]]:
         parts: list[str] = ["true"]
         values: list[Any] = []
         for filter in filters:
-            position, kind = self._find_column(filter.column)
+            position, kind = self.find_column(filter.column)
             sql, parameters = condition(filter, kind, f"c{position}")
             parts.append(f"({sql})")
             values += parameters
+        if without is not None and len(without):
+            parts.append("key NOT IN (SELECT unnest(?::UBIGINT[]))")
+            values.append(without)
         return " AND ".join(parts), values
-
-    def _find_column(self, name: str) -> tuple[int, ColumnKind]:
-        """Return the position and kind of a metadata column, found whatever its upper and lower case."""
-        columns = list(self._columns.items())
-        for same in (str, str.casefold):
-            for position, (column, kind) in enumerate(columns):
-                if same(column) == same(name):
-                    return position, kind
-        known = ", ".join(self._columns) or "none"
-        raise FilterError(f"There is no column {name[:100]!r} to filter by; this catalog has: {known}.")
 
     def _cached(self, cache: dict[Any, Item], column: str, wanted: Sequence[Any]) -> dict[Any, Item]:
         """Return the items of those ids or keys that are there, asking the database only for what is not kept."""

@@ -16,9 +16,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
@@ -31,11 +32,14 @@ from imgsearch.commands import (
     merchandising,
     monitoring,
     quality,
+    side_by_side,
+    tuning,
 )
 from imgsearch.config import Settings
 from imgsearch.errors import ConfigError, ImageError, ImgSearchError, QueryError
 from imgsearch.terminal import (
     CatalogOption,
+    IndexOption,
     JsonOption,
     many,
     one_line,
@@ -49,15 +53,18 @@ from imgsearch.terminal import (
 if TYPE_CHECKING:
     import uvicorn
 
-    from imgsearch.catalog import CatalogInfo
+    from imgsearch.catalog import Catalog, CatalogInfo
     from imgsearch.encoders import Encoder
+    from imgsearch.generations import LiveIndex
     from imgsearch.indexing import IndexingOptions, Progress
+    from imgsearch.originals import Originals
     from imgsearch.records import Failure, IndexingReport, SearchResult
     from imgsearch.verification import Verification
 
 __all__ = ["app", "main"]
 
 SHOWN_FAILURES = 20
+LEAST_DUPLICATES_S = 10.0
 LARGE_THUMBNAIL_PX = 768
 
 app = typer.Typer(
@@ -78,6 +85,8 @@ quality.register(app)
 monitoring.register(app)
 adaptation.register(app)
 merchandising.register(app)
+side_by_side.register(app)
+tuning.register(app)
 
 
 def main() -> NoReturn:
@@ -129,8 +138,8 @@ def index(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="Folders (with all below them), .tar or .zip files of images, or CSV/Parquet manifests with an "
-            "`image` column.",
+            help="Folders (with all below them), also URLs such as `s3://bucket/photos`, .tar or .zip files of "
+            "images, or CSV/Parquet manifests with an `image` column.",
         ),
     ],
     catalog: CatalogOption = None,
@@ -149,11 +158,27 @@ def index(
         ),
     ] = None,
     embeddings: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            metavar="FILE", help="Embeddings made before, .npy beside a manifest or .parquet: no encoding."
+            metavar="FILE",
+            help="Embeddings made before, .npy beside a manifest, .parquet, or a place with shards: no encoding.",
         ),
     ] = None,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="Who encodes into --shards: this process, or Ray's workers."),
+    ] = "local",
+    shards: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help="Encode first into shards of embeddings in this folder or URL, which every worker must be able to "
+            "write; what is there already is not encoded again.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, metavar="N", help="How many workers of Ray; 0 uses all processors or GPUs.")
+    ] = 0,
     prune: Annotated[bool, typer.Option("--prune", help="Remove items whose photos have vanished.")] = False,
     root: Annotated[
         Path | None,
@@ -164,6 +189,7 @@ def index(
     private_hosts: Annotated[
         bool, typer.Option("--private-hosts", help="Let a manifest's URLs point into the local network.")
     ] = False,
+    index_at: IndexOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Bring photos into the catalog: new ones are added, changed ones read again, the rest left alone.
@@ -176,9 +202,13 @@ def index(
     from imgsearch.indexing import IndexingOptions
     from imgsearch.sources import open_source
 
+    if shards and embeddings:
+        raise typer.BadParameter("give --shards or --embeddings, not both")
+    if engine == "ray" and not shards:
+        raise typer.BadParameter("--engine ray needs --shards, a place that every worker can write")
     for source in sources:
         open_source(source, root=root)  # a wrong one is said before a catalog is made and a model loaded
-    settings = Settings.load(catalog=catalog)
+    settings = Settings.load(catalog=catalog, index=index_at)
     options = IndexingOptions(
         metadata=metadata,
         embeddings=embeddings,
@@ -187,7 +217,11 @@ def index(
         threads=settings.threads,
         limits=ImageLimits(max_pixels=settings.max_pixels),
     )
-    report = _index(settings, sources, encoder, options, private_hosts=private_hosts)
+    model = None
+    if shards:
+        model = _encode_into(shards, settings, sources, encoder, options, engine, workers, private_hosts)
+        options = replace(options, embeddings=shards)
+    report = _index(settings, sources, encoder, options, private_hosts=private_hosts, model=model)
     if as_json:
         print_json(report.as_dict())
     else:
@@ -201,60 +235,138 @@ def _index(
     options: IndexingOptions,
     *,
     private_hosts: bool,
+    model: Encoder | None,
 ) -> IndexingReport:
     from imgsearch.catalog import Catalog
-    from imgsearch.encoders import load_encoder, resolve_auto
-    from imgsearch.encoders.external import ExternalEncoder
     from imgsearch.generations import LiveIndex
-    from imgsearch.imported import embedding_dim
     from imgsearch.indexing import index_sources
     from imgsearch.originals import Originals
     from imgsearch.spaces import live_space
     from imgsearch.thumbnails import ThumbnailCache
 
     with Catalog.open(settings.catalog, create=True) as catalog:
-        # A catalog keeps its encoder; another one that is asked for is refused by name when it is bound.
-        wanted = encoder if encoder not in (None, "auto") else catalog.encoder_spec
-        spec, reason = wanted or settings.encoder, catalog.encoder_reason
-        if spec == "auto":
-            spec, reason = resolve_auto()
-            say(f"Encoder {spec}: {reason}.")
-        if spec.startswith("external:") and options.embeddings:
-            model: Encoder = ExternalEncoder(spec, embedding_dim(options.embeddings))
-        else:
-            model = load_encoder(spec, progress=say, device=settings.device or None)
-        catalog.bind_encoder(model.spec, model.id, model.dim, reason=reason)
+        model = model or _bound_encoder(catalog, settings, encoder, options)
+        catalog.bind_index(settings.index)
         index = LiveIndex.open(catalog, threads=settings.worker_threads, space=live_space(catalog))
         originals = Originals(max_bytes=options.limits.max_bytes, private_hosts=private_hosts)
         thumbnails = ThumbnailCache(
             catalog.folder / "thumbnails", originals, max_bytes=settings.thumbnail_cache_bytes
         )
         try:
-            with (
-                contextlib.closing(originals),
-                progress("Indexing") as show,
-                _stop_between_batches() as check,
-            ):
+            with contextlib.closing(originals), _stop_between_batches() as check:
+                with progress("Indexing") as show:
 
-                def after_each_batch(now: Progress) -> None:
-                    show(now.done, now.total)
-                    check()
+                    def after_each_batch(now: Progress) -> None:
+                        show(now.done, now.total)
+                        check()
 
-                return index_sources(
-                    catalog,
-                    index,
-                    model,
-                    sources,
-                    options=options,
-                    originals=originals,
-                    thumbnails=thumbnails,
-                    progress=after_each_batch,
-                )
+                    report = index_sources(
+                        catalog,
+                        index,
+                        model,
+                        sources,
+                        options=options,
+                        originals=originals,
+                        thumbnails=thumbnails,
+                        progress=after_each_batch,
+                    )
+                if settings.find_duplicates:
+                    report = _find_duplicates(catalog, index, originals, report, check)
+                return report
         except KeyboardInterrupt:
             _exit_with(
                 f"Stopped at {many(len(catalog), 'item')} in the catalog; the same command goes on from there.",
                 130,
             )
+
+
+def _find_duplicates(
+    catalog: Catalog,
+    index: LiveIndex,
+    originals: Originals,
+    report: IndexingReport,
+    check: Callable[[], None],
+) -> IndexingReport:
+    """Look for duplicates of new photos for a tenth of the time that indexing took; serving does the rest."""
+    from imgsearch.duplicates import duplicates_of
+
+    started = time.perf_counter()
+    with progress("Looking for duplicates") as show:
+
+        def after_each(done: int, total: int) -> None:
+            show(done, total)
+            check()
+
+        duplicates_of(catalog).look(
+            index,
+            lambda item: originals.read(item.location),
+            progress=after_each,
+            most_s=max(LEAST_DUPLICATES_S, 0.1 * report.seconds["total"]),
+        )
+    took = time.perf_counter() - started
+    total = report.seconds["total"] + took
+    return replace(report, seconds={**report.seconds, "duplicates": took, "total": total})
+
+
+def _bound_encoder(
+    catalog: Catalog, settings: Settings, encoder: str | None, options: IndexingOptions
+) -> Encoder:
+    """Return the catalog's encoder, or choose the one of a new catalog and bind it."""
+    from imgsearch.encoders import load_encoder, resolve_auto
+    from imgsearch.encoders.external import ExternalEncoder
+    from imgsearch.imported import embedding_dim
+
+    # A catalog keeps its encoder; another one that is asked for is refused by name when it is bound.
+    wanted = encoder if encoder not in (None, "auto") else catalog.encoder_spec
+    spec, reason = wanted or settings.encoder, catalog.encoder_reason
+    if spec == "auto":
+        spec, reason = resolve_auto()
+        say(f"Encoder {spec}: {reason}.")
+    if spec.startswith("external:") and options.embeddings:
+        model: Encoder = ExternalEncoder(spec, embedding_dim(options.embeddings))
+    else:
+        model = load_encoder(spec, progress=say, device=settings.device or None, backend=settings.backend)
+    catalog.bind_encoder(model.spec, model.id, model.dim, reason=reason)
+    return model
+
+
+def _encode_into(
+    shards: str,
+    settings: Settings,
+    sources: Sequence[str],
+    encoder: str | None,
+    options: IndexingOptions,
+    engine: Literal["local", "ray"],
+    workers: int,
+    private_hosts: bool,
+) -> Encoder:
+    """Encode all photos into shards, and return the encoder; the catalog is left free meanwhile."""
+    from imgsearch.catalog import Catalog
+    from imgsearch.fleet import encode_to_shards
+    from imgsearch.sources import open_source
+
+    # Shards of any machines are the same byte for byte, which two backends' are not.
+    by_torch = replace(settings, backend="torch")
+    with Catalog.open(settings.catalog, create=True) as catalog:
+        model = _bound_encoder(catalog, by_torch, encoder, options)
+    with progress("Encoding") as show:
+        done = encode_to_shards(
+            shards,
+            [open_source(source, root=options.root) for source in sources],
+            model,
+            engine=engine,
+            workers=workers,
+            device=settings.device,
+            limits=options.limits,
+            private_hosts=private_hosts,
+            progress=show,
+        )
+    left = done.shards - done.finished_before
+    say(
+        f"Encoded {many(done.encoded, 'photo')} into {many(left, 'shard')} with {many(done.workers, 'worker')} in "
+        f"{done.seconds:.0f} s; {many(done.finished_before, 'shard')} were there before."
+    )
+    return model
 
 
 @contextlib.contextmanager
@@ -335,6 +447,7 @@ def search(
         ),
     ] = None,
     catalog: CatalogOption = None,
+    index_at: IndexOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the items that look most alike to texts, pictures, items, or a mix of them.
@@ -343,19 +456,25 @@ def search(
     """
     if not (text or image or item):
         raise typer.BadParameter("give at least one of --text, --image and --item")
-    from imgsearch.documents import result_document
+    from imgsearch.documents import result_document, words_document
     from imgsearch.filters import parse_filters
     from imgsearch.records import Query, Term
+    from imgsearch.word_help import WordHelp
 
     terms = [Term("text", words) for words in text or ()]
     terms += [Term("image", _read_picture(path)) for path in image or ()]
     terms += [Term("item", item_id) for item_id in item or ()]
     query = Query(tuple(terms), n=n, filters=parse_filters(filters or ()))
-    with open_searcher(Settings.load(catalog=catalog)) as (_, searcher):
+    with open_searcher(Settings.load(catalog=catalog, index=index_at)) as (opened, searcher):
         result = searcher.search(query)
+        help_with = WordHelp(opened, searcher.encoder)
+        suggestions, correction = help_with.suggestions(query), help_with.correction(query)
     if as_json:
-        print_json(result_document(result, lambda hit: hit.image))
+        document = result_document(result, lambda hit: hit.image)
+        print_json(document | words_document(suggestions, correction))
     else:
+        if correction is not None:
+            say(f"Did you mean {correction.text!r}?")
         _print_hits(result)
 
 
@@ -548,12 +667,21 @@ def serve(
     port: Annotated[
         int | None, typer.Option(metavar="P", min=0, max=65535, help="The port; 0 takes a free one.")
     ] = None,
+    replica_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Serve a copy of the catalog: search, and send feedback to the writer at this address.",
+        ),
+    ] = None,
+    index_at: IndexOption = None,
 ) -> None:
     """Serve the web app and the HTTP API until Ctrl-C.
 
     Example: `imgsearch serve --catalog shop/ --port 8080`
     """
-    _serve(Settings.load(catalog=catalog, host=host, port=port), open_browser=False)
+    settings = Settings.load(catalog=catalog, host=host, port=port, index=index_at, replica_of=replica_of)
+    _serve(settings, open_browser=False)
 
 
 @app.command()

@@ -107,13 +107,13 @@ def cluster_words(
 
 def _having(catalog: Catalog, keys: Keys) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Yield every value that may name a group, with which of the keys have it."""
+    column = _title_column(catalog)
     for facet in catalog.facets():
-        if facet.kind == "choice":
+        if facet.kind == "choice" and facet.column != column:
             values = _values(catalog, facet.column, keys)
             for choice in facet.values:
                 if isinstance(choice.value, str) and _is_short(choice.value):
                     yield choice.value, values == choice.value
-    column = _title_column(catalog)
     if column:
         titles = [set(_words_of(title)) for title in _values(catalog, column, keys)]
         for word in _title_words(catalog):

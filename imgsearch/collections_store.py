@@ -12,9 +12,10 @@ import io
 import secrets
 import unicodedata
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs
 
 import pandas as pd
@@ -24,6 +25,9 @@ from imgsearch.database import insert_frame
 from imgsearch.errors import CollectionError, QueryError, UnknownCollection
 from imgsearch.links import query_from_params
 from imgsearch.records import Item, Query, Term
+
+if TYPE_CHECKING:
+    import duckdb
 
 __all__ = ["Collection", "Collections", "Comparison", "Recent", "collection_csv", "compare", "set_query"]
 
@@ -89,9 +93,10 @@ class Recent:
 class Collections:
     """The collections of one catalog; safe to use from any thread."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        """Keep the rows in the catalog's database."""
+    def __init__(self, catalog: Catalog, *, writer: str = "") -> None:
+        """Keep the rows in the catalog's database; of a replica, whose `writer` has that address, none are kept."""
         self._catalog = catalog
+        self._writer = writer
         self._database = catalog.database
 
     # --- reading ----------------------------------------------------------------------------------------------
@@ -146,7 +151,7 @@ class Collections:
         anything, or without a visitor, `UnknownItem`, and `QueryError` for a search that makes no sense.
         """
         name, visitor = clean_name(name), _checked_visitor(visitor)
-        with self._database.transaction() as cursor:
+        with self._writing() as cursor:
             mine = self.of(visitor)
             if len(mine) >= MAX_COLLECTIONS:
                 raise CollectionError(
@@ -162,7 +167,7 @@ class Collections:
     def rename(self, collection_id: str, visitor: str, name: str) -> Collection:
         """Give a collection another name; raises `UnknownCollection` and `CollectionError` as `create` does."""
         name = clean_name(name)
-        with self._database.transaction() as cursor:
+        with self._writing() as cursor:
             collection = self._own(collection_id, visitor)
             _check_free(name, [each for each in self.of(visitor) if each.id != collection_id])
             if name != collection.name:
@@ -172,7 +177,7 @@ class Collections:
 
     def remove(self, collection_id: str, visitor: str) -> None:
         """Remove a collection: its link leads nowhere from now on. Raises as `rename` does."""
-        with self._database.transaction() as cursor:
+        with self._writing() as cursor:
             collection = self._own(collection_id, visitor)
             values = [_now(), visitor, collection_id, "remove", collection.name]
             cursor.execute("INSERT INTO collection_acts VALUES (?, ?, ?, ?, ?)", values)
@@ -181,7 +186,7 @@ class Collections:
         self, collection_id: str, visitor: str, item_ids: Sequence[str] = (), queries: Sequence[str] = ()
     ) -> Collection:
         """Save items and searches into a collection; what is in it stays as it is. Raises as `create` does."""
-        with self._database.transaction():
+        with self._writing():
             self._save(self._own(collection_id, visitor), item_ids, queries)
             return self.get(collection_id)
 
@@ -189,7 +194,7 @@ class Collections:
         self, collection_id: str, visitor: str, item_ids: Sequence[str] = (), queries: Sequence[str] = ()
     ) -> Collection:
         """Take items and searches out of a collection; what is not in it is no error. Raises as `rename` does."""
-        with self._database.transaction():
+        with self._writing():
             collection = self._own(collection_id, visitor)
             items, asked = set(item_ids), set(queries)
             self._append(collection, False, "item", [each for each in collection.items if each in items])
@@ -198,10 +203,17 @@ class Collections:
 
     def clear_recents(self, visitor: str) -> None:
         """Let the visitor's recent searches begin anew; the feedback rows stay."""
-        with self._database.transaction() as cursor:
+        with self._writing() as cursor:
             cursor.execute("INSERT INTO recents_cleared VALUES (?, ?)", [_now(), _checked_visitor(visitor)])
 
     # --- inside -----------------------------------------------------------------------------------------------
+
+    def _writing(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        if self._writer:
+            raise CollectionError(
+                f"This is a replica, which keeps no collections: save them at {self._writer}."
+            )
+        return self._database.transaction()
 
     def _own(self, collection_id: str, visitor: str) -> Collection:
         collection = self.get(collection_id)
@@ -241,7 +253,7 @@ class Collections:
                 "is_in": is_in,
             }
         )
-        with self._database.transaction() as cursor:
+        with self._writing() as cursor:
             insert_frame(cursor, "collection_entries", frame)
 
     def _read(self, where: str, values: list[Any]) -> list[Collection]:

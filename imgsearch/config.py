@@ -15,7 +15,7 @@ from typing import Any
 
 from imgsearch.errors import ConfigError
 
-__all__ = ["Settings", "cpu_count", "user_data_dir"]
+__all__ = ["Settings", "cpu_count", "index_token", "replica_token", "user_cache_dir", "user_data_dir"]
 
 PREFIX = "IMGSEARCH_"
 
@@ -31,11 +31,32 @@ def user_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
     return base / "imgsearch"
 
 
+def user_cache_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder for what can be made again: the platform's cache folder, `imgsearch` inside it."""
+    if sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    elif sys.platform == "win32":
+        base = Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "Cache"
+    else:
+        base = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "imgsearch"
+
+
 def cpu_count() -> int:
     """Return how many processors this process may use (its affinity, not the machine's total)."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def index_token(environ: Mapping[str, str] = os.environ) -> str:
+    """Return `user:password` or the token for an index on another machine; it is kept nowhere else."""
+    return environ.get(PREFIX + "INDEX_TOKEN", "")
+
+
+def replica_token(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the secret that a writer and its replicas share, "" where there is none."""
+    return environ.get(PREFIX + "REPLICA_TOKEN", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +65,9 @@ class Settings:
 
     catalog: Path
     encoder: str = "auto"
+    index: str = ""
     device: str = ""
+    backend: str = "auto"
     threads: int = 0
     max_upload_bytes: int = 20 * 1024 * 1024
     max_pixels: int = 100_000_000
@@ -53,11 +76,14 @@ class Settings:
     upload_cache_bytes: int = 256 * 1024**2
     map_memory_bytes: int = 0
     feedback: bool = True
+    titles: bool = True
+    find_duplicates: bool = True
     keep_events_days: int = 0
     host: str = "127.0.0.1"
     port: int = 8501
     title: str = "imgsearch"
     cors_origins: str = ""
+    replica_of: str = ""
 
     @staticmethod
     def load(environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
@@ -99,6 +125,10 @@ class Settings:
         for name, lowest in at_least.items():
             if getattr(self, name) < lowest:
                 raise ConfigError(f"{name} is {getattr(self, name)}, but must be at least {lowest}.")
+        if self.replica_of and not self.replica_of.startswith(("http://", "https://")):
+            raise ConfigError(
+                f"replica_of is {self.replica_of!r}, but must be the writer's address, http://..."
+            )
         if self.port > 65535:
             raise ConfigError(f"port is {self.port}, but must be at most 65535.")
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from imgsearch.query_words import Suggestion
 from imgsearch.records import Hit, Item, Query, SearchResult
+from imgsearch.spelling import Correction
 
-__all__ = ["item_document", "plain", "query_document", "result_document"]
+__all__ = ["item_document", "plain", "query_document", "result_document", "words_document"]
 
 
 def query_document(query: Query) -> dict[str, Any]:
@@ -37,6 +39,20 @@ def query_document(query: Query) -> dict[str, Any]:
         "same_color": query.same_color,
         "duplicates": query.duplicates,
         "diversity": query.diversity,
+        "spelling": query.spelling,
+    }
+
+
+def words_document(suggestions: Sequence[Suggestion], correction: Correction | None) -> dict[str, Any]:
+    """Return what a query's words suggest, and how they were probably meant."""
+    return {
+        "suggestions": [
+            {"filters": [str(each) for each in found.filters], "words": found.words, "text": found.text}
+            for found in suggestions
+        ],
+        "spelling": (
+            {"text": correction.text, "certain": correction.automatic} if correction is not None else None
+        ),
     }
 
 

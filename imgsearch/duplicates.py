@@ -1,11 +1,12 @@
 """Near-duplicates: which photos of a catalog are one photo, and which show one product.
 
 It owns the tables `duplicate_*`: the pairs found, how far the photos were looked through, and people's verdicts that
-two are not duplicates. Pairs are found in two steps: neighbours by embedding propose, the pictures themselves,
-laid over each other, decide. It knows neither queries nor pages.
+two are not duplicates. Pairs are found in three steps, each dearer than the one before: neighbours by embedding
+propose, the perceptual hashes of their looks leave few of them, and those photos, laid over each other, decide. It
+knows neither queries nor pages.
 
-Two kinds of groups come out: photos that are one photo (recompressed, resized, slightly cropped, with a border,
-brighter), and the photos of one product, where the metadata has a column `product_id`.
+Two kinds of groups come out: photos that are one photo (recompressed, resized, slightly cropped or turned, with a
+border, brighter or darker, mirrored), and the photos of one product, where the metadata has a column `product_id`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from imgsearch.alignment import SIDE_PX, compare_pictures
+from imgsearch.alignment import SIDE_PX, Likeness, compare_pictures
 from imgsearch.catalog import Catalog
 from imgsearch.database import insert_frame
 from imgsearch.errors import ImgSearchError, QueryError
@@ -38,6 +39,7 @@ __all__ = [
     "Duplicates",
     "Groups",
     "duplicates_of",
+    "is_one_photo",
     "near_threshold",
 ]
 
@@ -47,14 +49,22 @@ Labels = NDArray[np.int64]
 PRODUCT_COLUMN = "product_id"
 NEIGHBOURS = 12
 """How many neighbours of a photo are looked at: a group may be larger, through its members' neighbours."""
-PROBES = 2000
+PROBES = 500
 LEAST_COSINE, MOST_COSINE = 0.6, 0.995
 SAME_VECTOR = 0.9995
 """Photos that cannot be read are one only with a cosine like this: the same embedding, to float16."""
-MOST_RESIDUAL = 0.035
+MOST_BITS = 20
+"""Photos whose hashes differ in more of the 64 bits are two: of unrelated ones 32 do."""
+MIRRORED_BITS = np.uint64(0xAAAAAAAAAAAAAAAA)
+"""The bits of a perceptual hash that a mirrored photo has the other way round: the odd frequencies across."""
+MOST_RESIDUAL = 0.015
 """Pictures that differ nowhere by more than this are one photo (`compare_pictures`); measured by
 `scripts/bench_merchandising.py`."""
-COMMIT_EVERY = 512
+FADED_MORE, MOST_FADED = 4.0, 0.3
+"""A brighter copy that has lost its whites may differ by so much more for each unit of `faded`, up to that."""
+AT_ONCE, COMMIT_EVERY = 64, 512
+PUBLISH_EVERY_S = 10.0
+"""While a pass goes on, what it found changes the results of searches so often at most: grouping takes its time."""
 KEPT_PICTURES = 4096
 MAX_AUTHOR = 100
 
@@ -131,16 +141,23 @@ class Duplicates:
     # --- reading ----------------------------------------------------------------------------------------------
 
     def groups(self) -> Groups:
-        """Return the groups by which results are collapsed: one photo, or one product."""
-        stamp = (self._catalog.version, self._version)
+        """Return the groups by which results are collapsed: one photo, or one product.
+
+        While another thread puts them together anew, those that were before are returned: no search waits.
+        """
         kept = self._kept
-        if kept is None or kept[0] != stamp:
-            with self._lock:
-                kept = self._kept
-                if kept is None or kept[0] != stamp:
-                    kept = stamp, self._grouped()
-                    self._kept = kept
-        return kept[1]
+        if kept is not None and kept[0] == self._stamp():
+            return kept[1]
+        if kept is not None and self._lock.locked():
+            return kept[1]
+        with self._lock:
+            stamp = self._stamp()
+            if self._kept is None or self._kept[0] != stamp:
+                self._kept = stamp, self._grouped()
+            return self._kept[1]
+
+    def _stamp(self) -> tuple[int, int]:
+        return self._catalog.version, self._version
 
     def list_groups(self, *, limit: int = 50, offset: int = 0) -> tuple[int, list[DuplicateGroup]]:
         """Return (how many groups of near-duplicates there are, some of them, the largest first)."""
@@ -204,39 +221,51 @@ class Duplicates:
         *,
         again: bool = False,
         progress: Callable[[int, int], None] | None = None,
+        most_s: float | None = None,
     ) -> int:
         """Look for duplicates of every photo not looked at yet (with `again`, of all), and return the pairs found.
 
         `index` proposes neighbours in its own space. What is found is written every few hundred photos, so that a
-        pass that is stopped goes on from there. Photos that cannot be read count as one only with the same embedding.
+        pass that is stopped, or that takes longer than `most_s`, goes on from there the next time. `progress` is told
+        after every comparison, (photos done, in all), and may raise to stop. Photos that cannot be read count as one
+        only with the same embedding.
         """
         with self._looking:
             if again:
                 with self._catalog.database.transaction() as cursor:
                     cursor.execute("DELETE FROM duplicate_pairs")
                     cursor.execute("DELETE FROM duplicate_passes")
-            upto = self._progress()[0]
+            upto, threshold, _ = self._progress()
             keys = self._catalog.keys()
             new = keys[keys >= upto]
             if len(new) == 0:
                 return 0
-            threshold = near_threshold(index, keys)
-            pictures = _Pictures(self._catalog, read_photo)
-            found = 0
+            if threshold is None or 2 * len(new) > len(keys):
+                threshold = near_threshold(index, keys)
+            comparison = _Comparison(self._catalog, index, read_photo, threshold)
+            found, began, published = 0, time.monotonic(), time.monotonic()
             for start in range(0, len(new), COMMIT_EVERY):
                 block = new[start : start + COMMIT_EVERY]
-                pairs: list[tuple[int, int, float, float]] = []
-                began = time.monotonic()
-                for place, (key, vector) in enumerate(zip(block, index.space.vectors(block), strict=True)):
-                    pairs += _pairs_of(index, key, vector, threshold, pictures)
-                    if progress is not None and (time.monotonic() - began > 0.2 or place == len(block) - 1):
-                        began = time.monotonic()
-                        progress(start + place + 1, len(new))
+                pairs: list[_Pair] = []
+                for done in range(0, len(block), AT_ONCE):
+                    for pair in comparison.pairs(block[done : done + AT_ONCE]):
+                        pairs += [pair] if pair is not None else []
+                        if progress is not None:
+                            progress(start + done, len(new))
+                    if progress is not None:
+                        progress(start + min(done + AT_ONCE, len(block)), len(new))
                 found += len(pairs)
                 self._keep(pairs, upto=int(block[-1]) + 1, threshold=threshold)
+                if found and time.monotonic() - published > PUBLISH_EVERY_S:
+                    self._publish()
+                    published = time.monotonic()
+                if most_s is not None and time.monotonic() - began > most_s:
+                    break
+            if found or again:
+                self._publish()
             return found
 
-    def _keep(self, pairs: list[tuple[int, int, float, float]], *, upto: int, threshold: float) -> None:
+    def _keep(self, pairs: list[_Pair], *, upto: int, threshold: float) -> None:
         columns = ["first_key", "second_key", "cosine", "residual"]
         with self._catalog.database.transaction() as cursor:
             if pairs:
@@ -248,7 +277,14 @@ class Duplicates:
                 "INSERT INTO duplicate_passes VALUES (?, ?, ?)",
                 [datetime.now(UTC).replace(tzinfo=None), upto, threshold],
             )
-        self._version += 1
+
+    def _publish(self) -> None:
+        """Have searches collapse what was found; put together here, so that no search has to."""
+        with self._lock:
+            stamp = (self._catalog.version, self._version + 1)
+            grouped = self._grouped()
+            self._version += 1
+            self._kept = stamp, grouped
 
     # --- inside -----------------------------------------------------------------------------------------------
 
@@ -266,7 +302,8 @@ class Duplicates:
     def _write(self, table: str, frame: pd.DataFrame) -> None:
         with self._catalog.database.transaction() as cursor:
             insert_frame(cursor, table, frame)
-        self._version += 1
+        with self._lock:
+            self._version += 1
 
     def _pairs(self) -> pd.DataFrame:
         """Return the pairs of living photos that nobody said to be different."""
@@ -295,13 +332,74 @@ class Duplicates:
         return Groups(*_components(first, second))
 
 
+_Pair = tuple[int, int, float, float]
+"""(earlier key, later key, cosine, residual or NaN where a photo could not be read)."""
+
+
+class _Comparison:
+    """Compares photos with those that came before them, in one pass."""
+
+    def __init__(
+        self, catalog: Catalog, index: LiveIndex, read_photo: Callable[[Item], bytes], threshold: float
+    ) -> None:
+        self._looks = catalog.looks
+        self._index = index
+        self._threshold = threshold
+        self._pictures = _Pictures(catalog, read_photo)
+
+    def pairs(self, keys: Keys) -> Iterator[_Pair | None]:
+        """Yield the pairs of these photos with earlier ones that are one photo; None after each vain comparison."""
+        first, second, cosines = self._neighbours(keys)
+        bits, mirrored = self._bits_apart(first, second)
+        likely = bits <= MOST_BITS
+        first, second, cosines, mirrored = first[likely], second[likely], cosines[likely], mirrored[likely]
+        self._pictures.prepare(np.union1d(first, second))
+        for one, other, cosine, turned in zip(
+            first.tolist(), second.tolist(), cosines.tolist(), mirrored.tolist(), strict=True
+        ):
+            residual = self._residual(one, other, cosine, mirrored=turned)
+            yield None if residual is None else (one, other, min(cosine, 1.0), residual)
+
+    def _neighbours(self, keys: Keys) -> tuple[Keys, Keys, NDArray[np.float32]]:
+        """Return (earlier, later, cosine) of near photos, each pair once: from the photo that came later."""
+        earlier, later, cosines = [], [], []
+        for key, vector in zip(keys, self._index.space.vectors(keys), strict=True):
+            near, likeness = self._index.search(vector, NEIGHBOURS + 1)
+            told = (near < key) & (likeness >= self._threshold)
+            earlier.append(near[told])
+            later.append(np.full(int(told.sum()), key, np.uint64))
+            cosines.append(likeness[told])
+        return np.concatenate(earlier), np.concatenate(later), np.concatenate(cosines)
+
+    def _bits_apart(self, first: Keys, second: Keys) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Return in how many bits the hashes differ, as they are or mirrored, and which; 0 where one has none."""
+        apart = self._looks.hashes(first) ^ self._looks.hashes(second)
+        bits, mirrored = np.bitwise_count(apart), np.bitwise_count(apart ^ MIRRORED_BITS)
+        known = self._looks.has(first) & self._looks.has(second)
+        return np.where(known, np.minimum(bits, mirrored), 0).astype(np.uint8), known & (mirrored < bits)
+
+    def _residual(self, first: int, second: int, cosine: float, *, mirrored: bool) -> float | None:
+        """Return by how much two photos that are one differ, NaN where that cannot be seen; None for two photos."""
+        one, other = self._pictures.get(first), self._pictures.get(second)
+        if one is None or other is None:
+            return np.nan if cosine >= SAME_VECTOR else None
+        likeness = compare_pictures(one, other[:, ::-1] if mirrored else other)
+        return likeness.residual if is_one_photo(likeness) else None
+
+
 class _Pictures:
     """Photos as small squares, the latest ones kept; None for one that cannot be read."""
 
     def __init__(self, catalog: Catalog, read_photo: Callable[[Item], bytes]) -> None:
         self._catalog = catalog
         self._read_photo = read_photo
+        self._items: dict[int, Item] = {}
         self._kept: OrderedDict[int, NDArray[np.uint8] | None] = OrderedDict()
+
+    def prepare(self, keys: Keys) -> None:
+        """Ask the catalog where these photos lie, of all that are not here at once."""
+        missing = [key for key in keys.tolist() if key not in self._kept]
+        self._items = {item.key: item for item in self._catalog.by_keys(missing)}
 
     def get(self, key: int) -> NDArray[np.float32] | None:
         if key not in self._kept:
@@ -313,52 +411,34 @@ class _Pictures:
 
     def _read(self, key: int) -> NDArray[np.uint8] | None:
         try:
-            item = self._catalog.by_keys([key])[0]
-            image = decode_image(self._read_photo(item), target_px=SIDE_PX)
-        except (ImgSearchError, IndexError):  # gone, unreadable or damaged: the embedding alone must tell
+            image = decode_image(self._read_photo(self._items[key]), target_px=SIDE_PX)
+        except (ImgSearchError, KeyError):  # gone, unreadable or damaged: the embedding alone must tell
             return None
         return np.asarray(image.resize((SIDE_PX, SIDE_PX), reducing_gap=2.0), np.uint8)
 
 
-def _pairs_of(
-    index: LiveIndex, key: np.uint64, vector: NDArray[np.float32], threshold: float, pictures: _Pictures
-) -> list[tuple[int, int, float, float]]:
-    """Return the pairs (earlier key, this key, cosine, residual or NaN) that this photo is a duplicate in."""
-    near, cosines = index.search(vector, NEIGHBOURS + 1)
-    pairs = []
-    for other, cosine in zip(near.tolist(), cosines.tolist(), strict=True):
-        # Each pair once: from the photo that came later.
-        if other >= key or cosine < threshold:
-            continue
-        mine, theirs = pictures.get(int(key)), pictures.get(other)
-        residual = np.nan
-        if mine is None or theirs is None:
-            same = cosine >= SAME_VECTOR
-        else:
-            residual = compare_pictures(theirs, mine, enough=MOST_RESIDUAL).residual
-            same = residual <= MOST_RESIDUAL
-        if same:
-            pairs.append((other, int(key), min(cosine, 1.0), residual))
-    return pairs
+def is_one_photo(likeness: Likeness) -> bool:
+    """Say whether two pictures that were laid over each other are one photo."""
+    return likeness.residual <= MOST_RESIDUAL * (1 + FADED_MORE * min(likeness.faded, MOST_FADED))
 
 
 def near_threshold(index: LiveIndex, keys: Keys) -> float:
-    """Return the cosine from which two photos of this catalog are worth laying over each other.
+    """Return the cosine from which two photos of this catalog are worth comparing.
 
-    It is the median of the similarities of photos to their nearest neighbours, on up to 2,000 of them, kept within
-    bounds: a duplicate must lie nearer than what lies nearest to a typical photo here. The median stays where it is
-    while fewer than half of the photos have duplicates (Rousseeuw & Croux, "Alternatives to the Median Absolute
-    Deviation", JASA 1993, on its breakdown point).
+    It is the median, over up to 500 photos, of the similarity to the third-nearest other one, kept within bounds: a
+    duplicate must lie nearer than what lies around a typical photo here. A photo's one or two copies do not move it,
+    and the median holds while fewer than half of the photos have more of them (Rousseeuw & Croux, "Alternatives to
+    the Median Absolute Deviation", JASA 1993, on its breakdown point).
     """
     rng = np.random.default_rng(0)
     probes = np.sort(rng.choice(keys, min(PROBES, len(keys)), replace=False))
-    nearest = []
+    third = []
     for key, vector in zip(probes, index.space.vectors(probes), strict=True):
-        near, cosines = index.search(vector, 2)
-        others = cosines[near != key]
+        near, cosines = index.search(vector, 4)
+        others = cosines[near != key][:3]
         if len(others):
-            nearest.append(float(others[0]))
-    return float(np.clip(np.median(nearest), LEAST_COSINE, MOST_COSINE)) if nearest else MOST_COSINE
+            third.append(float(others[-1]))
+    return float(np.clip(np.median(third), LEAST_COSINE, MOST_COSINE)) if third else MOST_COSINE
 
 
 def _components(first: Keys, second: Keys) -> tuple[Keys, Labels]:

@@ -82,6 +82,12 @@ class EmbeddingFile:
         mapped = self.mapped(int(rows.max()) + 1)
         return mapped[rows.astype(np.int64)].astype(np.float32)
 
+    def stored(self, rows: NDArray[np.uint64]) -> NDArray[np.float16]:
+        """Return the given rows as they are stored, (n, dim) float16, in the order asked for."""
+        if len(rows) == 0:
+            return np.zeros((0, self.dim), np.float16)
+        return self.mapped(int(rows.max()) + 1).take(rows.astype(np.int64), axis=0)
+
     def mapped(self, rows: int) -> NDArray[np.float16]:
         """Return the file memory-mapped, (>= `rows`, dim) float16, read-only."""
         mapped = self._map
@@ -95,7 +101,8 @@ class EmbeddingFile:
                             f"{self.path} holds {on_disk} rows where {rows} were committed; "
                             "run `imgsearch verify --repair`."
                         )
-                    mapped = np.memmap(self.path, np.float16, "r", shape=(on_disk, self.dim))
+                    # As a plain array: numpy is slower in indexing its own subclass.
+                    mapped = np.asarray(np.memmap(self.path, np.float16, "r", shape=(on_disk, self.dim)))
                     self._map = mapped
         return mapped
 

@@ -14,6 +14,7 @@ It owns the classes and nothing else; lower libraries' errors are translated int
     │   ├── CatalogLocked      another process holds it
     │   └── CatalogCorrupt     the stored data contradicts itself
     ├── IndexCorrupt           an index file fails its checksum or header
+    ├── IndexUnavailable       an index on another machine that does not answer
     ├── SourceError            a folder, archive or manifest that cannot be read
     ├── QueryError             a search request that makes no sense
     │   ├── FilterError        a filter that cannot be parsed or names no column
@@ -22,6 +23,7 @@ It owns the classes and nothing else; lower libraries' errors are translated int
     │   └── UnknownCollection  no collection of that id
     ├── FeedbackError          a click or judgment that cannot be recorded
     │   └── JudgingError       a judging set, a labeler's act or an import that makes no sense
+    ├── NotAWriter             a replica, or a stranger, asked for what only the writer does
     ├── JobRunning             another job is still running in the background
     ├── EvaluationError        qrels, topics or measures that cannot be used
     ├── ExperimentError        a system or an experiment that cannot be used
@@ -52,8 +54,10 @@ __all__ = [
     "ImageTooLarge",
     "ImgSearchError",
     "IndexCorrupt",
+    "IndexUnavailable",
     "JobRunning",
     "JudgingError",
+    "NotAWriter",
     "QueryError",
     "SourceError",
     "UnknownCollection",
@@ -134,6 +138,12 @@ class IndexCorrupt(ImgSearchError):
     code = "index_corrupt"
 
 
+class IndexUnavailable(ImgSearchError):
+    """The index lies on another machine, which does not answer."""
+
+    code = "index_unavailable"
+
+
 class SourceError(ImgSearchError):
     """A folder, archive or manifest cannot be read."""
 
@@ -198,6 +208,12 @@ class UnknownSystem(ExperimentError):
     """There is no system of that name."""
 
     code = "unknown_system"
+
+
+class NotAWriter(ImgSearchError):
+    """Only the one writer of a catalog does this, for those who know its token."""
+
+    code = "not_a_writer"
 
 
 class JobRunning(ImgSearchError):

@@ -23,7 +23,7 @@ from imgsearch.database import Database, insert_frame
 from imgsearch.errors import FeedbackError
 from imgsearch.records import Exposure, Judgment, SearchResult, Verdict
 
-__all__ = ["FeedbackLog", "FeedbackState"]
+__all__ = ["FeedbackLog", "FeedbackRow", "FeedbackState"]
 
 FLUSH_EVERY_S = 0.3
 MAX_QUEUED = 500_000
@@ -33,8 +33,8 @@ MAX_RANK = 1_000_000_000
 
 _log = logging.getLogger(__name__)
 
-_Row = tuple[str, tuple[object, ...]]
-"""A queued row: its table, and its values in the order of the columns."""
+FeedbackRow = tuple[str, tuple[object, ...]]
+"""A row: its table, and its values in the order of the columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class FeedbackLog:
     def __init__(self, database: Database) -> None:
         """Start the background writer over an open database."""
         self._database = database
-        self._pending: list[_Row] = []
+        self._pending: list[FeedbackRow] = []
         self._writing = 0
         self._written = 0
         self._lost = 0
@@ -79,7 +79,7 @@ class FeedbackLog:
         same = (result.search_id, now, visitor, query_key)
         made_by = (result.encoder, result.generation)
         arms = [arm] * len(result.hits) if isinstance(arm, str) else arm
-        rows: list[_Row] = [
+        rows: list[FeedbackRow] = [
             ("impressions", (*same, *made_by, arm, hit.item_id, hit.rank, hit.score, total_ms))
             for hit, arm in zip(result.hits, arms, strict=True)
         ]
@@ -118,12 +118,7 @@ class FeedbackLog:
             raise FeedbackError(
                 f"The rank of a click is {rank}, but ranks count from 1 (0 where there is none)."
             )
-        with self._database.transaction() as cursor:
-            cursor.execute(
-                "INSERT INTO clicks VALUES (?, ?, ?, ?, ?, ?)",
-                [search_id, _now(), visitor, item_id, rank, action],
-            )
-        self._count_written(1)
+        self._append(("clicks", (search_id, _now(), visitor, item_id, rank, action)))
 
     def record_judgment(self, judgment: Judgment) -> None:
         """Append one judgment; an earlier one of the same labeler stays, and the latest counts.
@@ -138,19 +133,8 @@ class FeedbackLog:
         _check_text("item_id", judgment.item_id, empty_ok=False)
         _check_text("labeler", judgment.labeler, empty_ok=False)
         _check_text("search_id", judgment.search_id or "")
-        with self._database.transaction() as cursor:
-            cursor.execute(
-                "INSERT INTO judgments VALUES (?, ?, ?, ?, ?, ?)",
-                [
-                    _now(),
-                    judgment.query_key,
-                    judgment.item_id,
-                    judgment.verdict,
-                    judgment.labeler,
-                    judgment.search_id,
-                ],
-            )
-        self._count_written(1)
+        labeled = (judgment.query_key, judgment.item_id, judgment.verdict, judgment.labeler)
+        self._append(("judgments", (_now(), *labeled, judgment.search_id)))
 
     def latest_judgments(self) -> pd.DataFrame:
         """Return the latest judgment of each (query_key, item_id, labeler), ordered by these.
@@ -190,12 +174,7 @@ class FeedbackLog:
             if not rows:
                 return
             try:
-                with self._database.transaction() as cursor:
-                    for table in ("impressions", "empty_searches", "exposures"):
-                        values = [row for name, row in rows if name == table]
-                        if values:
-                            columns = [f"c{number}" for number in range(len(values[0]))]
-                            insert_frame(cursor, table, pd.DataFrame(values, columns=columns))
+                self._write(rows)
             except BaseException:
                 with self._lock:
                     self._pending, self._writing = rows + self._pending, 0
@@ -217,7 +196,27 @@ class FeedbackLog:
         self._thread.join(timeout=10)
         self.flush()
 
-    def _queue(self, rows: Sequence[_Row]) -> None:
+    def take(self, rows: Sequence[FeedbackRow]) -> None:
+        """Write rows that another process of the same catalog gathered, all of them or none."""
+        self._write(rows)
+        self._count_written(len(rows))
+
+    def _append(self, row: FeedbackRow) -> None:
+        """Write one row before returning."""
+        table, values = row
+        with self._database.transaction() as cursor:
+            cursor.execute(f"INSERT INTO {table} VALUES ({', '.join('?' for _ in values)})", list(values))
+        self._count_written(1)
+
+    def _write(self, rows: Sequence[FeedbackRow]) -> None:
+        """Write rows of any tables in one transaction."""
+        with self._database.transaction() as cursor:
+            for table in dict.fromkeys(name for name, _ in rows):
+                values = [row for name, row in rows if name == table]
+                columns = [f"c{number}" for number in range(len(values[0]))]
+                insert_frame(cursor, table, pd.DataFrame(values, columns=columns))
+
+    def _queue(self, rows: Sequence[FeedbackRow]) -> None:
         with self._lock:
             self._pending += rows
             self._drop_excess()

@@ -32,9 +32,9 @@ def flush_to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_durably(path: Path, text: str) -> None:
-    """Put a text file in place of what is there: a reader, or a killed process, leaves the old or the new."""
+def write_durably(path: Path, content: str | bytes) -> None:
+    """Put a file, a text in UTF-8, in place of what is there: a killed process leaves the old one or the new."""
     part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
+    part.write_bytes(content.encode() if isinstance(content, str) else content)
     flush_to_disk(part)
     part.replace(path)

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from imgsearch.errors import FilterError
 from imgsearch.records import Filter, Operator
 
-__all__ = ["ColumnKind", "condition", "format_filter", "parse_filter", "parse_filters"]
+__all__ = ["ColumnKind", "condition", "format_filter", "parse_filter", "parse_filters", "values_of"]
 
 ColumnKind = Literal["text", "number", "boolean"]
 
@@ -103,6 +103,15 @@ def condition(filter: Filter, kind: ColumnKind, column: str) -> tuple[str, list[
     if kind == "text":
         return f"lower({column}) {filter.operator} lower(?)", [value]
     return f"{column} {filter.operator} ?", [value]
+
+
+def values_of(filter: Filter, kind: ColumnKind) -> list[Any]:
+    """Return what a column of that kind is compared with, as values of the kind; raises what `condition` raises."""
+    condition(filter, kind, "")
+    if filter.operator == "contains":
+        return [_plain(filter.value)]
+    values = filter.value if filter.operator == "in" else [filter.value]
+    return [_fit(filter, kind, value) for value in values]
 
 
 def _fit(filter: Filter, kind: ColumnKind, value: Any) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,9 @@ from imgsearch.catalog import Catalog
 from imgsearch.errors import IndexCorrupt
 from imgsearch.files import flush_to_disk, sha256_of_file, sha256_of_text, write_durably
 from imgsearch.indexes.base import Keys, Vectors
+from imgsearch.indexes.engines import LocalIndex, load_index, new_index
 from imgsearch.indexes.usearch import UsearchIndex
+from imgsearch.records import Filter
 from imgsearch.spaces import VectorSpace
 
 __all__ = ["IndexHeader", "LiveIndex", "check_generation", "exact_top_k", "ranked"]
@@ -36,6 +38,12 @@ ROUGHNESS = 1e-5
 MAX_EXPANSION = 1024
 STALE_SHARE = 0.2
 """When more than this share of the graph's keys is dead, a rebuild is cheaper than searching around them."""
+MANY = 50_000
+"""From so many items on, the graph is over codes, unless `imgsearch tune` chose otherwise or they miss the target."""
+FEW_ITEMS: Mapping[str, Any] = {"engine": "usearch"}
+MANY_ITEMS: Mapping[str, Any] = {"engine": "codes", "coding": "bytes", "width": 128}
+SAMPLE = 20_000
+"""How many of the vectors a coding is learned from."""
 
 Progress = Callable[[int, int], None]
 
@@ -47,6 +55,7 @@ class IndexHeader:
     """What a generation says of itself; an index is opened only when this and the file's checksum hold.
 
     `encoder_id` is the id of the space that is indexed: the encoder's, or with a learned head `VectorSpace.id`.
+    `chosen` says how the engine was: "by size", "by tuning", or "by recall" where codes missed the target.
     """
 
     generation: int
@@ -58,10 +67,15 @@ class IndexHeader:
     built_at: str
     ann_recall_at_10: float | None
     parameters: dict[str, Any] = field(default_factory=dict)
+    chosen: str = "by size"
+    target_recall: float = TARGET_RECALL
 
 
 class LiveIndex:
     """The index of one space of a catalog: searched by many threads, changed by one at a time."""
+
+    pushes_filters = False
+    """Whether `search` itself leaves out what does not pass its filters."""
 
     def __init__(self, catalog: Catalog, *, threads: int = 1, space: VectorSpace | None = None) -> None:
         """Use `LiveIndex.open`."""
@@ -69,7 +83,9 @@ class LiveIndex:
         self.space = space or VectorSpace(catalog)
         self._folder = self.space.folder
         self._threads = threads
-        self._index = UsearchIndex(max(catalog.dim, 1), threads=threads)
+        self._chosen, self._target_recall = "by size", TARGET_RECALL
+        self._parameters = FEW_ITEMS
+        self._index = self._empty(FEW_ITEMS)
         self._header: IndexHeader | None = None
         self._changing = threading.RLock()
         self._unsaved = 0
@@ -90,13 +106,18 @@ class LiveIndex:
 
         A generation that is missing, damaged or of another encoder is rebuilt, and `reason_rebuilt` says why.
         """
+        if address := catalog.index_address:
+            from imgsearch.shared_index import SharedIndex
+
+            shared = SharedIndex.connected(catalog, address, progress=progress, rebuild=rebuild, space=space)
+            catalog.remember_index()
+            return shared
+        catalog.remember_index()
         live = cls(catalog, threads=threads, space=space)
         if not catalog.dim:
             return live
         try:
-            if rebuild:
-                raise IndexCorrupt("a rebuild was asked for")
-            live._load()
+            live._load(rebuild=rebuild)
         except IndexCorrupt as error:
             live.reason_rebuilt = str(error)
             live.rebuild(progress=progress)
@@ -120,8 +141,22 @@ class LiveIndex:
         """Return the number of keys in the index."""
         return len(self._index)
 
-    def search(self, vector: Vectors, k: int, *, expansion: int | None = None) -> tuple[Keys, Vectors]:
-        """Return up to k (keys, approximate cosine similarities) near a (dim,) unit vector, best first."""
+    def keys(self) -> Keys:
+        """Return the keys in the index, ascending."""
+        return self._index.keys()
+
+    @property
+    def threads(self) -> int:
+        """How many threads build the index."""
+        return self._threads
+
+    def search(
+        self, vector: Vectors, k: int, *, expansion: int | None = None, filters: Sequence[Filter] = ()
+    ) -> tuple[Keys, Vectors]:
+        """Return up to k (keys, approximate cosine similarities) near a (dim,) unit vector, best first.
+
+        The filters only help an index that `pushes_filters`: whoever asks leaves out what does not pass them.
+        """
         return self._index.search(vector, k, expansion=expansion)
 
     # --- changing ---------------------------------------------------------------------------------------------
@@ -130,10 +165,13 @@ class LiveIndex:
         """Add new keys with their embeddings; they are found at once, and on disk after the next `save`."""
         vectors = self.space.project(vectors)
         with self._changing:
-            if self._index.dim != vectors.shape[1]:
-                self._index = UsearchIndex(vectors.shape[1], threads=self._threads)
+            if self._index.dim != self._catalog.dim:
+                # Opened before the catalog had an encoder.
+                self._index = self._empty(FEW_ITEMS)
             self._index.add(keys, vectors)
             self._unsaved += len(keys)
+            if self._outgrown():
+                self.rebuild()
 
     def remove(self, keys: Keys) -> None:
         """Forget keys; when dead ones pile up, the index is rebuilt."""
@@ -142,6 +180,9 @@ class LiveIndex:
             self._unsaved += len(keys)
             if self._too_many_dead():
                 self.rebuild()
+
+    def refresh(self, keys: Keys) -> None:
+        """Note that the metadata of items changed; an index that holds none has nothing to do."""
 
     def sync(self, *, progress: Progress | None = None) -> None:
         """Bring the index in step with the catalog's live keys, and save it when that changed anything."""
@@ -156,7 +197,7 @@ class LiveIndex:
             before = len(self._index)
             self._add_from_catalog(self._index, missing, progress)
             self._unsaved += len(dead) + len(self._index) - before
-            if self._too_many_dead():
+            if self._too_many_dead() or self._outgrown():
                 self.rebuild(progress=progress)
             elif self._unsaved:
                 self.save()
@@ -164,14 +205,29 @@ class LiveIndex:
     def rebuild(self, *, progress: Progress | None = None) -> None:
         """Build a new graph from the catalog's embeddings, put it in force, and save it as a generation.
 
-        Searches go on in the old graph until the new one is ready.
+        Its engine is the one it was tuned to, else what suits the number of items. Searches go on in the old graph
+        until the new one is ready.
         """
         with self._changing:
-            index = UsearchIndex(max(self._catalog.dim, 1), threads=self._threads)
-            self._add_from_catalog(index, self._catalog.keys(), progress)
-            self._index = index
-            self._dead = 0
-            self._unsaved = max(len(index), 1)
+            by_size = self._chosen == "by size"
+            many = by_size and len(self._catalog) >= MANY
+            if by_size:
+                self._parameters = MANY_ITEMS if many else FEW_ITEMS
+            self._build(progress)
+            self.save()
+            recall = self._header.ann_recall_at_10 if self._header else None
+            if many and recall is not None and recall < self._target_recall:
+                self._chosen, self._parameters = "by recall", FEW_ITEMS
+                self._build(progress)
+                self.save()
+
+    def build_as(
+        self, parameters: Mapping[str, Any], target_recall: float, *, progress: Progress | None = None
+    ) -> None:
+        """Rebuild with an engine's parameters, which stay in force; its effort is kept up to `target_recall`."""
+        with self._changing:
+            self._chosen, self._target_recall, self._parameters = "by tuning", target_recall, parameters
+            self._build(progress)
             self.save()
 
     def save(self) -> None:
@@ -181,7 +237,7 @@ class LiveIndex:
                 return
             if len(self._index) == 0 and self._index.dim != self._catalog.dim:
                 # Opened before the catalog had an encoder, and no photo came.
-                self._index = UsearchIndex(max(self._catalog.dim, 1), threads=self._threads)
+                self._index = self._empty(FEW_ITEMS)
             recall = self._tune()
             before = self.generation
             number, part = self._new_generation()
@@ -198,6 +254,8 @@ class LiveIndex:
                 built_at=datetime.now(UTC).isoformat(timespec="seconds"),
                 ann_recall_at_10=recall,
                 parameters=self._index.parameters,
+                chosen=self._chosen,
+                target_recall=self._target_recall,
             )
             text = json.dumps(asdict(header), indent=2)
             write_durably(part / "header.json", text)
@@ -211,14 +269,46 @@ class LiveIndex:
 
     # --- inside -----------------------------------------------------------------------------------------------
 
-    def _load(self) -> None:
+    def _load(self, *, rebuild: bool) -> None:
         # Numbers go on from a damaged generation, so that a rebuild never writes into its folder.
         self._header = _read_header(self._folder)
+        if self._header.encoder_id == self.space.id:
+            # What was chosen once is kept when the index must be built anew.
+            self._chosen, self._target_recall = self._header.chosen, self._header.target_recall
+            self._parameters = self._header.parameters
+        if rebuild:
+            raise IndexCorrupt("a rebuild was asked for")
         file = _check_file(self.space, self._header)
-        self._index = UsearchIndex.load(
-            file, self._header.dim, threads=self._threads, **self._header.parameters
+        self._index = load_index(
+            file, self._header.dim, self.space.stored, self._header.parameters, threads=self._threads
         )
         self._dead = self._header.dead
+
+    def _empty(self, parameters: Mapping[str, Any]) -> LocalIndex:
+        """Return an empty index of the engine that `parameters` name."""
+        dim = max(self._catalog.dim, 1)
+        return new_index(parameters, dim, self.space.stored, self._sample, threads=self._threads)
+
+    def _sample(self) -> Vectors:
+        """Return some of the vectors, the same ones as long as the items are the same."""
+        keys = self._catalog.keys()
+        drawn = np.random.default_rng(0).permutation(len(keys))[:SAMPLE]
+        rows = self.space.vectors(np.sort(keys[drawn]))
+        return rows[_sound(rows)]
+
+    def _build(self, progress: Progress | None) -> None:
+        """Put a new graph of all items in the place of the present one."""
+        index = self._empty(self._parameters)
+        self._add_from_catalog(index, self._catalog.keys(), progress)
+        self._index = index
+        self._dead = 0
+        self._unsaved = max(len(index), 1)
+
+    def _outgrown(self) -> bool:
+        """Return whether there are more items by now than the engine was chosen for."""
+        return (
+            self._chosen == "by size" and len(self._index) >= MANY and isinstance(self._index, UsearchIndex)
+        )
 
     def _new_generation(self) -> tuple[int, Path]:
         """Return a number that no generation of any space has had, and the new folder to write it in."""
@@ -237,12 +327,11 @@ class LiveIndex:
     def _too_many_dead(self) -> bool:
         return self._dead > max(STALE_SHARE * (len(self._index) + self._dead), 50)
 
-    def _add_from_catalog(self, index: UsearchIndex, keys: Keys, progress: Progress | None) -> None:
+    def _add_from_catalog(self, index: LocalIndex, keys: Keys, progress: Progress | None) -> None:
         for start in range(0, len(keys), 2048):
             part = keys[start : start + 2048]
             vectors = self.space.vectors(part)
-            # Rows that were damaged on disk have no direction, and cosine none to compare with.
-            sound = np.abs(np.linalg.norm(vectors, axis=1) - 1.0) < 0.05
+            sound = _sound(vectors)
             index.add(part[sound], vectors[sound])
             if progress:
                 progress(start + len(part), len(keys))
@@ -266,7 +355,7 @@ class LiveIndex:
                 got, _ = self._index.search(probe, k)
                 found += int(np.sum(self.space.vectors(got) @ probe >= scores[-1] - 1e-4))
             recall = min(1.0, found / (len(probes) * k))
-            if recall >= TARGET_RECALL or self._index.expansion_search >= MAX_EXPANSION:
+            if recall >= self._target_recall or self._index.expansion_search >= MAX_EXPANSION:
                 return round(recall, 4)
             self._index.expansion_search *= 2
 
@@ -274,6 +363,11 @@ class LiveIndex:
         for place in self._folder.iterdir():
             if place.is_dir() and place.name.lstrip(".").split(".")[0] not in {f"{n:06d}" for n in keep}:
                 shutil.rmtree(place, ignore_errors=True)
+
+
+def _sound(rows: Vectors) -> NDArray[np.bool_]:
+    """Return which rows have a direction: those that were damaged on disk have none to compare by."""
+    return np.asarray(np.abs(np.linalg.norm(rows, axis=1) - 1.0) < 0.05)
 
 
 class HasVectors(Protocol):
@@ -326,10 +420,14 @@ def check_generation(catalog: Catalog, space: VectorSpace | None = None) -> Inde
 
     Raises `IndexCorrupt` saying what is wrong; changes nothing.
     """
+    if address := catalog.index_address:
+        from imgsearch.shared_index import SharedIndex
+
+        return SharedIndex(catalog, address, space=space).check()
     space = space or VectorSpace(catalog)
     header = _read_header(space.folder)
     file = _check_file(space, header)
-    index = UsearchIndex.load(file, header.dim, **header.parameters)
+    index = load_index(file, header.dim, space.stored, header.parameters)
     if not np.array_equal(index.keys(), catalog.keys()):
         raise IndexCorrupt("it does not hold exactly the items of the catalog")
     return header

@@ -1,29 +1,52 @@
-"""Embeddings that were made elsewhere: a .npy beside a manifest, or a .parquet with ids.
+"""Embeddings that were made elsewhere: a .npy beside a manifest, a .parquet with ids, or shards of a fleet.
 
-It owns the two formats and how a row finds its item; it does not know what made the embeddings.
+It owns the first two formats and how a row finds its item; it does not know what made the embeddings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.errors import SourceError
+from imgsearch.remote_files import is_remote
+from imgsearch.shards import ShardedEmbeddings
 from imgsearch.sources import ManifestSource, Source
 from imgsearch.tables import id_text, read_table, rows_of
 
-__all__ = ["ImportedEmbeddings", "embedding_dim"]
+__all__ = ["EmbeddingsByItem", "ImportedEmbeddings", "embedding_dim", "open_embeddings"]
 
 ID_NAMES = ("id", "item_id", "image", "path")
 EMBEDDING_NAMES = ("embedding", "vector", "embeddings")
 
 
-def embedding_dim(path: Path) -> int:
-    """Return the length of the embeddings in a file; raises `SourceError` where it holds none."""
+class EmbeddingsByItem(Protocol):
+    """Embeddings that are found by item id."""
+
+    @property
+    def dim(self) -> int:
+        """The length of an embedding."""
+
+    def find(self, item_id: str) -> NDArray[np.float32]:
+        """Return the item's (dim,) unit row; raises `SourceError` saying why there is none."""
+
+
+def open_embeddings(where: str | Path, sources: Sequence[Source]) -> EmbeddingsByItem:
+    """Open a file of embeddings, or a folder or URL with the shards of a fleet; raises `SourceError`."""
+    if is_remote(str(where)) or Path(where).is_dir():
+        return ShardedEmbeddings(str(where))
+    return ImportedEmbeddings.read(Path(where), sources)
+
+
+def embedding_dim(where: str | Path) -> int:
+    """Return the length of the embeddings in a file or in shards; raises `SourceError` where there are none."""
+    if is_remote(str(where)) or Path(where).is_dir():
+        return ShardedEmbeddings(str(where)).dim
+    path = Path(where)
     vectors = _read_npy(path) if path.suffix.lower() == ".npy" else _read_rows(path)[1]
     if vectors.ndim != 2:
         raise SourceError(f"{path} holds an array {vectors.shape}, but rows of numbers are needed.")

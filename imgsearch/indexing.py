@@ -28,7 +28,7 @@ from imgsearch.encoders.base import Encoder
 from imgsearch.errors import EncoderMismatch, ImgSearchError, SourceError
 from imgsearch.generations import LiveIndex
 from imgsearch.images import ImageLimits, decode_picture, encode_thumbnail
-from imgsearch.imported import ImportedEmbeddings
+from imgsearch.imported import EmbeddingsByItem, open_embeddings
 from imgsearch.look_filling import LookMaker
 from imgsearch.looks import Look, describe
 from imgsearch.originals import Originals, content_digest, file_of, in_a_line, is_url
@@ -66,7 +66,7 @@ class IndexingOptions:
     """How a run goes: `prune` removes vanished items, `threads` decode (0: as many as processors)."""
 
     metadata: Path | None = None
-    embeddings: Path | None = None
+    embeddings: Path | str | None = None
     prune: bool = False
     root: Path | None = None
     threads: int = 0
@@ -112,7 +112,7 @@ def index_sources(
     if not opened:
         raise SourceError("No source was given; name a folder, an archive or a manifest.")
     metadata = MetadataTable(options.metadata) if options.metadata else None
-    vectors = ImportedEmbeddings.read(options.embeddings, opened) if options.embeddings else None
+    vectors = open_embeddings(options.embeddings, opened) if options.embeddings else None
     if vectors is not None and vectors.dim != encoder.dim:
         raise EncoderMismatch(
             f"{options.embeddings} holds embeddings of {vectors.dim} dimensions, but {encoder.id} gives "
@@ -141,7 +141,7 @@ class _Run:
         originals: Originals,
         thumbnails: ThumbnailCache | None,
         metadata: MetadataTable | None,
-        vectors: ImportedEmbeddings | None,
+        vectors: EmbeddingsByItem | None,
         progress: ProgressCallback | None,
     ) -> None:
         self._catalog = catalog
@@ -275,6 +275,8 @@ class _Run:
         with self._clock.stage("store"):
             self._catalog.touch(self._touched)
             self._catalog.update_rows(self._rows)
+            stored = self._catalog.stored_photos([item_id for item_id, _, _ in self._rows])
+            self._index.refresh(np.array(sorted(photo.key for photo in stored.values()), np.uint64))
         self._touched, self._rows = [], []
 
     # --- reading, encoding, committing ------------------------------------------------------------------------

@@ -8,22 +8,38 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from imgsearch.errors import ImgSearchError, JobRunning
 
-__all__ = ["Job", "JobRunner", "Progress"]
+__all__ = ["Job", "JobRunner", "Progress", "unhurried"]
 
 Progress = Callable[[int, int], None]
 """Called with (done, in all); raises to stop the work where it was asked to stop."""
+
+REST, LONGEST_REST_S = 2.0, 0.2
 
 _log = logging.getLogger(__name__)
 
 
 class _Stopped(Exception):
     """Unwinds the work of a job that was asked to stop."""
+
+
+def unhurried(progress: Progress) -> Progress:
+    """Return a `progress` that rests, whenever it is called, twice as long as was worked since: searches go first."""
+    began = time.perf_counter()
+
+    def step(done: int, total: int) -> None:
+        nonlocal began
+        progress(done, total)
+        time.sleep(min(REST * (time.perf_counter() - began), LONGEST_REST_S))
+        began = time.perf_counter()
+
+    return step
 
 
 @dataclass(frozen=True, slots=True)

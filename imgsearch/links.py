@@ -9,6 +9,7 @@ It owns one grammar, shared by the address bar, `GET /api/v1/search` and shared 
     part=WEIGHT:KIND:VALUE   any term, where it has another weight: part=-0.5:text:stripes
     part=WEIGHT:KIND@LEFT,TOP,RIGHT,BOTTOM:VALUE   a part of a photo, edges as fractions: part=1:item@0,0.5,1,1:a.jpg
     emphasis=color:0.5,shape:0.2,pattern:1   same=color   duplicates=collapse   diversity=0.3
+    spelling=keep    the text is meant as it is written
 """
 
 from __future__ import annotations
@@ -21,17 +22,19 @@ from urllib.parse import quote, urlencode
 
 from imgsearch.errors import QueryError
 from imgsearch.filters import format_filter, parse_filters
-from imgsearch.records import Duplicates, Emphasis, Hit, Item, Query, Region, Term
+from imgsearch.records import Duplicates, Emphasis, Hit, Item, Query, Region, Spelling, Term
 
 __all__ = [
     "LESS_WEIGHT",
     "MORE_WEIGHT",
     "parse_region",
     "parse_weight",
+    "part_of",
     "query_from_params",
     "query_key",
     "query_string",
     "query_to_params",
+    "regions_url",
     "thumbnail_url",
     "upload_url",
 ]
@@ -43,7 +46,7 @@ LESS_WEIGHT = -0.4
 _NOT_IN_A_PATH = re.compile(r"(^|[/\\])\.{0,2}([/\\]|$)|\x00")
 _NAMES = (
     "text", "item", "upload", "color", "more", "less", "part", "filter",
-    "emphasis", "same", "duplicates", "diversity", "n",
+    "emphasis", "same", "duplicates", "diversity", "spelling", "n",
 )  # fmt: skip
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 _COLOR = re.compile(r"#?([0-9a-fA-F]{6})")
@@ -64,6 +67,11 @@ def thumbnail_url(photo: Item | Hit, size_px: int = 384) -> str:
 def upload_url(upload_id: str, size_px: int = 384) -> str:
     """Return the path of an uploaded picture's thumbnail."""
     return f"/uploads/{quote(upload_id, safe='')}?size={size_px}"
+
+
+def regions_url(term: Term) -> str:
+    """Return the path of the boxes around the things in the photo of an item or an upload."""
+    return f"/api/v1/regions?{urlencode({str(term.kind): str(term.value)})}"
 
 
 def query_to_params(
@@ -91,6 +99,8 @@ def query_to_params(
         params["duplicates"] = [query.duplicates]
     if query.diversity:
         params["diversity"] = [_number(query.diversity)]
+    if query.spelling != "correct":
+        params["spelling"] = [query.spelling]
     if query.n != default_n:
         params["n"] = [str(query.n)]
     # In the order in which they are read, so that one query has one address however it was put together.
@@ -109,6 +119,11 @@ def _short_form(term: Term, value: str) -> tuple[str, str]:
     return "part", f"{_number(term.weight)}:{term.kind}{region}:{plain}"
 
 
+def part_of(term: Term, region: Region) -> str:
+    """Return the value of the parameter `part` that searches by a region of a term's photo."""
+    return _short_form(replace(term, region=region), str(term.value))[1]
+
+
 def _number(value: float, decimals: int = 3) -> str:
     return f"{value:.{decimals}f}".rstrip("0").rstrip(".") or "0"
 
@@ -122,14 +137,15 @@ def query_string(query: Query, *, default_n: int = 0, default_duplicates: Duplic
 def query_key(query: Query) -> str:
     """Return the name by which feedback knows a query: what is looked for, not how the hits are presented.
 
-    It is the query as address-bar parameters without the number of hits, duplicates and diversity; pictures given as
-    bytes go by "image".
+    It is the query as address-bar parameters without the number of hits, duplicates, diversity and spelling; pictures
+    given as bytes go by "image".
     """
     terms = tuple(
         replace(term, kind="text", value="(image)") if isinstance(term.value, bytes) else term
         for term in query.terms
     )
-    return query_string(replace(query, terms=terms, n=0, duplicates="show", diversity=0.0), default_n=0)
+    looked_for = replace(query, terms=terms, n=0, duplicates="show", diversity=0.0, spelling="correct")
+    return query_string(looked_for, default_n=0)
 
 
 def query_from_params(
@@ -171,6 +187,11 @@ def query_from_params(
         duplicates = "collapse" if text == "collapse" else "show"
     for text in _values(params, "diversity"):
         diversity = _fraction("diversity", text)
+    spelling: Spelling = "correct"
+    for text in _values(params, "spelling"):
+        if text not in ("correct", "keep"):
+            raise QueryError(f"spelling is {text[:20]!r}, but must be correct or keep.")
+        spelling = "keep" if text == "keep" else "correct"
     return Query(
         tuple(terms),
         n=n,
@@ -179,6 +200,7 @@ def query_from_params(
         same_color=same_color,
         duplicates=duplicates,
         diversity=diversity,
+        spelling=spelling,
     )
 
 

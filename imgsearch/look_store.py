@@ -2,8 +2,10 @@
 
 It owns `embeddings/looks.f16` (float16 rows of LOOK_DIM, row number = key) and the table `looks`. Rows are written
 and fsynced before the database names them, so that a row counts only when it is there whole; keys that the table does
-not name have zeros, whatever a killed run left in the file. It knows neither photos nor how a look is made.
+not name have zeros, whatever a killed run left in the file. Looks of another `LOOK_VERSION` are dropped at the start,
+so that they are made again. It knows neither photos nor how a look is made.
 
+    settings "look_version"      of all rows and of the file
     looks (key, phash, crc32)    phash and crc32 are NULL for a photo that was tried and has no look
 """
 
@@ -21,7 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from imgsearch.database import Database, insert_frame
-from imgsearch.looks import COLOR, LOOK_DIM, Look
+from imgsearch.looks import COLOR, LOOK_DIM, LOOK_VERSION, Look
 
 __all__ = ["LookStore"]
 
@@ -37,12 +39,13 @@ class LookStore:
     """The looks of one catalog; read from any thread, while others store."""
 
     def __init__(self, folder: Path, database: Database) -> None:
-        """Keep looks in `folder`; nothing is read or made before it is needed."""
+        """Keep looks in `folder`; those of another version are forgotten."""
         self.path = folder / "looks.f16"
         self._database = database
         self._lock = threading.RLock()
         self._map: NDArray[np.float16] | None = None
         self._known: tuple[NDArray[np.bool_], NDArray[np.uint64]] | None = None
+        self._drop_other_versions()
 
     def has(self, keys: Keys) -> NDArray[np.bool_]:
         """Return which of the keys have a look, (n,)."""
@@ -162,6 +165,17 @@ class LookStore:
             self._known = None
 
     # --- inside -------------------------------------------------------------------------------------------------
+
+    def _drop_other_versions(self) -> None:
+        """Forget looks that another program made in another way: their numbers mean something else."""
+        named = self._database.cursor().execute("SELECT value FROM settings WHERE name = 'look_version'")
+        if named.fetchone() == (str(LOOK_VERSION),):
+            return
+        with self._database.transaction() as cursor:
+            cursor.execute("DELETE FROM looks")
+            cursor.execute("DELETE FROM settings WHERE name = 'look_version'")
+            cursor.execute("INSERT INTO settings VALUES ('look_version', ?)", [str(LOOK_VERSION)])
+        self.path.unlink(missing_ok=True)
 
     def _write(self, data: dict[int, bytes]) -> None:
         """Write rows to their places, durably; what lies between is zeros that take no room."""

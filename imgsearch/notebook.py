@@ -50,6 +50,7 @@ from imgsearch.records import (
 from imgsearch.search import Searcher
 from imgsearch.spaces import live_space
 from imgsearch.thumbnails import ThumbnailCache
+from imgsearch.titles import titles_of
 
 __all__ = ["Catalog", "Results"]
 
@@ -158,6 +159,8 @@ class Catalog:
         self._lock = threading.RLock()
         self._encoder: Encoder | None = None
         self._calibration = Calibration(store, self._loaded, in_background=False)
+        if settings.titles:
+            titles_of(store).use(self._loaded, in_background=False)
         self._open_index()
 
     @classmethod
@@ -369,7 +372,7 @@ class Catalog:
             return self._encoder
 
     def _load(self, spec: str, reason: str) -> Encoder:
-        encoder = load_encoder(spec, device=self._settings.device or None)
+        encoder = load_encoder(spec, device=self._settings.device or None, backend=self._settings.backend)
         self.store.bind_encoder(encoder.spec, encoder.id, encoder.dim, reason=reason)
         return encoder
 

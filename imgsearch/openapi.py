@@ -53,6 +53,7 @@ _EMPHASIS_HELP = "What counts more than in the embedding, 0 to 1 each: `color:0.
 _DUPLICATES_HELP = (
     "`collapse` near-duplicates and photos of one product into the best hit (`also`), or `show` them all."
 )
+_SPELLING_HELP = "`keep`: the text is meant as it is written; no correction is offered."
 
 # --- paths ------------------------------------------------------------------------------------------------------
 
@@ -70,13 +71,17 @@ def _paths(settings: Settings) -> dict[str, Any]:
         _query("same", "`color`: only items of the colours asked for."),
         _query("duplicates", _DUPLICATES_HELP),
         _query("diversity", "From 0 (the nearest) to 1: how much variety counts."),
+        _query("spelling", _SPELLING_HELP),
         *_result_parameters(settings),
     ]
     return {
         "/api/v1/search": {
             "get": {
                 "summary": "Search by text, item, or a mix",
-                "description": "Hits come best first; equal scores in the order in which the photos were indexed.",
+                "description": (
+                    "Hits come best first; equal scores in the order in which the photos were indexed. For words "
+                    "alone the order is by photos and titles together, and the scores are the photos'."
+                ),
                 "parameters": search_parameters,
                 "responses": _responses("SearchResult", 400, 404, 503),
                 "x-example": "curl 'HOST/api/v1/search?text=red+mug&n=5&filter=price<50'",
@@ -122,6 +127,63 @@ def _paths(settings: Settings) -> dict[str, Any]:
                 "x-example": "curl 'HOST/api/v1/items/shoes/1.jpg/similar?n=5'",
             },
         },
+        "/api/v1/regions": {
+            "get": {
+                "summary": "Boxes around the things in a photo",
+                "description": (
+                    "At most five, the clearest first, found by colour and contrast; none where nothing stands out. "
+                    "Each comes with the `part` that searches by it. Give `item` or `upload`, one of them."
+                ),
+                "parameters": [
+                    _query("item", "The id of an item."),
+                    _query("upload", "The id of a picture sent before."),
+                ],
+                "responses": _responses("Regions", 400, 404, 503),
+                "x-example": "curl 'HOST/api/v1/regions?item=rooms/1.jpg'",
+            },
+        },
+        "/api/v1/collections": {
+            "get": {
+                "summary": "A visitor's collections",
+                "description": (
+                    "Those that the visitor with this secret saved, the latest changed first. Names that could be "
+                    "guessed are refused."
+                ),
+                "parameters": [
+                    _query(
+                        "visitor",
+                        "The 32 hexadecimal digits of the app's cookie `imgsearch_visitor`.",
+                        required=True,
+                    )
+                ],
+                "responses": _responses("CollectionList", 400, 503),
+                "x-example": "curl 'HOST/api/v1/collections?visitor=0c5b5d0a9f4e4f0e8d4c1f2a3b4c5d6e'",
+            },
+        },
+        "/api/v1/collections/{id}": {
+            "get": {
+                "summary": "One collection with its items",
+                "description": "Whoever has a collection's id, which cannot be guessed, may read it.",
+                "parameters": [_path("id", "The collection's id, as in its link.")],
+                "responses": _responses("Collection", 400, 404, 503),
+                "x-example": "curl HOST/api/v1/collections/0c5b5d0a9f4e4f0e8d4c1f2a3b4c5d6e",
+            },
+        },
+        "/api/v1/collections/{id}.csv": {
+            "get": {
+                "summary": "One collection as a table",
+                "description": (
+                    "Columns: kind (`item` or `query`), id, title, then the metadata's. What a spreadsheet would "
+                    "take for a formula begins with an apostrophe."
+                ),
+                "parameters": [_path("id", "The collection's id, as in its link.")],
+                "responses": {
+                    "200": {"description": "The table.", "content": {"text/csv": {"schema": _TEXT}}},
+                    **{str(error): _answer("Error", _STATUS_TEXTS[error]) for error in (400, 404, 503)},
+                },
+                "x-example": "curl -O HOST/api/v1/collections/0c5b5d0a9f4e4f0e8d4c1f2a3b4c5d6e.csv",
+            },
+        },
         "/api/v1/feedback": {
             "post": {
                 "summary": "Record a click or a judgment",
@@ -136,6 +198,20 @@ def _paths(settings: Settings) -> dict[str, Any]:
                     '{"kind": "click", "search_id": "...", "item_id": "shoes/1.jpg", "rank": 1}'
                     "' HOST/api/v1/feedback"
                 ),
+            },
+        },
+        "/api/v1/replica-feedback": {
+            "post": {
+                "summary": "Take the feedback that a replica gathered",
+                "description": (
+                    "What `imgsearch serve --replica-of` sends; the `Authorization` header holds the token that both "
+                    "share, `Bearer TOKEN`. A batch that was sent before is not written again."
+                ),
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/json": {"schema": _ref("ReplicaBatch")}},
+                },
+                "responses": _responses("ReplicaBatchTaken", 400, 403, 413, 503, status=201),
             },
         },
         "/api/v1/judging": {
@@ -297,7 +373,10 @@ def _path(name: str, description: str) -> dict[str, Any]:
 _STATUS_TEXTS = {
     400: "The request makes no sense (`bad_query`, `bad_filter`, `bad_request`, `bad_feedback`, `bad_judging`).",
     403: "This service keeps no feedback (`feedback_off`).",
-    404: "No such item, upload, photo or path (`unknown_item`, `unknown_upload`, `photo_unavailable`, `not_found`).",
+    404: (
+        "No such item, collection, upload, photo or path (`unknown_item`, `unknown_collection`, `unknown_upload`, "
+        "`photo_unavailable`, `not_found`)."
+    ),
     413: "Too many bytes or pixels (`request_too_large`, `image_too_large`).",
     415: "Not a picture (`bad_image`), or not a content type that is read here (`bad_content_type`).",
     503: "Not now: the encoder or the catalog is loading or cannot be used (`encoder_unavailable`, ...).",
@@ -363,6 +442,30 @@ def _schemas(settings: Settings) -> dict[str, _Schema]:
                     {"type": "object", "additionalProperties": {"type": "number"}},
                     "Milliseconds by stage, and `total`.",
                 ),
+                "suggestions": (
+                    {"type": "array", "items": _ref("Suggestion")},
+                    "Filters that the words of the text may mean. None is applied: offer them.",
+                ),
+                "spelling": (
+                    {"oneOf": [_ref("Spelling"), {"type": "null"}]},
+                    "How a misspelt text was probably meant. The hits are those of the text as it was sent.",
+                ),
+            }
+        ),
+        "Suggestion": _object(
+            {
+                "filters": (texts_only, "The conditions, on one column."),
+                "words": (_TEXT, "The words of the text that say so."),
+                "text": (_TEXT, "The text to search for with these filters; empty where nothing is left."),
+            }
+        ),
+        "Spelling": _object(
+            {
+                "text": (_TEXT, "The text with words corrected that nobody knows."),
+                "certain": (
+                    {"type": "boolean"},
+                    "Whether no word of the text that was sent is known: the app then searches for this one unasked.",
+                ),
             }
         ),
         "Query": _object(
@@ -378,6 +481,7 @@ def _schemas(settings: Settings) -> dict[str, _Schema]:
                 "same_color": ({"type": "boolean"}, "Whether only items of the colours asked for are hits."),
                 "duplicates": ({"enum": ["collapse", "show"]}, _DUPLICATES_HELP),
                 "diversity": ({"type": "number"}, "How much variety counts, 0 to 1."),
+                "spelling": ({"enum": ["correct", "keep"]}, _SPELLING_HELP),
             }
         ),
         "Term": _object(
@@ -416,6 +520,47 @@ def _schemas(settings: Settings) -> dict[str, _Schema]:
                 "width_px": (count, "The original's width; 0 where unknown."),
                 "height_px": (count, "The original's height; 0 where unknown."),
                 "metadata": (_ref("Metadata"), "The item's row."),
+            }
+        ),
+        "CollectionList": _object(
+            {
+                "collections": (
+                    {"type": "array", "items": _ref("CollectionSummary")},
+                    "The visitor's, the latest changed first.",
+                )
+            }
+        ),
+        "CollectionSummary": _object(
+            {
+                "id": (_TEXT, "Names the collection; whoever has it may read it."),
+                "name": (_TEXT, "What the visitor called it."),
+                "created": (_TEXT, "When it was made, UTC."),
+                "changed": (_TEXT, "When it last changed, UTC."),
+                "item_count": (count, "How many items are saved in it."),
+                "query_count": (count, "How many searches are saved in it."),
+            }
+        ),
+        "Collection": _object(
+            {
+                "id": (_TEXT, "Names the collection; whoever has it may read it."),
+                "name": (_TEXT, "What the visitor called it."),
+                "created": (_TEXT, "When it was made, UTC."),
+                "changed": (_TEXT, "When it last changed, UTC."),
+                "items": ({"type": "array", "items": _ref("Item")}, "In the order in which they were saved."),
+                "queries": (texts_only, "The searches saved in it, in the grammar of GET search."),
+                "gone": (texts_only, "Ids of the saved items that have left the catalog."),
+            }
+        ),
+        "Regions": _object(
+            {"regions": ({"type": "array", "items": _ref("SuggestedRegion")}, "The clearest first.")}
+        ),
+        "SuggestedRegion": _object(
+            {
+                **{
+                    edge: ({"type": "number", "minimum": 0, "maximum": 1}, f"The {edge} edge, as a fraction.")
+                    for edge in ("left", "top", "right", "bottom")
+                },
+                "part": (_TEXT, "The parameter `part` of a search by it."),
             }
         ),
         "MapPhotos": _object(
@@ -461,6 +606,7 @@ def _schemas(settings: Settings) -> dict[str, _Schema]:
                 "same": (_TEXT, "`color`: only items of the colours asked for."),
                 "duplicates": (_TEXT, _DUPLICATES_HELP),
                 "diversity": (_TEXT, "From 0 (the nearest) to 1: how much variety counts."),
+                "spelling": (_TEXT, _SPELLING_HELP),
                 "n": (n, "How many hits; 10 if not given."),
                 "offset": (offset, "How many of the best hits to skip."),
                 "filter": ({"type": "array", "items": _TEXT}, _FILTER_HELP),
@@ -489,6 +635,7 @@ def _schemas(settings: Settings) -> dict[str, _Schema]:
                     {"type": "number", "minimum": 0, "maximum": 1},
                     "From 0 (the nearest) to 1: how much variety counts.",
                 ),
+                "spelling": ({"enum": ["correct", "keep"]}, _SPELLING_HELP),
                 "image": (_TEXT, "A picture in base64, or as a data URL."),
                 "n": (n, "How many hits; 10 if not given."),
                 "offset": (offset, "How many of the best hits to skip."),
@@ -547,6 +694,17 @@ def _schemas(settings: Settings) -> dict[str, _Schema]:
             required=["kind", "query", "item_id", "verdict", "labeler"],
         ),
         "FeedbackRecorded": _object({"recorded": ({"enum": ["click", "judgment"]}, "What was written.")}),
+        "ReplicaBatch": _object(
+            {
+                "batch": (_TEXT, "A random name of the batch."),
+                "rows": (
+                    {"type": "array", "items": {"type": "array"}},
+                    "Each a table's name and the values of its columns.",
+                ),
+            },
+            required=["batch", "rows"],
+        ),
+        "ReplicaBatchTaken": _object({"taken": ({"type": "integer"}, "How many rows were written.")}),
         "JudgingCall": _object(
             {
                 "set": (_TEXT, "The judging set's name."),
@@ -784,7 +942,7 @@ def _type_name(schema: _Schema) -> str:
             return " or ".join(_type_name(part) for part in schema[word])
     kind = schema.get("type", "any")
     if kind == "array":
-        return f"list of {_type_name(schema['items'])}"
+        return f"list of {_type_name(schema['items'])}" if "items" in schema else "list"
     return escape(" or ".join(kind) if isinstance(kind, list) else kind)
 
 

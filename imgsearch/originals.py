@@ -6,6 +6,7 @@ It owns the grammar of locations and the caution that URLs need; it knows no cat
     file:///photos/%ff.jpg             a path whose name is not valid UTF-8
     https://shop.example/a.jpg         a URL
     zip:/data/photos.zip!/shoes/1.jpg  a member of an archive (also tar:), both parts percent-encoded
+    s3://bucket/shoes/1.jpg            a file in an object store or on another machine (imgsearch.remote_files)
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes, urljoin, urlsplit
 import httpx2
 
 from imgsearch.errors import ImageTooLarge, SourceError
+from imgsearch.remote_files import is_remote, read_file
 
 __all__ = [
     "Originals",
@@ -68,7 +70,7 @@ def content_digest(data: bytes) -> str:
 
 def file_of(location: str) -> Path | None:
     """Return the file on this machine that a location lies in (a photo or its archive), or None for a URL."""
-    if is_url(location):
+    if is_url(location) or is_remote(location):
         return None
     if location.startswith(("tar:", "zip:")):
         archive = location.partition(":")[2].partition("!/")[0]
@@ -98,6 +100,8 @@ class Originals:
             return self._fetch(location)
         if location.startswith(("tar:", "zip:")):
             return self._read_member(location)
+        if is_remote(location):
+            return self._within_limit(read_file(location, at_most_bytes=self._max_bytes + 1))
         return self._read_file(file_of(location) or Path(location))
 
     def close(self) -> None:

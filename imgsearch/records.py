@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal, NamedTuple
 
 __all__ = [
+    "TITLE_COLUMNS",
     "Confidence",
     "Duplicates",
     "Emphasis",
@@ -28,6 +29,7 @@ __all__ = [
     "Query",
     "Region",
     "SearchResult",
+    "Spelling",
     "Term",
     "Verdict",
     "display_title",
@@ -37,11 +39,15 @@ Operator = Literal["=", "!=", "<", "<=", ">", ">=", "in", "contains"]
 Verdict = Literal["good", "bad", "cant_tell"]
 Duplicates = Literal["collapse", "show"]
 Confidence = Literal["strong", "fair", "weak"]
+Spelling = Literal["correct", "keep"]
+
+TITLE_COLUMNS = ("title", "name", "label")
+"""The metadata columns that name an item: the first of them that has words does."""
 
 
 def display_title(item_id: str, metadata: Mapping[str, Any]) -> str:
     """Return the words to show for an item: its `title` or `name` metadata, else its file name made readable."""
-    for column in ("title", "name", "label"):
+    for column in TITLE_COLUMNS:
         value = metadata.get(column)
         if isinstance(value, str) and value.strip():
             return value.strip()
@@ -127,7 +133,8 @@ class Query:
 
     `emphasis` ranks the nearest items anew by how they look, and `same_color` leaves out those of other colours.
     `duplicates` says whether near-duplicates and further photos of one product are collapsed into the best of them.
-    `diversity` from 0 to 1 trades nearness for variety.
+    `diversity` from 0 to 1 trades nearness for variety. `spelling` says whether words that nobody knows may be
+    corrected by who asks (`imgsearch.spelling`); a search itself takes them as they are.
     """
 
     terms: tuple[Term, ...]
@@ -138,6 +145,7 @@ class Query:
     same_color: bool = False
     duplicates: Duplicates = "show"
     diversity: float = 0.0
+    spelling: Spelling = "correct"
 
     @staticmethod
     def of(
@@ -163,8 +171,9 @@ class Query:
 class Hit:
     """One search result: `rank` counts from 1, `score` is the cosine similarity (higher is better).
 
-    Where the query asks for more than the nearest (an emphasis, diversity, a rule), the order is not that of the
-    scores. `also` names the items that are collapsed into this one, best first.
+    Where the query asks for more than the nearest (an emphasis, diversity, a rule), or where titles count beside the
+    photos (`imgsearch.titles`), the order is not that of the scores. `also` names the items that are collapsed into
+    this one, best first.
     """
 
     item_id: str

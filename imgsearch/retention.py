@@ -6,14 +6,15 @@ The rows are gone for every reader at once; their bytes leave the file as `Datab
 
     impressions, empty_searches, clicks, exposures   deleted by age, or by visitor
     every other table with a visitor or a labeler    deleted by that name only: a shopper's verdicts have one too
+    tables with an author                            the rows stay, as rules hold on; the name is taken off them
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,15 @@ from imgsearch.monitoring import FIRST_PAGES, KIND_OF_QUERY
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["Forgotten", "Sweeper", "compact_telemetry", "forget_visitor", "prune_events", "rows_of_visitor"]
+__all__ = [
+    "Forgotten",
+    "Sweeper",
+    "author_name",
+    "compact_telemetry",
+    "forget_visitor",
+    "prune_events",
+    "rows_of_visitor",
+]
 
 EVENT_TABLES = ("impressions", "empty_searches", "clicks", "exposures")
 SWEEP_EVERY_S = 24 * 3600.0
@@ -42,15 +51,24 @@ UPLOADS_IN_ADDRESS = "(?:^|&)(?:upload=|part=[^&]*?%3Aupload(?:%40[^&]*?)?%3A)([
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What was deleted of a visitor: rows by table, and the ids of pictures that nobody else searched by."""
+    """What was deleted of a visitor: rows by table, and the ids of pictures that nobody else searched by.
+
+    `unsigned` counts the rows that stay without the name of who wrote them, by table.
+    """
 
     rows: Mapping[str, int]
     uploads: tuple[str, ...]
+    unsigned: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
         """How many rows were deleted."""
         return sum(self.rows.values())
+
+
+def author_name(visitor: str) -> str:
+    """Return the name under which rules, verdicts and texts of a visitor of the pages are kept."""
+    return f"visitor {visitor[:8]}"
 
 
 def prune_events(database: Database, before: datetime) -> dict[str, int]:
@@ -68,19 +86,21 @@ def prune_events(database: Database, before: datetime) -> dict[str, int]:
 
 
 def rows_of_visitor(database: Database, visitor: str) -> dict[str, int]:
-    """Return how many rows there are of a visitor, by table; tables without any are left out.
+    """Return how many rows there are of a visitor, by table, also those that only name them as their author.
 
-    Raises `FeedbackError` where `visitor` is no name of one visitor.
+    Tables without any are left out. Raises `FeedbackError` where `visitor` is no name of one visitor.
     """
     _check(visitor)
-    return _rows_of_visitor(database.cursor(), visitor)
+    cursor = database.cursor()
+    return _rows_of_visitor(cursor, visitor) | _signed_by(cursor, visitor)
 
 
 def forget_visitor(database: Database, visitor: str) -> Forgotten:
     """Delete every row of a visitor, and verdicts given under that name; the counts of their searches are kept.
 
-    Whoever holds the pictures deletes those named in the answer. A visitor without rows is no error. Raises
-    `FeedbackError` where `visitor` is no name of one visitor (empty: that is everybody without a name).
+    What they wrote for all (rules, guidelines, verdicts on duplicates) stays, without their name. Whoever holds the
+    pictures deletes those named in the answer. A visitor without rows is no error. Raises `FeedbackError` where
+    `visitor` is no name of one visitor (empty: that is everybody without a name).
     """
     _check(visitor)
     with database.transaction() as cursor:
@@ -90,9 +110,12 @@ def forget_visitor(database: Database, visitor: str) -> Forgotten:
         _keep_empty_counts(cursor, "visitor = $visitor", {"visitor": visitor})
         for table, column in _named_tables(cursor):
             _delete(cursor, table, f"{column} = $visitor", {"visitor": visitor})
-        if rows:
+        unsigned = _signed_by(cursor, visitor)
+        for table in unsigned:
+            cursor.execute(f"UPDATE {table} SET author = '' WHERE author IN (?, ?)", _authors(visitor))
+        if rows or unsigned:
             database.erase_deleted_rows()
-    return Forgotten(rows, uploads)
+    return Forgotten(rows, uploads, unsigned)
 
 
 def compact_telemetry(database: Database, *, now: datetime | None = None) -> None:
@@ -184,20 +207,38 @@ def _keep_empty_counts(cursor: duckdb.DuckDBPyConnection, chosen: str, values: M
     )
 
 
-def _named_tables(cursor: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+def _named_tables(
+    cursor: duckdb.DuckDBPyConnection, columns: Sequence[str] = ("visitor", "labeler")
+) -> list[tuple[str, str]]:
     """Return every table that names people, with the column that does."""
     sql = """
         SELECT table_name, column_name FROM duckdb_columns()
-        WHERE column_name IN ('visitor', 'labeler') AND NOT internal AND schema_name = 'main'
+        WHERE list_contains(?, column_name) AND NOT internal AND schema_name = 'main'
         AND table_name IN (SELECT table_name FROM duckdb_tables() WHERE NOT temporary) ORDER BY ALL
     """
-    return [(str(table), str(column)) for table, column in cursor.execute(sql).fetchall()]
+    return [(str(table), str(column)) for table, column in cursor.execute(sql, [list(columns)]).fetchall()]
 
 
 def _rows_of_visitor(cursor: duckdb.DuckDBPyConnection, visitor: str) -> dict[str, int]:
+    return _counts(cursor, _named_tables(cursor), [visitor])
+
+
+def _signed_by(cursor: duckdb.DuckDBPyConnection, visitor: str) -> dict[str, int]:
+    """Return how many rows a visitor is the author of, by table."""
+    return _counts(cursor, _named_tables(cursor, ["author"]), _authors(visitor))
+
+
+def _authors(visitor: str) -> list[str]:
+    return [visitor, author_name(visitor)]
+
+
+def _counts(
+    cursor: duckdb.DuckDBPyConnection, tables: Sequence[tuple[str, str]], names: Sequence[str]
+) -> dict[str, int]:
     found = {}
-    for table, column in _named_tables(cursor):
-        row = cursor.execute(f"SELECT count(*) FROM {table} WHERE {column} = ?", [visitor]).fetchone()
+    for table, column in tables:
+        sql = f"SELECT count(*) FROM {table} WHERE list_contains(?, {column})"
+        row = cursor.execute(sql, [list(names)]).fetchone()
         if row and row[0]:
             found[table] = int(row[0])
     return found

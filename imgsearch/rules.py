@@ -63,12 +63,13 @@ class Rule:
         what = ", ".join(format_filter(one) for one in self.filters)
         if self.item_ids:
             what = self.item_ids[0] if len(self.item_ids) == 1 else f"{len(self.item_ids):,} items"
-        words = {"hide": "Hide", "pin": "Pin", "boost": f"Boost by {self.amount:+g}"}[self.action]
+        words = f"{self.action.capitalize()} {what}"
+        words += f" by {self.amount:+g}" if self.action == "boost" else ""
         when = [f"“{self.when_text}”"] if self.when_text else []
         when += [format_filter(one) for one in self.when_filters]
         dates = f" from {self.starts_on}" if self.starts_on else ""
         dates += f" until {self.ends_on}" if self.ends_on else ""
-        return f"{words} {what}" + (f" for {' and '.join(when)}" if when else "") + dates
+        return words + (f" for {' and '.join(when)}" if when else "") + dates
 
     def holds_on(self, day: date) -> bool:
         """Say whether the rule is on and the day lies within its dates."""
@@ -140,7 +141,11 @@ class Rules:
         return [RuleChange(_from_json(row[4], int(row[0])), row[3], row[2], row[1]) for row in rows]
 
     def matching(self, rule: Rule, *, limit: int = 12) -> tuple[int, list[Item]]:
-        """Return (how many items a rule hits, some of them); raises `FilterError`, `UnknownItem`."""
+        """Return (how many items a rule hits, some of them), before it is kept or after; changes nothing.
+
+        Raises `QueryError` for a rule that makes no sense, `FilterError`, `UnknownItem`.
+        """
+        self._check(rule)
         keys = self._keys_of(rule)
         return len(keys), self._catalog.by_keys(keys[:limit])
 
@@ -188,7 +193,7 @@ class Rules:
 
         Raises `QueryError` for a rule that makes no sense, `FilterError`, `UnknownItem`; nothing is kept then.
         """
-        _check(rule)
+        self._check(rule)
         self._keys_of(rule)
         with self._lock:
             known = {one.rule_id for one in self.all()}
@@ -250,6 +255,11 @@ class Rules:
             found[0] = np.unique(np.concatenate(hidden)) if hidden else np.zeros(0, np.uint64)
             self._kept = stamp, found
             return found
+
+    def _check(self, rule: Rule) -> None:
+        _check(rule)
+        for one in rule.when_filters:
+            self._catalog.find_column(one.column)
 
     def _keys_of(self, rule: Rule, *, known_only: bool = False) -> Keys:
         """Return the keys that a rule hits: its items in their order, or those that pass its filters, ascending."""

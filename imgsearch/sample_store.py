@@ -1,13 +1,14 @@
 """The Sample Store: the bundled catalog of rendered products that the demo opens and the tests measure on.
 
 It owns where the bundled files lie and the demo's own catalog folder; photos, manifest and ground truth are made by
-`scripts/render_sample_store.py`, the embeddings beside them by `scripts/embed_sample_store.py`.
+`scripts/render_sample_store.py`, the embeddings and looks beside them by `scripts/embed_sample_store.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from imgsearch.calibration import Calibration
 from imgsearch.catalog import Catalog
 from imgsearch.config import cpu_count, user_data_dir
 from imgsearch.encoders import load_encoder
@@ -23,9 +25,12 @@ from imgsearch.encoders.lite_weights import lite_id
 from imgsearch.errors import SourceError
 from imgsearch.generations import LiveIndex
 from imgsearch.indexing import IndexingOptions, ProgressCallback, index_sources
+from imgsearch.looks import LOOK_VERSION, Look
 from imgsearch.spaces import live_space
 
 __all__ = ["SampleStore", "ensure_demo_catalog", "sample_store"]
+
+LOOKS_FILE = "looks.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,29 @@ class SampleStore:
         stamp = json.dumps(self._stamp(encoder_id), indent=2)
         self.embeddings.with_suffix(".json").write_text(stamp + "\n", encoding="utf-8")
 
+    def looks(self) -> dict[str, Look]:
+        """Return the shipped looks of the photos by id; empty where they are of another version or other photos."""
+        try:
+            with np.load(self.folder / LOOKS_FILE, allow_pickle=False) as shipped:
+                if str(shipped["stamp"]) != self._looks_stamp():
+                    return {}
+                rows = zip(
+                    shipped["ids"].tolist(), shipped["vectors"], shipped["phashes"].tolist(), strict=True
+                )
+                return {item_id: Look(row.astype(np.float32), phash) for item_id, row, phash in rows}
+        except FileNotFoundError:
+            return {}
+
+    def write_looks(self, looks: Mapping[str, Look]) -> None:
+        """Ship the looks of photos by id, stamped with their version and that of the photos."""
+        np.savez_compressed(
+            self.folder / LOOKS_FILE,
+            stamp=np.array(self._looks_stamp()),
+            ids=np.array(list(looks)),
+            vectors=np.array([look.vector for look in looks.values()], np.float16),
+            phashes=np.array([look.phash for look in looks.values()], np.uint64),
+        )
+
     @property
     def version(self) -> str:
         """A name that changes with the bundled photos or their rows."""
@@ -70,6 +98,9 @@ class SampleStore:
 
     def _stamp(self, encoder_id: str) -> dict[str, str]:
         return {"encoder": encoder_id, "manifest": self.version}
+
+    def _looks_stamp(self) -> str:
+        return f"looks {LOOK_VERSION} of {self.version}"
 
 
 def sample_store() -> SampleStore:
@@ -102,14 +133,24 @@ def ensure_demo_catalog(progress: ProgressCallback | None = None, *, folder: Pat
         if made_by not in ("", encoder_id):
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
             folder.rename(folder.with_name(f"{folder.name}-before-{stamp}"))
+    encoder = load_encoder("lite")
     with Catalog.open(folder, create=True) as catalog:
-        index_sources(
-            catalog,
-            LiveIndex.open(catalog, threads=cpu_count(), space=live_space(catalog)),
-            load_encoder("lite"),
-            [store.manifest],
-            options=IndexingOptions(embeddings=store.embeddings_of(encoder_id), prune=True),
-            progress=progress,
-        )
+        index = LiveIndex.open(catalog, threads=cpu_count(), space=live_space(catalog))
+        options = IndexingOptions(embeddings=store.embeddings_of(encoder_id), prune=True)
+        index_sources(catalog, index, encoder, [store.manifest], options=options, progress=progress)
+        _give_looks(catalog, store)
+        # So that the very first search says how good it is.
+        calibration = Calibration(catalog, lambda: encoder, in_background=False)
+        calibration.levels(index, "photo")
+        calibration.levels(index, "words")
     mark.write_text(wanted, encoding="utf-8")
     return folder
+
+
+def _give_looks(catalog: Catalog, store: SampleStore) -> None:
+    """Keep the shipped looks of the photos that have none, so that colours count from the first moment."""
+    looks = store.looks()
+    items = catalog.get_many(list(looks))
+    catalog.looks.store(
+        np.array([item.key for item in items], np.uint64), [looks[item.item_id] for item in items]
+    )

@@ -5,6 +5,7 @@ knows the catalog, the index and an encoder; no HTTP, no pages, no feedback.
 
 Order of hits: cosine similarity of the stored vectors of the index's space (rounded to six decimals), highest first;
 ties by the order in which the photos were indexed. The index only proposes candidates: scores are computed exactly.
+For words, the order by titles is fused with it where those are used (`imgsearch.titles`); scores stay the photos'.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from imgsearch.records import Confidence, Filter, Hit, Item, Query, Region, Sear
 from imgsearch.reranking import DIVERSE_AMONG, Wanted, by_value, diverse, wanted_look
 from imgsearch.rules import rules_of
 from imgsearch.spaces import VectorSpace
+from imgsearch.titles import TitleMatch, titles_of
 
 __all__ = ["Searcher"]
 
@@ -95,6 +97,7 @@ class Searcher:
         self._pictures: _Cache[tuple[str, Region | None], Vector] = _Cache(512)
         self._looks: _Cache[tuple[str, Region | None], Vector] = _Cache(512)
         self._rules, self._duplicates = rules_of(catalog), duplicates_of(catalog)
+        self._titles = titles_of(catalog)
         self._samples: _Cache[int, Vector] = _Cache(2)
         self._filtered: _Cache[tuple[int, tuple[Filter, ...]], Keys] = _Cache(16)
 
@@ -107,7 +110,7 @@ class Searcher:
         """
         clock = _Clock()
         self._check(query)
-        target = self._target(query)
+        target = replace(self._target(query), filters=query.filters)
         clock.lap("encode")
         allowed, hidden = self._seen(query.filters)
         clock.lap("filter")
@@ -116,13 +119,13 @@ class Searcher:
         hits, notes = _hits(page, items, query.offset), self._notes(query.terms)
         excluded = target.named
         everything = len(self._index) - len(hidden) if allowed is None else len(allowed)
-        named = len(excluded) if allowed is None else int(np.isin(excluded, allowed).sum())
+        counted = ~_are_in(hidden, excluded) if allowed is None else _are_in(allowed, excluded)
         return SearchResult(
             query=query,
             hits=hits,
             encoder=self._space.id,
             generation=self._index.generation,
-            matching=max(everything - named, len(hits)),
+            matching=max(everything - int(counted.sum()), len(hits)),
             timing_ms=clock.finish(),
             search_id=uuid.uuid4().hex,
             notes=notes,
@@ -200,12 +203,20 @@ class Searcher:
             vector = self._space.project(embedding[None, :])[0]
         elif not any(weight > 0 for _, weight in colors):
             raise QueryError("The query only says which colours to avoid; say what to look for too.")
+        matched = self._matched(terms, embedding) if terms and not colors else None
         if not (colors or any(query.emphasis) or query.same_color):
-            return _Target(vector, named, None)
+            return _Target(vector, named, None, matched)
         photos = [term for term in terms if term.kind != "text"]
         looks = np.array([self._look(term) for term in photos], np.float32).reshape(-1, LOOK_DIM)
         weights = [term.weight for term in photos]
-        return _Target(vector, named, wanted_look(colors, looks, weights, query.emphasis))
+        return _Target(vector, named, wanted_look(colors, looks, weights, query.emphasis), matched)
+
+    def _matched(self, terms: Sequence[Term], embedding: Vector) -> TitleMatch | None:
+        """Return how the words of a query that is nothing else compare with the titles, where those are used."""
+        if len(terms) > 1 or terms[0].kind != "text" or terms[0].weight < 0:
+            return None
+        titles = self._titles.ready()
+        return titles.match(embedding) if titles else None
 
     def _look(self, term: Term) -> Vector:
         """Return how the photo of a term looks, (LOOK_DIM,); zeros where that is not known yet."""
@@ -257,7 +268,8 @@ class Searcher:
         if not isinstance(encoder, KnowsWords):
             return ()
         return tuple(
-            f"The words \u201c{text[:60]}\u201d are not known, so these photos are a guess; try others, or a photo."
+            f"The words \u201c{text[:60]}\u201d are not known, so these photos are a guess; try others, or a photo. "
+            "(Other languages: docs/words.md.)"
             for text in dict.fromkeys(texts)
             if not encoder.understood(self._text_vector(text))
         )
@@ -328,18 +340,26 @@ class Searcher:
     def _page(self, target: _Target, query: Query, allowed: Keys | None, excluded: Keys) -> _Page:
         """Return the hits from `offset` on: the nearest, in the order and without what the query asks for."""
         wanted = query.offset + query.n
-        moved = target.wanted is not None or query.diversity > 0 or self._rules.has_boosts(query)
+        moved = target.matched is not None or target.wanted is not None
+        moved = moved or query.diversity > 0 or self._rules.has_boosts(query)
         pinned = self._pinned(query, allowed, excluded)
         groups = self._duplicates.groups() if query.duplicates == "collapse" else None
         if not moved and not len(pinned) and (groups is None or len(groups) == 0):
             keys, scores = self._candidates(target, max(wanted, BEST), allowed, excluded)
             return _Page(keys[query.offset : wanted], scores[query.offset : wanted], (), scores[:BEST])
         most = (len(self._index) if allowed is None else len(allowed)) + 1
-        size = max(POOL, 1 << (2 * wanted).bit_length()) if moved else 1 << (2 * wanted + SLACK).bit_length()
+        if moved:
+            pool = 2 * DIVERSE_AMONG if target.wanted is None and target.matched is None else POOL
+            size = max(pool, 1 << (2 * wanted).bit_length())
+        else:
+            size = 1 << (2 * wanted + SLACK).bit_length()
         while True:
             keys, scores = self._candidates(target, size, allowed, excluded)
+            found = len(keys)
+            if target.matched is not None and found == size:
+                keys, scores = self._with_titled(target, target.matched, keys, scores, allowed, excluded)
             page = self._reordered(target, query, keys, scores, pinned, groups)
-            if len(page.keys) >= query.n or size >= most or len(keys) < size:
+            if len(page.keys) >= query.n or size >= most or found < size:
                 return replace(page, nearest=scores[:BEST])
             size *= 8
 
@@ -348,12 +368,14 @@ class Searcher:
     ) -> _Page:
         """Return the page out of candidates that come nearest first."""
         values, wanted = scores, query.offset + query.n
+        if target.matched is not None:
+            values = target.matched.values(keys, scores)
         if target.wanted is not None:
             rows = self._catalog.looks.rows(keys)
             if query.same_color and target.wanted.has_color:
                 same = same_color(rows, target.wanted.look)
-                keys, scores, rows = keys[same], scores[same], rows[same]
-            values = target.wanted.values(scores, rows) if target.vector is not None else scores
+                keys, scores, values, rows = keys[same], scores[same], values[same], rows[same]
+            values = target.wanted.values(values, rows) if target.vector is not None else scores
         if len(keys) and self._rules.has_boosts(query):
             values = values + self._rules.boosts(keys, query) * np.float32(scores.std())
         order = by_value(values)
@@ -376,6 +398,23 @@ class Searcher:
         also = tuple(keys[(into == place) & (np.arange(len(keys)) != place)][:MOST_ALSO] for place in places)
         return _Page(keys[places], scores[places], also, scores[:0])
 
+    def _with_titled(
+        self,
+        target: _Target,
+        matched: TitleMatch,
+        keys: Keys,
+        scores: Vector,
+        allowed: Keys | None,
+        excluded: Keys,
+    ) -> tuple[Keys, Vector]:
+        """Return the candidates with as many more whose titles are nearest to the text; by their photos' scores."""
+        more = np.setdiff1d(matched.best(len(keys)), np.union1d(keys, excluded))
+        if allowed is not None:
+            more = more[_are_in(allowed, more)]
+        keys, scores = np.concatenate([keys, more]), np.concatenate([scores, self._scores(target, more)])
+        order = np.lexsort((keys, -np.round(scores.astype(np.float64), 6)))
+        return keys[order], scores[order]
+
     def _pinned(self, query: Query, allowed: Keys | None, excluded: Keys) -> Keys:
         """Return the keys that belong at the top for a query and may be shown."""
         pinned = self._rules.pinned(query)
@@ -393,7 +432,7 @@ class Searcher:
     ) -> tuple[Keys, Vector]:
         """Return the nearest keys by the embedding, or by colour where nothing else is asked for; best first."""
         if target.vector is not None:
-            return self._nearest(target.vector, wanted, allowed, excluded)
+            return self._nearest(target.vector, wanted, allowed, excluded, target.filters)
         assert target.wanted is not None
         among = _without(self._allowed(()) if allowed is None else allowed, excluded)
         if len(among) and not self._catalog.looks.has(among).any():
@@ -401,9 +440,17 @@ class Searcher:
         return self._catalog.looks.nearest_by_color(target.wanted.look[COLOR], among, wanted)
 
     def _nearest(
-        self, vector: Vector, wanted: int, allowed: Keys | None, excluded: Keys
+        self,
+        vector: Vector,
+        wanted: int,
+        allowed: Keys | None,
+        excluded: Keys,
+        filters: tuple[Filter, ...],
     ) -> tuple[Keys, Vector]:
-        """Return the best `wanted` keys by exact score: of all, or of the `allowed` ones; never `excluded`."""
+        """Return the best `wanted` keys by exact score: of all, or of the `allowed` ones; never `excluded`.
+
+        `filters` are those that led to `allowed`, for an index that can leave out the others itself.
+        """
         total = len(self._index)
         if allowed is None:
             # The same candidates for every page of a query, so that its pages neither overlap nor leave gaps.
@@ -417,9 +464,10 @@ class Searcher:
         allowed = _without(allowed, excluded)
         if len(allowed) <= max(EXACT_BELOW, wanted):
             return self._exact(vector, allowed, wanted)
-        k = max(self._expansion or CANDIDATES, 1 << int(wanted * total / len(allowed) * 1.3).bit_length())
+        share = 1.0 if self._index.pushes_filters else len(allowed) / total
+        k = max(self._expansion or CANDIDATES, 1 << int(wanted / share * 1.3).bit_length())
         while k < total // 8:
-            keys, _ = self._index.search(vector, k, expansion=self._expansion)
+            keys, _ = self._index.search(vector, k, expansion=self._expansion, filters=filters)
             passing = np.sort(keys[_are_in(allowed, keys)])
             if len(passing) >= wanted + SLACK // 2:
                 return self._ranked(vector, passing, wanted)
@@ -438,11 +486,13 @@ class Searcher:
 
 @dataclass(frozen=True, eq=False)
 class _Target:
-    """What a query looks for: a (dim,) unit vector (None: a colour only), the items it names, and the look."""
+    """What to look for: a (dim,) unit vector (None: a colour only), the items it names, the look, and titles."""
 
     vector: Vector | None
     named: Keys
     wanted: Wanted | None
+    matched: TitleMatch | None
+    filters: tuple[Filter, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

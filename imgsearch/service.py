@@ -11,16 +11,18 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from PIL import Image
 
 from imgsearch.adaptation import AdaptationReport, adapt, publish_head, roll_back_head
+from imgsearch.batching import BatchingEncoder
 from imgsearch.calibration import Calibration
 from imgsearch.catalog import Catalog, CatalogInfo
 from imgsearch.collections_store import Collections
-from imgsearch.config import Settings
+from imgsearch.config import Settings, replica_token
 from imgsearch.drift import Drift, drifts
 from imgsearch.duplicates import duplicates_of
 from imgsearch.encoders import load_encoder
@@ -30,23 +32,27 @@ from imgsearch.experiments import Experiments
 from imgsearch.explore import Explorer
 from imgsearch.feedback import FeedbackLog
 from imgsearch.generations import LiveIndex
-from imgsearch.images import THUMBNAIL_SIZES, ImageLimits
-from imgsearch.jobs import JobRunner
+from imgsearch.images import THUMBNAIL_SIZES, ImageLimits, decode_image
+from imgsearch.jobs import JobRunner, unhurried
 from imgsearch.judging import Judging
 from imgsearch.links import query_key
 from imgsearch.look_filling import LookFiller, LookMaker
 from imgsearch.monitoring import Health, Overview, Period, overview
 from imgsearch.originals import Originals
 from imgsearch.quality import Quality
-from imgsearch.records import Facet, Filter, Item, Judgment, Query, SearchResult
+from imgsearch.records import Facet, Filter, Item, Judgment, Query, Region, SearchResult
+from imgsearch.replicas import ForwardedFeedback, Inbox
 from imgsearch.retention import Forgotten, Sweeper, forget_visitor, rows_of_visitor
 from imgsearch.rules import rules_of
+from imgsearch.saliency import suggested_regions
 from imgsearch.search import Searcher
 from imgsearch.spaces import live_space
 from imgsearch.systems import Systems
 from imgsearch.telemetry import Telemetry
 from imgsearch.thumbnails import Thumbnail, ThumbnailCache
+from imgsearch.titles import titles_of
 from imgsearch.uploads import UploadStore
+from imgsearch.word_help import WordHelp
 
 __all__ = [
     "EncoderState",
@@ -61,6 +67,8 @@ __all__ = [
 ENCODER_PATIENCE_S = 120.0
 LOADER_PATIENCE_S = 10.0
 LARGEST_THUMBNAIL_PX = max(THUMBNAIL_SIZES)
+REGIONS_PX = 384
+KEPT_REGIONS = 10_000
 
 _log = logging.getLogger(__name__)
 
@@ -93,7 +101,12 @@ class SearchService:
         self.settings = settings
         self.catalog = catalog
         self.index = index
-        self.feedback = FeedbackLog(catalog.database)
+        self.feedback = (
+            ForwardedFeedback(catalog.database, settings.replica_of, replica_token())
+            if settings.replica_of
+            else FeedbackLog(catalog.database)
+        )
+        self.inbox = Inbox(self.feedback, "" if settings.replica_of else replica_token())
         self.judging = Judging(catalog, self.feedback)
         limits = ImageLimits(max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels)
         self._originals = Originals()
@@ -127,7 +140,7 @@ class SearchService:
             threads=settings.worker_threads,
         )
         self.experiments = Experiments(catalog.database, self.systems)
-        self.collections = Collections(catalog)
+        self.collections = Collections(catalog, writer=settings.replica_of)
         self.quality = Quality(catalog, self.systems, self.feedback, self.judging, self._read_photo)
         self._encoder: Encoder | None = None
         self._encoder_error: ImgSearchError | None = None
@@ -140,6 +153,10 @@ class SearchService:
             LookMaker(self._originals, self.thumbnails, ImageLimits(max_pixels=settings.max_pixels)),
         )
         self.rules, self.duplicates = rules_of(catalog), duplicates_of(catalog)
+        self.words = WordHelp(catalog, lambda: self._encoder)
+        self.titles = titles_of(catalog)
+        if settings.titles:
+            self.titles.use(self.encoder)
         self.explorer = Explorer(
             catalog,
             lambda: self.index,
@@ -152,6 +169,7 @@ class SearchService:
         self.learned: AdaptationReport | None = None
         self._changing_head = threading.Lock()
         self._latencies_ms: deque[float] = deque(maxlen=1000)
+        self._regions = lru_cache(KEPT_REGIONS)(self._find_regions)
         self._closed = False
 
     @classmethod
@@ -163,6 +181,7 @@ class SearchService:
         """
         catalog = Catalog.open(settings.catalog)
         try:
+            catalog.bind_index(settings.index, read_only=bool(settings.replica_of))
             index = LiveIndex.open(catalog, threads=settings.worker_threads, space=live_space(catalog))
             service = cls(settings, catalog, index)
         except BaseException:
@@ -171,6 +190,8 @@ class SearchService:
         catalog.preload()
         service._sweeper.start()
         service._look_filler.start()
+        if settings.find_duplicates and not settings.replica_of and service.duplicates.state().waiting:
+            service.look_for_duplicates()
         service._loader = threading.Thread(target=service._load_encoder, name="load-encoder", daemon=True)
         service._loader.start()
         return service
@@ -190,6 +211,7 @@ class SearchService:
         self.explorer.close()
         self._sweeper.close()
         self._look_filler.close()
+        self.titles.close()
         self.feedback.close()
         self.metrics.close()
         if self._loader is not None:
@@ -226,7 +248,13 @@ class SearchService:
         try:
             if not self.catalog.encoder_spec:
                 raise EncoderUnavailable("The catalog is empty, so it has no model yet; index photos first.")
-            encoder = load_encoder(self.catalog.encoder_spec, device=self.settings.device or None)
+            encoder = BatchingEncoder(
+                load_encoder(
+                    self.catalog.encoder_spec,
+                    device=self.settings.device or None,
+                    backend=self.settings.backend,
+                )
+            )
             if self._closed:
                 raise EncoderUnavailable("The catalog was closed while its model was loading.")
             self.catalog.bind_encoder(encoder.spec, encoder.id, encoder.dim)
@@ -248,10 +276,11 @@ class SearchService:
                 self.experiments.warm()
 
     def _calibrate(self) -> None:
-        """Have the levels of confidence found in the background before the first search asks for them."""
+        """Have the levels of confidence and the titles made in the background before a search asks for them."""
         self._calibration.levels(self.index, "photo")
         if self._encoder is not None:
             self._calibration.levels(self.index, "words")
+            self.titles.ready()
 
     # --- searching --------------------------------------------------------------------------------------------
 
@@ -287,8 +316,12 @@ class SearchService:
         return self._look_filler.wait(timeout_s)
 
     def facets(self, filters: Sequence[Filter] = ()) -> list[Facet]:
-        """Return every metadata column as a filter offers it."""
-        return self.catalog.facets(filters)
+        """Return every metadata column as a filter offers it; what rules hide does not count."""
+        return self.catalog.facets(filters, without=self.rules.hidden_keys())
+
+    def count(self, filters: Sequence[Filter] = ()) -> int:
+        """Return how many items pass every filter and can be found: those that no rule hides."""
+        return self.catalog.count(filters, without=self.rules.hidden_keys())
 
     def info(self) -> CatalogInfo:
         """Return the catalog and its index in figures."""
@@ -400,13 +433,17 @@ class SearchService:
     # --- merchandising ----------------------------------------------------------------------------------------
 
     def look_for_duplicates(self, *, again: bool = False) -> None:
-        """Look for near-duplicates in the background, of new photos only or of all `again`.
+        """Look for near-duplicates in the background, of new photos only or of all `again`; searches go first.
 
         `duplicate_search.job` says how far it is. Raises `JobRunning` while one goes on.
         """
 
         def work(progress: Callable[[int, int], None]) -> str:
-            found = self.duplicates.look(self.index, self._read_photo, again=again, progress=progress)
+            while not self.looks_ready(0.1):  # the hashes of photos come with their looks
+                progress(0, 0)
+            found = self.duplicates.look(
+                self.index, self._read_photo, again=again, progress=unhurried(progress)
+            )
             return f"{found:,} new pairs"
 
         self.duplicate_search.start("Looking for duplicates", work)
@@ -424,6 +461,22 @@ class SearchService:
     def thumbnail(self, item_id: str, size_px: int) -> Thumbnail:
         """Return an item's thumbnail; raises `UnknownItem`, `ImageError` or `SourceError`."""
         return self.thumbnails.get(self.catalog.get(item_id), size_px)
+
+    def regions(self, item_id: str) -> tuple[Region, ...]:
+        """Return boxes around the things in an item's photo, the clearest first; kept for the next time.
+
+        Raises `UnknownItem`, `ImageError` or `SourceError`.
+        """
+        return self._regions("item", item_id, self.catalog.get(item_id).key)
+
+    def upload_regions(self, upload_id: str) -> tuple[Region, ...]:
+        """Return the same of a kept upload; raises `QueryError` for an unknown id."""
+        return self._regions("upload", upload_id, 0)
+
+    def _find_regions(self, kind: str, name: str, _key: int) -> tuple[Region, ...]:
+        """Return the boxes; the key tells a changed photo from the one before."""
+        data = self.thumbnail(name, REGIONS_PX).data if kind == "item" else self.upload_webp(name, REGIONS_PX)
+        return tuple(suggested_regions(decode_image(data)))
 
     def _read_photo(self, item: Item) -> bytes:
         """Return the bytes of a photo, or where it cannot be had any more those of its largest thumbnail."""

@@ -1,4 +1,4 @@
-"""Where photos come from: folders, .tar and .zip archives, and manifests.
+"""Where photos come from: folders, here or in an object store, .tar and .zip archives, and manifests.
 
 It owns the walk and the naming: every photo found gets an item id, a location and what tells whether it changed.
 It opens no photo and knows no catalog. A photo that cannot even be listed becomes a `Failure`, and the walk goes on.
@@ -22,6 +22,7 @@ import pandas as pd
 from imgsearch.errors import SourceError
 from imgsearch.originals import archive_location, in_a_line, is_url, path_location
 from imgsearch.records import Failure
+from imgsearch.remote_files import is_remote, list_files, place_of
 from imgsearch.tables import ID_COLUMNS, IMAGE_COLUMNS, id_text, read_table, rows_of
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "FolderSource",
     "ManifestSource",
     "Photo",
+    "RemoteSource",
     "Source",
     "open_source",
 ]
@@ -86,10 +88,12 @@ class Source(Protocol):
 
 
 def open_source(text: str | Path, *, root: Path | None = None) -> Source:
-    """Return the source that a path names; `root` is where a manifest's photos may lie (default: its folder).
+    """Return the source that a path or a URL names; `root` is where a manifest's photos may lie (or its folder).
 
     Raises `SourceError` when there is nothing there or it is of no known kind.
     """
+    if isinstance(text, str) and is_remote(text):
+        return RemoteSource(text)
     path = Path(text).expanduser().absolute()
     if path.is_dir():
         return FolderSource(path)
@@ -160,6 +164,32 @@ class FolderSource:
             for entry in visible:
                 if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES and not _is_folder(entry):
                     yield entry
+
+
+class RemoteSource:
+    """The image files below a URL such as `s3://bucket/photos`; names that begin with a dot are passed over."""
+
+    def __init__(self, url: str) -> None:
+        self.name = place_of(url)
+        self.complete = True
+        self._found: list[Photo] | None = None
+
+    def count(self) -> int | None:
+        """Return how many image files there are: the store is asked once, and what it listed is kept."""
+        return len(self._listed())
+
+    def photos(self) -> Iterator[Photo | Failure]:
+        """Yield the photos, names in order; raises `SourceError` when the URL cannot be listed."""
+        yield from self._listed()
+
+    def _listed(self) -> list[Photo]:
+        if self._found is None:
+            self._found = [
+                Photo(file.path, self.name, file.url, file.size_bytes, file.modified_ns)
+                for file in list_files(self.name)
+                if _is_photo_name(file.path)
+            ]
+        return self._found
 
 
 class ArchiveSource:

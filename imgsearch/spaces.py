@@ -69,6 +69,13 @@ class VectorSpace:
         self._fill(int(keys.max()) + 1)
         return self._file.read(keys)
 
+    def stored(self, keys: Keys) -> NDArray[np.float16]:
+        """Return the vectors of the keys as they are stored, (n, dim) float16, in the order asked for."""
+        if self.head is None or len(keys) == 0:
+            return self._catalog.stored_vectors(keys)
+        self._fill(int(keys.max()) + 1)
+        return self._file.stored(keys)
+
     def project(self, rows: Rows) -> Rows:
         """Return (n, dim) unit rows of the encoder, such as a query's, as unit rows of this space."""
         return rows if self.head is None else self._projection(rows)

@@ -26,8 +26,10 @@ from imgsearch.generations import LiveIndex
 from imgsearch.heads import get_head
 from imgsearch.images import ImageLimits
 from imgsearch.records import Hit, Item, Query, SearchResult
+from imgsearch.rules import rules_of
 from imgsearch.search import Searcher
 from imgsearch.spaces import VectorSpace, live_space
+from imgsearch.titles import titles_of
 
 __all__ = ["LIVE", "System", "Systems", "check_name"]
 
@@ -196,12 +198,13 @@ class Systems:
 
     # --- searching --------------------------------------------------------------------------------------------
 
-    def search(self, query: Query, name: str = LIVE) -> SearchResult:
-        """Answer the query by a system; nothing is recorded.
+    def search(self, query: Query, system: str | System = LIVE) -> SearchResult:
+        """Answer the query by a system, a saved one by its name; nothing is recorded.
 
         Raises `UnknownSystem`, what `Searcher.search` raises, and what opening the system raises the first time.
         """
-        return self._live().search(query) if name == LIVE else self._answer(query, self.get(name))
+        wanted = self.get(system) if isinstance(system, str) else system
+        return self._live().search(query) if wanted.name == LIVE else self._answer(query, wanted)
 
     def warm(self, name: str) -> None:
         """Open what a system needs, its encoder too, so that its first visitor need not wait."""
@@ -214,6 +217,7 @@ class Systems:
         with self._opening:
             self._closed = True
             for catalog, _ in self._others.values():
+                titles_of(catalog).close()
                 catalog.close()
             self._others.clear()
             self._searchers.clear()
@@ -246,8 +250,10 @@ class Systems:
         )
 
     def _own_hits(self, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
-        """Return another catalog's hits with the photos and rows of this one; what is not here is left out."""
-        items = {item.item_id: item for item in self._catalog.get_many([hit.item_id for hit in hits])}
+        """Return another catalog's hits with the photos and rows of this one, without what is not here or hidden."""
+        found = self._catalog.get_many([hit.item_id for hit in hits])
+        hidden = np.isin([item.key for item in found], rules_of(self._catalog).hidden_keys())
+        items = {item.item_id: item for item, gone in zip(found, hidden, strict=True) if not gone}
         return tuple(
             replace(hit, key=item.key, image=item.location, metadata=item.metadata)
             for hit in hits
@@ -302,6 +308,7 @@ class Systems:
                     catalog.close()
                     raise
                 self._others[folder] = catalog, self._encoder_of(catalog)
+                titles_of(catalog).use_like(titles_of(self._catalog), self._others[folder][1])
             return self._others[folder]
 
     def _encoder_of(self, catalog: Catalog) -> Callable[[], Encoder]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CatalogOption",
+    "IndexOption",
     "JsonOption",
     "many",
     "one_line",
@@ -48,6 +49,15 @@ CatalogOption = Annotated[
         "--catalog",
         metavar="DIR",
         help="The catalog's folder; by default $IMGSEARCH_CATALOG, else a folder of this user's.",
+    ),
+]
+IndexOption = Annotated[
+    str | None,
+    typer.Option(
+        "--index",
+        metavar="WHERE",
+        help="Where the index lies: `milvus://host:19530`, or `local` for the catalog's folder; a catalog "
+        "remembers it.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
@@ -82,15 +92,24 @@ def _open_index(settings: Settings) -> Iterator[tuple[Catalog, LiveIndex, Callab
     from imgsearch.encoders import load_encoder
     from imgsearch.generations import LiveIndex
     from imgsearch.spaces import live_space
+    from imgsearch.titles import titles_of
 
     with Catalog.open(settings.catalog) as catalog:
 
         @functools.cache
         def encoder() -> Encoder:
-            model = load_encoder(catalog.encoder_spec, progress=say, device=settings.device or None)
+            model = load_encoder(
+                catalog.encoder_spec,
+                progress=say,
+                device=settings.device or None,
+                backend=settings.backend,
+            )
             catalog.bind_encoder(model.spec, model.id, model.dim)
             return model
 
+        if settings.titles:
+            titles_of(catalog).use(encoder, in_background=False)
+        catalog.bind_index(settings.index)
         index = LiveIndex.open(catalog, threads=settings.worker_threads, space=live_space(catalog))
         yield catalog, index, encoder
 

@@ -3,7 +3,7 @@
     python scripts/bench_looks.py [--rows 1000000] [--folder DIR] [--json]
 
 Photos are the Sample Store's, decoded as indexing does. The rows are random, in a file of a catalog's layout under
-DIR (default: a temporary folder; about 190 bytes a row).
+DIR (default: a temporary folder; about 210 bytes a row).
 
 describe     one photo beyond its decoding, in one thread (processor time: other programs do not count)
 rows         the descriptors of 2,048 random keys read from the file

@@ -1,24 +1,32 @@
-"""Measure merchandising: how well copies of photos are told from look-alikes, and what collapsing costs a search.
+"""Measure merchandising: how well copies are told from look-alikes, and what a pass and collapsing cost.
 
 python scripts/bench_merchandising.py copies     # copies of Sample Store photos, indexed among all of them
 python scripts/bench_merchandising.py search     # 100,000 items: filters, composed query, collapse, diversity
+python scripts/bench_merchandising.py serving    # searches alone, and while a service looks for duplicates
+
+Each prints a table, and writes it with `--json FILE`.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import itertools
+import json
+import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 
 from imgsearch.catalog import Catalog, NewItem
+from imgsearch.config import Settings
 from imgsearch.diversity import mmr_order
 from imgsearch.duplicates import duplicates_of
 from imgsearch.encoders import load_encoder
@@ -27,9 +35,11 @@ from imgsearch.indexing import index_sources
 from imgsearch.records import Filter, Query, Term
 from imgsearch.rules import Rule, rules_of
 from imgsearch.search import Searcher
+from imgsearch.service import SearchService
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STORE = REPOSITORY / "imgsearch" / "data" / "sample_store" / "images"
+SHADES = (Filter("shade", "in", ("s0", "s1")),)
 
 
 def clustered(count: int, dim: int, clusters: int) -> np.ndarray:
@@ -37,7 +47,7 @@ def clustered(count: int, dim: int, clusters: int) -> np.ndarray:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(clusters, dim))[rng.integers(0, clusters, count)]
     rows = rows + 0.6 * rng.normal(size=(count, dim))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
 def raw_items(ids: list[str], rows: list[dict[str, str]]) -> list[NewItem]:
@@ -48,68 +58,125 @@ def raw_items(ids: list[str], rows: list[dict[str, str]]) -> list[NewItem]:
     ]
 
 
+# --- copies ---------------------------------------------------------------------------------------------------------
+
+
 def recompressed(image: Image.Image) -> Image.Image:
     data = io.BytesIO()
     image.save(data, "JPEG", quality=40)
     return Image.open(data).convert("RGB")
 
 
-def cropped(image: Image.Image) -> Image.Image:
+def cropped(image: Image.Image, share: float) -> Image.Image:
     width, height = image.size
-    return image.crop((int(0.05 * width), int(0.03 * height), int(0.97 * width), int(0.95 * height)))
+    left, top = 0.6 * share * width, 0.4 * share * height
+    return image.crop((int(left), int(top), int(left + (1 - share) * width), int(top + (1 - share) * height)))
+
+
+def bordered(image: Image.Image) -> Image.Image:
+    return ImageOps.expand(image, image.width // 20, "white")
+
+
+def brightened(image: Image.Image, factor: float) -> Image.Image:
+    return ImageEnhance.Brightness(image).enhance(factor)
+
+
+def turned(image: Image.Image) -> Image.Image:
+    return image.rotate(2, Image.Resampling.BICUBIC, fillcolor=image.getpixel((2, 2)))
+
+
+def marked(image: Image.Image, place: tuple[float, float], share: float) -> Image.Image:
+    """Return the photo with half-transparent white words on it, whose height is a share of its width."""
+    layer = Image.new("RGBA", image.size, (0, 0, 0, 0))
+    font = ImageFont.load_default(image.width * share)
+    at = place[0] * image.width, place[1] * image.height
+    ImageDraw.Draw(layer).text(at, "shop.test", font=font, fill=(255, 255, 255, 130), anchor="mm")
+    return Image.alpha_composite(image.convert("RGBA"), layer).convert("RGB")
 
 
 COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "recompressed": recompressed,
+    "recompressed, quality 40": recompressed,
     "half the size": lambda image: image.resize((image.width // 2, image.height // 2)),
-    "cropped by 8%": cropped,
-    "bordered by 5%": lambda image: ImageOps.expand(image, image.width // 20, "white"),
-    "brighter by 15%": lambda image: ImageEnhance.Brightness(image).enhance(1.15),
-    "darker by 15%": lambda image: ImageEnhance.Brightness(image).enhance(0.85),
+    "cropped by 4%": lambda image: cropped(image, 0.04),
+    "cropped by 8%": lambda image: cropped(image, 0.08),
+    "white border of 5%": bordered,
+    "brighter by 15%": lambda image: brightened(image, 1.15),
+    "brighter by 25%": lambda image: brightened(image, 1.25),
+    "darker by 15%": lambda image: brightened(image, 0.85),
+    "darker by 25%": lambda image: brightened(image, 0.75),
+    "more contrast by 20%": lambda image: ImageEnhance.Contrast(image).enhance(1.2),
+    "turned by 2 degrees": turned,
+    "mirrored": ImageOps.mirror,
+    "words in a corner": lambda image: marked(image, (0.75, 0.93), 0.08),
+    "words across": lambda image: marked(image, (0.5, 0.5), 0.16),
 }
 
 
-def bench_copies(count: int) -> None:
-    """Index the Sample Store with `count` photos copied in each way, and count the pairs that are found."""
+def bench_copies(count: int) -> dict[str, Any]:
+    """Index the Sample Store alone, then with `count` photos copied in each way, and count the pairs found."""
+    encoder = load_encoder("lite")
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder) / "photos"
         shutil.copytree(STORE, photos)
-        rng = np.random.default_rng(0)
-        names = sorted(path.stem for path in STORE.glob("*.jpg"))
-        for way, copy in COPIES.items():
-            for name in rng.choice(names, count, replace=False):
-                image = Image.open(STORE / f"{name}.jpg").convert("RGB")
-                copy(image).save(photos / f"{name}__{way}.jpg", quality=88)
-        encoder = load_encoder("lite")
         with Catalog.open(Path(folder) / "catalog", create=True) as catalog:
             index = LiveIndex.open(catalog)
             index_sources(catalog, index, encoder, [photos])
-            duplicates = duplicates_of(catalog)
-            started = time.perf_counter()
-            duplicates.look(index, lambda item: Path(item.location).read_bytes())
-            seconds = time.perf_counter() - started
-            groups = [
-                [Path(item.item_id).stem for item in group.items]
-                for group in duplicates.list_groups(limit=10_000)[1]
-            ]
-            found = {
-                frozenset((one, other))
-                for group in groups
-                for place, one in enumerate(group)
-                for other in group[:place]
-            }
-            right = sum(len({name.split("__")[0] for name in pair}) == 1 for pair in found)
-            print(
-                f"{len(catalog):,} photos in {seconds:.1f} s, cosine from {duplicates.state().threshold:.3f}"
-            )
-            print(f"precision of pairs {right / len(found):.3f} ({len(found) - right} wrong of {len(found)})")
-            for way in COPIES:
-                made = [path.stem for path in photos.glob(f"*__{way}.jpg")]
-                hits = sum(frozenset((name, name.split("__")[0])) in found for name in made)
-                print(f"recall, {way}: {hits / len(made):.3f}")
+            alone = {"photos": len(catalog), **timed_pass(catalog, index)}
+            alone["wrong"] = len(found_pairs(catalog))
+            make_copies(photos, count)
+            index_sources(catalog, index, encoder, [photos])
+            added = {"photos": len(catalog) - alone["photos"], **timed_pass(catalog, index)}
+            found = found_pairs(catalog)
+        right = sum(len({name.split("__")[0] for name in pair}) == 1 for pair in found)
+        recall = {}
+        for way in COPIES:
+            made = [path.stem for path in photos.glob(f"*__{way}.jpg")]
+            recall[way] = sum(frozenset((name, name.split("__")[0])) in found for name in made) / len(made)
+    print(
+        f"Sample Store: {alone['photos']:,} photos in {alone['seconds']:.1f} s ({alone['cpu_s']:.1f} s of a core)"
+    )
+    print(f"  wrong pairs among them: {alone['wrong']}")
+    print(
+        f"With {added['photos']:,} copies: {added['seconds']:.1f} s more ({added['cpu_s']:.1f} s of a core)"
+    )
+    print(f"  precision of pairs {right / len(found):.4f} ({len(found) - right} wrong of {len(found)})")
+    for way, share in recall.items():
+        print(f"  recall {share:.3f}  {way}")
+    return {"alone": alone, "added": added, "precision": right / len(found), "recall": recall}
 
 
-def bench_search(items: int, dim: int) -> None:
+def make_copies(photos: Path, count: int) -> None:
+    """Write `count` photos of the Sample Store, drawn anew for each way, as copies beside their originals."""
+    rng = np.random.default_rng(1)
+    names = sorted(path.stem for path in STORE.glob("*.jpg"))
+    for way, copy in COPIES.items():
+        for name in rng.choice(names, count, replace=False):
+            image = Image.open(STORE / f"{name}.jpg").convert("RGB")
+            copy(image).save(photos / f"{name}__{way}.jpg", quality=88)
+
+
+def timed_pass(catalog: Catalog, index: LiveIndex) -> dict[str, float]:
+    """Look for duplicates of what is new, and return the seconds on the wall and of processors."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    duplicates_of(catalog).look(index, lambda item: Path(item.location).read_bytes())
+    return {"seconds": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+
+
+def found_pairs(catalog: Catalog) -> set[frozenset[str]]:
+    """Return every pair of names within a group."""
+    groups = duplicates_of(catalog).list_groups(limit=100_000)[1]
+    names = ([Path(item.item_id).stem for item in group.items] for group in groups)
+    return {frozenset(pair) for group in names for pair in itertools.combinations(group, 2)}
+
+
+# --- searching ------------------------------------------------------------------------------------------------------
+
+
+def no_encoder() -> Any:
+    raise AssertionError("items need no encoder")
+
+
+def bench_search(items: int, dim: int) -> dict[str, Any]:
     """Time composed, filtered and collapsed queries over `items` vectors, three photos a product."""
     with tempfile.TemporaryDirectory() as folder, Catalog.open(Path(folder) / "c", create=True) as catalog:
         catalog.bind_encoder("test:raw", f"test:raw@{dim}", dim)
@@ -119,46 +186,97 @@ def bench_search(items: int, dim: int) -> None:
             rows = [{"product_id": f"p{place // 3}", "shade": f"s{place % 4}"} for place in part]
             catalog.store(raw_items([f"{place:07d}.jpg" for place in part], rows), vectors[start : part.stop])
         index = LiveIndex.open(catalog, threads=2)
-
-        def no_encoder() -> object:
-            raise AssertionError("items need no encoder")
-
-        searcher = Searcher(catalog, index, no_encoder)  # type: ignore[arg-type]
+        header = index.header
+        assert header is not None
+        print(f"{items:,} x {dim}, {header.parameters['engine']}, ann_recall@10 {header.ann_recall_at_10}")
+        searcher = Searcher(catalog, index, no_encoder)
         rules_of(catalog).save(Rule("hide", ("0000001.jpg",)), author="bench")
         started = time.perf_counter()
         duplicates_of(catalog).groups()
         print(f"groups of {items:,} items: {time.perf_counter() - started:.2f} s, once a change")
-        rng = np.random.default_rng(0)
-        shapes = {
+        shapes: dict[str, dict[str, Any]] = {
             "one photo": {},
             "collapsed": {"duplicates": "collapse"},
-            "collapsed and filtered": {
-                "duplicates": "collapse",
-                "filters": (Filter("shade", "in", ("s0", "s1")),),
-            },
-            "collapsed, filtered, diverse": {
-                "duplicates": "collapse",
-                "filters": (Filter("shade", "in", ("s0", "s1")),),
-                "diversity": 0.3,
-            },
+            "collapsed and filtered": {"duplicates": "collapse", "filters": SHADES},
+            "collapsed, filtered, diverse": {"duplicates": "collapse", "filters": SHADES, "diversity": 0.3},
         }
-        for name, parts in shapes.items():
-            taken = []
-            for round_ in range(120):
-                first, second, third = (f"{number:07d}.jpg" for number in rng.integers(0, items, 3))
-                terms = (Term("item", first), Term("item", second, 0.6), Term("item", third, -0.4))
-                query = replace(Query(terms if parts else terms[:1], n=24), **parts)
-                started = time.perf_counter()
-                hits = searcher.search(query).hits
-                if round_ >= 20:
-                    taken.append((time.perf_counter() - started) * 1000)
-                assert len(hits) == 24
-            print(f"{name}: median {np.median(taken):.1f} ms, 95% within {np.percentile(taken, 95):.1f} ms")
-        rows, scores = vectors[:256], np.sort(rng.random(256).astype(np.float32))[::-1]
-        started = time.perf_counter()
-        for _ in range(50):
-            mmr_order(rows, scores, 0.5, 24)
-        print(f"24 of 256 by maximal marginal relevance: {(time.perf_counter() - started) * 20:.2f} ms")
+        print(f"{'p50 / p95 ms':30}{'total':>14}{'encode':>14}{'filter':>14}{'search':>14}")
+        report = {name: timed_searches(searcher, items, parts) for name, parts in shapes.items()}
+        for name, stages in report.items():
+            told = (stages[stage] for stage in ("total", "encode", "filter", "search"))
+            print(f"{name:30}" + "".join(f"{times['p50']:>7.1f}{times['p95']:>7.1f}" for times in told))
+    rng = np.random.default_rng(0)
+    scores = np.sort(rng.random(256).astype(np.float32))[::-1]
+    started = time.perf_counter()
+    for _ in range(50):
+        mmr_order(vectors[:256], scores, 0.5, 24)
+    print(f"24 of 256 by maximal marginal relevance: {(time.perf_counter() - started) * 20:.2f} ms")
+    return {"items": items, "dim": dim, "index": header.parameters, "ms": report}
+
+
+def timed_searches(searcher: Searcher, items: int, parts: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Return the median and 95th percentile of each stage, in milliseconds, over 100 queries for 24 hits."""
+    rng = np.random.default_rng(0)
+    taken: dict[str, list[float]] = {}
+    for round_ in range(120):
+        first, second, third = (f"{number:07d}.jpg" for number in rng.integers(0, items, 3))
+        terms = (Term("item", first), Term("item", second, 0.6), Term("item", third, -0.4))
+        result = searcher.search(replace(Query(terms if parts else terms[:1], n=24), **parts))
+        assert len(result.hits) == 24
+        if round_ >= 20:
+            for stage, ms in result.timing_ms.items():
+                taken.setdefault(stage, []).append(ms)
+    return {stage: percentiles(times) for stage, times in taken.items()}
+
+
+def percentiles(values: Iterable[float]) -> dict[str, float]:
+    """Return the median, the 95th and the 99th percentile."""
+    times = list(values)
+    return {f"p{share}": round(float(np.percentile(times, share)), 3) for share in (50, 95, 99)}
+
+
+# --- serving --------------------------------------------------------------------------------------------------------
+
+
+def bench_serving(count: int) -> dict[str, Any]:
+    """Time a service's searches alone, and while it looks for duplicates in the background."""
+    with tempfile.TemporaryDirectory() as folder:
+        photos = Path(folder) / "photos"
+        shutil.copytree(STORE, photos)
+        make_copies(photos, count)
+        place = Path(folder) / "catalog"
+        with Catalog.open(place, create=True) as catalog:
+            index_sources(catalog, LiveIndex.open(catalog), load_encoder("lite"), [photos])
+            names = [item.item_id for item in catalog.iter_items()]
+        service = SearchService.open(Settings.load({}, catalog=place, find_duplicates=False))
+        try:
+            service.encoder()
+            rng = np.random.default_rng(0)
+
+            def search() -> float:
+                query = replace(Query.of(item=str(rng.choice(names)), n=24), duplicates="collapse")
+                return float(service.search(query, record=False).timing_ms["total"])
+
+            for _ in range(50):
+                search()
+            alone = percentiles([search() for _ in range(500)])
+            started = time.perf_counter()
+            service.look_for_duplicates()
+            times = []
+            while service.duplicate_search.running:
+                times.append(search())
+                time.sleep(0.01)
+            seconds = time.perf_counter() - started
+        finally:
+            service.close()
+    meanwhile = percentiles(times)
+    print(f"{'ms':24}{'p50':>8}{'p95':>8}{'p99':>8}")
+    for name, found in (("alone", alone), ("while looking", meanwhile)):
+        print(f"{name:24}" + "".join(f"{value:>8.1f}" for value in found.values()))
+    print(
+        f"the pass over {len(names):,} photos took {seconds:.1f} s meanwhile, {len(times):,} searches beside it"
+    )
+    return {"alone_ms": alone, "meanwhile_ms": meanwhile, "pass_s": seconds, "searches": len(times)}
 
 
 def main() -> None:
@@ -166,15 +284,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["copies", "search"])
+    parser.add_argument("what", choices=["copies", "search", "serving"])
     parser.add_argument("--count", type=int, default=60, help="photos copied in each way")
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--dim", type=int, default=256)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
     given = parser.parse_args()
+    load = os.getloadavg()[0]
     if given.what == "copies":
-        bench_copies(given.count)
+        report = bench_copies(given.count)
+    elif given.what == "serving":
+        report = bench_serving(given.count)
     else:
-        bench_search(given.items, given.dim)
+        report = bench_search(given.items, given.dim)
+    if given.json:
+        text = json.dumps({"what": given.what, "load_average": round(load, 1), **report}, indent=2)
+        given.json.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Embed the bundled Sample Store photos with the `lite` encoder, so that the demo opens in seconds.
+"""Embed the bundled Sample Store photos with the `lite` encoder and describe their looks: the demo opens in seconds.
 
     python scripts/embed_sample_store.py
 
-Run it after the photos or the `lite` encoder have changed; a test says when it is due.
+Run it after the photos, the `lite` encoder or the looks have changed; a test says when it is due.
 """
 
 import time
@@ -11,21 +11,25 @@ import numpy as np
 
 from imgsearch.encoders import load_encoder
 from imgsearch.images import decode_image
+from imgsearch.looks import describe
 from imgsearch.sample_store import sample_store
 from imgsearch.tables import read_table
 
 
 def main() -> None:
-    """Encode every photo of the manifest, in its order, and write the embeddings beside it."""
+    """Encode and describe every photo of the manifest, in its order, and write what comes of it beside it."""
     store = sample_store()
     encoder = load_encoder("lite")
-    images = list(read_table(store.manifest)["image"])
+    table = read_table(store.manifest)
+    images, ids = list(table["image"]), list(table["id"])
     begin = time.perf_counter()
-    parts = []
+    parts, looks = [], {}
     for start in range(0, len(images), 64):
         batch = [decode_image(store.folder / name) for name in images[start : start + 64]]
         parts.append(encoder.encode_images(batch))
+        looks.update(zip(ids[start : start + 64], map(describe, batch), strict=True))
     store.write_embeddings(encoder.id, np.vstack(parts))
+    store.write_looks(looks)
     seconds = time.perf_counter() - begin
     print(f"{len(images)} photos in {seconds:.1f} s -> {store.embeddings} ({encoder.id})")
 

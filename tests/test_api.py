@@ -119,8 +119,6 @@ def test_a_text_finds_what_it_names(client: TestClient, description: dict[str, A
     body = client.get("/api/v1/search", params={"text": "red mug", "n": 5}).json()
     conforms(description, "SearchResult", body)
     assert [hit["rank"] for hit in body["hits"]] == [1, 2, 3, 4, 5]
-    scores = [hit["score"] for hit in body["hits"]]
-    assert scores == sorted(scores, reverse=True)
     assert body["query"]["terms"] == [{"kind": "text", "value": "red mug", "weight": 1.0}]
 
 
@@ -130,6 +128,8 @@ def test_an_item_is_not_among_its_own_look_alikes(client: TestClient, descriptio
     conforms(description, "SearchResult", by_path)
     assert len(by_search["hits"]) == 47
     assert ITEM not in {hit["item_id"] for hit in by_search["hits"]}
+    scores = [hit["score"] for hit in by_search["hits"]]
+    assert scores == sorted(scores, reverse=True)
     assert by_path["hits"] == by_search["hits"]
 
 
@@ -160,6 +160,68 @@ def test_a_photo_finds_its_like_by_form_and_by_json(client: TestClient, descript
     for image in (coded, f"data:image/png;base64,{coded}"):
         posted = client.post("/api/v1/search", json={"image": image, "n": 3})
         assert posted.json()["hits"] == form.json()["hits"]
+
+
+def test_words_suggest_filters_that_the_client_may_send(
+    client: TestClient, description: dict[str, Any]
+) -> None:
+    body = client.get("/api/v1/search", params={"text": "red mug under 30"}).json()
+    conforms(description, "SearchResult", body)
+    assert body["suggestions"] == [
+        {"filters": ["colour=red"], "words": "red", "text": "mug under 30"},
+        {"filters": ["category=mug"], "words": "mug", "text": "red under 30"},
+        {"filters": ["price<30"], "words": "under 30", "text": "red mug"},
+    ]
+    taken = body["suggestions"][2]
+    again = client.get("/api/v1/search", params={"text": taken["text"], "filter": taken["filters"]}).json()
+    assert all(hit["metadata"]["price"] < 30 for hit in again["hits"])
+    assert all(found["filters"] != taken["filters"] for found in again["suggestions"])
+    by_item = client.get("/api/v1/search", params={"item": ITEM}).json()
+    assert (by_item["suggestions"], by_item["spelling"]) == ([], None)
+
+
+def test_a_misspelt_text_is_searched_as_it_is_and_its_correction_offered(
+    client: TestClient, description: dict[str, Any]
+) -> None:
+    body = client.get("/api/v1/search", params={"text": "mugg"}).json()
+    conforms(description, "SearchResult", body)
+    assert body["query"]["terms"][0]["value"] == "mugg"
+    assert body["spelling"] == {"text": "mug", "certain": True}
+    asked = client.post("/api/v1/search", json={"text": "red mugg"}).json()
+    assert asked["spelling"] == {"text": "red mug", "certain": False}
+    for kept in (
+        client.get("/api/v1/search", params={"text": "mugg", "spelling": "keep"}),
+        client.post("/api/v1/search", json={"text": "mugg", "spelling": "keep"}),
+    ):
+        assert kept.json()["spelling"] is None
+    assert client.get("/api/v1/search", params={"text": "mugg", "spelling": "guess"}).status_code == 400
+
+
+def test_the_things_of_a_photo_have_boxes_that_can_be_searched_by(
+    client: TestClient, description: dict[str, Any]
+) -> None:
+    body = client.get("/api/v1/regions", params={"item": ITEM}).json()
+    conforms(description, "Regions", body)
+    part = body["regions"][0]["part"]
+    assert part.endswith(f":{ITEM}")
+    assert client.get("/api/v1/search", params={"part": part, "n": 1}).status_code == 200
+    sent = client.post("/api/v1/search", files={"image": ("x.jpg", photo_bytes("ring", "green"))}).json()
+    upload = sent["query"]["terms"][0]["value"]
+    assert client.get("/api/v1/regions", params={"upload": upload}).json()["regions"]
+    wrong: list[tuple[dict[str, Any], int]] = [
+        ({}, 400),
+        ({"item": ""}, 404),
+        ({"item": [ITEM, ITEM]}, 400),
+        ({"item": ITEM, "upload": upload}, 400),
+        ({"item": ITEM, "size": "9"}, 400),
+        ({"upload": "../x"}, 400),
+        ({"upload": "0" * 32}, 404),
+        ({"item": "gone.jpg"}, 404),
+    ]
+    for params, status in wrong:
+        answer = client.get("/api/v1/regions", params=params)
+        assert answer.status_code == status, params
+        assert answer.json()["error"]["message"]
 
 
 def test_a_sent_photo_is_kept_and_can_be_searched_and_shown_again(client: TestClient) -> None:
@@ -483,6 +545,7 @@ def test_a_thumbnail_is_a_small_webp_that_may_be_cached_for_ever(client: TestCli
     assert response.headers["content-type"] == "image/webp"
     assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert response.headers["x-content-type-options"] == "nosniff"
+    assert re.fullmatch(r"total;dur=\d+\.\d", response.headers["server-timing"])
     picture = Image.open(io.BytesIO(response.content))
     assert picture.format == "WEBP"
     assert max(picture.size) == 240  # never enlarged
@@ -548,6 +611,72 @@ def test_a_photo_that_is_gone_is_a_404_of_its_own(lite: Encoder, photos: Path, t
         with_service.encoder()
     finally:
         with_service.close()
+
+
+# --- collections ------------------------------------------------------------------------------------------------
+
+ANNA = "0123456789abcdef" * 2
+
+
+def test_a_collection_is_read_by_its_id_with_its_items_and_as_a_table(
+    client: TestClient, service: SearchService, description: dict[str, Any]
+) -> None:
+    made = service.collections.create("=Spring\n window", ANNA, [ITEM, "mug/blue-0.jpg"], ["text=red+mug"])
+    body = client.get(f"/api/v1/collections/{made.id}").json()
+    conforms(description, "Collection", body)
+    assert [item["item_id"] for item in body["items"]] == [ITEM, "mug/blue-0.jpg"]
+    assert (body["name"], body["queries"], body["gone"]) == ("=Spring window", ["text=red+mug"], [])
+    assert ANNA not in json.dumps(body)
+    response = client.get(f"/api/v1/collections/{made.id}.csv")
+    assert response.headers["content-type"] == "text/csv; charset=utf-8"
+    assert response.headers["content-disposition"] == f'attachment; filename="collection-{made.id[:8]}.csv"'
+    assert response.headers["x-content-type-options"] == "nosniff"
+    rows = response.text.splitlines()
+    assert rows[0].startswith("kind,id,title,")
+    assert [row.split(",")[:2] for row in rows[1:]] == [
+        ["item", ITEM],
+        ["item", "mug/blue-0.jpg"],
+        ["query", "text=red+mug"],
+    ]
+
+
+def test_a_list_of_collections_is_for_the_visitor_with_the_secret_alone(
+    client: TestClient, service: SearchService, description: dict[str, Any]
+) -> None:
+    made = service.collections.create("Mine alone", ANNA, [ITEM])
+    body = client.get("/api/v1/collections", params={"visitor": ANNA}).json()
+    conforms(description, "CollectionList", body)
+    (mine,) = [each for each in body["collections"] if each["id"] == made.id]
+    assert (mine["name"], mine["item_count"], mine["query_count"]) == ("Mine alone", 1, 0)
+    assert client.get("/api/v1/collections", params={"visitor": "f" * 32}).json() == {"collections": []}
+    service.collections.create("Of the command line", "cli", [ITEM])
+    for params in ({}, {"visitor": "cli"}, {"visitor": ANNA.upper()}, {"visitor": "%"}, {"nosuch": "1"}):
+        assert error_of(client.get("/api/v1/collections", params=params), 400) == "bad_query"
+
+
+@pytest.mark.parametrize(
+    "name", ["nosuch", "nosuch.csv", "%27%20OR%201=1", "..%2F..%2Fetc", "x" * 150, "%ED%A0%80"]
+)
+def test_a_collection_that_is_not_there_is_a_404_that_gives_nothing_away(
+    client: TestClient, name: str
+) -> None:
+    response = client.get(f"/api/v1/collections/{name}")
+    assert response.status_code in (400, 404)
+    assert error_of(response, response.status_code) in ("unknown_collection", "not_found", "bad_query")
+
+
+def test_what_was_removed_or_has_left_the_catalog_is_said(client: TestClient, service: SearchService) -> None:
+    made = service.collections.create("Short-lived", ANNA, [ITEM])
+    with service.catalog.database.transaction() as cursor:
+        cursor.execute(
+            "INSERT INTO collection_entries SELECT now()::TIMESTAMP, ?, ?, 'item', 'left.jpg', true",
+            [ANNA, made.id],
+        )
+    body = client.get(f"/api/v1/collections/{made.id}").json()
+    assert (len(body["items"]), body["gone"]) == (1, ["left.jpg"])
+    service.collections.remove(made.id, ANNA)
+    for path in (f"/api/v1/collections/{made.id}", f"/api/v1/collections/{made.id}.csv"):
+        assert error_of(client.get(path), 404) == "unknown_collection"
 
 
 # --- feedback ---------------------------------------------------------------------------------------------------

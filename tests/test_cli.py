@@ -37,6 +37,8 @@ COMMANDS = (
     "monitor",
     "adapt",
     "duplicates",
+    "tune",
+    "compare",
 )
 GROUPS = ("judge-set", "experiment", "system", "reports", "events", "heads", "rules", "collection")
 

@@ -167,3 +167,39 @@ def test_a_calibration_that_fails_or_is_stopped_says_nothing_and_fails_no_search
     closed.close()
     closed.close()
     assert closed.levels(index, "photo") is None
+
+
+def no_encoder() -> Words:
+    raise AssertionError("nothing is encoded again")
+
+
+def test_the_levels_of_an_earlier_process_serve_the_first_search(things: Catalog) -> None:
+    encoder, index = Words(), LiveIndex.open(things)
+    kinds: tuple[Kind, Kind] = ("photo", "words")
+    found = [Calibration(things, lambda: encoder, in_background=False).levels(index, kind) for kind in kinds]
+    again = Calibration(things, no_encoder, in_background=False)
+    assert [again.levels(index, kind) for kind in kinds] == found
+    served = Calibration(things, lambda: encoder)
+    assert [served.levels(index, kind) for kind in kinds] == found, "at once, though they are found anew"
+    served.close()
+
+
+def test_levels_of_other_items_or_a_damaged_file_are_found_anew(things: Catalog) -> None:
+    encoder, index = Words(), LiveIndex.open(things)
+    first = Calibration(things, lambda: encoder, in_background=False).levels(index, "words")
+    path = things.folder / "confidence.json"
+    whole = path.read_text(encoding="utf-8")
+    for damaged in (
+        "",
+        "[]",
+        "{",
+        whole[: len(whole) // 2],
+        whole.replace('"weak"', '"week"'),
+        '{"version": 1}',
+    ):
+        path.write_text(damaged, encoding="utf-8")
+        assert Calibration(things, lambda: encoder, in_background=False).levels(index, "words") == first
+    things.remove(["00000.jpg"])
+    calls = []
+    Calibration(things, lambda: calls.append(1) or encoder, in_background=False).levels(index, "words")
+    assert calls

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from samples import clustered, raw_items
 
+from imgsearch import generations
 from imgsearch.catalog import Catalog
 from imgsearch.errors import IndexCorrupt
 from imgsearch.generations import LiveIndex, check_generation, exact_top_k, ranked
@@ -236,6 +237,85 @@ def test_the_search_effort_that_was_needed_is_kept(make_catalog: MakeCatalog) ->
     assert first.header.ann_recall_at_10 >= 0.99
     again = LiveIndex.open(catalog)
     assert again.header == first.header
+
+
+# --- engines ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def coded(shop: Catalog, monkeypatch: pytest.MonkeyPatch) -> Catalog:
+    """Return the catalog of 400 with an index over codes, as catalogs of many items have."""
+    monkeypatch.setattr(generations, "MANY", 400)
+    index = LiveIndex.open(shop)
+    assert index.header is not None
+    assert index.header.parameters["engine"] == "codes"
+    return shop
+
+
+def test_from_many_items_on_the_graph_is_over_codes(coded: Catalog) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (coded.folder / "index").rglob("*")}
+    index = LiveIndex.open(coded)
+    assert (index.generation, index.reason_rebuilt) == (2, "")
+    assert {path: path.stat().st_mtime_ns for path in (coded.folder / "index").rglob("*")} == before
+    assert index.header is not None
+    assert (index.header.ann_recall_at_10 or 0) >= 0.99
+    assert_right(coded, index)
+
+
+def test_a_catalog_that_grows_gets_codes_when_it_has_many_items(
+    make_catalog: MakeCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generations, "MANY", 300)
+    catalog = make_catalog(clustered(290, 16))
+    index = LiveIndex.open(catalog)
+    for number, engine in enumerate(["usearch", "codes"]):
+        keys, _ = catalog.store(
+            raw_items([f"new-{number}-{n}" for n in range(9)]), clustered(9, 16, seed=number)
+        )
+        index.add(keys, catalog.vectors(keys))
+        index.save()
+        assert index.header is not None
+        assert index.header.parameters["engine"] == engine
+    assert_right(catalog, index)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "missing", "empty"])
+def test_a_damaged_coding_means_a_rebuild(coded: Catalog, damage: str) -> None:
+    file = in_force(coded) / "index.usearch.coding.npz"
+    if damage == "missing":
+        file.unlink()
+    else:
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data if damage == "flipped" else b"")
+    with pytest.raises(IndexCorrupt):
+        check_generation(coded)
+    index = LiveIndex.open(coded)
+    assert index.reason_rebuilt
+    assert_right(coded, index)
+
+
+def test_items_added_and_removed_later_are_found_by_their_codes_too(coded: Catalog) -> None:
+    index = LiveIndex.open(coded)
+    keys, _ = coded.store(raw_items([f"late-{n}" for n in range(30)]), clustered(30, 16, seed=4))
+    index.add(keys, coded.vectors(keys))
+    index.remove(coded.remove([f"{n:05d}.jpg" for n in range(20)]))
+    index.save()
+    assert_right(coded, LiveIndex.open(coded))
+
+
+def test_codes_that_miss_the_target_give_way_to_the_vectors_themselves(
+    make_catalog: MakeCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generations, "MANY", 3000)
+    monkeypatch.setattr(generations, "MAX_EXPANSION", 64)
+    monkeypatch.setattr(generations, "MANY_ITEMS", {"engine": "codes", "coding": "signs", "width": 8})
+    catalog = make_catalog(clustered(3000, 16))
+    index = LiveIndex.open(catalog)
+    assert index.header is not None
+    assert (index.header.parameters["engine"], index.header.chosen) == ("usearch", "by recall")
+    again = LiveIndex.open(catalog)
+    assert (again.generation, again.reason_rebuilt) == (index.generation, "")
 
 
 # --- exact search -----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ import pytest
 from samples import clustered
 
 from imgsearch.errors import IndexCorrupt
-from imgsearch.indexes.base import VectorIndex
+from imgsearch.indexes.base import Keys, VectorIndex, Vectors
+from imgsearch.indexes.codes import CodeIndex
+from imgsearch.indexes.coding import Coding, Kind
 from imgsearch.indexes.usearch import UsearchIndex
 
 DIM = 24
@@ -27,8 +30,45 @@ class Engine:
     load: Callable[[Path, int], VectorIndex]
 
 
+class StoredCodes(CodeIndex):
+    """Codes over vectors that are stored before they are added, as a catalog does."""
+
+    stored: dict[int, Any]
+
+    def add(self, keys: Keys, vectors: Vectors) -> None:
+        for key, row in zip(keys.tolist(), vectors, strict=False):
+            self.stored.setdefault(key, row.astype(np.float16))
+        super().add(keys, vectors)
+
+
+def code_engine(kind: Kind, width: int) -> Engine:
+    """Return an engine over codes whose vectors lie in a dictionary."""
+    stored: dict[int, Any] = {}
+
+    def read(keys: Keys) -> Any:
+        return np.stack([stored[key] for key in keys.tolist()])
+
+    def make(dim: int) -> VectorIndex:
+        stored.clear()
+        index = StoredCodes(Coding.learned(kind, width, clustered(500, dim, seed=7)), read, threads=2)
+        index.stored = stored
+        return index
+
+    def load(path: Path, dim: int) -> VectorIndex:
+        coding = path.with_name(path.name + ".coding.npz")
+        digest = hashlib.sha256(coding.read_bytes()).hexdigest() if coding.is_file() else ""
+        index = StoredCodes.load(path, dim, read, coding_sha256=digest)
+        assert isinstance(index, StoredCodes)
+        index.stored = stored
+        return index
+
+    return Engine(make, load)
+
+
 ENGINES = {
     "usearch": Engine(lambda dim: UsearchIndex(dim, threads=2), UsearchIndex.load),
+    "bytes": code_engine("bytes", DIM),
+    "signs": code_engine("signs", 512),
 }
 
 
@@ -198,3 +238,40 @@ def test_searching_while_another_thread_adds_and_removes_gives_no_wrong_score(en
         thread.join()
     assert errors == []
     assert len(index) == 500 + 12 * 30
+
+
+# --- codes ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "width"), [("bytes", 8), ("bytes", 24), ("signs", 64), ("signs", 1024)])
+def test_a_coding_that_was_kept_gives_the_same_codes(kind: Kind, width: int, tmp_path: Path) -> None:
+    rows = clustered(300, DIM)
+    coding = Coding.learned(kind, width, rows)
+    codes = coding.codes(rows)
+    assert codes.shape == ((300, width) if kind == "bytes" else (300, width // 8))
+    data = coding.to_bytes()
+    (tmp_path / "coding").write_bytes(data)
+    again = Coding.read(tmp_path / "coding", hashlib.sha256(data).hexdigest(), DIM)
+    assert np.array_equal(again.codes(rows), codes)
+    assert again.to_bytes() == Coding.learned(kind, width, rows).to_bytes() == data
+
+
+def test_a_coding_that_was_changed_or_is_of_another_dimension_is_corrupt(tmp_path: Path) -> None:
+    data = Coding.learned("bytes", 8, clustered(100, DIM)).to_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    (tmp_path / "coding").write_bytes(data[:-1] + b"x")
+    with pytest.raises(IndexCorrupt, match="checksum"):
+        Coding.read(tmp_path / "coding", digest, DIM)
+    (tmp_path / "coding").write_bytes(data)
+    with pytest.raises(IndexCorrupt, match="dimensions"):
+        Coding.read(tmp_path / "coding", digest, DIM + 1)
+    with pytest.raises(IndexCorrupt):
+        Coding.read(tmp_path / "none", digest, DIM)
+
+
+def test_byte_codes_of_all_components_keep_distances() -> None:
+    rows = clustered(200, DIM)
+    coding = Coding.learned("bytes", DIM, rows)
+    codes = coding.codes(rows).astype(np.float32) * coding.step
+    exact = np.linalg.norm(rows[:50, None] - rows[None, :50], axis=2)
+    assert np.allclose(np.linalg.norm(codes[:50, None] - codes[None, :50], axis=2), exact, atol=0.05)

@@ -58,6 +58,7 @@ def test_weights_regions_colours_and_looks_survive_the_address_bar() -> None:
         same_color=True,
         duplicates="collapse",
         diversity=0.3,
+        spelling="keep",
     )
     assert there_and_back(query) == query
 
@@ -70,6 +71,7 @@ def test_weights_regions_colours_and_looks_survive_the_address_bar() -> None:
         {"part": ["1:text@0,0,1,1:a"]}, {"part": ["1:item@0,0,1:a"]}, {"part": ["1:item@0.5,0,0.5,1:a"]},
         {"part": ["1:item@-1,0,1,1:a"]}, {"part": ["1e9:item:a"]}, {"color": ["red"]}, {"emphasis": ["taste:1"]},
         {"emphasis": ["color:2"]}, {"same": ["shape"]}, {"duplicates": ["no"]}, {"diversity": ["-1"]},
+        {"spelling": ["no"]},
     ],
 )  # fmt: skip
 def test_a_part_or_look_that_is_not_understood_is_refused(params: dict[str, list[str]]) -> None:
@@ -79,7 +81,9 @@ def test_a_part_or_look_that_is_not_understood_is_refused(params: dict[str, list
 
 def test_feedback_knows_a_query_by_what_is_looked_for_not_by_how_it_is_shown() -> None:
     plain = Query.of(text="a")
-    assert query_key(replace(plain, n=50, duplicates="collapse", diversity=0.5)) == query_key(plain)
+    assert query_key(
+        replace(plain, n=50, duplicates="collapse", diversity=0.5, spelling="keep")
+    ) == query_key(plain)
     assert query_key(replace(plain, emphasis=Emphasis(color=1))) != query_key(plain)
 
 

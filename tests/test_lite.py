@@ -8,9 +8,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import Image, ImageDraw, ImageFilter
 from test_encoders import drawn
@@ -42,8 +44,37 @@ def test_other_lite_weights_are_refused(tmp_path: Path, monkeypatch: pytest.Monk
         load_encoder("lite")
 
 
-def test_folding_the_batch_norms_changes_nothing(lite: Encoder) -> None:
-    network = lite_backbone._load_network(lite_backbone._weights_file())
+def timm_network() -> Any:
+    """Return timm's network with the package's weights, which counts blocks through where timm does by stages."""
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    outside = {
+        "_conv_stem": "conv_stem",
+        "_bn0": "bn1",
+        "_conv_head": "conv_head",
+        "_bn1": "bn2",
+        "_fc": "classifier",
+    }
+    first = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+    others = {
+        "_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2",
+        "_project_conv": "conv_pwl", "_bn2": "bn3",
+    }  # fmt: skip
+    places = [(stage, block) for stage, blocks in enumerate(network.blocks) for block in range(len(blocks))]
+    renamed = {}
+    for name, tensor in torch.load(lite_backbone._weights_file(), weights_only=True).items():
+        if name.startswith("_blocks."):
+            _, number, layer, kind = name.split(".")
+            stage, block = places[int(number)]
+            renamed[f"blocks.{stage}.{block}.{(others if int(number) else first)[layer]}.{kind}"] = tensor
+        else:
+            layer, _, kind = name.partition(".")
+            renamed[f"{outside[layer]}.{kind}"] = tensor
+    network.load_state_dict(renamed)
+    return network.eval()
+
+
+def test_the_network_is_timms(lite: Encoder) -> None:
+    network = timm_network()
     pixels = np.stack([lite.preprocess(drawn(seed)) for seed in range(4)])
     with torch.inference_mode():
         plain = network.forward_features((torch.from_numpy(pixels).float() - 127) / 128)

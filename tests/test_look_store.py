@@ -11,11 +11,12 @@ import pytest
 from colour_encoder import ColourEncoder
 from samples import clustered, index_into
 
+from imgsearch import look_store
 from imgsearch.catalog import Catalog
 from imgsearch.config import Settings
 from imgsearch.look_filling import LookMaker
 from imgsearch.look_store import LookStore
-from imgsearch.looks import COLOR, LOOK_DIM, Look, color_look
+from imgsearch.looks import COLOR, LOOK_DIM, LOOK_VERSION, Look, color_look
 from imgsearch.originals import Originals
 from imgsearch.service import SearchService
 from imgsearch.verification import repair_catalog, verify_catalog
@@ -105,6 +106,21 @@ def test_rows_that_the_database_does_not_name_do_not_count(
     bare.looks.store(keys(2), [look])
     assert np.allclose(reopened().rows(keys(2))[0], look.vector, atol=1e-3)
     assert len(bare.looks.damaged()) == 0
+
+
+def test_looks_of_another_version_are_forgotten_and_made_again(
+    colour_catalog: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Catalog.open(colour_catalog) as catalog:
+        assert catalog.looks.has(catalog.keys()).all()
+    monkeypatch.setattr(look_store, "LOOK_VERSION", LOOK_VERSION + 1)
+    with Catalog.open(colour_catalog) as catalog:
+        assert not catalog.looks.has(catalog.keys()).any()
+        assert len(catalog.looks.missing()) == len(catalog)
+        assert LookMaker(Originals()).fill(catalog, catalog.by_keys(catalog.keys())) == len(catalog)
+    with Catalog.open(colour_catalog) as catalog:
+        assert catalog.looks.has(catalog.keys()).all(), "the same version keeps them"
+        assert len(catalog.looks.damaged()) == 0
 
 
 def test_the_looks_of_removed_items_go_with_them(catalog: Catalog) -> None:

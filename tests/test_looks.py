@@ -1,4 +1,4 @@
-"""How photos look: colours, outlines, patterns, hashes, boxes, and how sliders move candidates."""
+"""How photos look: colours, outlines, patterns, hashes, and how sliders move candidates."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from imgsearch.looks import (
     describe,
     dominant_colors,
     emphasised,
-    foreground_boxes,
     same_color,
 )
 from imgsearch.records import Emphasis
@@ -156,6 +155,19 @@ def test_the_main_colour_of_a_block_is_named_first() -> None:
     assert 0 < share <= 1
 
 
+def test_a_pattern_counts_and_parts_of_a_thing_do_not() -> None:
+    plain, two_parts = Image.new("RGB", (280, 280), "white"), Image.new("RGB", (280, 280), "white")
+    for image in (plain, two_parts):
+        ImageDraw.Draw(image).rectangle((40, 40, 240, 240), fill=(200, 210, 235))
+    ImageDraw.Draw(two_parts).rectangle((40, 40, 140, 240), fill=(30, 50, 170))
+    striped = plain.copy()
+    for left in range(40, 240, 16):
+        ImageDraw.Draw(striped).rectangle((left, 40, left + 7, 240), fill=(30, 50, 170))
+    rows = [describe(image).vector[PATTERN] for image in (plain, two_parts, striped)]
+    assert rows[0] @ rows[1] > 0.8
+    assert rows[0] @ rows[2] < 0.3
+
+
 # --- emphasis ---------------------------------------------------------------------------------------------------
 
 
@@ -209,32 +221,6 @@ def test_the_same_colour_is_told_from_others(looks: dict[tuple[str, str, int], n
     kept = [name[1] for name, inside in zip(names, mask, strict=True) if inside]
     assert kept.count("red") >= 6
     assert kept.count("red") / len(kept) > 0.9
-
-
-# --- the thing in the photo -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("ground", ["white", "#204060", "gradient"])
-def test_every_thing_of_a_photo_has_a_box_the_largest_first(ground: str) -> None:
-    if ground == "gradient":
-        levels = np.linspace(170, 250, 300).astype(np.uint8)
-        image = Image.fromarray(np.repeat(np.tile(levels[:, None], (1, 300))[..., None], 3, axis=2))
-    else:
-        image = Image.new("RGB", (300, 300), ground)
-    draw = ImageDraw.Draw(image)
-    draw.rectangle((150, 90, 270, 230), fill=(200, 30, 40))
-    draw.ellipse((30, 120, 100, 190), fill=(240, 200, 40))
-    first, second = foreground_boxes(image)
-    assert np.allclose(first, (0.5, 0.3, 0.9, 0.767), atol=0.06)
-    assert np.allclose(second, (0.1, 0.4, 0.333, 0.633), atol=0.06)
-
-
-def test_boxes_lie_inside_the_photo_and_a_photo_without_things_has_none() -> None:
-    assert foreground_boxes(Image.new("RGB", (200, 100), "white")) == []
-    for shape in SHAPES:
-        for box in foreground_boxes(draw_photo(shape, "blue")):
-            assert 0 <= box.left < box.right <= 1
-            assert 0 <= box.top < box.bottom <= 1
 
 
 # --- the hash ---------------------------------------------------------------------------------------------------

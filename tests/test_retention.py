@@ -17,10 +17,19 @@ from imgsearch.catalog import Catalog
 from imgsearch.config import Settings
 from imgsearch.database import Database, insert_frame
 from imgsearch.drift import drifts
+from imgsearch.duplicates import duplicates_of
 from imgsearch.errors import FeedbackError
 from imgsearch.monitoring import Period, overview
 from imgsearch.records import Judgment, Query, Term
-from imgsearch.retention import Sweeper, compact_telemetry, forget_visitor, prune_events, rows_of_visitor
+from imgsearch.retention import (
+    Sweeper,
+    author_name,
+    compact_telemetry,
+    forget_visitor,
+    prune_events,
+    rows_of_visitor,
+)
+from imgsearch.rules import Rule, rules_of
 from imgsearch.service import SearchService
 
 START = datetime(2026, 3, 1)
@@ -331,3 +340,18 @@ def test_the_commands_prune_forget_and_sum_up(colour_catalog: Path) -> None:
         run("events", "prune", "--older-than", wrong, "--catalog", colour_catalog, code=2)
     run("monitor", "--period", "2h", "--catalog", colour_catalog, code=2)
     assert "is empty" in run("events", "forget-visitor", " ", "--catalog", colour_catalog, code=1).stderr
+
+
+def test_what_a_visitor_wrote_for_all_stays_without_their_name(colour_catalog: Path) -> None:
+    with Catalog.open(colour_catalog) as catalog:
+        rules = rules_of(catalog)
+        mine = rules.save(Rule("hide", ("mug/red-0.jpg",)), author=author_name(ALICE))
+        rules.save(Rule("hide", ("mug/red-1.jpg",)), author=author_name(BOB))
+        duplicates_of(catalog).reject(["mug/red-0.jpg", "mug/red-1.jpg"], author=author_name(ALICE))
+        assert rows_of_visitor(catalog.database, ALICE) == {"duplicate_verdicts": 1, "rule_changes": 1}
+        forgotten = forget_visitor(catalog.database, ALICE)
+        assert forgotten.unsigned == {"duplicate_verdicts": 1, "rule_changes": 1}
+        assert rows_of_visitor(catalog.database, ALICE) == {}
+        assert [change.author for change in rules.history()] == [author_name(BOB), ""]
+        assert rules.get(mine.rule_id) == mine
+    assert author_name(ALICE).encode() not in (colour_catalog / "catalog.duckdb").read_bytes()

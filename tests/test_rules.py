@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,13 +11,15 @@ from pathlib import Path
 import pytest
 from colour_encoder import ColourEncoder
 from streamlit.testing.v1 import AppTest
+from typer.testing import CliRunner
 
 from imgsearch.catalog import Catalog
+from imgsearch.cli import app as cli
 from imgsearch.config import Settings
 from imgsearch.errors import FilterError, QueryError, UnknownItem
 from imgsearch.filters import parse_filters
 from imgsearch.generations import LiveIndex
-from imgsearch.records import Query
+from imgsearch.records import Filter, Query
 from imgsearch.rules import Rule, rules_of
 from imgsearch.search import Searcher
 from imgsearch.service import SearchService, set_service
@@ -131,7 +134,7 @@ def test_a_rule_that_makes_no_sense_changes_nothing(
 
 @pytest.fixture
 def service(colour_catalog: Path) -> Iterator[SearchService]:
-    opened = SearchService.open(Settings.load({}, catalog=colour_catalog))
+    opened = SearchService.open(Settings.load({}, catalog=colour_catalog, find_duplicates=False))
     set_service(opened)
     yield opened
     set_service(None)
@@ -155,6 +158,26 @@ def texts(app: AppTest) -> str:
     return " ".join(str(block.proto.body) for block in app.get("html"))
 
 
+def test_what_is_hidden_counts_in_no_facet_so_that_counts_are_what_a_search_finds(
+    service: SearchService,
+) -> None:
+    before = {facet.column: facet for facet in service.facets()}
+    service.rules.save(Rule("hide", filters=parse_filters(["colour=red"])), author="me")
+    service.rules.save(Rule("hide", item_ids=("mug/blue-0.jpg",)), author="me")
+    facets = {facet.column: facet for facet in service.facets()}
+    assert "red" not in {each.value for each in facets["colour"].values}
+    assert "red" in {each.value for each in before["colour"].values}
+    for column in ("colour", "category"):
+        for each in facets[column].values:
+            filters = (Filter(column, "=", each.value),)
+            result = service.search(Query.of(item=MUG, n=1, filters=filters), record=False)
+            assert result.matching == each.count == service.count(filters)
+    red = parse_filters(["colour=red"])
+    assert {facet.column: facet for facet in service.facets(red)}["category"].values == ()
+    assert service.count(red) == 0
+    assert service.count() == service.search(Query.of(item=MUG, n=1), record=False).matching
+
+
 def test_hidden_items_are_not_among_the_samples(service: SearchService) -> None:
     service.rules.save(Rule("hide", filters=parse_filters(["category!=mug"])), author="Ann")
     assert {item.item_id.split("/")[0] for item in service.sample(48, seed=1)} == {"mug"}
@@ -163,15 +186,79 @@ def test_hidden_items_are_not_among_the_samples(service: SearchService) -> None:
 def test_a_rule_made_on_the_page_holds_and_is_undone_there(service: SearchService) -> None:
     app = AppTest.from_function(draw_rules, default_timeout=60).run()
     assert "No rules yet" in texts(app)
-    app.text_input(key="rule_filters_0").set_value("category=<b>").run()
+    app.text_area(key="rule_filters_0").set_value("category=<b>").run()
     assert "It hits nothing here" in texts(app)
-    app.text_input(key="rule_filters_0").set_value("category=mug").run()
+    app.text_area(key="rule_filters_0").set_value("category=mug").run()
     app.button(key="add_rule").click().run()
     assert "Hide category=mug" in texts(app)
     assert len(service.rules.hidden_keys()) > 0
     app.button(key="undo_1").click().run()
     assert len(service.rules.hidden_keys()) == 0
     assert "<b>" not in texts(app).replace("<b>b</b>", "")
+
+
+def test_a_rule_is_changed_on_the_page_and_gets_conditions(service: SearchService) -> None:
+    first = service.rules.save(Rule("hide", filters=parse_filters(["category=mug"])), author="Ann")
+    app = AppTest.from_function(draw_rules, default_timeout=60).run()
+    app.button(key="edit_1").click().run()
+    assert app.text_area(key="rule_filters_of_1").value == "category=mug"
+    assert app.button(key="save_rule").disabled, "nothing is changed yet"
+    app.segmented_control(key="rule_action_of_1").set_value("boost").run()
+    app.text_area(key="rule_filters_of_1").set_value("category=mug\nprice<40").run()
+    app.text_area(key="rule_when_filters_of_1").set_value("nosuch=1").run()
+    assert "There is no column" in texts(app)
+    assert app.button(key="save_rule").disabled
+    app.text_area(key="rule_when_filters_of_1").set_value("colour=red").run()
+    app.text_input(key="rule_note_of_1").set_value("<i>for Ann</i>").run()
+    app.button(key="save_rule").click().run()
+    changed = service.rules.get(1)
+    assert changed.action == "boost"
+    assert changed.filters == parse_filters(["category=mug", "price<40"])
+    assert changed.when_filters == parse_filters(["colour=red"])
+    assert "<i>for Ann" not in texts(app)
+    assert [one.act for one in service.rules.history(1)] == ["change", "add"]
+    app.button(key="undo_1").click().run()
+    assert service.rules.get(1) == first
+    app.button(key="edit_1").click().run()
+    app.button(key="cancel_rule").click().run()
+    assert service.rules.get(1) == first
+
+
+def test_a_rule_with_a_filter_as_condition_holds_for_searches_filtered_so(
+    catalog: Catalog, searcher: Searcher
+) -> None:
+    last = hits(searcher, item=MUG)[-1]
+    colour = last.split("/")[1].split("-")[0]
+    rules_of(catalog).save(
+        Rule("pin", (last,), when_filters=parse_filters([f"colour={colour}"])), author="Ann"
+    )
+    assert hits(searcher, item=MUG)[0] != last
+    filtered = parse_filters([f"colour={colour}", "price>0"])
+    assert hits(searcher, item=MUG, filters=parse_filters([f"colour={colour}"]))[0] == last
+    assert hits(searcher, item="lamp/green-0.jpg", filters=filtered)[0] == last
+
+
+def test_the_command_line_changes_rules_as_the_page_does(colour_catalog: Path) -> None:
+    def run(*arguments: str) -> dict[str, object]:
+        place = ["--catalog", str(colour_catalog), "--json"]
+        done = CliRunner().invoke(cli, ["rules", *arguments, *place])
+        assert done.exit_code == 0, done.output
+        answer: dict[str, object] = json.loads(done.stdout)
+        return answer
+
+    preview = run("hide", "--filter", "category=mug", "--dry-run")
+    assert preview["hits"] == 12
+    assert run("list")["rules"] == []
+    made = run("boost", "1.5", "--filter", "category=mug", "--when", "red", "--note", "for Ann")
+    assert (made["rule"], made["when"], made["note"]) == (1, "red", "for Ann")
+    changed = run("change", "1", "--always", "--amount", "2", "--until", "2031-01-31")
+    assert (changed["when"], changed["amount"], changed["until"]) == ("", 2.0, "2031-01-31")
+    assert changed["filters"] == ["category=mug"]
+    assert run("off", "1")["on"] is False
+    assert run("on", "1")["on"] is True
+    assert run("undo", "1")["on"] is False
+    with Catalog.open(colour_catalog) as catalog:
+        assert [one.act for one in rules_of(catalog).history(1)] == ["undo", "on", "off", "change", "add"]
 
 
 def test_the_duplicates_page_says_what_to_do_first(service: SearchService) -> None:

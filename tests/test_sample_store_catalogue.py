@@ -17,6 +17,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
+from imgsearch.calibration import Calibration
+from imgsearch.catalog import Catalog
+from imgsearch.encoders import Encoder
+from imgsearch.generations import LiveIndex
+from imgsearch.images import decode_image
+from imgsearch.looks import describe
+from imgsearch.sample_store import ensure_demo_catalog, sample_store
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCRIPTS = REPOSITORY / "scripts"
 RENDER = SCRIPTS / "render_sample_store.py"
@@ -404,3 +412,32 @@ def test_the_contact_sheet_shows_the_same_photos_for_the_same_seed(tmp_path: Pat
     assert len(tiles) == 60, "no photo twice"
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+# --- what ships beside the photos -------------------------------------------------------------------------------
+
+
+@has_photos
+def test_the_shipped_looks_are_those_that_the_program_gives() -> None:
+    """Else run `python scripts/embed_sample_store.py`."""
+    shipped = sample_store().looks()
+    with (STORE / "manifest.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert list(shipped) == [row["id"] for row in rows]
+    for row in rows[::120]:
+        look = describe(decode_image(STORE / row["image"]))
+        assert np.allclose(shipped[row["id"]].vector, look.vector, atol=2e-3)
+        assert shipped[row["id"]].phash == look.phash
+
+
+@has_photos
+@pytest.mark.slow
+def test_the_demo_has_looks_and_levels_of_confidence_at_once(tmp_path: Path, lite: Encoder) -> None:
+    with Catalog.open(ensure_demo_catalog(folder=tmp_path / "demo")) as catalog:
+        assert catalog.looks.has(catalog.keys()).all()
+        assert len(catalog.looks.damaged()) == 0
+        calibration = Calibration(catalog, lambda: lite)
+        index = LiveIndex.open(catalog)
+        assert calibration.levels(index, "photo") is not None
+        assert calibration.levels(index, "words") is not None
+        calibration.close()

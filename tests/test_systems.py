@@ -18,6 +18,7 @@ from imgsearch.errors import CatalogError, CatalogNotFound, ExperimentError, Unk
 from imgsearch.generations import LiveIndex
 from imgsearch.heads import Projection, publish, save_head
 from imgsearch.records import Query, SearchResult
+from imgsearch.rules import Rule, rules_of
 from imgsearch.search import Searcher
 from imgsearch.spaces import live_space
 from imgsearch.systems import System, Systems
@@ -201,6 +202,8 @@ def test_another_catalog_answers_with_the_photos_and_rows_of_this_one(
     assert [hit.rank for hit in result.hits] == list(range(1, 40))
     for hit in result.hits:
         assert (hit.key, hit.image) == (catalog.get(hit.item_id).key, catalog.get(hit.item_id).location)
+    rules_of(catalog).save(Rule("hide", item_ids=(result.hits[0].item_id,)), author="Ann")
+    assert ids(systems.search(result.query, "other")) == ids(result)[1:]
     systems.close()
     Catalog.open(other).close()  # the lock was given back
 

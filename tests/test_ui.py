@@ -16,6 +16,7 @@ from imgsearch.config import Settings
 from imgsearch.errors import ImageError, QueryError, UnknownItem
 from imgsearch.links import LESS_WEIGHT, MORE_WEIGHT, query_from_params, query_to_params
 from imgsearch.records import Facet, FacetValue, Filter, Hit, Item, Query, SearchResult, Term
+from imgsearch.rules import Rule
 from imgsearch.service import SearchService, set_service
 from imgsearch.ui.actions import (
     NOTHING,
@@ -27,6 +28,7 @@ from imgsearch.ui.actions import (
     address,
     apply_bar_event,
     apply_event,
+    extend_past,
     extend_trail,
     with_column_filters,
 )
@@ -195,6 +197,50 @@ def test_the_trail_goes_back_to_a_search_by_its_address() -> None:
     assert address(state.query) == address(query)
     with pytest.raises(QueryError):
         apply_bar_event(PageState(Query(())), bar("go", "upload=nonsense"), keep_upload=no_uploads)
+
+
+def test_undo_takes_back_one_change_after_the_other_whatever_it_was() -> None:
+    session = Session("visitor", seed=0)
+    red, both = Query((RED,), n=PAGE_SIZE), Query((RED, Term("text", "blue")), n=PAGE_SIZE, filters=(CHEAP,))
+    for query in (NOTHING, red, red, both, NOTHING):  # drawn twice is no step; the last one is "Clear all"
+        session.past = extend_past(session.past, address(query))
+    asked = []
+    for _ in range(4):
+        session.undo("e")
+        assert session.wanted is not None
+        asked.append(address(session.wanted))
+        session.past = extend_past(session.past, address(session.wanted))
+        session.wanted = None if len(asked) < 3 else session.wanted
+    assert asked == [address(both), address(red), address(NOTHING), address(NOTHING)]
+
+
+def test_undo_takes_back_a_change_that_is_not_drawn_yet() -> None:
+    session = Session("visitor", seed=0, past=("", address(Query((RED,), n=PAGE_SIZE))))
+    session.want(Query((RED, Term("text", "blue")), n=PAGE_SIZE))
+    session.undo("e")
+    assert session.wanted is not None
+    assert session.wanted.terms == (RED,)
+    session.undo("e")
+    assert session.wanted.terms == ()
+
+
+def test_an_event_that_comes_again_asks_again_unless_another_one_asked_since() -> None:
+    session = Session("visitor", seed=0)
+    session.ask("first", Query((RED,)))
+    session.wanted = None  # written to the address bar, which the browser may not have heard of
+    session.ask_again("first")
+    assert session.wanted == Query((RED,))
+    session.ask("second", NOTHING)
+    session.ask_again("first")
+    assert session.wanted == NOTHING
+
+
+def test_the_past_of_a_long_visit_stays_short() -> None:
+    past: tuple[str, ...] = ()
+    for number in range(500):
+        past = extend_past(past, str(number))
+    assert len(past) == 50
+    assert past[-1] == "499"
 
 
 def test_the_trail_is_cut_where_an_earlier_search_comes_back() -> None:
@@ -368,6 +414,19 @@ def test_more_hits_are_asked_for_from_where_the_list_ends(service: SearchService
     everything = session.results(service, replace(query, n=500))
     assert sum(len(pages.hits) for pages in everything) == 47
     assert session.results(service, replace(query, n=500)) == everything
+
+
+def test_another_way_of_showing_hits_and_another_rule_are_new_searches(service: SearchService) -> None:
+    session = Session("visitor", seed=0)
+    query = Query((Term("item", "mug/red-0.jpg"),), n=6, duplicates="collapse")
+
+    def shown(query: Query) -> list[str]:
+        return [hit.item_id for page in session.results(service, query) for hit in page.hits]
+
+    usual = shown(query)
+    assert shown(replace(query, diversity=0.9)) != usual
+    service.rules.save(Rule("hide", item_ids=(usual[0],)), author="me")
+    assert usual[0] not in shown(query)
 
 
 def test_a_missing_catalog_is_explained_with_the_command_that_makes_one(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +24,7 @@ from imgsearch.terminal import (
 )
 
 if TYPE_CHECKING:
-    from imgsearch.rules import Rule
+    from imgsearch.rules import Rule, Rules
 
 __all__ = ["duplicates", "register", "rules"]
 
@@ -33,6 +35,8 @@ rules = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
 )
+
+SHOWN_ITEMS = 8
 
 ItemsOption = Annotated[
     list[str] | None, typer.Option("--item", metavar="ID", help="An item; may be given several times.")
@@ -54,6 +58,9 @@ FromOption = Annotated[
 UntilOption = Annotated[
     datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="The last day that it holds (UTC).")
 ]
+NoteOption = Annotated[str, typer.Option("--note", help="What colleagues should know.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what it would hit, and change nothing.")]
+RuleArgument = Annotated[int, typer.Argument(metavar="RULE", help="Its number; see `rules list`.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -148,6 +155,8 @@ def hide(
     filters: FiltersOption = None,
     starts: FromOption = None,
     until: UntilOption = None,
+    note: NoteOption = "",
+    dry_run: DryRunOption = False,
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -164,8 +173,9 @@ def hide(
         parse_filters(filters or []),
         starts_on=starts.date() if starts else None,
         ends_on=until.date() if until else None,
+        note=note,
     )
-    _save(catalog, rule, as_json=as_json)
+    _save(catalog, lambda _: rule, dry_run=dry_run, as_json=as_json)
 
 
 @rules.command("pin")
@@ -176,6 +186,8 @@ def pin(
     when_filter: WhenFilterOption = None,
     starts: FromOption = None,
     until: UntilOption = None,
+    note: NoteOption = "",
+    dry_run: DryRunOption = False,
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -194,8 +206,9 @@ def pin(
         when_filters=parse_filters(when_filter or []),
         starts_on=starts.date() if starts else None,
         ends_on=until.date() if until else None,
+        note=note,
     )
-    _save(catalog, rule, as_json=as_json)
+    _save(catalog, lambda _: rule, dry_run=dry_run, as_json=as_json)
 
 
 @rules.command("boost")
@@ -210,6 +223,8 @@ def boost(
     when_filter: WhenFilterOption = None,
     starts: FromOption = None,
     until: UntilOption = None,
+    note: NoteOption = "",
+    dry_run: DryRunOption = False,
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -229,48 +244,142 @@ def boost(
         when_filters=parse_filters(when_filter or []),
         starts_on=starts.date() if starts else None,
         ends_on=until.date() if until else None,
+        note=note,
     )
-    _save(catalog, rule, as_json=as_json)
+    _save(catalog, lambda _: rule, dry_run=dry_run, as_json=as_json)
 
 
-@rules.command("off")
-def off(
-    rule: Annotated[int, typer.Argument(metavar="RULE", help="Its number; see `rules list`.")],
+@rules.command("change")
+def change(
+    rule: RuleArgument,
+    item: ItemsOption = None,
+    filters: FiltersOption = None,
+    amount: Annotated[float | None, typer.Option("--amount", help="How far a boost moves items now.")] = None,
+    when: Annotated[
+        str | None, typer.Option("--when", metavar="WORDS", help="Only for queries with these words.")
+    ] = None,
+    when_filter: WhenFilterOption = None,
+    always: Annotated[
+        bool, typer.Option("--always", help="For every query: its words and filters are taken away.")
+    ] = False,
+    starts: FromOption = None,
+    until: UntilOption = None,
+    no_dates: Annotated[bool, typer.Option("--no-dates", help="From now on, and for ever.")] = False,
+    note: Annotated[str | None, typer.Option("--note", help="What colleagues should know.")] = None,
+    dry_run: DryRunOption = False,
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Put a rule off; it stays in the history and can be put on again on the Rules page.
+    """Change a rule: what is named here is new, the rest stays as it was.
+
+    Example: `imgsearch rules change 3 --until 2027-01-31`
+    """
+    from imgsearch.filters import parse_filters
+
+    def changed(before: Rule) -> Rule:
+        if always:
+            before = replace(before, when_text="", when_filters=())
+        if no_dates:
+            before = replace(before, starts_on=None, ends_on=None)
+        if item or filters:
+            before = replace(before, item_ids=tuple(item or ()), filters=parse_filters(filters or []))
+        return replace(
+            before,
+            amount=before.amount if amount is None else amount,
+            when_text=before.when_text if when is None else when,
+            when_filters=parse_filters(when_filter) if when_filter else before.when_filters,
+            starts_on=starts.date() if starts else before.starts_on,
+            ends_on=until.date() if until else before.ends_on,
+            note=before.note if note is None else note,
+        )
+
+    _save(catalog, lambda kept: changed(kept.get(rule)), dry_run=dry_run, as_json=as_json)
+
+
+@rules.command("off")
+def off(rule: RuleArgument, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Put a rule off; it stays in the history and can be put on again.
 
     Example: `imgsearch rules off 3`
     """
-    from imgsearch.catalog import Catalog
-    from imgsearch.rules import rules_of
-
-    with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
-        _print_rule(rules_of(opened).switch(rule, on=False, author=_author()), as_json=as_json)
+    _act(catalog, lambda kept: kept.switch(rule, on=False, author=_author()), as_json=as_json)
 
 
-def _save(catalog: CatalogOption, rule: Rule, *, as_json: bool) -> None:
+@rules.command("on")
+def on(rule: RuleArgument, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Put a rule on again.
+
+    Example: `imgsearch rules on 3`
+    """
+    _act(catalog, lambda kept: kept.switch(rule, on=True, author=_author()), as_json=as_json)
+
+
+@rules.command("undo")
+def undo(rule: RuleArgument, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Give a rule the state that it had before its latest change; one that was only added is put off.
+
+    Example: `imgsearch rules undo 3`
+    """
+    _act(catalog, lambda kept: kept.undo(rule, author=_author()), as_json=as_json)
+
+
+def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: bool, as_json: bool) -> None:
+    """Keep the rule that is made, or with `dry_run` only say what it hits."""
     from imgsearch.catalog import Catalog
     from imgsearch.rules import rules_of
 
     with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
         kept = rules_of(opened)
-        saved = kept.save(rule, author=_author())
-        hits = kept.matching(saved)[0]
-    say(f"It hits {many(hits, 'item')}.")
-    _print_rule(saved, as_json=as_json)
+        rule = make(kept)
+        hits, items = kept.matching(rule, limit=SHOWN_ITEMS)
+        if not dry_run:
+            rule = kept.save(rule, author=_author())
+    names = ", ".join(one_line(item.item_id) for item in items)
+    more = " and more" if hits > len(items) else ""
+    say(
+        f"{'It would hit' if dry_run else 'It hits'} {many(hits, 'item')}{f': {names}{more}' if names else ''}."
+    )
+    if dry_run:
+        say("Nothing was changed.")
+    if as_json:
+        print_json({**_as_dict(rule), "hits": hits, "dry_run": dry_run})
+    elif not dry_run:
+        _print_rule(rule)
 
 
-def _print_rule(rule: Rule, *, as_json: bool) -> None:
+def _act(catalog: CatalogOption, act: Callable[[Rules], Rule], *, as_json: bool) -> None:
+    from imgsearch.catalog import Catalog
+    from imgsearch.rules import rules_of
+
+    with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
+        rule = act(rules_of(opened))
     if as_json:
         print_json(_as_dict(rule))
     else:
-        print(f"Rule {rule.rule_id} is {'on' if rule.enabled else 'off'}: {one_line(rule.describe())}")
+        _print_rule(rule)
+
+
+def _print_rule(rule: Rule) -> None:
+    print(f"Rule {rule.rule_id} is {'on' if rule.enabled else 'off'}: {one_line(rule.describe())}")
 
 
 def _as_dict(rule: Rule) -> dict[str, Any]:
-    return {"rule": rule.rule_id, "on": rule.enabled, "action": rule.action, "what": rule.describe()}
+    from imgsearch.filters import format_filter
+
+    return {
+        "rule": rule.rule_id,
+        "on": rule.enabled,
+        "action": rule.action,
+        "what": rule.describe(),
+        "items": list(rule.item_ids),
+        "filters": [format_filter(one) for one in rule.filters],
+        "amount": rule.amount,
+        "when": rule.when_text,
+        "when_filters": [format_filter(one) for one in rule.when_filters],
+        "from": rule.starts_on.isoformat() if rule.starts_on else None,
+        "until": rule.ends_on.isoformat() if rule.ends_on else None,
+        "note": rule.note,
+    }
 
 
 def _author() -> str:

@@ -106,7 +106,8 @@ def forget_visitor(
 ) -> None:
     """Delete every row of a visitor, verdicts given under that name too, and the pictures that only they sent.
 
-    Their bytes are gone from the database's file when the command ends; counts without names stay.
+    The rules and texts that they wrote stay, without their name. The bytes of what is deleted are gone from the
+    database's file when the command ends; counts without names stay.
 
     Example: `imgsearch events forget-visitor 3b241101e2bb4255a3a1`
     """
@@ -118,12 +119,13 @@ def forget_visitor(
 
     settings = Settings.load(catalog=catalog)
     uploads: Sequence[str] = ()
+    unsigned: Mapping[str, int] = {}
     with Catalog.open(settings.catalog) as opened:
         if dry_run:
             rows: Mapping[str, int] = rows_of_visitor(opened.database, visitor)
         else:
             forgotten = forget(opened.database, visitor)
-            rows, uploads = forgotten.rows, forgotten.uploads
+            rows, uploads, unsigned = forgotten.rows, forgotten.uploads, forgotten.unsigned
             store = UploadStore(
                 opened.folder / "uploads", max_bytes=settings.upload_cache_bytes, limits=ImageLimits()
             )
@@ -131,11 +133,21 @@ def forget_visitor(
                 store.remove(upload_id)
     _warn_if_not_erased(opened.database)
     if as_json:
-        print_json({"visitor": visitor, "rows": dict(rows), "uploads": len(uploads), "dry_run": dry_run})
+        print_json(
+            {
+                "visitor": visitor,
+                "rows": dict(rows),
+                "unsigned": dict(unsigned),
+                "uploads": len(uploads),
+                "dry_run": dry_run,
+            }
+        )
     elif dry_run:
         print(f"There are {_in_words(rows)} of {one_line(visitor)!r}; nothing was deleted.")
     else:
         print(f"Deleted {_in_words(rows)} of {one_line(visitor)!r} and {many(len(uploads), 'picture')}.")
+        if unsigned:
+            print(f"Took the name off {_in_words(unsigned)}.")
 
 
 def _warn_if_not_erased(closed: Database) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from imgsearch.errors import EncoderError
 
-__all__ = ["Embeddings", "Encoder", "KnowsWords", "require_texts", "unit_rows"]
+__all__ = ["Embeddings", "Encoder", "HasVocabulary", "KnowsWords", "require_texts", "unit_rows"]
 
 Embeddings = NDArray[np.float32]
 
@@ -64,6 +64,14 @@ class KnowsWords(Protocol):
 
     def understood(self, row: Embeddings) -> bool:
         """Return whether the text that has this (dim,) embedding was of known words, more or less."""
+
+
+@runtime_checkable
+class HasVocabulary(Protocol):
+    """An encoder that can list words it learned as such; not all can, and some know others too."""
+
+    def vocabulary(self) -> Sequence[str]:
+        """Return words in lower case, without accents, common ones first; may be empty."""
 
 
 def unit_rows(rows: NDArray[np.floating[Any]]) -> Embeddings:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from imgsearch.errors import EncoderError
 
-__all__ = ["pick_device"]
+__all__ = ["compute_with", "pick_device"]
 
 # glibc's names for mallopt, and how much freed memory stays with the process.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
@@ -31,6 +33,17 @@ def pick_device(name: str | None) -> torch.device:
     if device.type == "cpu":
         _keep_freed_memory()
     return device
+
+
+@contextmanager
+def compute_with(threads: int) -> Iterator[None]:
+    """Let networks on the CPU compute with so many threads: the last digits of their sums depend on how many."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _keep_freed_memory() -> None:

@@ -10,8 +10,12 @@ is low while its order stays; a text without a colour has an empty colour block.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
+from functools import partial
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,11 +24,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imgsearch.encoders import lite_weights
+from imgsearch.encoders.backends import AUTO, ONNX, TORCH, Trial, remembered, tried
 from imgsearch.encoders.base import Embeddings, require_texts, unit_rows
 from imgsearch.encoders.device import pick_device
 from imgsearch.encoders.lite_backbone import INPUT_PX, Backbone, framed
-from imgsearch.encoders.lite_image import COLORS, MEANING, ImageTower, color_block, see
+from imgsearch.encoders.lite_image import COLORS, MEANING, ImageTower, Look, TorchLook, color_block, colors_of
+from imgsearch.encoders.lite_onnx import OnnxLook, has_onnx
 from imgsearch.encoders.lite_text import TextTower, Vocabulary, words_of
+from imgsearch.errors import EncoderError
+from imgsearch.images import decode_image
 
 __all__ = ["LiteEncoder"]
 
@@ -39,23 +47,27 @@ _LEAST_KNOWN = 0.02
 _DOUBTFUL = 0.9  # with more doubt than this, fewer than half of the chances are that a text is language
 # Larger batches fall out of the caches: on 2 cores 4.6 ms an image in eights, 14 ms in batches of 32.
 _BATCH = 8
+_TRIAL_PHOTOS = 8
+
+_log = logging.getLogger(__name__)
 
 
 class LiteEncoder:
     """EfficientNet-Lite0 and the towers on top of it; safe in several threads."""
 
-    def __init__(self, device: str | None = None) -> None:
-        """Load everything that pictures need; raises `EncoderError` where weights are missing or others."""
+    def __init__(self, device: str | None = None, backend: str = TORCH) -> None:
+        """Load everything that pictures need; raises `EncoderError` where weights or `backend` cannot be had."""
         place = pick_device(device)
-        self._backbone = Backbone(place)
-        self._image = ImageTower()
-        self._image.load_state_dict(lite_weights.load_parts("image.safetensors"))
-        self._image.requires_grad_(requires_grad=False).eval()
+        backbone = Backbone(place)
+        image = ImageTower()
+        image.load_state_dict(lite_weights.load_parts("image.safetensors"))
+        image.requires_grad_(requires_grad=False).eval()
         # The mask works on the network's maps, so it lies beside the network.
-        self._image.mask.to(place)
-        self._color_mean: NDArray[np.float32] = self._image.color_mean.numpy()
+        image.mask.to(place)
+        self._color_mean: NDArray[np.float32] = image.color_mean.numpy()
         self._text: tuple[Vocabulary, TextTower] | None = None
         self._text_lock = threading.Lock()
+        self._look, self._backend = self._chosen_look(backbone, image, place, backend)
 
     @property
     def spec(self) -> str:
@@ -66,6 +78,11 @@ class LiteEncoder:
     def id(self) -> str:
         """The spec, the hash of the weights and the version of all the rest."""
         return lite_weights.lite_id()
+
+    @property
+    def backend(self) -> str:
+        """Which library looks at pictures: `torch` or `onnx`."""
+        return self._backend
 
     @property
     def dim(self) -> int:
@@ -83,16 +100,7 @@ class LiteEncoder:
 
     def encode_arrays(self, arrays: Sequence[NDArray[Any]]) -> Embeddings:
         """Return the (n, dim) float32 unit rows of `preprocess`ed pictures, in their order; n may be 0."""
-        rows = np.zeros((len(arrays), self.dim), np.float32)
-        for start in range(0, len(arrays), _BATCH):
-            pixels = np.stack(arrays[start : start + _BATCH])
-            seen = see(self._image.mask, self._backbone(pixels), pixels)
-            with torch.inference_mode():
-                what = self._image(torch.from_numpy(seen.features)).numpy()
-            part = rows[start : start + _BATCH]
-            part[:, :MEANING] = what * np.sqrt(1 - _COLOR_WEIGHT**2)
-            part[:, MEANING:-1] = color_block(seen.shares, self._color_mean) * _COLOR_WEIGHT
-        return unit_rows(rows)
+        return self._rows(arrays, self._look)
 
     def encode_images(self, images: Sequence[Image.Image]) -> Embeddings:
         """Return the (n, dim) float32 unit rows of upright RGB pictures, in their order; n may be 0."""
@@ -122,6 +130,50 @@ class LiteEncoder:
         """Return whether the text that has this (dim,) embedding was of known words, more or less."""
         return bool(row[-1] < _DOUBTFUL)
 
+    def vocabulary(self) -> Sequence[str]:
+        """Return the words that the text tower has a vector for; it reads others by their groups of letters."""
+        return self._text_parts()[0].words
+
+    def _rows(self, arrays: Sequence[NDArray[Any]], look: Look) -> Embeddings:
+        rows = np.zeros((len(arrays), self.dim), np.float32)
+        for start in range(0, len(arrays), _BATCH):
+            pixels = np.stack(arrays[start : start + _BATCH])
+            looked = look(pixels)
+            part = rows[start : start + _BATCH]
+            part[:, :MEANING] = looked.what * np.sqrt(1 - _COLOR_WEIGHT**2)
+            shares = colors_of(pixels, looked.cells)
+            part[:, MEANING:-1] = color_block(shares, self._color_mean) * _COLOR_WEIGHT
+        return unit_rows(rows)
+
+    def _chosen_look(
+        self, backbone: Backbone, image: ImageTower, place: torch.device, backend: str
+    ) -> tuple[Look, str]:
+        """Return how to look at pictures and its name; `auto` is the fastest way here (see `backends`)."""
+        by_torch, threads = TorchLook(backbone, image), torch.get_num_threads()
+        if backend == ONNX and place.type != "cpu":
+            raise EncoderError(
+                f"The backend 'onnx' is for the CPU, not for {place}: leave one of the two out."
+            )
+        if backend == TORCH or place.type != "cpu" or (backend == AUTO and not has_onnx()):
+            return by_torch, TORCH
+        if backend == ONNX:
+            return OnnxLook(backbone.network, image, threads=threads), ONNX
+        loaded: list[Look] = []
+
+        def trial() -> Trial:
+            arrays = [self.preprocess(decode_image(photo, target_px=INPUT_PX)) for photo in _trial_photos()]
+            loaded.append(OnnxLook(backbone.network, image, threads=threads))
+            looks: dict[str, Look] = {TORCH: by_torch, ONNX: loaded[0]}
+            return tried({name: partial(self._rows, arrays, look) for name, look in looks.items()})
+
+        try:
+            chosen = remembered(self.id, threads, ("torch", "onnx", "onnxruntime"), trial).backend
+            if chosen == ONNX:
+                return loaded[0] if loaded else OnnxLook(backbone.network, image, threads=threads), ONNX
+        except (EncoderError, PackageNotFoundError) as error:
+            _log.warning("torch looks at pictures, for another backend failed: %s", error)
+        return by_torch, TORCH
+
     def _text_parts(self) -> tuple[Vocabulary, TextTower]:
         """Return the text side, loaded at the first text: many programs only ever encode pictures."""
         with self._text_lock:
@@ -135,3 +187,9 @@ class LiteEncoder:
                 tower.load_state_dict(parts)
                 self._text = Vocabulary(words), tower.requires_grad_(requires_grad=False).eval()
             return self._text
+
+
+def _trial_photos() -> list[Path]:
+    """Return some of the Sample Store's photos, which every installation has."""
+    photos = sorted((lite_weights.FOLDER.parent / "sample_store" / "images").glob("*.jpg"))
+    return photos[:: max(1, len(photos) // _TRIAL_PHOTOS)][:_TRIAL_PHOTOS]

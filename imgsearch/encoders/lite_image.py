@@ -1,11 +1,13 @@
 """The image tower of `lite`: what a thing is, from a frozen network, and of which colours, from its own pixels.
 
 It owns the two learned parts (which pixels belong to the thing, and the projection of the network's layers) and how
-they become a picture's part of the embedding. It knows no words; `scripts/train_lite.py` trains it.
+they become a picture's part of the embedding. It knows no words; `scripts/train_lite.py` trains it. `lite_onnx` has
+the same layers for another runtime: what changes here changes there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +15,24 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from imgsearch.encoders.lite_backbone import MASK_CELLS, Readout
+from imgsearch.encoders.lite_backbone import MASK_CELLS, Backbone, Readout
 from imgsearch.encoders.lite_colors import SHADES, shade_shares
 
-__all__ = ["COLORS", "FEATURES", "MEANING", "ImageTower", "MaskHead", "Seen", "color_block", "see"]
+__all__ = [
+    "COLORS",
+    "FEATURES",
+    "KEPT_BACKGROUND",
+    "MEANING",
+    "ImageTower",
+    "Look",
+    "Looked",
+    "MaskHead",
+    "Seen",
+    "TorchLook",
+    "color_block",
+    "colors_of",
+    "see",
+]
 
 FEATURES = {
     "last": 1280,
@@ -35,7 +51,8 @@ _COLOR_CELLS = 56  # colours are looked at in squares of 4 x 4 pixels
 _CENTER_WIDTH = 0.35  # standard deviation of the weight around the middle, in sides
 _UNSURE, _SURE = 0.35, 0.85  # below and above these a cell counts nothing and in full
 _LEAST_SEEN = 8.0  # weight of fewer cells than this is no thing: then the middle is looked at
-_KEPT_BACKGROUND = 0.02  # so that the mean over a thing that was not found is the mean over all
+KEPT_BACKGROUND = 0.02
+"""Weight of every cell, so that the mean over a thing that was not found is the mean over all."""
 
 
 class MaskHead(nn.Module):
@@ -84,18 +101,41 @@ class Seen:
     shares: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the layers say of n pictures: `what` (n, 384) unit rows, and `cells` (n, 28, 28): what belongs to it."""
+
+    what: NDArray[np.float32]
+    cells: NDArray[np.float32]
+
+
+Look = Callable[[NDArray[np.uint8]], Looked]
+"""Looks at (n, 3, 224, 224) uint8 pixels; `TorchLook` is the one that others are measured by."""
+
+
+class TorchLook:
+    """Looks at pictures through the frozen network and the learned parts in torch; safe in several threads."""
+
+    def __init__(self, backbone: Backbone, tower: ImageTower) -> None:
+        self._backbone = backbone
+        self._tower = tower
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> Looked:
+        """Return what is on (n, 3, 224, 224) uint8 pixels, and which cells belong to it."""
+        features, cells = _features(self._tower.mask, self._backbone(pixels))
+        with torch.inference_mode():
+            return Looked(self._tower(torch.from_numpy(features)).numpy(), cells)
+
+
 def see(mask: MaskHead, readout: Readout, pixels: NDArray[np.uint8]) -> Seen:
     """Return the features and colours of the (n, 3, 224, 224) uint8 pictures that the network has read out."""
-    with torch.inference_mode():
-        belongs = torch.sigmoid(mask(readout.maps))
-        weight = nn.functional.adaptive_avg_pool2d(belongs[:, None], readout.last.shape[2]) + _KEPT_BACKGROUND
-        weight = weight / weight.sum(dim=(2, 3), keepdim=True)
-        blocks = [readout.last.mean(dim=(2, 3)), (readout.last * weight).sum(dim=(2, 3))]
-        for stage in (6, 4, 2):
-            blocks += [readout.maps[stage].mean(dim=(2, 3)), readout.maps[stage].std(dim=(2, 3))]
-        features: NDArray[np.float32] = torch.cat(blocks, dim=1).cpu().numpy()
-        cells: NDArray[np.float32] = belongs.cpu().numpy()
-    return Seen(features, shade_shares(_squares(pixels), _color_weights(cells)))
+    features, cells = _features(mask, readout)
+    return Seen(features, colors_of(pixels, cells))
+
+
+def colors_of(pixels: NDArray[np.uint8], cells: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the shares of the shades, (n, 33) float32, of the cells that belong to the thing."""
+    return shade_shares(_squares(pixels), _color_weights(cells))
 
 
 def color_block(shares: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -109,6 +149,18 @@ def color_block(shares: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArr
     lengths = np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-6)
     result: NDArray[np.float32] = (centred / lengths).astype(np.float32)
     return result
+
+
+def _features(mask: MaskHead, readout: Readout) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the features, (n, 3504), and which cells belong to the thing, (n, 28, 28)."""
+    with torch.inference_mode():
+        belongs = torch.sigmoid(mask(readout.maps))
+        weight = nn.functional.adaptive_avg_pool2d(belongs[:, None], readout.last.shape[2]) + KEPT_BACKGROUND
+        weight = weight / weight.sum(dim=(2, 3), keepdim=True)
+        blocks = [readout.last.mean(dim=(2, 3)), (readout.last * weight).sum(dim=(2, 3))]
+        for stage in (6, 4, 2):
+            blocks += [readout.maps[stage].mean(dim=(2, 3)), readout.maps[stage].std(dim=(2, 3))]
+        return torch.cat(blocks, dim=1).cpu().numpy(), belongs.cpu().numpy()
 
 
 def _squares(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

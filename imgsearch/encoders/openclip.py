@@ -36,6 +36,7 @@ from imgsearch.errors import EncoderError, EncoderUnavailable
 __all__ = ["OpenClipEncoder", "load_open_clip"]
 
 _BATCH = 32
+_END_OF_WORD = "</w>"
 
 
 def load_open_clip(
@@ -162,6 +163,15 @@ class OpenClipEncoder:
         """Return the (n, dim) float32 unit rows of texts, in their order; an empty text raises `EncoderError`."""
         require_texts(texts)
         return self._encode(texts, self._text_features)
+
+    def vocabulary(self) -> Sequence[str]:
+        """Return the words that are one token of open_clip's own tokenizer; nothing for a tokenizer of another kind.
+
+        The model knows many others, which it reads in pieces.
+        """
+        tokens = getattr(self._tokenizer, "encoder", {})
+        whole = [token.removesuffix(_END_OF_WORD) for token in tokens if token.endswith(_END_OF_WORD)]
+        return [word for word in whole if word.isascii() and word.isalpha() and word.islower()]
 
     def _encode(self, inputs: Sequence[Any], features: Callable[[Sequence[Any]], torch.Tensor]) -> Embeddings:
         rows = np.empty((len(inputs), self._dim), np.float32)

@@ -39,6 +39,7 @@ __all__ = [
     "address",
     "apply_bar_event",
     "apply_event",
+    "extend_past",
     "extend_trail",
     "to_address",
     "to_params",
@@ -51,10 +52,11 @@ PAGE_SIZE = 24
 NOTHING = Query((), n=PAGE_SIZE, duplicates="collapse")
 """The query of the first screen, a sample of the whole catalog, and with it what the page takes for usual."""
 TRAIL_LENGTH = 12
+PAST_LENGTH = 50
 REMEMBERED_EVENTS = 100
 
-GalleryAction = Literal["open", "good", "bad", "more", "less", "save", "take_out", "details", "next"]
-BarKind = Literal["text", "refine", "picture", "remove", "adjust", "clear", "go"]
+GalleryAction = Literal["open", "good", "bad", "more", "less", "save", "take_out", "details", "next", "part"]
+BarKind = Literal["text", "refine", "picture", "remove", "adjust", "clear", "go", "undo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,8 @@ def to_address(query: Query) -> str:
 def apply_event(state: PageState, event: GalleryEvent) -> Outcome:
     """Return what an action on a tile leads to; an event that was handled before changes nothing.
 
-    `open` asks for look-alikes of the photo alone (the filters stay); `more` and `less` add it to the query, or
+    `open` asks for look-alikes of the photo alone (the filters stay), and so does `part`, of which the visitor is to
+    choose a part; `more` and `less` add it to the query, or
     change its sign there; `next` asks for more hits of the same query. A
     second `good` or `bad` takes the first one back (`cant_tell`).
     """
@@ -185,7 +188,7 @@ def apply_event(state: PageState, event: GalleryEvent) -> Outcome:
     is_click = event.search_id and event.item_id
     click = Click(event.search_id, event.item_id, event.rank, event.action) if is_click else None
     match event.action:
-        case "open":
+        case "open" | "part":
             return Outcome(_ask(state, (Term("item", event.item_id),)), click)
         case "more" | "less":
             weight = MORE_WEIGHT if event.action == "more" else LESS_WEIGHT
@@ -259,6 +262,11 @@ def extend_trail(trail: Sequence[Step], step: Step) -> tuple[Step, ...]:
     return (*trail, step)[-TRAIL_LENGTH:]
 
 
+def extend_past(past: Sequence[str], to: str) -> tuple[str, ...]:
+    """Return the addresses that were shown one after the other, the present one last; staying is no step."""
+    return tuple(past) if past and past[-1] == to else (*past, to)[-PAST_LENGTH:]
+
+
 def address(query: Query) -> str:
     """Return the query string that reopens the query, however many hits of it were shown."""
     return to_address(replace(query, n=PAGE_SIZE))
@@ -281,7 +289,14 @@ def _adjusted(state: PageState, event: BarEvent) -> PageState:
 
 
 def _ask(state: PageState, terms: tuple[Term, ...]) -> PageState:
-    return replace(state, query=replace(state.query, terms=terms, n=PAGE_SIZE, offset=0), judged={})
+    query = replace(state.query, terms=terms, n=PAGE_SIZE, offset=0)
+    if _texts(terms) != _texts(state.query.terms):  # other words were not insisted on yet
+        query = replace(query, spelling="correct")
+    return replace(state, query=query, judged={})
+
+
+def _texts(terms: Sequence[Term]) -> list[str | bytes]:
+    return [term.value for term in terms if term.kind == "text"]
 
 
 def _with_positive(terms: tuple[Term, ...]) -> tuple[Term, ...]:

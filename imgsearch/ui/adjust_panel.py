@@ -13,7 +13,7 @@ import streamlit as st
 from imgsearch.records import Emphasis, Query, Term
 from imgsearch.ui.actions import PAGE_SIZE
 
-__all__ = ["adjustments", "draw_adjust_panel", "with_color"]
+__all__ = ["VARIETY", "adjustments", "as_usual", "draw_adjust_panel", "draw_settings", "with_color"]
 
 SLIDERS = {
     "color": ("Colour", "Photos of the same colours come first."),
@@ -21,6 +21,7 @@ SLIDERS = {
     "pattern": ("Pattern", "Photos with the same kind of surface come first: plain, striped, checked."),
 }
 FIRST_COLOR = "#1e6fc8"
+VARIETY = 0.4
 
 
 def adjustments(query: Query) -> int:
@@ -37,52 +38,74 @@ def with_color(query: Query, color: str | None) -> Query:
     return replace(query, terms=terms, n=PAGE_SIZE)
 
 
-def draw_adjust_panel(query: Query, on_query: Callable[[Query], None]) -> None:
-    """Draw the button that opens the panel, and the panel; `on_query` gets the new query when something changes."""
+def draw_adjust_panel(
+    query: Query, on_query: Callable[[Query], None], *, on_compare: Callable[[Query], None]
+) -> None:
+    """Draw the button that opens the panel, and the panel; `on_query` gets the new query when something changes.
+
+    `on_compare` is called in the run, not before it, to show what the settings change beside the usual hits.
+    """
     count = adjustments(query)
     label = f"Adjust ({count})" if count else "Adjust"
     with st.popover(label, icon=":material/tune:", key="adjust"):
         if query.terms:
-            st.caption("What should count more in a look-alike?")
-            for name, (title, help_text) in SLIDERS.items():
-                _draw_slider(name, title, help_text, query, on_query)
-            _draw_switch(
-                "same_color",
-                "Same colour only",
-                query.same_color,
-                lambda on: on_query(replace(query, same_color=on, n=PAGE_SIZE)),
-            )
+            draw_settings(query, on_query, key="adjust")
         _draw_color(query, on_query)
-        if not query.terms:
+        if not (query.terms and count):
             return
-        _draw_switch(
-            "duplicates",
-            "Show duplicates and every view of a product",
-            query.duplicates == "show",
-            lambda on: on_query(replace(query, duplicates="show" if on else "collapse", n=PAGE_SIZE)),
-        )
-        _draw_switch(
-            "diversity",
-            "More variety",
-            query.diversity > 0,
-            lambda on: on_query(replace(query, diversity=0.4 if on else 0.0, n=PAGE_SIZE)),
-        )
-        if count:
-            usual = replace(
-                query,
-                emphasis=Emphasis(),
-                same_color=False,
-                duplicates="collapse",
-                diversity=0.0,
-                n=PAGE_SIZE,
+        with st.container(horizontal=True):
+            st.button(
+                "As usual",
+                icon=":material/undo:",
+                on_click=on_query,
+                args=(as_usual(query),),
+                width="stretch",
             )
-            st.button("As usual", icon=":material/undo:", on_click=on_query, args=(usual,), width="stretch")
+            if st.button(
+                "Side by side",
+                key="adjust:compare",
+                icon=":material/compare:",
+                help="See these hits beside the usual ones",
+                width="stretch",
+            ):
+                on_compare(query)
+
+
+def as_usual(query: Query) -> Query:
+    """Return the query with no setting of the panel changed."""
+    return replace(
+        query, emphasis=Emphasis(), same_color=False, duplicates="collapse", diversity=0.0, n=PAGE_SIZE
+    )
+
+
+def draw_settings(query: Query, on_query: Callable[[Query], None], *, key: str) -> None:
+    """Draw what counts in a look-alike, and which ones are shown; `key` tells two panels of one page apart."""
+    st.caption("What should count more in a look-alike?")
+    for name, (title, help_text) in SLIDERS.items():
+        _draw_slider(f"{key}:{name}", name, title, help_text, query, on_query)
+    _draw_switch(
+        f"{key}:same_color",
+        "Same colour only",
+        query.same_color,
+        lambda on: on_query(replace(query, same_color=on, n=PAGE_SIZE)),
+    )
+    _draw_switch(
+        f"{key}:duplicates",
+        "Show duplicates and every view of a product",
+        query.duplicates == "show",
+        lambda on: on_query(replace(query, duplicates="show" if on else "collapse", n=PAGE_SIZE)),
+    )
+    _draw_switch(
+        f"{key}:diversity",
+        "More variety",
+        query.diversity > 0,
+        lambda on: on_query(replace(query, diversity=VARIETY if on else 0.0, n=PAGE_SIZE)),
+    )
 
 
 def _draw_slider(
-    name: str, title: str, help_text: str, query: Query, on_query: Callable[[Query], None]
+    key: str, name: str, title: str, help_text: str, query: Query, on_query: Callable[[Query], None]
 ) -> None:
-    key = f"adjust:{name}"
     st.session_state[key] = round(float(getattr(query.emphasis, name)), 1)
 
     def changed() -> None:
@@ -92,8 +115,7 @@ def _draw_slider(
     st.slider(title, 0.0, 1.0, step=0.1, key=key, on_change=changed, help=help_text, format="%.1f")
 
 
-def _draw_switch(name: str, title: str, value: bool, on_value: Callable[[bool], None]) -> None:
-    key = f"adjust:{name}"
+def _draw_switch(key: str, title: str, value: bool, on_value: Callable[[bool], None]) -> None:
     st.session_state[key] = value
     st.toggle(title, key=key, on_change=lambda: on_value(bool(st.session_state[key])))
 

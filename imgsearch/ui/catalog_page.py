@@ -39,6 +39,7 @@ def draw() -> None:
             "Found by the index": f"{recall:.1%} of the true 10 nearest (ann_recall@10)"
             if recall is not None
             else "",
+            "Titles": service.titles.state.sentence,
             "Searches measured": f"{latency['searches']:,.0f} since the start" if latency else "none yet",
             "Folder": info.folder,
         },

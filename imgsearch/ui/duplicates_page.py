@@ -15,6 +15,7 @@ from imgsearch.duplicates import DuplicateGroup
 from imgsearch.errors import ImgSearchError
 from imgsearch.links import thumbnail_url
 from imgsearch.records import Item
+from imgsearch.retention import author_name
 from imgsearch.rules import Rule
 from imgsearch.service import SearchService, get_service
 from imgsearch.ui.messages import draw_job_end, draw_message, draw_no_items
@@ -42,8 +43,8 @@ def draw() -> None:
     st.html(f"<style>{STYLE}</style>")
     st.html(
         '<header class="page-head"><h1>Duplicates</h1>'
-        '<p class="quiet">Photos that are one photo: resized, recompressed, slightly cropped, with a border. '
-        "Results show one of each group; here you decide which are never shown.</p></header>"
+        '<p class="quiet">Photos that are one photo: resized, recompressed, slightly cropped, with a border, '
+        "brighter, mirrored. Results show one of each group; here you decide which are never shown.</p></header>"
     )
     if len(service.catalog) == 0:
         draw_no_items(service.settings.catalog)
@@ -125,9 +126,9 @@ def _draw_group(service: SearchService, group: DuplicateGroup, hidden: set[int])
                     lambda: service.duplicates.reject([one.item_id for one in group.items], author=_author()),
                 ),
             )
-        with st.container(horizontal=True, gap="medium"):
+        with st.container(horizontal=True, gap="small"):
             for item in group.items[:PHOTOS_AT_ONCE]:
-                with st.container(width=190):
+                with st.container(width=150):
                     _draw_photo(service, item, is_hidden=item.key in hidden)
         if len(group.items) > PHOTOS_AT_ONCE:
             st.html(f'<p class="count quiet">and {len(group.items) - PHOTOS_AT_ONCE:,} more</p>')
@@ -181,7 +182,7 @@ def _reason(group: DuplicateGroup) -> str:
 
 
 def _author() -> str:
-    return f"visitor {current_session().visitor[:8]}"
+    return author_name(current_session().visitor)
 
 
 def _act(action: Callable[[], object]) -> None:

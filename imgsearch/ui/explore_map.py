@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 import streamlit as st
 
-from imgsearch.ui.gallery import pass_on
+from imgsearch.ui.gallery import pass_on, sent_by
 
 __all__ = ["MAX_SELECTED", "MapEvent", "draw_map"]
 
@@ -91,5 +91,5 @@ def draw_map(
             "max_selected": MAX_SELECTED,
             "handled": list(handled),
         },
-        on_events_change=lambda: pass_on(st.session_state[key].events, on_event),
+        on_events_change=lambda: pass_on(sent_by(key), on_event),
     )

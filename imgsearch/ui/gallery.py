@@ -16,7 +16,7 @@ from imgsearch.links import thumbnail_url
 from imgsearch.records import Hit, Item, SearchResult, Verdict
 from imgsearch.ui.wording import is_machine_column, readable
 
-__all__ = ["HIT_ACTIONS", "SAMPLE_ACTIONS", "draw_gallery", "hit_tiles", "item_tiles", "pass_on"]
+__all__ = ["HIT_ACTIONS", "SAMPLE_ACTIONS", "draw_gallery", "hit_tiles", "item_tiles", "pass_on", "sent_by"]
 
 ASSETS = Path(__file__).parent / "assets"
 HIT_ACTIONS = ("good", "bad", "more", "less", "save", "details")
@@ -109,8 +109,16 @@ def draw_gallery(
             "compact": compact,
             "scroll": scroll,
         },
-        on_events_change=lambda: pass_on(st.session_state[key].events, on_event),
+        on_events_change=lambda: pass_on(sent_by(key), on_event),
     )
+
+
+def sent_by(key: str) -> Any:
+    """Return the events that a component sent; None for one that the page has taken down meanwhile.
+
+    Such a one only sends again what was handled: that is why it was taken down.
+    """
+    return getattr(st.session_state.get(key), "events", None)
 
 
 def pass_on(events: Any, on_event: Callable[[Any], None]) -> None:

@@ -62,7 +62,6 @@ def _draw(
         source, words = escape(thumbnail_url(item, 768), quote=True), escape(item.title, quote=True)
         st.html(f'<img class="large-photo" src="{source}" alt="{words}">')
     with facts:
-        st.html(_facts(item))
         event = {"id": uuid.uuid4().hex, "action": "open", "item_id": item.item_id, "address": address}
         st.button(
             "Find look-alikes",
@@ -73,6 +72,14 @@ def _draw(
             args=(event,),
         )
         st.button(
+            "Search a part of this photo",
+            key="dialog_part",
+            icon=":material/crop:",
+            width="stretch",
+            on_click=leave,
+            args=(event | {"id": uuid.uuid4().hex, "action": "part"},),
+        )
+        st.button(
             "Save",
             key="dialog_save",
             icon=":material/bookmark:",
@@ -80,6 +87,7 @@ def _draw(
             on_click=leave,
             args=(event | {"id": uuid.uuid4().hex, "action": "save"},),
         )
+        st.html(_facts(item))
     pages = session.results(service, Query.of(item=item.item_id, n=LOOK_ALIKES))
     tiles = hit_tiles(pages, {})[:LOOK_ALIKES]
     if tiles:

@@ -6,12 +6,14 @@ discover by itself).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from imgsearch.errors import ImgSearchError
-from imgsearch.service import get_service
+from imgsearch.service import SearchService, get_service
 from imgsearch.ui import (
     adaptation_page,
     catalog_page,
@@ -24,10 +26,13 @@ from imgsearch.ui import (
     quality_page,
     rules_page,
     search_page,
+    side_by_side_page,
 )
 from imgsearch.ui.messages import draw_no_service
 
 ASSETS = Path(__file__).parent / "assets"
+READING = frozenset({"", "explore", "catalog", "side-by-side"})
+"""The addresses of pages that only read."""
 
 
 def main() -> None:
@@ -55,6 +60,7 @@ def main() -> None:
                 url_path="duplicates",
             ),
             st.Page(rules_page.draw, title="Rules", icon=":material/rule:", url_path="rules"),
+            side_by_side_page.page(),
         ],
         "Improve": [
             st.Page(judge_page.draw, title="Judge", icon=":material/thumbs_up_down:", url_path="judge"),
@@ -66,14 +72,29 @@ def main() -> None:
             st.Page(monitor_page.draw, title="Monitor", icon=":material/monitoring:", url_path="monitor"),
         ],
     }
+    service, refusal = _service()
+    if service is not None and service.settings.replica_of:
+        pages = _without_writing(pages)
     page = st.navigation(pages, position="top")
-    try:
-        service = get_service()
-    except ImgSearchError as error:
-        draw_no_service(str(error))
+    if service is None:
+        draw_no_service(refusal)
         return
     st.set_page_config(page_title=service.settings.title)
     page.run()
+
+
+def _without_writing(pages: Mapping[str, Sequence[StreamlitPage]]) -> dict[str, list[StreamlitPage]]:
+    """Return the pages that a replica has: what the others change belongs into the writer's catalog."""
+    kept = {group: [page for page in members if page.url_path in READING] for group, members in pages.items()}
+    return {group: members for group, members in kept.items() if members}
+
+
+def _service() -> tuple[SearchService | None, str]:
+    """Return the service, or why there is none."""
+    try:
+        return get_service(), ""
+    except ImgSearchError as error:
+        return None, str(error)
 
 
 main()

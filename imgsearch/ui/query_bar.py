@@ -12,10 +12,10 @@ from typing import Any
 import streamlit as st
 
 from imgsearch.errors import ImgSearchError
-from imgsearch.links import thumbnail_url, upload_url
+from imgsearch.links import regions_url, thumbnail_url, upload_url
 from imgsearch.records import Item, Query, Term
 from imgsearch.ui.actions import Step
-from imgsearch.ui.gallery import pass_on
+from imgsearch.ui.gallery import pass_on, sent_by
 
 __all__ = ["chips", "draw_query_bar", "query_label", "words_of"]
 
@@ -67,6 +67,7 @@ def draw_query_bar(
     *,
     find_item: FindItem,
     trail: Sequence[Step],
+    can_undo: bool,
     note: str,
     note_is_error: bool,
     placeholder: str,
@@ -75,19 +76,23 @@ def draw_query_bar(
     max_upload_bytes: int,
     handled: Sequence[str],
     on_event: Callable[[Any], None],
+    choosing: str = "",
 ) -> None:
     """Draw the bar; `on_event` is called with every event that the browser sends, before the page is drawn.
 
-    The browser sends an event again until its id is among `handled`.
+    The browser sends an event again until its id is among `handled`. For every new `choosing` it lets the visitor
+    choose a part of the query's photo, once.
     """
     key = "query_bar"
     _component(
         key=key,
         data={
             "handled": list(handled),
+            "choosing": choosing,
             "text": words_of(query),
             "chips": chips(query, find_item),
             "trail": [{"to": step.to, "label": step.label} for step in trail],
+            "can_undo": can_undo,
             "note": note,
             "note_is_error": note_is_error,
             "placeholder": placeholder,
@@ -95,7 +100,7 @@ def draw_query_bar(
             "visitor": visitor,
             "max_upload_bytes": max_upload_bytes,
         },
-        on_events_change=lambda: pass_on(st.session_state[key].events, on_event),
+        on_events_change=lambda: pass_on(sent_by(key), on_event),
     )
 
 
@@ -108,12 +113,13 @@ def _term_chip(term: Term, place: int, find_item: FindItem) -> dict[str, Any]:
         "index": place,
         "thumb": "",
         "photo": "",
+        "regions": "",
     }
     chip |= {"weight": term.weight, "region": region}
     if term.kind == "upload":
         upload_id = str(term.value)
         pictures = {"thumb": upload_url(upload_id, CHIP_PX), "photo": upload_url(upload_id, REGION_PX)}
-        return chip | {"label": "Your photo"} | pictures
+        return chip | {"label": "Your photo", "regions": regions_url(term)} | pictures
     if term.kind != "item":
         return chip
     try:
@@ -121,7 +127,7 @@ def _term_chip(term: Term, place: int, find_item: FindItem) -> dict[str, Any]:
     except ImgSearchError:
         return chip
     pictures = {"thumb": thumbnail_url(item, CHIP_PX), "photo": thumbnail_url(item, REGION_PX)}
-    return chip | {"label": item.title} | pictures
+    return chip | {"label": item.title, "regions": regions_url(term)} | pictures
 
 
 def _title(item_id: str, find_item: FindItem) -> str:

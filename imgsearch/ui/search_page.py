@@ -31,6 +31,7 @@ from imgsearch.ui.actions import (
     address,
     apply_bar_event,
     apply_event,
+    extend_past,
     extend_trail,
     to_address,
     to_params,
@@ -45,6 +46,8 @@ from imgsearch.ui.query_bar import draw_query_bar, query_label
 from imgsearch.ui.recents import draw_recents
 from imgsearch.ui.save_dialog import draw_saving, want_saved
 from imgsearch.ui.session import Saving, Session, current_session
+from imgsearch.ui.side_by_side_page import compare_with_usual
+from imgsearch.ui.suggestions import draw_correction, draw_suggestions
 
 __all__ = ["draw"]
 
@@ -68,11 +71,13 @@ def draw() -> None:
         query, problem = NOTHING, error
     if problem is None:
         session.trail = extend_trail(session.trail, Step(address(query), query_label(query, service.item)))
+        session.past = extend_past(session.past, address(query))
     with top:
         if not query.terms and problem is None:
             _draw_hero()
     with bar:
         _draw_bar(service, session, query, has_filters=has_filters)
+        draw_suggestions(service.words.searched(query), service.words.suggestions, session.want)
     with body:
         try:
             if problem is not None:
@@ -105,9 +110,7 @@ def _write_address(session: Session) -> None:
     if wanted is None:
         return
     st.query_params.from_dict(to_params(wanted))
-    with session.lock:
-        if session.wanted is wanted:  # not yet overtaken by the next wish
-            session.wanted = None
+    session.granted(wanted)
 
 
 # --- what the visitor does -----------------------------------------------------------------------------------------
@@ -121,10 +124,11 @@ def _handle_gallery_event(service: SearchService, session: Session, raw: Any) ->
     event = GalleryEvent.parse(raw)
     with session.lock:
         if event is None or event.id in session.handled:
+            session.ask_again(event.id if event else "")
             return
         try:
             query = to_query(parse_qs(event.address), max_n=service.settings.max_results)
-            key = query_key(query)
+            key = query_key(service.words.searched(query))
             before = PageState(query, session.judged.get(key, {}), handled=session.handled)
             outcome = apply_event(before, event)
             _note(service, session, key, outcome, event.search_id)
@@ -132,11 +136,12 @@ def _handle_gallery_event(service: SearchService, session: Session, raw: Any) ->
             session.fail(event.id, error)
             return
         session.handled, session.details = outcome.state.handled, outcome.state.details
+        session.choosing = event.id if event.action == "part" else ""
         if outcome.state.saving is not None:
             session.saving = Saving("item", outcome.state.saving)
         asked = outcome.state.query
         if asked != query:
-            session.wanted = replace(asked, n=min(asked.n, service.settings.max_results))
+            session.ask(event.id, replace(asked, n=min(asked.n, service.settings.max_results)))
 
 
 def _note(service: SearchService, session: Session, key: str, outcome: Outcome, search_id: str) -> None:
@@ -163,6 +168,7 @@ def _handle_bar_event(service: SearchService, session: Session, query: Query, ra
     event = BarEvent.parse(raw)
     with session.lock:
         if event is None or event.id in session.handled:
+            session.ask_again(event.id if event else "")
             return
         try:
             before = PageState(query, handled=session.handled)
@@ -170,7 +176,11 @@ def _handle_bar_event(service: SearchService, session: Session, query: Query, ra
         except ImgSearchError as error:
             session.fail(event.id, error)
             return
-        session.handled, session.wanted = state.handled, state.query
+        session.handled, session.choosing = state.handled, ""
+        if event.kind == "undo":
+            session.undo(event.id)
+        else:
+            session.ask(event.id, state.query)
 
 
 # --- the parts of the page ----------------------------------------------------------------------------------------
@@ -194,8 +204,10 @@ def _draw_bar(service: SearchService, session: Session, query: Query, *, has_fil
     draw_query_bar(
         query,
         handled=session.handled,
+        choosing=session.choosing,
         find_item=service.item,
         trail=session.trail,
+        can_undo=len(session.past) > 1,
         note=problem or notes[state.status],
         note_is_error=bool(problem),
         placeholder="Describe it, or add a photo",
@@ -229,7 +241,9 @@ def _draw_photos(service: SearchService, session: Session, query: Query) -> None
             busy=True,
         )
         return
-    results = session.results(service, query)
+    draw_correction(query, service.words.correction(query), session.want)
+    searched = service.words.searched(query)
+    results = session.results(service, searched)
     shown = sum(len(result.hits) for result in results)
     if shown == 0:
         draw_message(
@@ -252,12 +266,12 @@ def _draw_photos(service: SearchService, session: Session, query: Query) -> None
                 on_click=want_saved,
                 args=(session, Saving("query", address(query))),
             )
-            draw_adjust_panel(query, session.want)
+            draw_adjust_panel(query, session.want, on_compare=compare_with_usual)
     for note in results[0].notes:
         st.html(f'<p class="note" role="status">{escape(note)}</p>')
     if results[0].confidence == "weak" and not results[0].notes:
         st.html(f'<p class="hint" role="status">{WEAK_SENTENCE}</p>')
-    judged = session.judged.get(query_key(query), {})
+    judged = session.judged.get(query_key(searched), {})
     draw_gallery(
         hit_tiles(results, judged, service.catalog.get_many),
         key="gallery",
@@ -283,11 +297,11 @@ def _draw_sample(service: SearchService, session: Session, query: Query) -> None
             args=(NOTHING,),
         )
         return
-    total = service.catalog.count(query.filters) if query.filters else len(service.catalog)
+    total = service.count(query.filters)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.html(f'<p class="count"><strong>{len(items):,}</strong> of {total:,} photos, picked to differ</p>')
         with st.container(horizontal=True, width="content"):
-            draw_adjust_panel(query, session.want)
+            draw_adjust_panel(query, session.want, on_compare=compare_with_usual)
             st.button("Shuffle", key="shuffle", on_click=session.shuffle, icon=":material/shuffle:")
     draw_gallery(
         item_tiles(items),

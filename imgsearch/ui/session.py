@@ -14,13 +14,14 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal
+from urllib.parse import parse_qs
 
 import streamlit as st
 
 from imgsearch.errors import ImgSearchError
 from imgsearch.records import Query, SearchResult, Verdict
-from imgsearch.service import SearchService, query_key
-from imgsearch.ui.actions import REMEMBERED_EVENTS, Step
+from imgsearch.service import SearchService
+from imgsearch.ui.actions import REMEMBERED_EVENTS, Step, address, extend_past, to_query
 
 __all__ = ["Saving", "Session", "current_session"]
 
@@ -45,19 +46,50 @@ class Session:
     seed: int
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
     trail: tuple[Step, ...] = ()
+    past: tuple[str, ...] = ()
     handled: tuple[str, ...] = ()
     details: str | None = None
     saving: Saving | None = None
     notice: str = ""
     leave_dialog: bool = False
+    choosing: str = ""
     wanted: Query | None = None
+    asked: tuple[str, Query] | None = None
     problem: str = ""
     judged: dict[str, dict[str, Verdict]] = field(default_factory=dict)
-    searches: OrderedDict[tuple[str, int], list[SearchResult]] = field(default_factory=OrderedDict)
+    searches: OrderedDict[tuple[str, int, int], list[SearchResult]] = field(default_factory=OrderedDict)
 
     def want(self, query: Query) -> None:
         """Ask for a query: the next run writes it to the address bar and draws it."""
         self.wanted = query
+
+    def granted(self, wanted: Query) -> None:
+        """Take a wish as written to the address bar, unless the next one has overtaken it."""
+        with self.lock:
+            if self.wanted is wanted:
+                self.wanted = None
+
+    def ask(self, event_id: str, query: Query) -> None:
+        """Ask for what an event leads to, again where the browser sends that event again (`ask_again`)."""
+        self.asked = event_id, query
+        self.want(query)
+
+    def ask_again(self, event_id: str) -> None:
+        """Ask for the same again if it was this event that asked last.
+
+        Until the browser sees what came of an event it sends it once more, with the address from before, which a
+        slow server would else go back to.
+        """
+        if self.asked is not None and self.asked[0] == event_id:
+            self.want(self.asked[1])
+
+    def undo(self, event_id: str) -> None:
+        """Ask for the search before the last change, one that is asked for but not yet drawn included."""
+        with self.lock:
+            past = extend_past(self.past, address(self.wanted)) if self.wanted is not None else self.past
+            if len(past) > 1:
+                self.past = past[:-1]
+                self.ask(event_id, to_query(parse_qs(past[-2])))
 
     def shuffle(self) -> None:
         """Ask for another sample of the catalog."""
@@ -74,7 +106,8 @@ class Session:
         So a rerun records no second impression, and "show more" records those of the further hits only.
         """
         with self.lock:
-            key = (f"{service.index.space.id} {query_key(query)}", service.catalog.version)
+            versions = service.catalog.version, service.rules.version
+            key = (f"{service.index.space.id} {address(query)}", *versions)
             pages = self.searches.get(key, [])
             have = sum(len(page.hits) for page in pages)
             exhausted = bool(pages) and len(pages[-1].hits) < pages[-1].query.n

@@ -61,10 +61,9 @@ def test_a_badge_unfolds_the_other_photos_by_keyboard(
     page.wait_for_url(f"**item={wanted}*")
 
 
-def test_duplicates_are_found_by_a_click_and_hidden_by_another(shop: str, new_page: NewPage) -> None:
+def test_duplicates_are_there_without_an_action_and_hidden_by_a_click(shop: str, new_page: NewPage) -> None:
     page = new_page()
     page.goto(f"{shop}/duplicates")
-    page.get_by_role("button", name="Look for duplicates").click()
     page.get_by_text("mug-001-copy.jpg", exact=True).wait_for()
     page.get_by_role("button", name="Hide").nth(1).click()
     page.get_by_role("button", name="Show again").wait_for()
@@ -74,3 +73,27 @@ def test_duplicates_are_found_by_a_click_and_hidden_by_another(shop: str, new_pa
     page.wait_for_selector("ul.grid .tile")
     shown = page.locator("ul.grid .tile").evaluate_all("all => all.map(one => one.dataset.id)")
     assert ("mug-001-1.jpg" in shown) != ("mug-001-copy.jpg" in shown)
+
+
+def test_a_rule_is_changed_on_a_phone_and_shows_what_it_would_hit(shop: str, new_page: NewPage) -> None:
+    page = new_page(390, scheme="dark", touch=True)
+    page.goto(f"{shop}/rules")
+    new = page.locator("details").filter(has_text="New rule")
+    new.wait_for()
+    if new.get_attribute("open") is None:
+        new.locator("summary").click()
+    field = page.get_by_role("textbox", name="Filters, one a line")
+    field.fill("product_id=mug-003")
+    field.press("Control+Enter")
+    page.get_by_text("It hits 3 items.").or_(page.get_by_text("It hits 2 items.")).first.wait_for()
+    page.get_by_role("button", name="Add the rule").click()
+    page.get_by_text("Hide product_id=mug-003").first.wait_for()
+    page.get_by_role("button", name="Change").first.click()
+    page.get_by_text("Change rule").wait_for()
+    page.get_by_text("Pin to the top").click()
+    words = page.get_by_role("textbox", name="Only for searches with these words")
+    words.fill("blue mug")
+    words.press("Enter")
+    page.get_by_role("button", name="Save the change").click()
+    page.get_by_text("Pin product_id=mug-003 for \u201cblue mug\u201d").first.wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

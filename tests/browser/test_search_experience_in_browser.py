@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+from PIL import Image, ImageDraw
 
 pytestmark = pytest.mark.browser
 
 NewPage = Callable[..., Any]
+
+
+def two_things(path: Path) -> Path:
+    """Draw a large red and a small yellow thing on white."""
+    image = Image.new("RGB", (300, 300), "white")
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((150, 90, 270, 230), fill=(200, 30, 40))
+    draw.ellipse((28, 130, 98, 184), fill=(240, 200, 40))
+    image.save(path)
+    return path
+
+
 ITEM = "mug/red-0.jpg"
 PATIENCE_MS = 120_000
 
@@ -81,6 +95,41 @@ def test_the_box_over_a_photo_is_moved_and_sized_by_the_arrow_keys(app: str, new
     page.get_by_role("button", name="Apply").press("Enter")
     page.wait_for_url("**part=*")
     assert "@0.06,0,0.86,1:" in unquote(parameter(page, "part"))
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "dark"), (390, "light")])
+def test_a_suggested_part_of_an_uploaded_photo_is_one_click(
+    app: str, new_page: NewPage, tmp_path: Path, width: int, scheme: str
+) -> None:
+    page = opened(new_page(width, scheme=scheme, touch=width < 800), app, "")
+    page.locator("input[type=file]").first.set_input_files(two_things(tmp_path / "room.png"))
+    page.get_by_role("button", name="Search a part").click()
+    parts = page.get_by_role("button", name="Search by part")
+    parts.nth(1).wait_for()
+    assert parts.count() == 2
+    page.get_by_text("Click a numbered part").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    parts.nth(1).click()
+    page.wait_for_url("**part=*")
+    region = unquote(parameter(page, "part")).split(":")[1].partition("@")[2]
+    assert [float(edge) for edge in region.split(",")] == pytest.approx([0.08, 0.42, 0.34, 0.63], abs=0.06)
+    page.locator("ul.grid[data-list*=part] .tile").first.wait_for()
+
+
+def test_a_part_of_an_item_is_chosen_from_its_details_by_keyboard(app: str, new_page: NewPage) -> None:
+    page = opened(new_page(), app, f"item={ITEM}")
+    page.get_by_role("button", name="Details").first.press("Enter")
+    dialog = page.get_by_role("dialog")
+    dialog.locator(".tile").first.wait_for()  # the dialog is drawn to its end
+    dialog.get_by_role("button", name="Search a part of this photo").focus()
+    page.keyboard.press("Enter")
+    part = page.get_by_role("button", name="Search by part 1")
+    part.wait_for()
+    part.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**part=*")
+    assert parameter(page, "part").startswith("1:item@")
+    assert page.locator("dialog[open]").count() == 0
 
 
 def test_the_adjust_panel_writes_the_address_and_goes_back_to_usual(app: str, new_page: NewPage) -> None:

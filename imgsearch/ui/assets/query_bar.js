@@ -8,7 +8,9 @@ const ICONS = {
   camera: "M4 8h3.5L9 5.5h6L16.5 8H20v11H4zM15.5 13.2a3.5 3.5 0 1 1-7 0 3.5 3.5 0 0 1 7 0",
   close: "M6 6l12 12M18 6 6 18",
   back: "M19 12H5M11 6l-6 6 6 6",
+  undo: "M4 9h10a5 5 0 0 1 0 10H8M4 9l4.5-4.5M4 9l4.5 4.5",
   filters: "M4 7h16M7 12h10M10 17h4",
+  crop: "M7 3v14h14M3 7h14v14",
 };
 const SEND_AS_IS_BYTES = 1024 * 1024;
 const LONGEST_PX = 1024;
@@ -223,23 +225,37 @@ function adjust(data, root, send, opener) {
   };
   dialog.showModal();
   (picker ? picker.box : range).focus();
+  picker?.suggest(() => form.requestSubmit());
+}
+
+// Wishes to choose a part of a photo, told by Python; each opens the dialog once, however often the bar is drawn.
+const opened = new Set();
+
+function chooseAtOnce(data, root, send) {
+  const photo = data.chips.find((each) => each.photo);
+  if (!data.choosing || opened.has(data.choosing) || !photo) return;
+  opened.add(data.choosing);
+  adjust(photo, root, send, root.queryBar.pinned.querySelector(".tune"));
 }
 
 // A box over the photo: drawn by dragging on it, moved by dragging it or by the arrow keys, resized with Shift.
 function regionPicker(data) {
   const STEP = 0.02;
   const SMALLEST = 0.05;
+  const DRAG_PX = 5;
   let region = data.region.length > 0 ? [...data.region] : [0, 0, 1, 1];
   const image = element("img", { src: data.photo, alt: data.label, draggable: "false" });
   const box = element("div", { class: "box", tabindex: "0", role: "application", "aria-label": "The part to search by: arrow keys move it, with Shift they change its size" });
   const stage = element("div", { class: "stage" }, image, box);
   const whole = element("button", { type: "button", class: "plain" }, "Whole photo");
-  const hint = element("p", { class: "hint" }, "Drag over the part you mean.");
+  const hint = element("p", { class: "hint", role: "status" });
+  let things = 0;
   const draw = () => {
     const [left, top, right, bottom] = region;
     box.style.inset = `${top * 100}% ${100 - right * 100}% ${100 - bottom * 100}% ${left * 100}%`;
     whole.disabled = right - left >= 0.999 && bottom - top >= 0.999;
-    hint.textContent = whole.disabled ? "Drag over the part you mean." : "Only this part is searched by.";
+    const how = things > 0 ? "Click a numbered part, or drag over the one you mean." : "Drag over the part you mean.";
+    hint.textContent = whole.disabled ? how : "Only this part is searched by.";
   };
   const keep = (left, top, right, bottom) => {
     region = [Math.min(left, right), Math.min(top, bottom), Math.max(left, right), Math.max(top, bottom)].map((edge) => Math.min(1, Math.max(0, edge)));
@@ -253,11 +269,18 @@ function regionPicker(data) {
   stage.onpointerdown = (event) => {
     if (event.button !== 0) return;
     event.preventDefault();
-    stage.setPointerCapture(event.pointerId);
-    box.focus();
     const [x, y] = place(event);
     const before = region;
-    stage.onpointermove = (move) => keep(x, y, ...place(move));
+    const start = [event.clientX, event.clientY];
+    // Until it moves this may be a click on a suggested part, which a captured pointer would not give.
+    stage.onpointermove = (move) => {
+      if (!stage.hasPointerCapture(event.pointerId)) {
+        if (Math.hypot(move.clientX - start[0], move.clientY - start[1]) < DRAG_PX) return;
+        stage.setPointerCapture(event.pointerId);
+        box.focus();
+      }
+      keep(x, y, ...place(move));
+    };
     const end = () => {
       stage.onpointermove = stage.onpointerup = stage.onpointercancel = null;
       const tooSmall = region[2] - region[0] < SMALLEST || region[3] - region[1] < SMALLEST;
@@ -281,8 +304,34 @@ function regionPicker(data) {
     }
   };
   draw();
+  // The things that the server sees in the photo, as numbered buttons on it: one click searches by that part.
+  const suggest = async (choose) => {
+    let found = [];
+    try {
+      const answer = await fetch(data.regions);
+      found = answer.ok ? (await answer.json()).regions : [];
+    } catch {
+      return; // without suggestions the part is dragged
+    }
+    things = found.length;
+    found.forEach(({ left, top, right, bottom }, place) => {
+      const button = element(
+        "button",
+        { type: "button", class: "suggested", "aria-label": `Search by part ${place + 1} of ${things}` },
+        element("span", { "aria-hidden": "true" }, String(place + 1)),
+      );
+      button.style.inset = `${top * 100}% ${100 - right * 100}% ${100 - bottom * 100}% ${left * 100}%`;
+      button.onclick = () => {
+        keep(left, top, right, bottom);
+        choose();
+      };
+      stage.append(button);
+    });
+    draw();
+  };
   return {
     box,
+    suggest,
     nodes: [stage, element("div", { class: "row between" }, hint, whole)],
     value: () => (whole.disabled ? "" : region.map((edge) => String(Math.round(edge * 1e4) / 1e4)).join(",")),
   };
@@ -303,15 +352,22 @@ function crumbs(trail, send) {
 
 function drawPinned(parts, data, root, send) {
   const before = parts.pinned.dataset.drawn;
-  const now = JSON.stringify([data.chips, data.trail, data.filters]);
+  const now = JSON.stringify([data.chips, data.trail, data.filters, data.can_undo]);
   if (before === now) return;
   parts.pinned.dataset.drawn = now;
   const rows = [];
+  const way = element("div", { class: "row trail" });
   if (data.trail.length > 1) {
     const back = element("button", { type: "button", class: "plain back" }, icon("back"), "Back");
     back.onclick = () => send({ kind: "go", value: data.trail[data.trail.length - 2].to });
-    rows.push(element("nav", { class: "row trail", "aria-label": "Back" }, back, crumbs(data.trail, send)));
+    way.append(element("nav", { "aria-label": "Back" }, back, crumbs(data.trail, send)));
   }
+  if (data.can_undo) {
+    const undo = element("button", { type: "button", class: "plain undo", title: "Take back the last change of the search (Ctrl+Z)" }, icon("undo"), "Undo");
+    undo.onclick = () => send({ kind: "undo" });
+    way.append(undo);
+  }
+  if (way.childElementCount > 0) rows.push(way);
   const row = element("div", { class: "row" });
   if (data.chips.length > 0) {
     row.append(element("ul", { class: "chips", "aria-label": "Your search" }, ...data.chips.map((each) => chip(each, root, send))));
@@ -319,6 +375,12 @@ function drawPinned(parts, data, root, send) {
       const clear = element("button", { type: "button", class: "plain" }, "Clear all");
       clear.onclick = () => send({ kind: "clear" });
       row.append(clear);
+    }
+    const photo = data.chips.find((each) => each.photo && each.region.length === 0 && each.weight > 0);
+    if (photo) {
+      const choose = element("button", { type: "button", class: "plain part", title: "Search by one thing in the photo" }, icon("crop"), "Search a part");
+      choose.onclick = () => adjust(photo, root, send, choose);
+      row.append(choose);
     }
   }
   if (data.filters) {
@@ -379,6 +441,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   say(data.note, data.note_is_error);
   keepVisitor(data.visitor);
   drawPinned(parts, data, parentElement, send);
+  chooseAtOnce(data, parentElement, send);
 
   form.onsubmit = (event) => {
     event.preventDefault();
@@ -432,6 +495,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     input.focus();
+  }, { signal });
+  document.addEventListener("keydown", (event) => {
+    const inField = event.composedPath()[0]?.matches?.("input, textarea, select, [contenteditable=true]");
+    const isUndo = (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "z";
+    const inDialog = document.querySelector("[role=dialog]") || parentElement.querySelector("dialog[open]");
+    if (!isUndo || inField || inDialog || !data.can_undo) return;
+    event.preventDefault();
+    send({ kind: "undo" });
   }, { signal });
   // Streamlit calls this before every redraw too: only a bar that is really gone stops listening.
   return () => {

@@ -1,0 +1,108 @@
+"""What the words of a query suggest, as one-click chips below the query bar, and how a misspelt text was meant.
+
+It owns their words and what accepting one makes of the query; what is suggested, `imgsearch.word_help` knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from html import escape
+
+import streamlit as st
+
+from imgsearch.query_words import Suggestion
+from imgsearch.records import Query
+from imgsearch.spelling import Correction
+from imgsearch.ui.actions import PAGE_SIZE, with_column_filters
+from imgsearch.ui.recents import plain
+from imgsearch.ui.wording import label_of, readable
+from imgsearch.word_help import text_of, with_text
+
+__all__ = ["accepted", "draw_correction", "draw_suggestions", "suggestion_label"]
+
+SHOWN = 5
+OnQuery = Callable[[Query], None]
+Suggest = Callable[[Query], Sequence[Suggestion]]
+
+
+def suggestion_label(suggestion: Suggestion) -> str:
+    """Return a suggestion in words: "Colour: red or blue", "Price under 50", "Price 20 to 40", "In stock"."""
+    name = label_of(suggestion.column)
+    low = suggestion.filters[0]
+    if len(suggestion.filters) == 2:
+        return f"{name} {readable(low.value)} to {readable(suggestion.filters[1].value)}"
+    if isinstance(low.value, bool):
+        return name
+    if low.operator == "in":
+        return f"{name}: {' or '.join(readable(value) for value in low.value)}"
+    words = {"<": " under", "<=": " up to", ">": " over", ">=": " from"}.get(low.operator, ":")
+    return f"{name}{words} {readable(low.value)}"
+
+
+def accepted(query: Query, suggestion: Suggestion) -> Query:
+    """Return the query with a suggestion's filters in place of its words, from its first page on."""
+    return with_text(with_column_filters(query, suggestion.column, suggestion.filters), suggestion.text)
+
+
+def draw_suggestions(query: Query, suggest: Suggest, on_query: OnQuery) -> None:
+    """Draw a chip for each suggestion, and one that accepts them all; nothing where there are none."""
+    found = suggest(query)[:SHOWN]
+    if not found:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="suggestions"):
+        st.html('<p class="count quiet">Filter by</p>', width="content")
+        for number, suggestion in enumerate(found):
+            st.button(
+                plain(suggestion_label(suggestion)),
+                key=f"suggestion_{number}",
+                icon=":material/filter_alt:",
+                on_click=on_query,
+                args=(accepted(query, suggestion),),
+            )
+        if len(found) > 1:
+            st.button(
+                "All of these" if len(found) > 2 else "Both",
+                key="suggestion_all",
+                type="tertiary",
+                on_click=on_query,
+                args=(_all_accepted(query, suggest),),
+            )
+
+
+def draw_correction(query: Query, correction: Correction | None, on_query: OnQuery) -> None:
+    """Draw how the query's text was probably meant: as a question, or what is shown instead of it."""
+    if correction is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="correction"):
+        better = escape(correction.text)
+        if correction.automatic:
+            st.html(
+                f'<p class="count" role="status">Showing results for <strong>{better}</strong></p>',
+                width="content",
+            )
+            st.button(
+                plain(f"Search for {text_of(query)} instead"),
+                key="correction_keep",
+                type="tertiary",
+                on_click=on_query,
+                args=(replace(query, spelling="keep", n=PAGE_SIZE),),
+            )
+            return
+        st.html('<p class="count" role="status">Did you mean</p>', width="content")
+        st.button(
+            plain(f"{correction.text}?"),
+            key="correction_take",
+            type="tertiary",
+            on_click=on_query,
+            args=(replace(with_text(query, correction.text), n=PAGE_SIZE),),
+        )
+
+
+def _all_accepted(query: Query, suggest: Suggest) -> Query:
+    """Return the query with its suggestions accepted one after the other, each column's once."""
+    taken: set[str] = set()
+    while left := [each for each in suggest(query) if each.column not in taken]:
+        taken.add(left[0].column)
+        query = accepted(query, left[0])
+    return query

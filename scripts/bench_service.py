@@ -1,0 +1,201 @@
+"""Measure the HTTP API of a running app under many clients at once.
+
+    python scripts/bench_service.py --catalog DIR [--clients 1,8,32,128] [--seconds 10] [--pace 1] [--json FILE]
+
+Starts the app on the catalog as `serve` does, and asks it from another process: look-alikes of an item, words, and an
+uploaded photo. Two ways:
+
+paced       every client asks once in --pace seconds, as visitors of a shop do: how long a click takes
+flat out    every client asks again as soon as it was answered: how much the machine can do. The time of an answer
+            is then mostly waiting in line (Little's law: clients / answers a second).
+
+`server` is what the app says it took, from the request's head to the answer's (`Server-Timing`); `client` what the
+client saw; both in milliseconds. Clients and server share the machine's processors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+import numpy as np
+from running_app import running_app
+
+from imgsearch.catalog import Catalog
+from imgsearch.sample_store import sample_store
+
+Ask = Callable[[httpx2.AsyncClient, random.Random], Any]
+
+WORDS = ("red", "blue", "white", "wooden", "leather", "mug", "chair", "lamp", "table", "shoe", "bag", "vase")
+ITEMS = 400
+PATIENCE_S = 180.0
+
+
+def main() -> None:
+    options = _options()
+    with tempfile.TemporaryDirectory() as scratch:
+        ids = _ids(options.catalog)
+        started = time.perf_counter()
+        with running_app(options.catalog, log=Path(scratch) / "app.log") as address:
+            opened_s = time.perf_counter() - started
+            first_s = _first_result(address, ids[0], started)
+            words_s = _wait_for_words(address, started)
+            result: dict[str, Any] = {
+                "items": _json(f"{address}/healthz")["items"],
+                "load_average": round(os.getloadavg()[0], 1),
+                "start": {
+                    "listening_s": round(opened_s, 2),
+                    "first_result_s": round(first_s, 2),
+                    "words_s": round(words_s, 2),
+                },
+                "runs": [],
+            }
+            # A process of its own: the clients' Python must not hold the server's up.
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                for kind in options.kinds.split(","):
+                    for clients in map(int, options.clients.split(",")):
+                        for pace in (options.pace, 0.0):
+                            arguments = address, kind, ids, clients, pace, options.seconds
+                            result["runs"].append(pool.submit(_run, *arguments).result())
+                            _say(result["runs"][-1])
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps({name: value for name, value in result.items() if name != "runs"}))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--catalog", type=Path, required=True, help="the catalog to serve")
+    parser.add_argument("--clients", default="1,8,32,128", help="how many clients at once, by commas")
+    parser.add_argument("--kinds", default="item,text,upload", help="what is asked, by commas")
+    parser.add_argument("--seconds", type=float, default=10, help="how long each run is measured")
+    parser.add_argument(
+        "--pace", type=float, default=1.0, help="seconds from one question of a client to its next"
+    )
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    return parser.parse_args()
+
+
+def _json(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=60) as response:
+        return json.load(response)
+
+
+def _ids(folder: Path) -> list[str]:
+    """Return ids of items, drawn before the app owns the catalog."""
+    with Catalog.open(folder) as catalog:
+        return [item.item_id for item in catalog.sample(ITEMS, seed=1)]
+
+
+def _first_result(address: str, item_id: str, started: float) -> float:
+    _json(f"{address}/api/v1/items/{quote(item_id)}/similar?n=24")
+    return time.perf_counter() - started
+
+
+def _wait_for_words(address: str, started: float) -> float:
+    """Return how long after the start words could be searched."""
+    while time.perf_counter() - started < PATIENCE_S:
+        try:
+            _json(f"{address}/api/v1/search?text=mug&n=5")
+        except urllib.error.HTTPError:
+            time.sleep(0.2)
+        else:
+            return time.perf_counter() - started
+    sys.exit("bench_service: the encoder did not come up.")
+
+
+def _run(
+    address: str, kind: str, ids: list[str], clients: int, pace: float, seconds: float
+) -> dict[str, Any]:
+    return asyncio.run(_measure(address, kind, ids, clients, pace, seconds))
+
+
+async def _measure(
+    address: str, kind: str, ids: list[str], clients: int, pace: float, seconds: float
+) -> dict[str, Any]:
+    ask = _asking(kind, ids)
+    server: list[float] = []
+    client: list[float] = []
+    statuses: Counter[str] = Counter()
+    limits = httpx2.Limits(max_connections=clients, max_keepalive_connections=clients)
+    async with httpx2.AsyncClient(base_url=address, limits=limits, timeout=60) as http:
+        begun = time.perf_counter()
+        warm, end = begun + min(2.0, seconds / 4), begun + seconds
+
+        async def visitor(number: int) -> None:
+            rng = random.Random(number)
+            await asyncio.sleep(rng.random() * pace)
+            while (asked := time.perf_counter()) < end:
+                try:
+                    response = await ask(http, rng)
+                except httpx2.HTTPError as error:
+                    statuses[type(error).__name__] += 1
+                    continue
+                took = time.perf_counter() - asked
+                if asked >= warm:
+                    statuses[str(response.status_code)] += 1
+                    client.append(took * 1000)
+                    server.append(float(response.headers["server-timing"].rpartition("=")[2]))
+                await asyncio.sleep(max(0.0, pace - took))
+
+        await asyncio.gather(*(visitor(number) for number in range(clients)))
+        lasted = time.perf_counter() - warm
+    return {
+        "kind": kind,
+        "clients": clients,
+        "way": "paced" if pace else "flat out",
+        "answers_per_s": round(len(client) / lasted, 1),
+        "statuses": dict(statuses),
+        "server_ms": _percentiles(server),
+        "client_ms": _percentiles(client),
+    }
+
+
+def _asking(kind: str, ids: list[str]) -> Ask:
+    """Return how a client asks once."""
+    if kind == "item":
+        return lambda http, rng: http.get(f"/api/v1/items/{quote(rng.choice(ids))}/similar?n=24")
+    if kind == "text":
+        return lambda http, rng: http.get(
+            "/api/v1/search",
+            params={"text": f"{' '.join(rng.sample(WORDS, 3))} {rng.randrange(10**6)}", "n": 24},
+        )
+    photos = [path.read_bytes() for path in sorted((sample_store().folder / "images").glob("*.jpg"))[:64]]
+    return lambda http, rng: http.post(
+        "/api/v1/search?n=24", files={"image": ("photo.jpg", rng.choice(photos), "image/jpeg")}
+    )
+
+
+def _percentiles(times_ms: list[float]) -> dict[str, float]:
+    if not times_ms:
+        return {}
+    return {f"p{share}": round(float(np.percentile(times_ms, share)), 1) for share in (50, 95, 99)}
+
+
+def _say(run: dict[str, Any]) -> None:
+    server, client = run["server_ms"], run["client_ms"]
+    print(
+        f"{run['kind']:7}{run['clients']:5} clients {run['way']:9}{run['answers_per_s']:8.1f}/s   server p50"
+        f" {server.get('p50')} p95 {server.get('p95')} p99 {server.get('p99')}   client p50 {client.get('p50')}"
+        f" p99 {client.get('p99')}   {run['statuses']}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,282 @@
+"""Measure what titles, corrected spelling and suggested filters are worth to searches by words.
+
+    python scripts/measure_words.py [--photos DIR] [--json FILE]
+
+On the Sample Store's text topics with `lite` embeddings: titles as they are, half of them blanked, half of them given
+to other products, and all of them; misspelt topics with and without correction; every suggested filter accepted. With
+`--photos`, a folder of photos with `images.csv` (image, label), the label stands as the title of a random half, and
+the labels and other words for them are searched; a hit is right that has the label. About three minutes; with 5,000
+photos two more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from imgsearch.catalog import Catalog
+from imgsearch.encoders import Encoder, load_encoder
+from imgsearch.evaluation import evaluate
+from imgsearch.generations import LiveIndex
+from imgsearch.indexing import IndexingOptions, index_sources
+from imgsearch.qrels import Topic, read_qrels, read_topics
+from imgsearch.records import Query, SearchResult
+from imgsearch.sample_store import ensure_demo_catalog, sample_store
+from imgsearch.search import Searcher
+from imgsearch.titles import titles_of
+from imgsearch.word_help import WordHelp, with_text
+
+OTHER_WORDS = {
+    "T-Shirt": ("t-shirt", "tee"),
+    "Longsleeve": ("long sleeve shirt", "jumper"),
+    "Pants": ("pants", "trousers"),
+    "Shoes": ("shoes", "sneakers"),
+    "Shirt": ("shirt", "button-down blouse"),
+    "Dress": ("dress", "summer gown"),
+    "Outwear": ("outerwear", "jacket"),
+    "Shorts": ("shorts", "bermudas"),
+    "Hat": ("hat", "cap"),
+    "Skirt": ("skirt", "pleated skirt"),
+    "Polo": ("polo", "polo shirt"),
+    "Undershirt": ("undershirt", "tank top"),
+    "Blazer": ("blazer", "suit jacket"),
+    "Hoodie": ("hoodie", "hooded sweatshirt"),
+}
+"""For each label of the clothes how it and how something else might be typed."""
+
+Search = Callable[[Query], SearchResult]
+Row = dict[str, Any]
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--photos", type=Path, help="a folder of labelled photos with images.csv")
+    parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    given = parser.parse_args()
+    encoder = load_encoder("lite")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = ensure_demo_catalog(folder=Path(scratch) / "store")
+        found = {
+            "titles": list(titles(folder, encoder)),
+            "spelling": list(spelling(folder, encoder)),
+            "suggestions": list(suggestions(folder, encoder)),
+        }
+        if given.photos:
+            found["labels as titles"] = list(labels(given.photos, Path(scratch) / "photos", encoder))
+    for name, rows in found.items():
+        print(f"\n{name}\n{pd.DataFrame(rows).to_string(index=False)}")
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+# --- titles -----------------------------------------------------------------------------------------------------
+
+
+def titles(folder: Path, encoder: Encoder) -> Iterator[Row]:
+    """Give nDCG@10 by photos alone and with titles, for honest, missing and misleading titles."""
+    rng = np.random.default_rng(0)
+
+    def blanked(names: list[str]) -> list[str]:
+        return _some(names, rng, lambda some: [""] * len(some))
+
+    def misled(names: list[str]) -> list[str]:
+        return _some(names, rng, lambda some: rng.permutation(some).tolist())
+
+    cases = {
+        "as they are": lambda names: names,
+        "half blanked": blanked,
+        "half exchanged": misled,
+        "all exchanged": lambda names: rng.permutation(names).tolist(),
+    }
+    for name, change in cases.items():
+        with _changed(folder, change) as catalog:
+            alone = _ndcg(catalog, Searcher(catalog, LiveIndex.open(catalog), lambda: encoder).search)
+            titles_of(catalog).use(lambda: encoder, in_background=False)
+            fused = _ndcg(catalog, Searcher(catalog, LiveIndex.open(catalog), lambda: encoder).search)
+            trust = titles_of(catalog).state.trust
+        yield {"titles": name, "photos alone": alone, "with titles": fused, "trust": round(trust or 0, 3)}
+
+
+@contextmanager
+def _changed(folder: Path, change: Callable[[list[str]], list[str]]) -> Iterator[Catalog]:
+    """Open a copy of the catalog with other titles: those of one product stay alike."""
+    copy = folder.with_name("changed")
+    shutil.copytree(folder, copy)
+    with Catalog.open(copy) as catalog:
+        items = list(catalog.iter_items())
+        names = {item.metadata["product_id"]: str(item.metadata["title"]) for item in items}
+        other = dict(zip(names, change(list(names.values())), strict=True))
+        catalog.update_rows(
+            [
+                (item.item_id, "", {**item.metadata, "title": other[item.metadata["product_id"]]})
+                for item in items
+            ]
+        )
+        yield catalog
+    shutil.rmtree(copy)
+
+
+def _some(names: list[str], rng: np.random.Generator, change: Callable[[list[str]], list[str]]) -> list[str]:
+    """Return the names with a random half changed."""
+    places = rng.permutation(len(names))[: len(names) // 2]
+    result = list(names)
+    for place, name in zip(places, change([names[place] for place in places]), strict=True):
+        result[place] = name
+    return result
+
+
+def _ndcg(catalog: Catalog, search: Search, change: Callable[[str], str] = str) -> float:
+    """Return nDCG@10 over the Sample Store's text topics, each as `change` writes it."""
+    store = sample_store()
+    topics = [
+        Topic(topic.query_id, topic.kind, change(topic.query))
+        for topic in read_topics(store.topics)
+        if topic.kind == "text"
+    ]
+    report = evaluate(
+        lambda query: search(replace(query, n=10)),
+        catalog,
+        read_qrels(store.folder / "text.trec"),
+        topics,
+        "nDCG@10",
+    )
+    return round(next(each.mean for each in report.measures if each.measure == "nDCG@10"), 3)
+
+
+# --- spelling ---------------------------------------------------------------------------------------------------
+
+
+def spelling(folder: Path, encoder: Encoder) -> Iterator[Row]:
+    """Give how often misspelt words are put right, what that is worth, and how often right ones are touched."""
+    rng = np.random.default_rng(1)
+    with Catalog.open(folder) as catalog:
+        titles_of(catalog).use(lambda: encoder, in_background=False)
+        search = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder).search
+        words = WordHelp(catalog, lambda: encoder)
+        texts = [topic.query for topic in read_topics(sample_store().topics) if topic.kind == "text"]
+        for steps in (1, 2):
+            wrong = {text: _misspelt(text, rng, steps) for text in texts}
+
+            def put_right(text: str) -> str:
+                correction = words.correction(Query.of(text=text))
+                return correction.text if correction else text
+
+            right = np.mean([put_right(wrong[text]).casefold() == text.casefold() for text in texts])
+            yield {
+                "texts": f"{steps} typing error{'s' * (steps > 1)} in the longest word",
+                "put right": f"{right:.0%}",
+                "nDCG@10 as typed": _ndcg(catalog, search, wrong.__getitem__),
+                "corrected": _ndcg(catalog, search, lambda text: put_right(wrong[text])),
+            }
+        touched = np.mean([words.correction(Query.of(text=text)) is not None for text in texts])
+        yield {
+            "texts": "without errors",
+            "put right": f"{touched:.1%} changed",
+            "nDCG@10 as typed": _ndcg(catalog, search),
+            "corrected": _ndcg(catalog, search, put_right),
+        }
+
+
+def _misspelt(text: str, rng: np.random.Generator, steps: int) -> str:
+    """Return the text with the longest word misspelt: letters left out, added, replaced or exchanged."""
+    word = max(text.split(), key=len)
+    letters = list(word)
+    for _ in range(steps):
+        place = int(rng.integers(1, len(letters) - 1)) if len(letters) > 2 else 0
+        letter = chr(97 + int(rng.integers(26)))
+        match int(rng.integers(4)):
+            case 0:
+                del letters[place]
+            case 1:
+                letters.insert(place, letter)
+            case 2:
+                letters[place] = letter
+            case _:
+                letters[place : place + 2] = letters[place : place + 2][::-1]
+    return text.replace(word, "".join(letters))
+
+
+# --- suggestions ------------------------------------------------------------------------------------------------
+
+
+def suggestions(folder: Path, encoder: Encoder) -> Iterator[Row]:
+    """Give nDCG@10 with every suggested filter accepted, and how long suggesting takes."""
+    with Catalog.open(folder) as catalog:
+        titles_of(catalog).use(lambda: encoder, in_background=False)
+        searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder)
+        words = WordHelp(catalog, lambda: encoder)
+
+        def accepted(query: Query) -> SearchResult:
+            text, taken = query, ()
+            while left := [each for each in words.suggestions(text) if each.column not in taken]:
+                text = with_text(replace(text, filters=text.filters + left[0].filters), left[0].text)
+                taken = (*taken, left[0].column)
+            return searcher.search(text)
+
+        texts = [topic.query for topic in read_topics(sample_store().topics) if topic.kind == "text"]
+        timed = []
+        for text in texts:
+            query = Query.of(text=f"{text} between 20 and 900")
+            began = time.perf_counter()
+            words.suggestions(query)
+            timed.append((time.perf_counter() - began) * 1000)
+        yield {
+            "nDCG@10 as typed": _ndcg(catalog, searcher.search),
+            "all filters accepted": _ndcg(catalog, accepted),
+            "median ms": round(float(np.median(timed)), 3),
+            "99% ms": round(float(np.quantile(timed, 0.99)), 3),
+        }
+
+
+# --- labels as titles -------------------------------------------------------------------------------------------
+
+
+def labels(photos: Path, folder: Path, encoder: Encoder) -> Iterator[Row]:
+    """Give P@10 for labels and other words, with the label as the title of a random half of real photos."""
+    with (photos / "images.csv").open(encoding="utf-8") as file:
+        named = {row["image"]: row["label"] for row in csv.DictReader(file) if row["label"] in OTHER_WORDS}
+    lying = {path.stem: path for path in sorted((photos / "images").iterdir()) if path.stem in named}
+    rng = np.random.default_rng(2)
+    titled = rng.random(len(lying)) < 0.5
+    manifest = folder.with_suffix(".csv")
+    with manifest.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "image", "title", "kind"])
+        for (stem, path), has in zip(lying.items(), titled, strict=True):
+            writer.writerow([stem, path, named[stem] if has else "", named[stem]])
+    with Catalog.open(folder, create=True) as catalog:
+        index_sources(
+            catalog, LiveIndex.open(catalog), encoder, [manifest], options=IndexingOptions(root=photos)
+        )
+        for name, place in (("the label", 0), ("other words", 1)):
+            row: Row = {"queries": name}
+            for how in ("photos alone", "with titles"):
+                if how == "with titles":
+                    titles_of(catalog).use(lambda: encoder, in_background=False)
+                searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder)
+                right, without = [], []
+                for label, typed in OTHER_WORDS.items():
+                    hits = searcher.search(Query.of(text=typed[place])).hits
+                    right.append(np.mean([hit.metadata["kind"] == label for hit in hits]))
+                    without.append(np.mean([not hit.metadata.get("title") for hit in hits]))
+                row[how] = round(float(np.mean(right)), 3)
+                row[f"untitled, {how}"] = f"{np.mean(without):.0%}"
+            titles_of(catalog).close()
+            yield row | {"trust": round(titles_of(catalog).state.trust or 0, 3)}
+
+
+if __name__ == "__main__":
+    main()
