@@ -272,8 +272,8 @@ class Explorer:
                 layout = _with_umap(work, layout, plan, seed, say)
         finally:
             shutil.rmtree(work, ignore_errors=True)
+        say(100, 100)  # the last moment to be stopped
         self._keep(layout)
-        say(100, 100)
         return layout.made_at
 
     def _grouped(

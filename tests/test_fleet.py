@@ -10,6 +10,7 @@ import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -196,12 +197,14 @@ def test_two_workers_of_which_one_is_killed_give_the_bytes_of_a_single_process(
         shutil.copytree(photos / "mug", photos / f"mug-{copy}")
     killed: list[int] = []
 
+    def is_worker(process: Any) -> bool:
+        try:
+            return "".join(process.cmdline()[:1]).startswith("ray::MapWorker")
+        except psutil.Error:  # it ended meanwhile
+            return False
+
     def kill_one(done: int, total: int) -> None:
-        workers = [
-            process
-            for process in psutil.Process().children(recursive=True)
-            if process.cmdline()[:1] and process.cmdline()[0].startswith("ray::MapWorker")
-        ]
+        workers = [process for process in psutil.Process().children(recursive=True) if is_worker(process)]
         if not killed and workers:
             killed.append(workers[0].pid)
             os.kill(workers[0].pid, signal.SIGKILL)

@@ -227,7 +227,7 @@ def test_what_is_not_there_is_said_plainly_and_what_is_there_is_not_doubted(
     open_page(page, f"{app}/?text=bicycle")
     page.get_by_text(line).wait_for()
     open_page(page, f"{app}/?text=red+mug")
-    page.locator(".count").wait_for()
+    page.locator(".count[role=status]").wait_for()
     assert not page.get_by_text(line).count()
 
 

@@ -90,6 +90,7 @@ def test_two_systems_are_measured_to_the_end_and_compared(shop: str, new_page: N
     page.locator(".q-card").first.wait_for()
     page.wait_for_url("**report=*")
     assert " to " in page.locator(".q-card .q-note").first.inner_text()
+    page.locator(".q-row").nth(4).wait_for()
     assert page.locator(".q-row").count() == 5
     values = [float(text) for text in page.locator(".q-row .q-value strong").all_inner_texts()]
     assert values == sorted(values), "the worst query comes first"
