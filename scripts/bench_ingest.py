@@ -47,7 +47,7 @@ from imgsearch.sources import Photo, open_source
 
 def main() -> None:
     options = _options()
-    encoder = load_encoder(options.encoder, allow_download=False)
+    encoder = load_encoder(options.encoder, allow_download=False, backend=options.backend)
     paths = _photos(options.folder, options.limit)
     for path in paths:
         path.read_bytes()  # into the page cache, for both
@@ -102,6 +102,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="a folder of photos")
     parser.add_argument("--encoder", default="lite", help="the encoder's spec (default: lite)")
+    parser.add_argument("--backend", default="torch", help="torch, onnx or auto (default: torch)")
     parser.add_argument("--limit", type=int, default=0, help="only the first N photos")
     parser.add_argument("--threads", type=int, default=max(2, cpu_count()), help="threads that decode")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
