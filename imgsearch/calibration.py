@@ -20,6 +20,7 @@ from imgsearch.confidence import Kind, Levels, photo_levels, word_levels, words_
 from imgsearch.encoders.base import Encoder
 from imgsearch.files import write_durably
 from imgsearch.generations import LiveIndex, ranked
+from imgsearch.records import TITLE_COLUMNS
 
 __all__ = ["Calibration"]
 
@@ -31,7 +32,6 @@ WORD_PROBES = 200
 """Fewer than photos: words are encoded first, and their level is no extreme of their values."""
 READ_FOR_WORDS = 4000
 """From how many items titles and words are taken."""
-TITLE_COLUMNS = ("title", "name", "label")
 MAX_TITLE = 200
 LONGEST_VALUE = 60
 """A longer value is a description, which speaks of more than the item."""

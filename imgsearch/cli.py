@@ -42,6 +42,7 @@ from imgsearch.terminal import (
     IndexOption,
     JsonOption,
     many,
+    new_table,
     one_line,
     open_searcher,
     print_json,
@@ -493,7 +494,6 @@ def _read_picture(path: Path) -> bytes:
 
 
 def _print_hits(result: SearchResult) -> None:
-    from rich.table import Table
     from rich.text import Text
 
     from imgsearch.confidence import WEAK_SENTENCE
@@ -505,7 +505,7 @@ def _print_hits(result: SearchResult) -> None:
     if not result.hits:
         say("No item passes the filters." if result.query.filters else "The catalog holds no other item.")
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = new_table()
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")
     table.add_column("id", overflow="fold")

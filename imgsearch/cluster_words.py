@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from imgsearch.catalog import Catalog
 from imgsearch.clusters import words_of_clusters
 from imgsearch.encoders.base import Encoder, KnowsWords
+from imgsearch.records import TITLE_COLUMNS
 
 __all__ = ["candidate_words", "cluster_words", "shared_values"]
 
@@ -35,7 +36,6 @@ BATCH = 32
 BLOCK = 8192
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _NOT_ALONE = frozenset({"the", "and", "for", "with", "without", "from", "set", "new", "our", "your", "pack"})
-_TITLE_COLUMNS = ("title", "name", "label")
 
 VOCABULARY: tuple[str, ...] = (
     "chair", "armchair", "sofa", "table", "desk", "bed", "lamp", "shelf", "cabinet", "mirror", "rug", "curtain",
@@ -128,7 +128,7 @@ def _values(catalog: Catalog, column: str, keys: Keys) -> NDArray[np.object_]:
 
 
 def _title_column(catalog: Catalog) -> str | None:
-    return next((column for column in catalog.columns if column.casefold() in _TITLE_COLUMNS), None)
+    return next((column for column in catalog.columns if column.casefold() in TITLE_COLUMNS), None)
 
 
 def _words_of(title: object) -> list[str]:

@@ -25,6 +25,7 @@ from imgsearch.database import insert_frame
 from imgsearch.errors import CollectionError, QueryError, UnknownCollection
 from imgsearch.links import query_from_params
 from imgsearch.records import Item, Query, Term
+from imgsearch.spreadsheets import harmless
 
 if TYPE_CHECKING:
     import duckdb
@@ -42,7 +43,6 @@ MAX_ADDRESS = 8000
 MAX_VISITOR = 200
 TERMS_OF_A_SET = 24
 """How many items of a collection a search by the whole of it is made of."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,15 +322,15 @@ def collection_csv(collection: Collection, items: Sequence[Item], columns: Seque
     known: Mapping[str, Item] = {item.item_id: item for item in items}
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["kind", "id", "title", *map(_harmless, columns)])
+    writer.writerow(["kind", "id", "title", *map(harmless, columns)])
     for item_id in collection.items:
         item = known.get(item_id)
         cells = [item.metadata.get(column) for column in columns] if item else [None] * len(columns)
         writer.writerow(
-            ["item", _harmless(item_id), _harmless(item.title if item else ""), *map(_harmless, cells)]
+            ["item", harmless(item_id), harmless(item.title if item else ""), *map(harmless, cells)]
         )
     for address in collection.queries:
-        writer.writerow(["query", _harmless(address), "", *([""] * len(columns))])
+        writer.writerow(["query", harmless(address), "", *([""] * len(columns))])
     return buffer.getvalue()
 
 
@@ -370,10 +370,6 @@ def _check_address(address: str) -> None:
 
 def _is_storable(text: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
-def _harmless(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 def _now() -> datetime:

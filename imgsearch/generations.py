@@ -29,7 +29,7 @@ from imgsearch.indexes.usearch import UsearchIndex
 from imgsearch.records import Filter
 from imgsearch.spaces import VectorSpace
 
-__all__ = ["IndexHeader", "LiveIndex", "check_generation", "exact_top_k", "ranked"]
+__all__ = ["IndexHeader", "LiveIndex", "best_first", "check_generation", "exact_top_k", "ranked"]
 
 INDEX_FILE = "index.usearch"
 TARGET_RECALL = 0.99
@@ -395,7 +395,7 @@ def exact_top_k(space: HasVectors, keys: Keys, queries: Vectors, k: int) -> list
             new_keys, new_scores = ranked(*near, queries[number], k)
             all_keys = np.concatenate([best[number][0], new_keys])
             all_scores = np.concatenate([best[number][1], new_scores])
-            order = _order(all_scores, all_keys)[:k]
+            order = best_first(all_scores, all_keys)[:k]
             best[number] = all_keys[order], all_scores[order]
     return best
 
@@ -407,11 +407,12 @@ def ranked(keys: Keys, vectors: Vectors, query: Vectors, k: int) -> tuple[Keys, 
     result does not depend on which other candidates were looked at. Equal to six decimals is a tie: by key then.
     """
     scores = (vectors * query).sum(axis=1)
-    order = _order(scores, keys)[:k]
+    order = best_first(scores, keys)[:k]
     return keys[order], scores[order]
 
 
-def _order(scores: Vectors, keys: Keys) -> NDArray[np.int64]:
+def best_first(scores: Vectors, keys: Keys) -> NDArray[np.int64]:
+    """Return the places of scores in the order of hits: highest first, ties (equal to six decimals) by key."""
     return np.lexsort((keys, -np.round(scores, 6)))
 
 

@@ -18,11 +18,9 @@ from imgsearch.evaluation import EvaluationReport
 from imgsearch.records import Item
 from imgsearch.report_html import SHOWN_ROWS, Pictures, report_page, rows_of
 from imgsearch.reports import Run
+from imgsearch.spreadsheets import harmless
 
 __all__ = ["report_csv", "standalone_html", "write_file"]
-
-# A spreadsheet takes a cell that begins like this for a formula (OWASP, "CSV Injection").
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def report_csv(run: Run, report: EvaluationReport, other: EvaluationReport | None = None) -> str:
@@ -44,12 +42,12 @@ def report_csv(run: Run, report: EvaluationReport, other: EvaluationReport | Non
         beside = other.per_query.get(query_id, {}) if other else {}
         writer.writerow(
             [
-                _cell(query_id),
+                harmless(query_id),
                 topic.kind if topic else "",
-                _cell(topic.query) if topic else "",
+                harmless(topic.query) if topic else "",
                 *(values.get(name, "") for name in measures),
                 *(beside.get(name, "") for name in theirs),
-                _cell(report.skipped.get(query_id, "")),
+                harmless(report.skipped.get(query_id, "")),
             ]
         )
     return buffer.getvalue()
@@ -102,7 +100,3 @@ def _data_urls(items: Iterable[Item], thumbnail: Callable[[Item], bytes]) -> dic
             continue
         urls[item.item_id] = f"data:image/webp;base64,{base64.b64encode(data).decode('ascii')}"
     return urls
-
-
-def _cell(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text

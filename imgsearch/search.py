@@ -28,7 +28,7 @@ from imgsearch.confidence import BEST, Kind, Levels
 from imgsearch.duplicates import Groups, duplicates_of
 from imgsearch.encoders.base import Encoder, KnowsWords
 from imgsearch.errors import QueryError
-from imgsearch.generations import LiveIndex, exact_top_k, ranked
+from imgsearch.generations import LiveIndex, best_first, exact_top_k, ranked
 from imgsearch.images import ImageLimits, decode_region
 from imgsearch.looks import COLOR, LOOK_DIM, describe, same_color
 from imgsearch.originals import content_digest
@@ -110,7 +110,7 @@ class Searcher:
         """
         clock = _Clock()
         self._check(query)
-        target = replace(self._target(query), filters=query.filters)
+        target = self._target(query)
         clock.lap("encode")
         allowed, hidden = self._seen(query.filters)
         clock.lap("filter")
@@ -205,11 +205,12 @@ class Searcher:
             raise QueryError("The query only says which colours to avoid; say what to look for too.")
         matched = self._matched(terms, embedding) if terms and not colors else None
         if not (colors or any(query.emphasis) or query.same_color):
-            return _Target(vector, named, None, matched)
+            return _Target(vector, named, None, matched, query.filters)
         photos = [term for term in terms if term.kind != "text"]
         looks = np.array([self._look(term) for term in photos], np.float32).reshape(-1, LOOK_DIM)
         weights = [term.weight for term in photos]
-        return _Target(vector, named, wanted_look(colors, looks, weights, query.emphasis), matched)
+        wanted = wanted_look(colors, looks, weights, query.emphasis)
+        return _Target(vector, named, wanted, matched, query.filters)
 
     def _matched(self, terms: Sequence[Term], embedding: Vector) -> TitleMatch | None:
         """Return how the words of a query that is nothing else compare with the titles, where those are used."""
@@ -412,7 +413,7 @@ class Searcher:
         if allowed is not None:
             more = more[_are_in(allowed, more)]
         keys, scores = np.concatenate([keys, more]), np.concatenate([scores, self._scores(target, more)])
-        order = np.lexsort((keys, -np.round(scores.astype(np.float64), 6)))
+        order = best_first(scores, keys)
         return keys[order], scores[order]
 
     def _pinned(self, query: Query, allowed: Keys | None, excluded: Keys) -> Keys:
@@ -492,7 +493,7 @@ class _Target:
     named: Keys
     wanted: Wanted | None
     matched: TitleMatch | None
-    filters: tuple[Filter, ...] = ()
+    filters: tuple[Filter, ...]
 
 
 @dataclass(frozen=True, eq=False)

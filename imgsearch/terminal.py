@@ -32,6 +32,7 @@ __all__ = [
     "IndexOption",
     "JsonOption",
     "many",
+    "new_table",
     "one_line",
     "open_searcher",
     "open_systems",
@@ -164,6 +165,13 @@ def print_json(document: Any) -> None:
     unicode_ok = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     text = json.dumps(document, ensure_ascii=not unicode_ok, indent=2, allow_nan=False)
     print(text.encode("utf-8", "replace").decode() if unicode_ok else text)
+
+
+def new_table() -> Table:
+    """Return an empty table without lines, for `print_table`."""
+    from rich.table import Table
+
+    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
 
 
 def print_table(table: Table) -> None:

@@ -16,6 +16,7 @@ PACKAGE = Path(imgsearch.__file__).parent
 FLOORS = {
     "errors": 0,
     "records": 0,
+    "spreadsheets": 0,
     "config": 1,
     "filters": 1,
     "links": 1,

@@ -1,5 +1,6 @@
 """Every command of the README and of its guides is run here, as it stands there, in a folder with the photos."""
 
+import contextlib
 import json
 import os
 import re
@@ -13,6 +14,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
+from running_app import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -32,6 +36,7 @@ def commands_of(text: str) -> list[str]:
 COMMANDS = commands_of(README)
 BIN = Path(sys.executable).parent
 PORT = 8501
+"""The port of the README's commands. The tests take a free one, for somebody may use the app meanwhile."""
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +63,6 @@ def environment(desk: Path) -> dict[str, str]:
         "HOME": str(desk),
         "XDG_DATA_HOME": "",
         "HF_HUB_OFFLINE": "1",
-        "IMGSEARCH_PORT": str(PORT),
     }
 
 
@@ -76,26 +80,33 @@ def run(command: str, desk: Path, cwd: Path | None = None) -> str:
     return done.stdout
 
 
-def start(command: list[str], cwd: Path, desk: Path, url: str) -> subprocess.Popen[bytes]:
-    """Start a server command and wait until it answers `url`."""
+def start(command: list[str], port: int, cwd: Path, desk: Path) -> subprocess.Popen[bytes]:
+    """Start a server command and wait until it has loaded its encoder."""
     server = subprocess.Popen(command, cwd=cwd, env=environment(desk), start_new_session=True)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         assert server.poll() is None, f"{command} ended early"
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
                 if json.load(answer)["status"] == "ready":
                     return server
         except OSError:
-            time.sleep(0.3)
+            pass
+        time.sleep(0.3)
     stop(server)
-    raise AssertionError(f"{command} did not answer {url} in time")
+    raise AssertionError(f"{command} was not ready in time")
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
-    if server.poll() is None:
+    """End a server and what it started, and wait for all of them: they hold the catalog until then."""
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGTERM)
-        server.wait(timeout=30)
+        for _ in range(300):
+            server.poll()
+            os.killpg(server.pid, 0)
+            time.sleep(0.1)
+        os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
 
 
 def test_the_readme_has_no_command_of_an_unknown_kind() -> None:
@@ -129,11 +140,13 @@ def test_requests_of_the_readme_are_answered(desk: Path) -> None:
         if command.startswith("imgsearch index "):
             run(command, desk)
     serve = next(command for command in COMMANDS if command.startswith("imgsearch serve "))
-    server = start(shlex.split(serve), desk, desk, f"http://127.0.0.1:{PORT}/healthz")
+    port = free_port()
+    server = start([*shlex.split(serve), "--port", str(port)], port, desk, desk)
     try:
         for command in COMMANDS:
             if command.startswith("curl "):
-                assert '"hits"' in run(command, desk), command
+                assert f"127.0.0.1:{PORT}/" in command
+                assert '"hits"' in run(command.replace(f":{PORT}/", f":{port}/"), desk), command
     finally:
         stop(server)
 
@@ -145,7 +158,8 @@ def demo(desk: Path) -> Path:
     assert "make test" in COMMANDS  # which is what runs this
     if not (ROOT / ".venv" / ".ready").exists():
         pytest.skip("make demo would install a second environment: these tests do not run under make test")
-    stop(start(["make", "demo", "PORT=8507"], ROOT, desk, "http://127.0.0.1:8507/healthz"))
+    port = free_port()
+    stop(start(["make", "demo", f"PORT={port}"], port, ROOT, desk))
     return desk / ".local" / "share" / "imgsearch" / "demo"
 
 

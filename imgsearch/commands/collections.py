@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgsearch.config import Settings
-from imgsearch.terminal import CatalogOption, JsonOption, many, one_line, print_json, print_table, say
+from imgsearch.terminal import (
+    CatalogOption,
+    JsonOption,
+    many,
+    new_table,
+    one_line,
+    print_json,
+    print_table,
+    say,
+)
 
 if TYPE_CHECKING:
     from imgsearch.catalog import Catalog
@@ -48,7 +57,6 @@ def list_collections(catalog: CatalogOption = None, as_json: JsonOption = False)
 
     Example: `imgsearch collection list`
     """
-    from rich.table import Table
     from rich.text import Text
 
     with _opened(catalog) as (_, collections):
@@ -59,7 +67,7 @@ def list_collections(catalog: CatalogOption = None, as_json: JsonOption = False)
     if not found:
         say("There is no collection yet; make one with `imgsearch collection create`.")
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = new_table()
     for title in ("collection", "items", "searches", "changed (UTC)", "name"):
         table.add_column(title, overflow="fold")
     for each in found:

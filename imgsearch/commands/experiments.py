@@ -14,6 +14,7 @@ from imgsearch.config import Settings
 from imgsearch.terminal import (
     CatalogOption,
     JsonOption,
+    new_table,
     one_line,
     open_systems,
     print_json,
@@ -116,14 +117,13 @@ def list_systems(catalog: CatalogOption = None, as_json: JsonOption = False) -> 
 
     Example: `imgsearch system list`
     """
-    from rich.table import Table
 
     with _opened(catalog) as (_, systems):
         found = systems.all()
     if as_json:
         print_json([asdict(system) for system in found])
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = new_table()
     table.add_column("system")
     table.add_column("settings")
     for system in found:
@@ -225,7 +225,6 @@ def list_experiments(catalog: CatalogOption = None, as_json: JsonOption = False)
 
     Example: `imgsearch experiment list`
     """
-    from rich.table import Table
 
     with _opened(catalog) as (experiments, _):
         found = experiments.all()
@@ -235,7 +234,7 @@ def list_experiments(catalog: CatalogOption = None, as_json: JsonOption = False)
     if not found:
         say("There is no experiment yet; make one with `imgsearch experiment create`.")
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = new_table()
     for title in ("experiment", "state", "mode", "arms"):
         table.add_column(title)
     for each in found:
@@ -262,12 +261,11 @@ def report(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOptio
 
 
 def _print_outcome(outcome: Outcome) -> None:
-    from rich.table import Table
 
     from imgsearch.outcomes import MEASURES, in_words
 
     print(f"{outcome.verdict.sentence}\n")
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = new_table()
     table.add_column("measure")
     for arm in outcome.arms:
         table.add_column(arm.system, justify="right")

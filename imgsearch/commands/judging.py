@@ -14,6 +14,7 @@ from imgsearch.terminal import (
     CatalogOption,
     JsonOption,
     many,
+    new_table,
     one_line,
     open_systems,
     print_json,
@@ -328,10 +329,9 @@ def _say_made(judging_set: JudgingSet) -> None:
 
 
 def _print_rows(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = new_table()
     for number, title in enumerate(titles):
         table.add_column(
             title, justify="right" if isinstance(rows[0][number], int) else "left", overflow="fold"

@@ -24,7 +24,7 @@ from imgsearch.terminal import (
 )
 
 if TYPE_CHECKING:
-    from imgsearch.rules import Rule, Rules
+    from imgsearch.rules import Rule, RuleAction, Rules
 
 __all__ = ["duplicates", "register", "rules"]
 
@@ -164,17 +164,7 @@ def hide(
 
     Example: `imgsearch rules hide --filter 'brand=Oskra' --until 2027-01-31`
     """
-    from imgsearch.filters import parse_filters
-    from imgsearch.rules import Rule
-
-    rule = Rule(
-        "hide",
-        tuple(item or ()),
-        parse_filters(filters or []),
-        starts_on=starts.date() if starts else None,
-        ends_on=until.date() if until else None,
-        note=note,
-    )
+    rule = _new_rule("hide", item, filters, starts=starts, until=until, note=note)
     _save(catalog, lambda _: rule, dry_run=dry_run, as_json=as_json)
 
 
@@ -195,18 +185,8 @@ def pin(
 
     Example: `imgsearch rules pin --item mug-003-1 --when 'red mug'`
     """
-    from imgsearch.filters import parse_filters
-    from imgsearch.rules import Rule
-
-    rule = Rule(
-        "pin",
-        tuple(item or ()),
-        parse_filters(filters or []),
-        when_text=when,
-        when_filters=parse_filters(when_filter or []),
-        starts_on=starts.date() if starts else None,
-        ends_on=until.date() if until else None,
-        note=note,
+    rule = _new_rule(
+        "pin", item, filters, when=when, when_filter=when_filter, starts=starts, until=until, note=note
     )
     _save(catalog, lambda _: rule, dry_run=dry_run, as_json=as_json)
 
@@ -232,18 +212,15 @@ def boost(
 
     Example: `imgsearch rules boost 1.5 --filter 'material=oak'`
     """
-    from imgsearch.filters import parse_filters
-    from imgsearch.rules import Rule
-
-    rule = Rule(
+    rule = _new_rule(
         "boost",
-        tuple(item or ()),
-        parse_filters(filters or []),
-        amount,
-        when_text=when,
-        when_filters=parse_filters(when_filter or []),
-        starts_on=starts.date() if starts else None,
-        ends_on=until.date() if until else None,
+        item,
+        filters,
+        amount=amount,
+        when=when,
+        when_filter=when_filter,
+        starts=starts,
+        until=until,
         note=note,
     )
     _save(catalog, lambda _: rule, dry_run=dry_run, as_json=as_json)
@@ -321,6 +298,35 @@ def undo(rule: RuleArgument, catalog: CatalogOption = None, as_json: JsonOption 
     Example: `imgsearch rules undo 3`
     """
     _act(catalog, lambda kept: kept.undo(rule, author=_author()), as_json=as_json)
+
+
+def _new_rule(
+    action: RuleAction,
+    item: list[str] | None,
+    filters: list[str] | None,
+    *,
+    starts: datetime | None,
+    until: datetime | None,
+    note: str,
+    amount: float = 0.0,
+    when: str = "",
+    when_filter: list[str] | None = None,
+) -> Rule:
+    """Return the rule that the options of a command say."""
+    from imgsearch.filters import parse_filters
+    from imgsearch.rules import Rule
+
+    return Rule(
+        action,
+        tuple(item or ()),
+        parse_filters(filters or []),
+        amount,
+        when_text=when,
+        when_filters=parse_filters(when_filter or []),
+        starts_on=starts.date() if starts else None,
+        ends_on=until.date() if until else None,
+        note=note,
+    )
 
 
 def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: bool, as_json: bool) -> None:

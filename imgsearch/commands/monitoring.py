@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgsearch.config import Settings
-from imgsearch.terminal import CatalogOption, JsonOption, many, one_line, print_json, print_table, say
+from imgsearch.terminal import (
+    CatalogOption,
+    JsonOption,
+    many,
+    new_table,
+    one_line,
+    print_json,
+    print_table,
+    say,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -185,12 +194,11 @@ def _print_overview(found: Overview, moved: Sequence[Drift]) -> None:
 
 
 def _print_queries(title: str, found: Sequence[QueryFigures]) -> None:
-    from rich.table import Table
     from rich.text import Text
 
     if not found:
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = new_table()
     table.add_column(title, overflow="fold")
     for name in ("searches", "clicked"):
         table.add_column(name, justify="right")

@@ -14,6 +14,7 @@ from imgsearch.terminal import (
     CatalogOption,
     JsonOption,
     many,
+    new_table,
     one_line,
     open_systems,
     print_json,
@@ -201,9 +202,8 @@ def _write_files(
 
 
 def _table(*columns: str) -> Table:
-    from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = new_table()
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left", overflow="fold")
     return table

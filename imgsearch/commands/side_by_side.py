@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgsearch.config import Settings
-from imgsearch.terminal import CatalogOption, JsonOption, one_line, open_systems, print_json, print_table, say
+from imgsearch.terminal import (
+    CatalogOption,
+    JsonOption,
+    new_table,
+    one_line,
+    open_systems,
+    print_json,
+    print_table,
+    say,
+)
 
 if TYPE_CHECKING:
     from imgsearch.side_by_side import SideBySide
@@ -62,12 +71,11 @@ def compare(
 
 
 def _print(found: SideBySide) -> None:
-    from rich.table import Table
     from rich.text import Text
 
     for note in dict.fromkeys((*found.left.result.notes, *found.right.result.notes)):
         say(note)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = new_table()
     table.add_column("rank", justify="right")
     for answer, elsewhere in ((found.left, "right"), (found.right, "left")):
         table.add_column(one_line(str(answer.side)), overflow="fold")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgsearch.config import Settings
-from imgsearch.terminal import CatalogOption, JsonOption, print_json, print_table, progress, say
+from imgsearch.terminal import CatalogOption, JsonOption, new_table, print_json, print_table, progress, say
 
 if TYPE_CHECKING:
     from imgsearch.generations import IndexHeader
@@ -66,9 +66,8 @@ def tune(
 
 
 def _print(tuning: Tuning, header: IndexHeader | None) -> None:
-    from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = new_table()
     for number, title in enumerate(
         ("engine", "ann_recall@10", "effort", "ms", "bytes an item", "build s", "")
     ):

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from imgsearch.files import write_durably
 from imgsearch.indexes.base import Keys, Vectors
 from imgsearch.indexes.coding import Coding
-from imgsearch.indexes.usearch import Graph, check_rows
+from imgsearch.indexes.usearch import Graph, check_rows, graph_settings
 
 __all__ = ["CodeIndex", "ReadRows"]
 
@@ -73,9 +73,7 @@ class CodeIndex:
         dimension.
         """
         coding = Coding.read(_coding_file(path), str(parameters.get("coding_sha256")), dim)
-        known = {"connectivity", "expansion_add", "expansion_search"}
-        settings = {name: parameters[name] for name in known & parameters.keys()}
-        index = cls(coding, read_rows, threads=threads, **settings)
+        index = cls(coding, read_rows, threads=threads, **graph_settings(parameters))
         index._graph.load(path)
         return index
 

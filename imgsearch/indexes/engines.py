@@ -13,12 +13,11 @@ from imgsearch.errors import IndexCorrupt
 from imgsearch.indexes.base import Vectors
 from imgsearch.indexes.codes import CodeIndex, ReadRows
 from imgsearch.indexes.coding import Coding
-from imgsearch.indexes.usearch import UsearchIndex
+from imgsearch.indexes.usearch import UsearchIndex, graph_settings
 
 __all__ = ["LocalIndex", "load_index", "new_index"]
 
 LocalIndex = UsearchIndex | CodeIndex
-SETTINGS = ("connectivity", "expansion_add", "expansion_search")
 
 
 def new_index(
@@ -33,7 +32,7 @@ def new_index(
 
     `sample` gives some of the vectors, (n, dim), for an engine that learns from them.
     """
-    settings = {name: int(parameters[name]) for name in SETTINGS if name in parameters}
+    settings = graph_settings(parameters)
     if parameters["engine"] == UsearchIndex.engine:
         return UsearchIndex(dim, threads=threads, **settings)
     coding = Coding.learned(parameters["coding"], int(parameters["width"]), sample())

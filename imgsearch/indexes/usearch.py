@@ -8,6 +8,7 @@ buffers while adding without waiting for searches (a search takes about 0.2 ms, 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -215,8 +216,7 @@ class UsearchIndex:
 
         Raises `IndexCorrupt` when the file is missing or is an index of another dimension or dtype.
         """
-        known = {"connectivity", "expansion_add", "expansion_search"}
-        index = cls(dim, threads=threads, **{name: parameters[name] for name in known & parameters.keys()})
+        index = cls(dim, threads=threads, **graph_settings(parameters))
         index._graph.load(path)
         return index
 
@@ -267,6 +267,12 @@ class UsearchIndex:
     def save(self, path: Path) -> None:
         """Write the index to one file."""
         self._graph.save(path)
+
+
+def graph_settings(parameters: Mapping[str, Any]) -> dict[str, int]:
+    """Return those of a header's parameters that `Graph` takes: HNSW's settings."""
+    names = ("connectivity", "expansion_add", "expansion_search")
+    return {name: int(parameters[name]) for name in names if name in parameters}
 
 
 def check_rows(keys: Keys, vectors: Vectors, dim: int) -> None:

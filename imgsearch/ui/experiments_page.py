@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from html import escape
-from pathlib import Path
 
 import altair
 import pandas as pd
@@ -30,11 +29,11 @@ from imgsearch.outcomes import (
 )
 from imgsearch.service import SearchService, get_service
 from imgsearch.systems import LIVE, System
+from imgsearch.ui.bundles import asset
 from imgsearch.ui.messages import draw_message
 
 __all__ = ["draw"]
 
-ASSETS = Path(__file__).parent / "assets"
 PROBLEM = "experiments_problem"
 CHOSEN = "experiment"
 COLOURS = ("#0f9b88", "#c2711b", "#7a68d8", "#c04a70", "#5f8a2b")
@@ -48,7 +47,7 @@ MODES = {
 def draw() -> None:
     """Draw the list of experiments, or the one that the address names."""
     service = get_service()
-    st.html(f"<style>{(ASSETS / 'experiments.css').read_text(encoding='utf-8')}</style>")
+    st.html(f"<style>{asset('experiments.css')}</style>")
     problem = st.session_state.pop(PROBLEM, "")
     name = st.query_params.get(CHOSEN, "")
     try:

@@ -8,24 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import streamlit as st
 
+from imgsearch.ui.bundles import asset, script
 from imgsearch.ui.gallery import pass_on, sent_by
 
 __all__ = ["MAX_SELECTED", "MapEvent", "draw_map"]
 
-ASSETS = Path(__file__).parent / "assets"
 ENDPOINT = "/api/v1/map"
 MAX_SELECTED = 5000
 """How many photos a lasso may hold; further ones are left out, and the page says so."""
 
 _component = st.components.v2.component(
     "imgsearch_map",
-    css=(ASSETS / "explore_map.css").read_text(encoding="utf-8"),
-    js="\n".join((ASSETS / name).read_text(encoding="utf-8") for name in ("events.js", "explore_map.js")),
+    css=asset("explore_map.css"),
+    js=script("events.js", "explore_map.js"),
 )
 
 MapAction = Literal["open", "lasso"]

@@ -23,6 +23,7 @@ from imgsearch.explore import ClusterCard, MapState
 from imgsearch.links import query_to_params
 from imgsearch.records import Item, Query
 from imgsearch.service import SearchService, get_service
+from imgsearch.spreadsheets import harmless
 from imgsearch.ui import search_page
 from imgsearch.ui.actions import PAGE_SIZE, REMEMBERED_EVENTS, GalleryEvent
 from imgsearch.ui.explore_map import MAX_SELECTED, MapEvent, draw_map
@@ -326,14 +327,9 @@ def csv_of(items: Sequence[Item]) -> bytes:
     writer.writerow(["item_id", *columns])
     for item in items:
         writer.writerow(
-            [_harmless(cell) for cell in (item.item_id, *(item.metadata.get(column) for column in columns))]
+            [harmless(cell) for cell in (item.item_id, *(item.metadata.get(column) for column in columns))]
         )
     return text.getvalue().encode("utf-8-sig")
-
-
-def _harmless(cell: Any) -> Any:
-    """Return a cell that a spreadsheet will not take for a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
 def json_of(items: Sequence[Item]) -> bytes:

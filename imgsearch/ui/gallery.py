@@ -7,29 +7,27 @@ It owns how items and hits become tiles, and the component itself; what an actio
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from imgsearch.links import thumbnail_url
-from imgsearch.records import Hit, Item, SearchResult, Verdict
+from imgsearch.records import TITLE_COLUMNS, Hit, Item, SearchResult, Verdict
+from imgsearch.ui.bundles import asset, script
 from imgsearch.ui.wording import is_machine_column, readable
 
 __all__ = ["HIT_ACTIONS", "SAMPLE_ACTIONS", "draw_gallery", "hit_tiles", "item_tiles", "pass_on", "sent_by"]
 
-ASSETS = Path(__file__).parent / "assets"
 HIT_ACTIONS = ("good", "bad", "more", "less", "save", "details")
 SAMPLE_ACTIONS = ("details",)
-TITLE_COLUMNS = {"title", "name", "label"}
 PRICE_COLUMNS = ("price", "sale_price", "amount")
 LINES = 2
 LONGEST_LINE = 60
 
 _component = st.components.v2.component(
     "imgsearch_gallery",
-    css=(ASSETS / "gallery.css").read_text(encoding="utf-8"),
-    js="\n".join((ASSETS / name).read_text(encoding="utf-8") for name in ("events.js", "gallery.js")),
+    css=asset("gallery.css"),
+    js=script("events.js", "gallery.js"),
 )
 
 Tile = dict[str, Any]

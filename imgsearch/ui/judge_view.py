@@ -7,21 +7,20 @@ candidate never waits for a page to be drawn.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import streamlit as st
 
 from imgsearch.judging import Guideline, JudgingSet, Role
+from imgsearch.ui.bundles import asset, script
 
 __all__ = ["draw_judge_view"]
 
-ASSETS = Path(__file__).parent / "assets"
 ENDPOINT = "/api/v1/judging"
 
 _component = st.components.v2.component(
     "imgsearch_judge",
-    css=(ASSETS / "judge.css").read_text(encoding="utf-8"),
-    js=(ASSETS / "judge.js").read_text(encoding="utf-8"),
+    css=asset("judge.css"),
+    js=script("judge.js"),
 )
 
 

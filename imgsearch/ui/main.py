@@ -7,7 +7,6 @@ discover by itself).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
@@ -28,9 +27,9 @@ from imgsearch.ui import (
     search_page,
     side_by_side_page,
 )
+from imgsearch.ui.bundles import ASSETS, asset
 from imgsearch.ui.messages import draw_no_service
 
-ASSETS = Path(__file__).parent / "assets"
 READING = frozenset({"", "explore", "catalog", "side-by-side"})
 """The addresses of pages that only read."""
 
@@ -39,7 +38,7 @@ def main() -> None:
     """Draw the page that the address names."""
     st.set_page_config(page_title="imgsearch", page_icon=str(ASSETS / "icon.svg"), layout="wide")
     st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
-    st.html(f"<style>{(ASSETS / 'page.css').read_text(encoding='utf-8')}</style>")
+    st.html(f"<style>{asset('page.css')}</style>")
     pages = {
         "": [
             st.Page(search_page.draw, title="Search", icon=":material/search:", default=True),

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from html import escape
-from pathlib import Path
 from urllib.parse import parse_qs
 
 import streamlit as st
@@ -31,12 +30,12 @@ from imgsearch.monitoring import (
 )
 from imgsearch.records import Item, Query
 from imgsearch.service import SearchService, get_service
+from imgsearch.ui.bundles import asset
 from imgsearch.ui.charts import columns, sparkline, spreads
 from imgsearch.ui.query_bar import query_label
 
 __all__ = ["draw"]
 
-ASSETS = Path(__file__).parent / "assets"
 REFRESH_EVERY_S = 60
 NAMES = {
     "1h": "Hour",
@@ -63,7 +62,7 @@ FindItem = Callable[[str], Item]
 def draw() -> None:
     """Draw the page for the period that the address bar says."""
     service = get_service()
-    st.html(f"<style>{(ASSETS / 'monitor.css').read_text(encoding='utf-8')}</style>")
+    st.html(f"<style>{asset('monitor.css')}</style>")
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.html('<header class="page-head"><h1>Monitor</h1></header>')
         chosen = st.segmented_control(

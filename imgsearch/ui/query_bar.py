@@ -6,7 +6,6 @@ It owns how a query becomes chips, and the component itself; what an event means
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -15,18 +14,18 @@ from imgsearch.errors import ImgSearchError
 from imgsearch.links import regions_url, thumbnail_url, upload_url
 from imgsearch.records import Item, Query, Term
 from imgsearch.ui.actions import Step
+from imgsearch.ui.bundles import asset, script
 from imgsearch.ui.gallery import pass_on, sent_by
 
 __all__ = ["chips", "draw_query_bar", "query_label", "words_of"]
 
-ASSETS = Path(__file__).parent / "assets"
 CHIP_PX = 96
 REGION_PX = 768
 
 _component = st.components.v2.component(
     "imgsearch_query_bar",
-    css=(ASSETS / "query_bar.css").read_text(encoding="utf-8"),
-    js="\n".join((ASSETS / name).read_text(encoding="utf-8") for name in ("events.js", "query_bar.js")),
+    css=asset("query_bar.css"),
+    js=script("events.js", "query_bar.js"),
 )
 
 FindItem = Callable[[str], Item]

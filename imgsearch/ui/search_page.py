@@ -45,7 +45,7 @@ from imgsearch.ui.messages import draw_message, draw_no_items
 from imgsearch.ui.query_bar import draw_query_bar, query_label
 from imgsearch.ui.recents import draw_recents
 from imgsearch.ui.save_dialog import draw_saving, want_saved
-from imgsearch.ui.session import Saving, Session, current_session
+from imgsearch.ui.session import Saving, Session, address_query, current_session
 from imgsearch.ui.side_by_side_page import compare_with_usual
 from imgsearch.ui.suggestions import draw_correction, draw_suggestions
 
@@ -65,7 +65,7 @@ def draw() -> None:
     has_filters, problem = False, None
     try:
         _write_address(session)
-        query = _address_query(service)
+        query = address_query(service)
         has_filters = _draw_filters(service, session, query)
     except ImgSearchError as error:
         query, problem = NOTHING, error
@@ -99,11 +99,6 @@ def draw() -> None:
 # --- the address bar -----------------------------------------------------------------------------------------------
 
 
-def _address_query(service: SearchService) -> Query:
-    params = {name: st.query_params.get_all(name) for name in st.query_params}
-    return to_query(params, max_n=service.settings.max_results)
-
-
 def _write_address(session: Session) -> None:
     """Write the query that the visitor asked for since the last run to the address bar."""
     wanted = session.wanted
@@ -123,8 +118,7 @@ def _handle_gallery_event(service: SearchService, session: Session, raw: Any) ->
     """Apply an action on a tile: note it in the feedback and ask for what it leads to."""
     event = GalleryEvent.parse(raw)
     with session.lock:
-        if event is None or event.id in session.handled:
-            session.ask_again(event.id if event else "")
+        if not session.takes(event):
             return
         try:
             query = to_query(parse_qs(event.address), max_n=service.settings.max_results)
@@ -167,8 +161,7 @@ def _handle_bar_event(service: SearchService, session: Session, query: Query, ra
     """Apply an action in the query bar, which was drawn for `query`."""
     event = BarEvent.parse(raw)
     with session.lock:
-        if event is None or event.id in session.handled:
-            session.ask_again(event.id if event else "")
+        if not session.takes(event):
             return
         try:
             before = PageState(query, handled=session.handled)

@@ -13,7 +13,7 @@ import uuid
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Literal
+from typing import Literal, TypeGuard, TypeVar
 from urllib.parse import parse_qs
 
 import streamlit as st
@@ -21,9 +21,19 @@ import streamlit as st
 from imgsearch.errors import ImgSearchError
 from imgsearch.records import Query, SearchResult, Verdict
 from imgsearch.service import SearchService
-from imgsearch.ui.actions import REMEMBERED_EVENTS, Step, address, extend_past, to_query
+from imgsearch.ui.actions import (
+    REMEMBERED_EVENTS,
+    BarEvent,
+    GalleryEvent,
+    Step,
+    address,
+    extend_past,
+    to_query,
+)
 
-__all__ = ["Saving", "Session", "current_session"]
+__all__ = ["Saving", "Session", "address_query", "current_session"]
+
+E = TypeVar("E", GalleryEvent, BarEvent)
 
 KEPT_SEARCHES = 20
 VISITOR_COOKIE = "imgsearch_visitor"
@@ -83,6 +93,13 @@ class Session:
         if self.asked is not None and self.asked[0] == event_id:
             self.want(self.asked[1])
 
+    def takes(self, event: E | None) -> TypeGuard[E]:
+        """Tell whether an event is to be handled; where it was, ask again for what it led to."""
+        if event is not None and event.id not in self.handled:
+            return True
+        self.ask_again(event.id if event is not None else "")
+        return False
+
     def undo(self, event_id: str) -> None:
         """Ask for the search before the last change, one that is asked for but not yet drawn included."""
         with self.lock:
@@ -119,6 +136,12 @@ class Session:
             while len(self.searches) > KEPT_SEARCHES:
                 self.searches.popitem(last=False)
             return pages
+
+
+def address_query(service: SearchService) -> Query:
+    """Return the query that the address bar says; raises `ImgSearchError` for one that cannot be."""
+    params = {name: st.query_params.get_all(name) for name in st.query_params}
+    return to_query(params, max_n=service.settings.max_results)
 
 
 def current_session() -> Session:

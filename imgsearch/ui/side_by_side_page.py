@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from html import escape
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qs
 
@@ -46,14 +45,14 @@ from imgsearch.ui.actions import (
     to_query,
 )
 from imgsearch.ui.adjust_panel import VARIETY, adjustments, as_usual, draw_settings
+from imgsearch.ui.bundles import asset, script
 from imgsearch.ui.gallery import draw_gallery, item_tiles, pass_on, sent_by
 from imgsearch.ui.messages import draw_message, draw_no_items
 from imgsearch.ui.query_bar import draw_query_bar
-from imgsearch.ui.session import Session, current_session
+from imgsearch.ui.session import Session, address_query, current_session
 
 __all__ = ["compare_with_usual", "draw", "page"]
 
-ASSETS = Path(__file__).parent / "assets"
 SAMPLE = 12
 DEPTHS = (12, 24, 48)
 KEY = "side_by_side"
@@ -61,8 +60,8 @@ SidePlace = Literal["left", "right"]
 
 _component = st.components.v2.component(
     "imgsearch_side_by_side",
-    css=(ASSETS / "side_by_side.css").read_text(encoding="utf-8"),
-    js="\n".join((ASSETS / name).read_text(encoding="utf-8") for name in ("events.js", "side_by_side.js")),
+    css=asset("side_by_side.css"),
+    js=script("events.js", "side_by_side.js"),
 )
 
 
@@ -93,7 +92,7 @@ def draw() -> None:
     try:
         left, right = _sides(service)
         _write_address(session, left, right)
-        query = _address_query(service)
+        query = address_query(service)
     except ImgSearchError as error:
         query, left, right, problem = NOTHING, Side(), Side(), error
     with bar:
@@ -122,11 +121,6 @@ def _sides(service: SearchService) -> tuple[Side, Side]:
     return left, right
 
 
-def _address_query(service: SearchService) -> Query:
-    params = {name: st.query_params.get_all(name) for name in st.query_params}
-    return to_query(params, max_n=service.settings.max_results)
-
-
 def _write_address(session: Session, left: Side, right: Side) -> None:
     """Write the query that was asked for since the last run to the address bar, beside the sides."""
     wanted = session.wanted
@@ -151,8 +145,7 @@ def _handle_tile(service: SearchService, session: Session, raw: Any) -> None:
     """Ask both sides for the look-alikes of a photo; see the search page on why this calls nothing of Streamlit's."""
     event = GalleryEvent.parse(raw)
     with session.lock:
-        if event is None or event.id in session.handled:
-            session.ask_again(event.id if event else "")
+        if not session.takes(event):
             return
         try:
             query = to_query(parse_qs(event.address), max_n=service.settings.max_results)
@@ -167,8 +160,7 @@ def _handle_tile(service: SearchService, session: Session, raw: Any) -> None:
 def _handle_bar(service: SearchService, session: Session, query: Query, raw: Any) -> None:
     event = BarEvent.parse(raw)
     with session.lock:
-        if event is None or event.id in session.handled:
-            session.ask_again(event.id if event else "")
+        if not session.takes(event):
             return
         try:
             before = PageState(query, handled=session.handled)

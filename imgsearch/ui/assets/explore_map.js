@@ -45,15 +45,6 @@ void main() {
   shown = vec4(mix(ink.rgb, ink.rgb * 0.72, edge), 1.0);
 }`;
 
-function node(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value !== null && value !== undefined && value !== false) made.setAttribute(name, value === true ? "" : value);
-  }
-  made.append(...children);
-  return made;
-}
-
 function icon(path) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
@@ -302,24 +293,24 @@ class MapView {
   }
 
   build() {
-    this.canvas = node("canvas", {
+    this.canvas = element("canvas", {
       class: "points",
       tabindex: "0",
       role: "application",
       "aria-label": "Map of the catalog. Arrow keys move among the photos, Enter finds look-alikes, plus and minus zoom, Shift and arrows move the map, L draws a set.",
     });
-    this.ink = node("canvas", { class: "ink" });
-    this.photos = node("div", { class: "photos", "aria-hidden": "true" });
-    this.card = node("div", { class: "card", hidden: true });
-    this.status = node("p", { class: "status", role: "status" }, "Loading the map …");
-    this.spoken = node("p", { class: "sr", role: "status" });
-    this.countLine = node("p", { class: "count-line" });
-    this.legend = node("div", { class: "legend", hidden: true });
+    this.ink = element("canvas", { class: "ink" });
+    this.photos = element("div", { class: "photos", "aria-hidden": "true" });
+    this.card = element("div", { class: "card", hidden: true });
+    this.status = element("p", { class: "status", role: "status" }, "Loading the map …");
+    this.spoken = element("p", { class: "sr", role: "status" });
+    this.countLine = element("p", { class: "count-line" });
+    this.legend = element("div", { class: "legend", hidden: true });
     this.buttons = {};
-    const tools = node("div", { class: "tools", role: "toolbar", "aria-label": "Map" });
+    const tools = element("div", { class: "tools", role: "toolbar", "aria-label": "Map" });
     const make = (name, label, word = "") => {
-      const button = node("button", { type: "button", title: label, "aria-label": label }, icon(ICONS[name]));
-      if (word) button.append(node("span", { class: "word" }, word));
+      const button = element("button", { type: "button", title: label, "aria-label": label }, icon(ICONS[name]));
+      if (word) button.append(element("span", { class: "word" }, word));
       tools.append(button);
       this.buttons[name] = button;
     };
@@ -328,9 +319,9 @@ class MapView {
     make("home", "Everything (0)");
     make("lasso", "Draw around photos to make a set (L)", "Draw a set");
     make("photos", "Show photos on the map (P)", "Photos");
-    const stage = node("div", { class: "stage" }, this.canvas, this.ink, this.photos, this.status, this.countLine, tools, this.card);
+    const stage = element("div", { class: "stage" }, this.canvas, this.ink, this.photos, this.status, this.countLine, tools, this.card);
     this.stage = stage;
-    this.frame = node("div", { class: "map" }, stage, this.legend, this.spoken);
+    this.frame = element("div", { class: "map" }, stage, this.legend, this.spoken);
     this.root.append(this.frame);
     this.painter = Gpu.on(this.canvas) || new Plain(this.canvas);
     this.frame.dataset.painter = this.painter instanceof Gpu ? "webgl" : "canvas";
@@ -474,37 +465,37 @@ class MapView {
     const focused = this.root.activeElement?.dataset?.code;
     this.legend.hidden = legend.kind === "none";
     this.legend.classList.toggle("isolating", this.isolated.size > 0);
-    const parts = [node("h3", {}, this.data.title)];
+    const parts = [element("h3", {}, this.data.title)];
     if (legend.kind === "number") {
-      const bar = node("div", { class: "ramp" });
+      const bar = element("div", { class: "ramp" });
       bar.style.background = `linear-gradient(to right, ${RAMP.join(", ")})`;
-      const ends = [legend.low, legend.high].map((value) => node("span", {}, value.toLocaleString("en", { maximumSignificantDigits: 3 })));
-      parts.push(bar, node("div", { class: "ends" }, ...ends));
-      if (legend.none) parts.push(node("p", { class: "quiet" }, `${legend.none.toLocaleString("en")} without a value`));
+      const ends = [legend.low, legend.high].map((value) => element("span", {}, value.toLocaleString("en", { maximumSignificantDigits: 3 })));
+      parts.push(bar, element("div", { class: "ends" }, ...ends));
+      if (legend.none) parts.push(element("p", { class: "quiet" }, `${legend.none.toLocaleString("en")} without a value`));
     } else if (legend.kind === "choice") {
-      const list = node("ul");
+      const list = element("ul");
       const entries = legend.values.map((value, code) => [code, value.label, value.count]);
       if (legend.none) entries.push([NO_VALUE, "No value", legend.none]);
       for (const [code, label, count] of entries) {
         if (!count) continue;
-        const dot = node("i", { class: this.isRing(code) ? "ring" : null });
+        const dot = element("i", { class: this.isRing(code) ? "ring" : null });
         dot.style.setProperty("--dot", css(this.colorOf(code)));
-        const button = node(
+        const button = element(
           "button",
           { type: "button", "data-code": code, "aria-pressed": String(this.isolated.has(code)), title: label },
           dot,
-          node("span", { class: "name" }, label || `Group ${code + 1}`),
-          node("span", { class: "count" }, count.toLocaleString("en")),
+          element("span", { class: "name" }, label || `Group ${code + 1}`),
+          element("span", { class: "count" }, count.toLocaleString("en")),
         );
         button.onclick = () => {
           if (!this.isolated.delete(code)) this.isolated.add(code);
           this.repaint();
         };
-        list.append(node("li", {}, button));
+        list.append(element("li", {}, button));
       }
       parts.push(list);
       if (this.isolated.size) {
-        const reset = node("button", { type: "button", class: "reset" }, "Show all");
+        const reset = element("button", { type: "button", class: "reset" }, "Show all");
         reset.onclick = () => {
           this.isolated.clear();
           this.repaint();
@@ -652,7 +643,7 @@ class MapView {
       const photo = this.known.get(keys[point]);
       let picture = this.pictures.get(point);
       if (!picture && photo) {
-        picture = node("img", { src: photo.thumbnail, alt: "", "data-key": keys[point], draggable: "false" });
+        picture = element("img", { src: photo.thumbnail, alt: "", "data-key": keys[point], draggable: "false" });
         picture.onload = () => picture.classList.add("there");
         picture.onerror = () => picture.remove();
         this.pictures.set(point, picture);
@@ -715,11 +706,11 @@ class MapView {
     if (this.current !== point || this.points.keys[point] !== key) return;
     const photo = this.known.get(key);
     if (!photo) return;
-    const button = node("button", { type: "button" }, "Find look-alikes");
+    const button = element("button", { type: "button" }, "Find look-alikes");
     button.onclick = () => this.open(point);
     const line = captionOf(photo, this.data.columns);
-    const image = node("img", { src: photo.image, alt: "" });
-    this.card.replaceChildren(image, node("strong", {}, photo.title), node("div", { class: "line" }, line), button);
+    const image = element("img", { src: photo.image, alt: "" });
+    this.card.replaceChildren(image, element("strong", {}, photo.title), element("div", { class: "line" }, line), button);
     this.card.classList.toggle("docked", this.docked);
     this.card.hidden = false;
     this.spoken.textContent = byKeys ? `${photo.title}. ${line}` : "";

@@ -16,15 +16,6 @@ const SEND_AS_IS_BYTES = 1024 * 1024;
 const LONGEST_PX = 1024;
 const VISITOR_COOKIE_S = 60 * 60 * 24 * 365;
 
-function element(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
-  }
-  node.append(...children);
-  return node;
-}
-
 function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 24 24");

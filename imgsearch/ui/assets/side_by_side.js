@@ -4,15 +4,6 @@
 const CROP = 0.3; // a photo that loses at most this much fills its square; others are shown whole
 const PLACES = { left: "Left", right: "Right" };
 
-function element(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
-  }
-  node.append(...children);
-  return node;
-}
-
 // What a mark says, for eyes and in full for ears: ranks go from left to right on both sides.
 function words(tile, place) {
   const [left, right] = place === "left" ? [tile.rank, tile.other] : [tile.other, tile.rank];
