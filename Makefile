@@ -31,7 +31,7 @@ else
 endif
 
 test: $(READY) chromium   ## run all tests, fast ones first; some of them: make test PYTEST="-k duplicates"
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --max-worker-restart 0 --dist loadgroup --no-loadscope-reorder $(PYTEST)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 lint: $(READY)   ## check style and types
 	$(BIN)/ruff check .

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 __all__ = ["SIDE_PX", "UNLIKE", "Likeness", "compare_pictures"]
 
@@ -220,7 +220,7 @@ _AS_IT_IS, _LARGER = _rough_places(1.0), _rough_places(ROUGH_STRETCH)
 
 def _smooth(picture: Floats) -> Floats:
     sigmas = (SMOOTH_PX, SMOOTH_PX, 0)[: picture.ndim]
-    return np.asarray(ndimage.gaussian_filter(picture, sigmas, truncate=3.0), np.float32)
+    return np.asarray(scipy.ndimage.gaussian_filter(picture, sigmas, truncate=3.0), np.float32)
 
 
 def _cut_off(picture: Floats) -> float:

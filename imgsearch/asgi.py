@@ -95,6 +95,8 @@ def _set_streamlit_options(settings: Settings) -> None:
         "client.toolbarMode": "viewer",
         "client.showErrorDetails": "none",
         "runner.magicEnabled": False,
+        # A run that is asked to stop before it has begun would take the click that started it along.
+        "runner.fastReruns": False,
         **_theme_options(UI_FOLDER / "theme.toml"),
     }
     for name, value in options.items():

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,21 +111,37 @@ def _having(catalog: Catalog, keys: Keys) -> Iterator[tuple[str, NDArray[np.bool
     column = _title_column(catalog)
     for facet in catalog.facets():
         if facet.kind == "choice" and facet.column != column:
-            values = _values(catalog, facet.column, keys)
-            for choice in facet.values:
-                if isinstance(choice.value, str) and _is_short(choice.value):
-                    yield choice.value, values == choice.value
+            wanted = [
+                each.value for each in facet.values if isinstance(each.value, str) and _is_short(each.value)
+            ]
+            yield from _holding(_values(catalog, facet.column, keys), wanted, lambda value: (value,))
     if column:
-        titles = [set(_words_of(title)) for title in _values(catalog, column, keys)]
-        for word in _title_words(catalog):
-            yield word, np.array([word in title for title in titles], bool)
+        yield from _holding(_values(catalog, column, keys), _title_words(catalog), _words_of)
+
+
+def _holding(
+    values: NDArray[np.object_], wanted: Sequence[str], parts: Callable[[Any], Iterable[str]]
+) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Yield each of the wanted words with which of the values have it among their parts; equal ones are read once."""
+    numbers: dict[Any, int] = {}
+    codes = np.fromiter((numbers.setdefault(value, len(numbers)) for value in values.tolist()), np.int64)
+    holding: dict[str, set[int]] = {word: set() for word in wanted}
+    for value, number in numbers.items():
+        for part in parts(value):
+            if part in holding:
+                holding[part].add(number)
+    for word in wanted:
+        has = np.zeros(len(numbers), bool)
+        has[list(holding[word])] = True
+        yield word, has[codes]
 
 
 def _values(catalog: Catalog, column: str, keys: Keys) -> NDArray[np.object_]:
     """Return the values of a column, None for keys that are gone."""
-    there, values, _ = catalog.column(column)
-    known = dict(zip(there.tolist(), values.tolist(), strict=True))
-    return np.array([known.get(key) for key in keys.tolist()], object)
+    there, found, _ = catalog.column(column, keys)
+    values = np.full(len(keys), None, object)
+    values[np.searchsorted(keys, there)] = found
+    return values
 
 
 def _title_column(catalog: Catalog) -> str | None:
@@ -144,14 +161,11 @@ def _title_words(catalog: Catalog) -> list[str]:
     column = _title_column(catalog)
     if column is None:
         return []
-    _, titles, kind = catalog.column(column)
+    keys = catalog.keys()
+    _, titles, kind = catalog.column(column, keys[:: max(1, len(keys) // TITLES)])
     if kind != "text":
         return []
-    counts = Counter(
-        word
-        for title in titles[:: max(1, len(titles) // TITLES)]
-        for word in set(_words_of(title)) - _NOT_ALONE
-    )
+    counts = Counter(word for title in titles for word in set(_words_of(title)) - _NOT_ALONE)
     return [word for word, count in counts.most_common(TITLE_WORDS) if count > 1]
 
 

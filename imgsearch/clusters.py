@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.cluster.vq import kmeans2
 
 from imgsearch.projection import nearest_places
 
@@ -143,7 +143,7 @@ def _repeats(word: str, other: str) -> bool:
 def _k_means(rows: Rows, k: int, seed: int) -> Rows:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a group without photos is left out below
-        centres, _ = kmeans2(rows, k, iter=25, minit="++", rng=np.random.default_rng(seed))
+        centres, _ = scipy.cluster.vq.kmeans2(rows, k, iter=25, minit="++", rng=np.random.default_rng(seed))
     return np.asarray(centres[np.isfinite(centres).all(axis=1)], np.float32)
 
 

@@ -18,8 +18,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import chdtri
 
 from imgsearch.database import Database
 from imgsearch.monitoring import KIND_OF_QUERY
@@ -122,7 +122,7 @@ def population_stability(then: Counts, now: Counts, *, bins: int = 10) -> tuple[
     q = np.maximum(np.add.reduceat(now, np.concatenate(([0], edges))), 0.5)
     p, q = p / p.sum(), q / q.sum()
     index = float(np.sum((q - p) * np.log(q / p)))
-    by_chance = float(chdtri(max(len(p) - 1, 1), CHANCE) * (1 / then.sum() + 1 / now.sum()))
+    by_chance = float(scipy.special.chdtri(max(len(p) - 1, 1), CHANCE) * (1 / then.sum() + 1 / now.sum()))
     return index, by_chance
 
 

@@ -11,6 +11,7 @@ border, brighter or darker, mirrored), and the photos of one product, where the 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import weakref
@@ -21,9 +22,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from imgsearch.alignment import SIDE_PX, Likeness, compare_pictures
 from imgsearch.catalog import Catalog
@@ -63,10 +63,15 @@ MOST_RESIDUAL = 0.015
 FADED_MORE, MOST_FADED = 4.0, 0.3
 """A brighter copy that has lost its whites may differ by so much more for each unit of `faded`, up to that."""
 AT_ONCE, COMMIT_EVERY = 64, 512
-PUBLISH_EVERY_S = 10.0
-"""While a pass goes on, what it found changes the results of searches so often at most: grouping takes its time."""
+PUBLISH_EVERY_S, PUBLISHING_SHARE = 10.0, 0.02
+"""While a pass goes on, what it found changes the results of searches so often at most, and with so much of the time
+spent on it: a million photos take a second to group."""
+MANY_GROUPED = 100_000
+"""With more photos in groups, no search waits until they are put together anew after a change of the catalog."""
 KEPT_PICTURES = 4096
 MAX_AUTHOR = 100
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +148,29 @@ class Duplicates:
     def groups(self) -> Groups:
         """Return the groups by which results are collapsed: one photo, or one product.
 
-        While another thread puts them together anew, those that were before are returned: no search waits.
+        While another thread puts them together anew, those that were before are returned: no search waits. Of large
+        catalogs that is always so after a change of the catalog; what people decide holds at once.
         """
-        kept = self._kept
-        if kept is not None and kept[0] == self._stamp():
+        kept, stamp = self._kept, self._stamp()
+        if kept is not None and (kept[0] == stamp or self._lock.locked()):
             return kept[1]
-        if kept is not None and self._lock.locked():
+        if kept is not None and kept[0][1] == stamp[1] and len(kept[1]) > MANY_GROUPED:
+            threading.Thread(target=self._regroup_quietly, name="group-duplicates", daemon=True).start()
             return kept[1]
+        return self._regroup()
+
+    def _regroup(self) -> Groups:
         with self._lock:
             stamp = self._stamp()
             if self._kept is None or self._kept[0] != stamp:
                 self._kept = stamp, self._grouped()
             return self._kept[1]
+
+    def _regroup_quietly(self) -> None:
+        try:
+            self._regroup()
+        except Exception:  # the former groups stay in use, and the next search tries again
+            _log.exception("duplicates could not be grouped anew")
 
     def _stamp(self) -> tuple[int, int]:
         return self._catalog.version, self._version
@@ -243,7 +259,7 @@ class Duplicates:
             if threshold is None or 2 * len(new) > len(keys):
                 threshold = near_threshold(index, keys)
             comparison = _Comparison(self._catalog, index, read_photo, threshold)
-            found, began, published = 0, time.monotonic(), time.monotonic()
+            found, began, publish_at = 0, time.monotonic(), time.monotonic() + PUBLISH_EVERY_S
             for start in range(0, len(new), COMMIT_EVERY):
                 block = new[start : start + COMMIT_EVERY]
                 pairs: list[_Pair] = []
@@ -256,9 +272,9 @@ class Duplicates:
                         progress(start + min(done + AT_ONCE, len(block)), len(new))
                 found += len(pairs)
                 self._keep(pairs, upto=int(block[-1]) + 1, threshold=threshold)
-                if found and time.monotonic() - published > PUBLISH_EVERY_S:
-                    self._publish()
-                    published = time.monotonic()
+                if found and time.monotonic() > publish_at:
+                    took = self._publish()
+                    publish_at = time.monotonic() + max(PUBLISH_EVERY_S, took / PUBLISHING_SHARE)
                 if most_s is not None and time.monotonic() - began > most_s:
                     break
             if found or again:
@@ -278,13 +294,14 @@ class Duplicates:
                 [datetime.now(UTC).replace(tzinfo=None), upto, threshold],
             )
 
-    def _publish(self) -> None:
-        """Have searches collapse what was found; put together here, so that no search has to."""
+    def _publish(self) -> float:
+        """Have searches collapse what was found; put together here, so that no search has to. Return the seconds."""
         with self._lock:
-            stamp = (self._catalog.version, self._version + 1)
+            began, stamp = time.monotonic(), (self._catalog.version, self._version + 1)
             grouped = self._grouped()
             self._version += 1
             self._kept = stamp, grouped
+            return time.monotonic() - began
 
     # --- inside -----------------------------------------------------------------------------------------------
 
@@ -449,8 +466,10 @@ def _components(first: Keys, second: Keys) -> tuple[Keys, Labels]:
     if len(keys) == 0:
         return keys, np.zeros(0, np.int64)
     half = len(first)
-    edges = coo_array((np.ones(half, bool), (places[:half], places[half:])), shape=(len(keys), len(keys)))
-    return keys, connected_components(edges, directed=False)[1].astype(np.int64)
+    edges = scipy.sparse.coo_array(
+        (np.ones(half, bool), (places[:half], places[half:])), shape=(len(keys), len(keys))
+    )
+    return keys, scipy.sparse.csgraph.connected_components(edges, directed=False)[1].astype(np.int64)
 
 
 _of_catalogs: weakref.WeakKeyDictionary[Catalog, Duplicates] = weakref.WeakKeyDictionary()

@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -205,6 +206,7 @@ class Explorer:
         self._memory_bytes = memory_bytes
         self._folder = catalog.folder / "explore"
         self._lock = threading.Lock()
+        self._projecting = threading.Lock()
         self._pca: tuple[tuple[str, int], _Points] | None = None
         self._layout: Layout | None = None
         self._layout_read = False
@@ -257,6 +259,7 @@ class Explorer:
         plan = plan_for(len(self._catalog), self._budget_bytes(), can_umap=has_umap())
         index = self._index()
         generation, space = index.generation, index.space
+        self._principal()  # what is looked at meanwhile comes first
         keys = _drawn(self._catalog.keys(), plan.points, seed)
         rows = project(keys, space.vectors, self._axes(keys, seed))
         shutil.rmtree(self._folder / "work", ignore_errors=True)  # of a process that was killed
@@ -398,7 +401,7 @@ class Explorer:
     def _principal(self) -> _Points:
         """Return the photos along the principal axes, made anew when the catalog or the space has changed."""
         version, space = self._catalog.version, self._index().space
-        with self._lock:
+        with self._projecting:
             if self._pca is not None and self._pca[0] == (space.id, version):
                 return self._pca[1]
             keys = _drawn(self._catalog.keys(), MAX_POINTS, 0)
@@ -431,12 +434,16 @@ class Explorer:
                 f"The map cannot be coloured by {by[:40]!r}; give cluster, outlier or column:NAME."
             )
         name = by.removeprefix("column:")
-        all_keys, values, kind = self._catalog.column(name)
-        place = np.searchsorted(all_keys, keys)
-        place[place == len(all_keys)] = 0  # gone this very moment
+        there, found, kind = self._catalog.column(name, keys)
+        place = np.searchsorted(keys, there)
         if kind == "number":
-            return _ramp(values[place].astype(np.float64), by)
-        return _choices([_label(value) for value in values[place]], by)
+            numbers = np.full(len(keys), np.nan)
+            numbers[place] = found
+            return _ramp(numbers, by)
+        values = np.full(len(keys), None, object)  # also of photos that are gone this very moment
+        values[place] = found
+        names = {value: _label(value) for value in set(values.tolist())}
+        return _choices(list(map(names.__getitem__, values.tolist())), by)
 
     def _layout_colors(self, keys: Keys, by: str) -> tuple[NDArray[np.uint16], dict[str, Any]]:
         layout = self.layout()
@@ -465,17 +472,15 @@ def _label(value: Any) -> str | None:
 
 def _choices(labels: Sequence[str | None], by: str) -> tuple[NDArray[np.uint16], dict[str, Any]]:
     """Return a number for each label, most frequent first; those beyond the legend share one, "Other"."""
-    counts: dict[str, int] = {}
-    for label in labels:
-        if label is not None:
-            counts[label] = counts.get(label, 0) + 1
+    counts = Counter(label for label in labels if label is not None)
     order = sorted(counts, key=lambda label: (-counts[label], label))
     listed, rest = order[:COLORS], order[COLORS:]
-    numbers = {label: number for number, label in enumerate(listed)} | dict.fromkeys(rest, len(listed))
+    numbers: dict[str | None, int] = {label: number for number, label in enumerate(listed)}
+    numbers |= dict.fromkeys(rest, len(listed)) | {None: NO_VALUE}
     values: list[dict[str, Any]] = [{"label": label, "count": counts[label]} for label in listed]
     if rest:
         values.append({"label": "Other", "count": sum(counts[label] for label in rest), "other": True})
-    codes = np.array([NO_VALUE if label is None else numbers[label] for label in labels], np.uint16)
+    codes = np.fromiter(map(numbers.__getitem__, labels), np.uint16, len(labels))
     legend = {"kind": "choice", "by": by, "values": values, "none": int((codes == NO_VALUE).sum())}
     return codes, legend
 

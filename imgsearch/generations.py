@@ -24,7 +24,7 @@ from imgsearch.catalog import Catalog
 from imgsearch.errors import IndexCorrupt
 from imgsearch.files import flush_to_disk, sha256_of_file, sha256_of_text, write_durably
 from imgsearch.indexes.base import Keys, Vectors
-from imgsearch.indexes.engines import LocalIndex, load_index, new_index
+from imgsearch.indexes.engines import LISTS, LocalIndex, can_be_had, load_index, new_index
 from imgsearch.indexes.usearch import UsearchIndex
 from imgsearch.records import Filter
 from imgsearch.spaces import VectorSpace
@@ -38,12 +38,15 @@ ROUGHNESS = 1e-5
 MAX_EXPANSION = 1024
 STALE_SHARE = 0.2
 """When more than this share of the graph's keys is dead, a rebuild is cheaper than searching around them."""
+EFFORT_STEP = 1.25
+"""By how much the effort of a search grows from one trial to the next, until it reaches the target."""
 MANY = 50_000
-"""From so many items on, the graph is over codes, unless `imgsearch tune` chose otherwise or they miss the target."""
+"""From so many items on, codes are searched, unless `imgsearch tune` chose otherwise or they miss the target."""
 FEW_ITEMS: Mapping[str, Any] = {"engine": "usearch"}
-MANY_ITEMS: Mapping[str, Any] = {"engine": "codes", "coding": "bytes", "width": 128}
-SAMPLE = 20_000
-"""How many of the vectors a coding is learned from."""
+CODE_GRAPH: Mapping[str, Any] = {"engine": "codes", "coding": "bytes", "width": 128}
+CODE_LISTS: Mapping[str, Any] = {"engine": LISTS}
+OUTGROWN = 8
+"""An index that learned from the vectors is built anew when there are so many times more of them."""
 
 Progress = Callable[[int, int], None]
 
@@ -209,14 +212,19 @@ class LiveIndex:
         until the new one is ready.
         """
         with self._changing:
-            by_size = self._chosen == "by size"
-            many = by_size and len(self._catalog) >= MANY
-            if by_size:
-                self._parameters = MANY_ITEMS if many else FEW_ITEMS
+            if self._chosen != "by size" and not can_be_had(self._parameters):
+                self._chosen = "by size"
+            if self._chosen == "by size":
+                self._parameters = _suited(len(self._catalog))
             self._build(progress)
             self.save()
             recall = self._header.ann_recall_at_10 if self._header else None
-            if many and recall is not None and recall < self._target_recall:
+            if (
+                self._chosen == "by size"
+                and self._parameters is not FEW_ITEMS
+                and recall is not None
+                and recall < self._target_recall
+            ):
                 self._chosen, self._parameters = "by recall", FEW_ITEMS
                 self._build(progress)
                 self.save()
@@ -286,13 +294,13 @@ class LiveIndex:
 
     def _empty(self, parameters: Mapping[str, Any]) -> LocalIndex:
         """Return an empty index of the engine that `parameters` name."""
-        dim = max(self._catalog.dim, 1)
-        return new_index(parameters, dim, self.space.stored, self._sample, threads=self._threads)
+        dim, items = max(self._catalog.dim, 1), len(self._catalog)
+        return new_index(parameters, dim, items, self.space.stored, self._sample, threads=self._threads)
 
-    def _sample(self) -> Vectors:
-        """Return some of the vectors, the same ones as long as the items are the same."""
+    def _sample(self, count: int) -> Vectors:
+        """Return up to so many of the vectors, the same ones as long as the items are the same."""
         keys = self._catalog.keys()
-        drawn = np.random.default_rng(0).permutation(len(keys))[:SAMPLE]
+        drawn = np.random.default_rng(0).permutation(len(keys))[:count]
         rows = self.space.vectors(np.sort(keys[drawn]))
         return rows[_sound(rows)]
 
@@ -305,10 +313,11 @@ class LiveIndex:
         self._unsaved = max(len(index), 1)
 
     def _outgrown(self) -> bool:
-        """Return whether there are more items by now than the engine was chosen for."""
-        return (
-            self._chosen == "by size" and len(self._index) >= MANY and isinstance(self._index, UsearchIndex)
-        )
+        """Return whether there are more items by now than the engine was chosen for, or has learned from."""
+        if self._chosen == "by size" and len(self._index) >= MANY and isinstance(self._index, UsearchIndex):
+            return True
+        made_for = int(self._index.parameters.get("made_for", 0))
+        return 0 < made_for * OUTGROWN < len(self._index)
 
     def _new_generation(self) -> tuple[int, Path]:
         """Return a number that no generation of any space has had, and the new folder to write it in."""
@@ -357,12 +366,19 @@ class LiveIndex:
             recall = min(1.0, found / (len(probes) * k))
             if recall >= self._target_recall or self._index.expansion_search >= MAX_EXPANSION:
                 return round(recall, 4)
-            self._index.expansion_search *= 2
+            self._index.expansion_search = round(self._index.expansion_search * EFFORT_STEP)
 
     def _drop_old(self, keep: set[int]) -> None:
         for place in self._folder.iterdir():
             if place.is_dir() and place.name.lstrip(".").split(".")[0] not in {f"{n:06d}" for n in keep}:
                 shutil.rmtree(place, ignore_errors=True)
+
+
+def _suited(items: int) -> Mapping[str, Any]:
+    """Return the parameters of the engine that suits so many items, of those that can be had here."""
+    if items < MANY:
+        return FEW_ITEMS
+    return CODE_LISTS if can_be_had(CODE_LISTS) else CODE_GRAPH
 
 
 def _sound(rows: Vectors) -> NDArray[np.bool_]:

@@ -12,10 +12,10 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import fft
 
 from imgsearch.errors import QueryError
 from imgsearch.oklab import cell_colors, cells_of, oklab, planes_of, smoothed
@@ -339,6 +339,6 @@ def _perceptual_hash(image: Image.Image) -> int:
     nothing but brightness, so the frequencies 1 to 8 each way are taken, as Zauner does.
     """
     grey = image.convert("L").resize((_PHASH_SIDE, _PHASH_SIDE), Image.Resampling.BOX)
-    waves = fft.dctn(np.asarray(grey, np.float32), norm="ortho")[1:9, 1:9].ravel()
+    waves = scipy.fft.dctn(np.asarray(grey, np.float32), norm="ortho")[1:9, 1:9].ravel()
     bits = np.packbits(waves > np.median(waves))
     return int.from_bytes(bits.tobytes(), "big")

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.linalg import eigh
-from scipy.spatial import cKDTree
 
 __all__ = ["Axes", "nearest_places", "place_by_neighbours", "principal_axes", "project"]
 
@@ -52,7 +51,7 @@ def principal_axes(rows: Rows, axes: int) -> Axes:
     dim = rows.shape[1]
     axes = min(axes, dim)
     covariance = (centred.T @ centred).astype(np.float64) / max(len(rows), 1)
-    spread, vectors = eigh(covariance, subset_by_index=[dim - axes, dim - 1])
+    spread, vectors = scipy.linalg.eigh(covariance, subset_by_index=[dim - axes, dim - 1])
     spread, vectors = np.maximum(spread[::-1], 0.0), vectors[:, ::-1]
     largest = vectors[np.argmax(np.abs(vectors), axis=0), np.arange(axes)]
     total = float(np.trace(covariance)) or 1.0
@@ -94,7 +93,7 @@ def nearest_places(rows: Rows, queries: Rows, k: int) -> tuple[NDArray[np.int64]
     """
     k = min(k, len(rows))
     if rows.shape[1] <= 3:
-        distances, near = cKDTree(rows).query(queries, k=list(range(1, k + 1)))
+        distances, near = scipy.spatial.cKDTree(rows).query(queries, k=list(range(1, k + 1)))
         return np.asarray(near, np.int64), np.asarray(distances, np.float32)
     squares = (queries**2).sum(axis=1)[:, None] + (rows**2).sum(axis=1)[None, :] - 2.0 * (queries @ rows.T)
     near = np.argpartition(squares, k - 1, axis=1)[:, :k]

@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
 from imgsearch.oklab import cells_of, planes_of, smoothed
 from imgsearch.records import Region
@@ -124,8 +124,8 @@ def _distance_from_background(lab: Floats, smooth: Floats) -> Floats:
     depth = max(2, round(max(height, width) * _BORDER))
     columns = np.stack([lab[:, :, :depth].mean(axis=2), lab[:, :, -depth:].mean(axis=2)])
     rows = np.stack([lab[:, :depth].mean(axis=1), lab[:, -depth:].mean(axis=1)])
-    left, right = ndimage.uniform_filter1d(columns, 9, mode="nearest")[..., None]
-    above, below = ndimage.uniform_filter1d(rows, 9, mode="nearest")[:, :, None]
+    left, right = scipy.ndimage.uniform_filter1d(columns, 9, mode="nearest")[..., None]
+    above, below = scipy.ndimage.uniform_filter1d(rows, 9, mode="nearest")[:, :, None]
     share = (np.arange(width, dtype=np.float32) + 0.5) / width
     first = second = np.full((height, width), np.inf, np.float32)
     for edge in (left, right, above, below, left * (1 - share) + right * share):
@@ -160,7 +160,7 @@ def _dilated(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _without_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the mask with what it encloses."""
-    outside, count = ndimage.label(~mask)
+    outside, count = scipy.ndimage.label(~mask)
     at_edge = np.zeros(count + 1, np.bool_)
     for edge in (outside[0], outside[-1], outside[:, 0], outside[:, -1]):
         at_edge[edge] = True
@@ -215,11 +215,11 @@ def _distance_from_grounds(smooth: Floats, colors: NDArray[np.intp]) -> Floats:
 
 def _boxes_of(mask: Mask) -> Iterator[tuple[int, int, int, int]]:
     """Yield the boxes of the mask's parts, as they are and with what lies near joined."""
-    opened = ndimage.binary_opening(mask)
-    joined = ndimage.binary_closing(np.pad(opened, 2), iterations=2)[2:-2, 2:-2]
+    opened = scipy.ndimage.binary_opening(mask)
+    joined = scipy.ndimage.binary_closing(np.pad(opened, 2), iterations=2)[2:-2, 2:-2]
     for each in (opened, joined):
-        labels, _ = ndimage.label(each)
-        for down, across in ndimage.find_objects(labels):
+        labels, _ = scipy.ndimage.label(each)
+        for down, across in scipy.ndimage.find_objects(labels):
             yield across.start, down.start, across.stop, down.stop
 
 

@@ -286,6 +286,9 @@ LOOKS = """
     CREATE INDEX looks_by_key ON looks (key);
 """
 
+# The rows of a few hits are found without reading all of them.
+METADATA_BY_KEY = "CREATE INDEX metadata_by_key ON metadata (key);"
+
 # Migration n takes the schema from version n to n + 1. Landed migrations are never edited: append.
 MIGRATIONS: tuple[str, ...] = (
     CORE,
@@ -297,4 +300,5 @@ MIGRATIONS: tuple[str, ...] = (
     COLLECTIONS,
     MERCHANDISING,
     LOOKS,
+    METADATA_BY_KEY,
 )

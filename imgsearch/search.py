@@ -28,8 +28,9 @@ from imgsearch.confidence import BEST, Kind, Levels
 from imgsearch.duplicates import Groups, duplicates_of
 from imgsearch.encoders.base import Encoder, KnowsWords
 from imgsearch.errors import QueryError
-from imgsearch.generations import LiveIndex, best_first, exact_top_k, ranked
+from imgsearch.generations import LiveIndex, best_first, ranked
 from imgsearch.images import ImageLimits, decode_region
+from imgsearch.indexes.exhaustive import among_the_best
 from imgsearch.looks import COLOR, LOOK_DIM, describe, same_color
 from imgsearch.originals import content_digest
 from imgsearch.records import Confidence, Filter, Hit, Item, Query, Region, SearchResult, Term
@@ -47,6 +48,8 @@ V = TypeVar("V")
 
 EXACT_BELOW = 20_000
 """A filter that leaves at most this many items is answered by exact search of them."""
+AS_DEAR = 32
+"""A candidate of the index costs as much as so many exact comparisons: 5 microseconds against 0.15."""
 CANDIDATES = 256
 """How many candidates the index is asked for at least."""
 SLACK = 16
@@ -100,6 +103,7 @@ class Searcher:
         self._titles = titles_of(catalog)
         self._samples: _Cache[int, Vector] = _Cache(2)
         self._filtered: _Cache[tuple[int, tuple[Filter, ...]], Keys] = _Cache(16)
+        self._shown: _Cache[tuple[int, tuple[Filter, ...], int], tuple[Keys, Keys]] = _Cache(8)
 
     def search(self, query: Query) -> SearchResult:
         """Return the `query.n` items that look most alike, from rank `query.offset` + 1 on.
@@ -318,7 +322,14 @@ class Searcher:
         hidden = self._rules.hidden_keys()
         if not filters and len(hidden) <= FEW_HIDDEN:
             return None, hidden
-        return _without(self._allowed(filters), hidden), hidden[:0]
+        if not len(hidden):
+            return self._allowed(filters), hidden
+
+        def take_out() -> tuple[Keys, Keys]:
+            # Kept with `hidden`, so that its id stays its own.
+            return hidden, _without(self._allowed(filters), hidden)
+
+        return self._shown.get_or_make((self._catalog.version, filters, id(hidden)), take_out)[1], hidden[:0]
 
     def _living(
         self, target: _Target, query: Query, allowed: Keys | None, excluded: Keys
@@ -462,23 +473,22 @@ class Searcher:
                 if len(keys) >= wanted:
                     return self._ranked(vector, keys, wanted)
             return self._exact(vector, _without(self._allowed(()), excluded), wanted)
-        allowed = _without(allowed, excluded)
         if len(allowed) <= max(EXACT_BELOW, wanted):
-            return self._exact(vector, allowed, wanted)
+            return self._exact(vector, _without(allowed, excluded), wanted)
         share = 1.0 if self._index.pushes_filters else len(allowed) / total
         k = max(self._expansion or CANDIDATES, 1 << int(wanted / share * 1.3).bit_length())
-        while k < total // 8:
+        while k * AS_DEAR < len(allowed):
             keys, _ = self._index.search(vector, k, expansion=self._expansion, filters=filters)
-            passing = np.sort(keys[_are_in(allowed, keys)])
+            passing = np.setdiff1d(keys[_are_in(allowed, keys)], excluded)
             if len(passing) >= wanted + SLACK // 2:
                 return self._ranked(vector, passing, wanted)
             k *= 4
-        return self._exact(vector, allowed, wanted)
+        return self._exact(vector, _without(allowed, excluded), wanted)
 
     def _exact(self, vector: Vector, keys: Keys, wanted: int) -> tuple[Keys, Vector]:
         if len(keys) == 0:
             return keys, np.zeros(0, np.float32)
-        return exact_top_k(self._space, keys, vector[None, :], min(wanted, len(keys)))[0]
+        return self._ranked(vector, among_the_best(keys, self._space.stored, vector, wanted), wanted)
 
     def _ranked(self, vector: Vector, keys: Keys, wanted: int) -> tuple[Keys, Vector]:
         """Return the best `wanted` of the keys by exact score, ties by key."""

@@ -272,15 +272,17 @@ class SearchService:
         finally:
             self._encoder_done.set()
             if not self._closed:
-                self._calibrate()
+                self._warm()
                 self.experiments.warm()
 
-    def _calibrate(self) -> None:
-        """Have the levels of confidence and the titles made in the background before a search asks for them."""
+    def _warm(self) -> None:
+        """Have made in the background, before a search asks for it, what takes a while of a large catalog."""
         self._calibration.levels(self.index, "photo")
         if self._encoder is not None:
             self._calibration.levels(self.index, "words")
             self.titles.ready()
+        self.duplicates.groups()
+        self.facets()
 
     # --- searching --------------------------------------------------------------------------------------------
 

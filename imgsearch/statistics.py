@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy import special
+import scipy
 
 __all__ = [
     "ALPHA",
@@ -171,7 +171,7 @@ def sample_ratio_p(counts: Sequence[int], shares: Sequence[float]) -> float:
         return 1.0
     expected = [total * share / sum(shares) for share in shares]
     squares = sum((count - mean) ** 2 / mean for count, mean in zip(counts, expected, strict=True))
-    return float(special.chdtrc(len(counts) - 1, squares))
+    return float(scipy.special.chdtrc(len(counts) - 1, squares))
 
 
 def sign_p(wins: int, losses: int) -> float:
@@ -182,7 +182,11 @@ def sign_p(wins: int, losses: int) -> float:
     Mathematical Statistics 41, 1970).
     """
     a = SIGN_PRIOR
-    log_ratio = special.betaln(a + wins, a + losses) - special.betaln(a, a) + (wins + losses) * math.log(2)
+    log_ratio = (
+        scipy.special.betaln(a + wins, a + losses)
+        - scipy.special.betaln(a, a)
+        + (wins + losses) * math.log(2)
+    )
     return math.exp(-max(float(log_ratio), 0.0))
 
 
@@ -192,4 +196,4 @@ def _rho_squared(tuned_for: int, alpha: float) -> float:
 
 
 def _z(power: float) -> float:
-    return float(special.ndtri(power))
+    return float(scipy.special.ndtri(power))

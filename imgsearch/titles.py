@@ -112,10 +112,13 @@ class TitleIndex:
         """Return how a text, a (dim,) unit row of the encoder, compares with every title."""
         return TitleMatch(self, np.round(self.rows @ row, 6))
 
-    def items_of(self, codes: Codes) -> Keys:
-        """Return the keys of all items with these titles, title by title."""
-        parts = [self._by_code[self._starts[code] : self._starts[code + 1]] for code in codes.tolist()]
-        return self.keys[np.concatenate(parts)] if parts else self.keys[:0]
+    def items_of(self, codes: Codes, most: int) -> Keys:
+        """Return the keys of items with these titles, title by title, up to `most` of them."""
+        first, last = self._starts[codes], self._starts[codes + 1]
+        enough = int(np.searchsorted(np.cumsum(last - first), most)) + 1
+        bounds = zip(first[:enough].tolist(), last[:enough].tolist(), strict=True)
+        parts = [self._by_code[start:end] for start, end in bounds]
+        return self.keys[np.concatenate(parts)[:most]] if parts else self.keys[:0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +133,7 @@ class TitleMatch:
         few = min(most, len(self.scores))
         codes = np.argpartition(-self.scores, few - 1)[:few] if few < len(self.scores) else np.arange(few)
         codes = codes[np.lexsort((codes, -self.scores[codes]))]
-        return self.index.items_of(codes)[:most]
+        return self.index.items_of(codes, most)
 
     def of(self, keys: Keys) -> Scores:
         """Return the title's cosine of each key, (n,); NaN for an item without a title."""
@@ -282,19 +285,17 @@ class Titles:
                 count, reason=f"{count:,} titles differ, and at most {MOST_TITLES:,} are compared with."
             )
             return None
-        keys, titles = catalog.titles(LONGEST_TITLE)
-        places: dict[str, int] = {}
-        codes = np.array([places.setdefault(title, len(places)) for title in titles], np.int64)
-        if len(keys) < FEWEST_PROBES or len(places) < 2:
-            self._state = TitlesState(len(places), reason="Too few items have titles.")
+        keys, codes, titles = catalog.titles(LONGEST_TITLE)
+        if len(keys) < FEWEST_PROBES or len(titles) < 2:
+            self._state = TitlesState(len(titles), reason="Too few items have titles.")
             return None
         store = TitleStore(catalog.folder / "embeddings", catalog.encoder_id, catalog.dim)
-        self._encode([title for title in places if title not in store], store, len(places))
-        rows = store.rows(list(places))
+        self._encode([title for title in titles if title not in store], store, len(titles))
+        rows = store.rows(titles)
         probes = np.sort(np.random.default_rng(0).permutation(len(keys))[:PROBES])
         weight, trust = title_weight(rows[codes[probes]], catalog.vectors(keys[probes]), codes[probes])
         reason = "" if weight else "The titles do not tell the photos apart, so they are left out."
-        self._state = TitlesState(len(places), len(places), trust, reason)
+        self._state = TitlesState(len(titles), len(titles), trust, reason)
         return TitleIndex(rows, keys, codes, weight) if weight else None
 
     def _encode(self, titles: list[str], store: TitleStore, total: int) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from imgsearch.errors import CatalogError
 from imgsearch.generations import MAX_EXPANSION, LiveIndex, exact_top_k
 from imgsearch.indexes.base import Keys, Vectors
-from imgsearch.indexes.engines import LocalIndex, new_index
+from imgsearch.indexes.engines import LISTS, LocalIndex, can_be_had, new_index
 from imgsearch.spaces import VectorSpace
 
 __all__ = ["Trial", "Tuning", "best", "measure", "tune"]
@@ -37,6 +37,7 @@ CODES: tuple[Mapping[str, Any], ...] = (
     {"engine": "codes", "coding": "bytes", "width": 128},
     {"engine": "codes", "coding": "bytes", "width": 256},
     {"engine": "codes", "coding": "signs", "width": 512},
+    {"engine": LISTS},
 )
 
 Progress = Callable[[int, int], None]
@@ -138,7 +139,9 @@ def measure(
 
 
 def _fits(parameters: Mapping[str, Any], dim: int) -> bool:
-    """Return whether the vectors have as many components as the codes want, or can be turned to have them."""
+    """Return whether the engine is installed and the vectors have components enough, or can be turned to."""
+    if "coding" not in parameters:
+        return can_be_had(parameters)
     if parameters["coding"] == "bytes":
         return int(parameters["width"]) <= dim
     return int(parameters["width"]) <= 8 * dim
@@ -155,7 +158,12 @@ def _trial(
 ) -> Trial:
     started = time.perf_counter()
     index = new_index(
-        parameters, space.dim, space.stored, lambda: space.vectors(keys[:20_000]), threads=threads
+        parameters,
+        space.dim,
+        len(keys),
+        space.stored,
+        lambda count: space.vectors(keys[:count]),
+        threads=threads,
     )
     for start in range(0, len(keys), 2048):
         part = keys[start : start + 2048]

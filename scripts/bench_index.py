@@ -1,6 +1,6 @@
 """Measure our indexes beside hnswlib, faiss and annoy: building, memory, latency and throughput at equal recall.
 
-    python scripts/bench_index.py --cache DIR [FOLDER...] [--items 100000] [--engines codes,hnswlib,faiss-hnsw]
+    python scripts/bench_index.py --cache DIR [FOLDER...] [--items 100000] [--engines lists,codes,hnswlib,faiss-hnsw]
     python scripts/bench_index.py --cache DIR [FOLDER...] --small
 
 The vectors are those of `realistic_vectors.py` (made around real ones, queries held out), kept in DIR; FOLDERs of
@@ -77,10 +77,10 @@ class Ours(Subject):
 
     parameters: ClassVar[dict[str, Any]]
 
-    def _new(self, sample: Callable[[], Rows]) -> Any:
+    def _new(self, sample: Callable[[int], Rows]) -> Any:
         from imgsearch.indexes.engines import new_index
 
-        return new_index(self.parameters, DIM, self._rows(), sample, threads=self.threads)
+        return new_index(self.parameters, DIM, self.items, self._rows(), sample, threads=self.threads)
 
     def _rows(self) -> Callable[..., Any]:
         from imgsearch.embeddings import EmbeddingFile
@@ -88,9 +88,9 @@ class Ours(Subject):
         return EmbeddingFile(self.work / "vectors.f16", DIM).stored
 
     def build(self, blocks: Callable[[], Iterator[Rows]], path: Path) -> None:
-        stored = _vectors(self.work)
-        drawn = np.sort(np.random.default_rng(0).permutation(self.items)[:20_000])
-        index, start = self._new(lambda: stored[drawn].astype(np.float32)), 0
+        stored, drawn = _vectors(self.work), np.random.default_rng(0).permutation(self.items)
+        index = self._new(lambda count: stored[np.sort(drawn[:count])].astype(np.float32))
+        start = 0
         for block in blocks():
             index.add(np.arange(start, start + len(block), dtype=np.uint64), block)
             start += len(block)
@@ -135,6 +135,11 @@ class SmallCodes(Ours):
         "width": 64,
         "connectivity": 10,
     }
+
+
+class Lists(Ours):
+    parameters: ClassVar[dict[str, Any]] = {"engine": "lists"}
+    needs = "faiss"
 
 
 class Signs(Ours):
@@ -267,6 +272,7 @@ class Annoy(Subject):
 
 
 SUBJECTS: dict[str, type[Subject]] = {
+    "lists": Lists,
     "codes": Codes,
     "codes-denser": DenserCodes,
     "codes-64": SmallCodes,
@@ -356,7 +362,9 @@ def _import(subject: Subject) -> None:
     if isinstance(subject, Ours):
         from imgsearch.indexes.engines import new_index
 
-        tiny = new_index(subject.parameters, DIM, lambda keys: some[keys].astype(np.float16), lambda: some)
+        tiny = new_index(
+            subject.parameters, DIM, 256, lambda keys: some[keys].astype(np.float16), lambda count: some
+        )
         tiny.add(np.arange(len(some), dtype=np.uint64), some)
         tiny.search(some[0], 10)
     with contextlib.suppress(ImportError):
@@ -557,7 +565,9 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.engines is None:
         options.engines = (
-            "codes,codes-64,signs,usearch-f16,hnswlib,faiss-pq16" if options.small else ",".join(SUBJECTS)
+            "lists,codes,codes-64,signs,usearch-f16,hnswlib,faiss-pq16"
+            if options.small
+            else ",".join(SUBJECTS)
         )
     return options
 

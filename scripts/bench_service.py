@@ -1,9 +1,11 @@
 """Measure the HTTP API of a running app under many clients at once.
 
     python scripts/bench_service.py --catalog DIR [--clients 1,8,32,128] [--seconds 10] [--pace 1] [--json FILE]
+        [--kinds item,text,upload,broad,narrow,regions,map,collections]
 
 Starts the app on the catalog as `serve` does, and asks it from another process: look-alikes of an item, words, and an
-uploaded photo. Two ways:
+uploaded photo; with --kinds also words under a filter that most items pass (broad) or few do (narrow), boxes in a
+photo, the map by its principal axes, and a visitor's collections. Two ways:
 
 paced       every client asks once in --pace seconds, as visitors of a shop do: how long a click takes
 flat out    every client asks again as soon as it was answered: how much the machine can do. The time of an answer
@@ -27,6 +29,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -37,6 +40,8 @@ import numpy as np
 from running_app import running_app
 
 from imgsearch.catalog import Catalog
+from imgsearch.filters import format_filter
+from imgsearch.records import Filter
 from imgsearch.sample_store import sample_store
 
 Ask = Callable[[httpx2.AsyncClient, random.Random], Any]
@@ -49,11 +54,11 @@ PATIENCE_S = 180.0
 def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory() as scratch:
-        ids = _ids(options.catalog)
+        drawn = _drawn(options.catalog)
         started = time.perf_counter()
         with running_app(options.catalog, log=Path(scratch) / "app.log") as address:
             opened_s = time.perf_counter() - started
-            first_s = _first_result(address, ids[0], started)
+            first_s = _first_result(address, drawn.ids[0], started)
             words_s = _wait_for_words(address, started)
             result: dict[str, Any] = {
                 "items": _json(f"{address}/healthz")["items"],
@@ -70,7 +75,7 @@ def main() -> None:
                 for kind in options.kinds.split(","):
                     for clients in map(int, options.clients.split(",")):
                         for pace in (options.pace, 0.0):
-                            arguments = address, kind, ids, clients, pace, options.seconds
+                            arguments = address, kind, drawn, clients, pace, options.seconds
                             result["runs"].append(pool.submit(_run, *arguments).result())
                             _say(result["runs"][-1])
     if options.json:
@@ -96,10 +101,30 @@ def _json(url: str) -> Any:
         return json.load(response)
 
 
-def _ids(folder: Path) -> list[str]:
-    """Return ids of items, drawn before the app owns the catalog."""
+@dataclass(frozen=True)
+class Drawn:
+    """What is asked of a catalog: ids of items, and filters that most of its items pass, or few of them do."""
+
+    ids: list[str]
+    broad: list[str]
+    narrow: list[str]
+
+
+def _drawn(folder: Path) -> Drawn:
+    """Return what is asked, drawn before the app owns the catalog."""
     with Catalog.open(folder) as catalog:
-        return [item.item_id for item in catalog.sample(ITEMS, seed=1)]
+        ids = [item.item_id for item in catalog.sample(ITEMS, seed=1)]
+        choices = [
+            (each.count, format_filter(Filter(facet.column, "=", each.value)))
+            for facet in catalog.facets()
+            for each in facet.values
+        ]
+        many = len(catalog) / 10
+        return Drawn(
+            ids,
+            [text for count, text in choices if count >= many] or [""],
+            [text for count, text in choices if count < many] or [""],
+        )
 
 
 def _first_result(address: str, item_id: str, started: float) -> float:
@@ -119,16 +144,14 @@ def _wait_for_words(address: str, started: float) -> float:
     sys.exit("bench_service: the encoder did not come up.")
 
 
-def _run(
-    address: str, kind: str, ids: list[str], clients: int, pace: float, seconds: float
-) -> dict[str, Any]:
-    return asyncio.run(_measure(address, kind, ids, clients, pace, seconds))
+def _run(address: str, kind: str, drawn: Drawn, clients: int, pace: float, seconds: float) -> dict[str, Any]:
+    return asyncio.run(_measure(address, kind, drawn, clients, pace, seconds))
 
 
 async def _measure(
-    address: str, kind: str, ids: list[str], clients: int, pace: float, seconds: float
+    address: str, kind: str, drawn: Drawn, clients: int, pace: float, seconds: float
 ) -> dict[str, Any]:
-    ask = _asking(kind, ids)
+    ask = _asking(kind, drawn)
     server: list[float] = []
     client: list[float] = []
     statuses: Counter[str] = Counter()
@@ -166,15 +189,27 @@ async def _measure(
     }
 
 
-def _asking(kind: str, ids: list[str]) -> Ask:
+def _asking(kind: str, drawn: Drawn) -> Ask:
     """Return how a client asks once."""
+    ids, filters = drawn.ids, {"text": [""], "broad": drawn.broad, "narrow": drawn.narrow}
     if kind == "item":
         return lambda http, rng: http.get(f"/api/v1/items/{quote(rng.choice(ids))}/similar?n=24")
-    if kind == "text":
+    if kind in filters:
         return lambda http, rng: http.get(
             "/api/v1/search",
-            params={"text": f"{' '.join(rng.sample(WORDS, 3))} {rng.randrange(10**6)}", "n": 24},
+            params={
+                "text": f"{' '.join(rng.sample(WORDS, 3))} {rng.randrange(10**6)}",
+                "n": 24,
+                **({"filter": chosen} if (chosen := rng.choice(filters[kind])) else {}),
+            },
         )
+    if kind == "regions":
+        return lambda http, rng: http.get("/api/v1/regions", params={"item": rng.choice(ids)})
+    if kind == "map":
+        return lambda http, rng: http.get("/api/v1/map", params={"projection": "pca", "dimensions": 2})
+    if kind == "collections":
+        visitor = "0123456789abcdef" * 2
+        return lambda http, rng: http.get("/api/v1/collections", params={"visitor": visitor})
     photos = [path.read_bytes() for path in sorted((sample_store().folder / "images").glob("*.jpg"))[:64]]
     return lambda http, rng: http.post(
         "/api/v1/search?n=24", files={"image": ("photo.jpg", rng.choice(photos), "image/jpeg")}

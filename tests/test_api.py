@@ -907,15 +907,14 @@ def test_a_slow_search_does_not_hold_up_health(settings: Settings, service: Sear
 
         def search(self, *args: Any, **kwargs: Any) -> Any:
             waiting.set()
-            assert go_on.wait(20)
+            assert go_on.wait(120)
             return service.search(*args, **kwargs)
 
     with TestClient(create_api(lambda: Slow(), settings)) as client, ThreadPoolExecutor(1) as pool:  # type: ignore[arg-type, return-value]
         search = pool.submit(client.get, f"/api/v1/search?item={ITEM}")
-        assert waiting.wait(10)
-        started = time.monotonic()
+        assert waiting.wait(60)
         assert client.get("/healthz").status_code == 200
-        assert time.monotonic() - started < 5
+        assert not search.done()
         go_on.set()
         assert search.result().status_code == 200
 
@@ -1015,11 +1014,11 @@ def app_url(odd_catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         _wait_for(f"{url}/healthz")
         yield url
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
 
 
 def _wait_for(url: str) -> None:
-    for _ in range(300):
+    for _ in range(1200):
         try:
             if httpx2.get(url).status_code == 200:
                 return

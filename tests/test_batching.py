@@ -27,7 +27,7 @@ class Gate:
     def __call__(self, values: Sequence[int]) -> Embeddings:
         self.batches.append(list(values))
         self.entered.release()
-        assert self.open.acquire(timeout=20)
+        assert self.open.acquire(timeout=120)
         if -1 in values:
             raise ValueError("minus one")
         return np.array([[value, 1] for value in values], np.float32)
@@ -49,7 +49,7 @@ def test_what_waits_is_encoded_together_and_in_order_up_to_the_largest_batch() -
     combiner = Combiner(gate, largest=4)
     with ThreadPoolExecutor(12) as pool:
         first = pool.submit(combiner, 0)
-        assert gate.entered.acquire(timeout=20)
+        assert gate.entered.acquire(timeout=120)
         others = ask(pool, combiner, [1, 2, 3, 4, 5, 6])
         gate.open.release(9)
         assert [future.result(20)[0, 0] for future in [first, *others]] == [0, 1, 2, 3, 4, 5, 6]
@@ -74,7 +74,7 @@ def test_an_error_reaches_its_own_request_alone() -> None:
     combiner = Combiner(gate)
     with ThreadPoolExecutor(8) as pool:
         first = pool.submit(combiner, 7)
-        assert gate.entered.acquire(timeout=20)
+        assert gate.entered.acquire(timeout=120)
         others = ask(pool, combiner, [1, -1, 3])
         gate.open.release(9)
         assert [others[0].result(20)[0, 0], others[2].result(20)[0, 0]] == [1, 3]
@@ -97,7 +97,7 @@ def test_an_interrupted_batch_leaves_nobody_waiting() -> None:
     combiner = Combiner(encode, largest=2)
     with ThreadPoolExecutor(8) as pool:
         first = pool.submit(combiner, 0)
-        assert gate.entered.acquire(timeout=20)
+        assert gate.entered.acquire(timeout=120)
         others = ask(pool, combiner, [13, 1, 2])
         gate.open.release(9)
         assert first.result(20)[0, 0] == 0

@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -192,17 +193,34 @@ def test_no_search_waits_while_groups_are_put_together(
 
     def slowly(self: Duplicates) -> Groups:
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(120)
         return put_together(self)
 
     monkeypatch.setattr(Duplicates, "_grouped", slowly)
     looking = threading.Thread(target=duplicates.look, args=(index, read))
     looking.start()
-    assert begun.wait(20)
+    assert begun.wait(120)
     assert duplicates.groups() is before
     go_on.set()
     looking.join()
     assert len(duplicates.groups()) == 3
+
+
+def test_of_many_photos_a_change_of_the_catalog_keeps_no_search_waiting(
+    shop: tuple[Catalog, LiveIndex], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog, index = shop
+    duplicates = duplicates_of(catalog)
+    duplicates.look(index, read)
+    before = duplicates.groups()
+    monkeypatch.setattr("imgsearch.duplicates.MANY_GROUPED", 0)
+    gone = catalog.by_keys([int(before.members(0)[0])])[0]
+    catalog.remove([gone.item_id])
+    assert duplicates.groups() is before
+    give_up = time.monotonic() + 20
+    while duplicates.groups() is before and time.monotonic() < give_up:
+        time.sleep(0.01)
+    assert duplicates.groups().of(np.array([gone.key], np.uint64)).tolist() == [-1]
 
 
 def test_a_verdict_splits_a_group_and_outlives_looking_again(shop: tuple[Catalog, LiveIndex]) -> None:
@@ -266,7 +284,7 @@ def test_a_service_finds_duplicates_by_itself(shop: tuple[Catalog, LiveIndex]) -
     shop[0].close()
     service = SearchService.open(Settings.load({}, catalog=folder))
     try:
-        for _ in range(600):
+        for _ in range(2400):
             if not service.duplicate_search.running:
                 break
             threading.Event().wait(0.05)

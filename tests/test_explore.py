@@ -182,6 +182,25 @@ def test_pca_is_there_at_once_coloured_by_any_column(explorer: Explorer, catalog
     assert unpacked(explorer.document("pca", 3)[0])[2].shape == (48, 3)
 
 
+def test_how_the_map_stands_is_told_while_the_axes_are_computed(
+    explorer: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly(rows: np.ndarray, axes: int) -> Any:
+        begun.set()
+        assert go_on.wait(20)
+        return principal_axes(rows, axes)
+
+    monkeypatch.setattr("imgsearch.explore.principal_axes", slowly)
+    drawing = threading.Thread(target=explorer.document, args=("pca", 2))
+    drawing.start()
+    assert begun.wait(20)
+    assert explorer.state().made_at == ""
+    go_on.set()
+    drawing.join()
+
+
 def test_numbers_are_a_ramp_and_missing_ones_say_so(explorer: Explorer, catalog: Catalog) -> None:
     header, keys, _, colors = unpacked(explorer.document("pca", 2, "column:price")[0])
     prices = {item.key: item.metadata.get("price") for item in catalog.iter_items()}

@@ -16,6 +16,7 @@ from imgsearch import generations
 from imgsearch.catalog import Catalog
 from imgsearch.errors import IndexCorrupt
 from imgsearch.generations import LiveIndex, check_generation, exact_top_k, ranked
+from imgsearch.indexes import engines
 
 MakeCatalog = Callable[..., Catalog]
 
@@ -242,17 +243,27 @@ def test_the_search_effort_that_was_needed_is_kept(make_catalog: MakeCatalog) ->
 # --- engines ----------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(params=["codes", "lists"])
+def many_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the engine of catalogs of many items, where faiss is missing and where it is installed."""
+    if request.param == "lists":
+        pytest.importorskip("faiss")
+    else:
+        monkeypatch.setattr(generations, "can_be_had", lambda parameters: parameters["engine"] != "lists")
+    return str(request.param)
+
+
 @pytest.fixture
-def coded(shop: Catalog, monkeypatch: pytest.MonkeyPatch) -> Catalog:
+def coded(shop: Catalog, many_engine: str, monkeypatch: pytest.MonkeyPatch) -> Catalog:
     """Return the catalog of 400 with an index over codes, as catalogs of many items have."""
     monkeypatch.setattr(generations, "MANY", 400)
     index = LiveIndex.open(shop)
     assert index.header is not None
-    assert index.header.parameters["engine"] == "codes"
+    assert index.header.parameters["engine"] == many_engine
     return shop
 
 
-def test_from_many_items_on_the_graph_is_over_codes(coded: Catalog) -> None:
+def test_from_many_items_on_codes_are_searched(coded: Catalog) -> None:
     before = {path: path.stat().st_mtime_ns for path in (coded.folder / "index").rglob("*")}
     index = LiveIndex.open(coded)
     assert (index.generation, index.reason_rebuilt) == (2, "")
@@ -263,12 +274,12 @@ def test_from_many_items_on_the_graph_is_over_codes(coded: Catalog) -> None:
 
 
 def test_a_catalog_that_grows_gets_codes_when_it_has_many_items(
-    make_catalog: MakeCatalog, monkeypatch: pytest.MonkeyPatch
+    make_catalog: MakeCatalog, many_engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(generations, "MANY", 300)
     catalog = make_catalog(clustered(290, 16))
     index = LiveIndex.open(catalog)
-    for number, engine in enumerate(["usearch", "codes"]):
+    for number, engine in enumerate(["usearch", many_engine]):
         keys, _ = catalog.store(
             raw_items([f"new-{number}-{n}" for n in range(9)]), clustered(9, 16, seed=number)
         )
@@ -280,8 +291,10 @@ def test_a_catalog_that_grows_gets_codes_when_it_has_many_items(
 
 
 @pytest.mark.parametrize("damage", ["flipped", "missing", "empty"])
-def test_a_damaged_coding_means_a_rebuild(coded: Catalog, damage: str) -> None:
+def test_damaged_codes_mean_a_rebuild(coded: Catalog, damage: str) -> None:
     file = in_force(coded) / "index.usearch.coding.npz"
+    if not file.exists():
+        file = in_force(coded) / "index.usearch"
     if damage == "missing":
         file.unlink()
     else:
@@ -304,12 +317,40 @@ def test_items_added_and_removed_later_are_found_by_their_codes_too(coded: Catal
     assert_right(coded, LiveIndex.open(coded))
 
 
+def test_an_engine_that_is_no_longer_installed_gives_way_to_one_that_is(
+    shop: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("faiss")
+    LiveIndex.open(shop).build_as({"engine": "lists"}, 0.99)
+    assert check_generation(shop).parameters["engine"] == "lists"
+    for module in (engines, generations):
+        monkeypatch.setattr(module, "can_be_had", lambda parameters: parameters["engine"] != "lists")
+    index = LiveIndex.open(shop)
+    assert "imgsearch[faiss]" in index.reason_rebuilt
+    assert check_generation(shop).parameters["engine"] == "usearch"
+    assert_right(shop, index)
+
+
+def test_lists_are_learned_anew_when_there_are_many_times_more_items(make_catalog: MakeCatalog) -> None:
+    pytest.importorskip("faiss")
+    catalog = make_catalog(clustered(200, 16))
+    index = LiveIndex.open(catalog)
+    index.build_as({"engine": "lists"}, 0.99)
+    more, _ = catalog.store(raw_items([f"new-{n}" for n in range(9000)]), clustered(9000, 16, seed=1))
+    index.add(more, catalog.vectors(more))
+    assert index.header is not None
+    assert index.header.parameters["made_for"] == 9200
+    assert_right(catalog, index)
+
+
 def test_codes_that_miss_the_target_give_way_to_the_vectors_themselves(
     make_catalog: MakeCatalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(generations, "MANY", 3000)
     monkeypatch.setattr(generations, "MAX_EXPANSION", 64)
-    monkeypatch.setattr(generations, "MANY_ITEMS", {"engine": "codes", "coding": "signs", "width": 8})
+    monkeypatch.setattr(
+        generations, "_suited", lambda items: {"engine": "codes", "coding": "signs", "width": 8}
+    )
     catalog = make_catalog(clustered(3000, 16))
     index = LiveIndex.open(catalog)
     assert index.header is not None

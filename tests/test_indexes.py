@@ -17,6 +17,8 @@ from imgsearch.errors import IndexCorrupt
 from imgsearch.indexes.base import Keys, VectorIndex, Vectors
 from imgsearch.indexes.codes import CodeIndex
 from imgsearch.indexes.coding import Coding, Kind
+from imgsearch.indexes.comparing import ReadRows
+from imgsearch.indexes.engines import can_be_had
 from imgsearch.indexes.usearch import UsearchIndex
 
 DIM = 24
@@ -30,45 +32,70 @@ class Engine:
     load: Callable[[Path, int], VectorIndex]
 
 
-class StoredCodes(CodeIndex):
-    """Codes over vectors that are stored before they are added, as a catalog does."""
+class Stored:
+    """An index whose vectors are stored before they are added, as a catalog does."""
 
-    stored: dict[int, Any]
+    def __init__(self, index: Any, stored: dict[int, Any]) -> None:
+        self._index, self._stored = index, stored
 
     def add(self, keys: Keys, vectors: Vectors) -> None:
         for key, row in zip(keys.tolist(), vectors, strict=False):
-            self.stored.setdefault(key, row.astype(np.float16))
-        super().add(keys, vectors)
+            self._stored.setdefault(key, row.astype(np.float16))
+        self._index.add(keys, vectors)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._index, name)
+
+    def __len__(self) -> int:
+        return len(self._index)
 
 
-def code_engine(kind: Kind, width: int) -> Engine:
-    """Return an engine over codes whose vectors lie in a dictionary."""
+def engine_over_codes(new: Callable[..., Any], load: Callable[..., Any]) -> Engine:
+    """Return an engine whose vectors lie in a dictionary."""
     stored: dict[int, Any] = {}
 
     def read(keys: Keys) -> Any:
         return np.stack([stored[key] for key in keys.tolist()])
 
-    def make(dim: int) -> VectorIndex:
+    def make(dim: int) -> Any:
         stored.clear()
-        index = StoredCodes(Coding.learned(kind, width, clustered(500, dim, seed=7)), read, threads=2)
-        index.stored = stored
-        return index
+        return Stored(new(clustered(500, dim, seed=7), read), stored)
 
-    def load(path: Path, dim: int) -> VectorIndex:
+    return Engine(make, lambda path, dim: Stored(load(path, dim, read), stored))
+
+
+def graph_of(kind: Kind, width: int) -> Engine:
+    """Return the engine with a graph over codes."""
+
+    def load(path: Path, dim: int, read: ReadRows) -> CodeIndex:
         coding = path.with_name(path.name + ".coding.npz")
         digest = hashlib.sha256(coding.read_bytes()).hexdigest() if coding.is_file() else ""
-        index = StoredCodes.load(path, dim, read, coding_sha256=digest)
-        assert isinstance(index, StoredCodes)
-        index.stored = stored
+        return CodeIndex.load(path, dim, read, coding_sha256=digest)
+
+    return engine_over_codes(
+        lambda sample, read: CodeIndex(Coding.learned(kind, width, sample), read, threads=2), load
+    )
+
+
+def lists() -> Engine:
+    """Return the engine with lists of codes."""
+    from imgsearch.indexes.lists import ListIndex
+
+    kept: dict[str, Any] = {"margins": {"1": 0.0}, "made_for": 0}
+
+    def new(sample: Vectors, read: ReadRows) -> ListIndex:
+        index = ListIndex.learned(sample, 4000, read, threads=2)
+        kept.update(index.parameters)
         return index
 
-    return Engine(make, load)
+    return engine_over_codes(new, lambda path, dim, read: ListIndex.load(path, dim, read, **kept))
 
 
 ENGINES = {
     "usearch": Engine(lambda dim: UsearchIndex(dim, threads=2), UsearchIndex.load),
-    "bytes": code_engine("bytes", DIM),
-    "signs": code_engine("signs", 512),
+    "bytes": graph_of("bytes", DIM),
+    "signs": graph_of("signs", 512),
+    **({"lists": lists()} if can_be_had({"engine": "lists"}) else {}),
 }
 
 

@@ -299,7 +299,7 @@ def test_labelers_at_once_do_every_pair_as_often_as_wanted_and_never_the_same_at
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(240)
     assert problems == []
     verdicts = judging.verdicts(made)
     assert set(verdicts.groupby(["query_key", "item_id"])["labeler"].nunique()) == {2}

@@ -112,7 +112,7 @@ def test_the_state_of_feedback_index_encoder_and_uploads_is_there(
     client: TestClient, service: SearchService
 ) -> None:
     client.get("/api/v1/search?item=mug/red-0.jpg&n=5")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while service.feedback.state().queued and time.monotonic() < deadline:
         time.sleep(0.05)
     found = {name: values[()] for name, values in scrape(client).items() if () in values}

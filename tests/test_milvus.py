@@ -250,6 +250,7 @@ def test_filtered_searches_through_milvus_give_the_very_hits_of_the_exact_search
     exact = Searcher(shop, opened(shop), no_encoder).search(query)
     monkeypatch.setattr(search, "EXACT_BELOW", 0)
     monkeypatch.setattr(search, "CANDIDATES", 16)
+    monkeypatch.setattr(search, "AS_DEAR", 1)
     through = Searcher(shop, opened(shop), no_encoder).search(query)
     assert [(hit.item_id, hit.score) for hit in through.hits] == [
         (hit.item_id, hit.score) for hit in exact.hits

@@ -121,6 +121,7 @@ OWNERS = {
     "timm": {"encoders"},
     "usearch": {"indexes"},
     "numkong": {"indexes"},
+    "faiss": {"indexes"},
     "pymilvus": {"indexes"},
     "ray": {"fleet"},
     "fsspec": {"remote_files"},
@@ -221,6 +222,13 @@ def test_no_module_loads_a_model_library_before_a_model_is_wanted(module: str) -
         "streamlit",
         "torchvision",
     }
+
+
+def test_the_app_starts_without_the_parts_of_scipy() -> None:
+    parts = {"special", "linalg", "sparse", "ndimage", "fft", "spatial", "cluster"}
+    assert not loaded_by("import imgsearch.asgi") & {f"scipy.{part}" for part in parts}, (
+        "they take a third of a second"
+    )
 
 
 def test_the_public_names_of_every_module_exist_and_are_sorted() -> None:

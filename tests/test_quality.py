@@ -40,10 +40,11 @@ from imgsearch.generations import LiveIndex
 from imgsearch.ground_truth import GroundTruth, judgment_sources, uploaded
 from imgsearch.jobs import JobRunner, Progress
 from imgsearch.judging import Judging
+from imgsearch.links import query_key
 from imgsearch.originals import Originals
 from imgsearch.qrels import Topic, Votes, topics_from_qrels
 from imgsearch.quality import Quality
-from imgsearch.records import Item, Judgment
+from imgsearch.records import Item, Judgment, Query
 from imgsearch.report_files import report_csv, standalone_html
 from imgsearch.report_html import Pictures, report_page, rows_of
 from imgsearch.reports import Reports, check_comparable, judgments_digest, run_of
@@ -490,7 +491,7 @@ def test_wilsons_interval_is_the_textbooks() -> None:
 
 def wait(runner: JobRunner) -> None:
     assert runner._thread is not None
-    runner._thread.join(30)
+    runner._thread.join(120)
 
 
 def test_one_job_runs_at_a_time_and_can_be_stopped() -> None:
@@ -499,13 +500,13 @@ def test_one_job_runs_at_a_time_and_can_be_stopped() -> None:
     def work(progress: Progress) -> str:
         progress(1, 3)
         going.set()
-        go_on.wait(30)
+        go_on.wait(120)
         progress(2, 3)
         return "done"
 
     assert runner.job is None
     runner.start("Counting", work)
-    going.wait(30)
+    going.wait(120)
     assert runner.job is not None
     assert (runner.job.status, runner.job.done, runner.job.total) == ("running", 1, 3)
     with pytest.raises(JobRunning, match="Counting is still running"):
@@ -681,6 +682,24 @@ def test_every_view_says_what_to_do_while_it_is_empty(service: SearchService, vi
     assert not app.exception
     assert words in texts(app)
     assert service.quality.reports.all() == [], "opening the page measures nothing"
+
+
+def test_what_is_measured_is_what_the_form_says_at_the_moment_of_the_click(service: SearchService) -> None:
+    service.systems.save(System("diverse", diversity=0.7))
+    ids = [item.item_id for item in service.catalog.iter_items()]
+    for item_id in ids[:3]:
+        key = query_key(Query.of(item=item_id))
+        service.feedback.record_judgment(Judgment(key, ids[5], "good", "ann"))
+    app = page()
+    app.multiselect(key="systems").set_value([])
+    app.button(key="measure").click().run()
+    assert "Choose the systems" in texts(app)
+    app.multiselect(key="systems").set_value(["live", "diverse"])
+    app.button(key="measure").click().run()  # nothing is drawn between the choice and the click
+    assert not app.exception
+    service.quality.jobs._thread.join(60)  # type: ignore[union-attr]
+    assert {run.system for run in service.quality.reports.all()} == {"live", "diverse"}
+    assert "q-card" in texts(app.run())
 
 
 def test_every_view_draws_what_was_measured(service: SearchService) -> None:

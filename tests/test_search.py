@@ -117,6 +117,7 @@ def test_filters_over_the_limit_of_exact_search_are_answered_by_the_index_and_ri
 ) -> None:
     catalog, searcher = big
     monkeypatch.setattr("imgsearch.search.EXACT_BELOW", 100)
+    monkeypatch.setattr("imgsearch.search.AS_DEAR", 4)
     assert EXACT_BELOW > 1000
     for texts, n in (
         (["half=true"], 10),

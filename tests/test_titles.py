@@ -286,7 +286,8 @@ def test_a_catalog_without_titles_is_searched_by_photos_alone(
     assert use(make_catalog(clustered(50, 8)), encoder).ready() is None
     assert use(make_catalog(np.zeros((0, 8), np.float32)), encoder).ready() is None
     named = make_catalog(clustered(50, 8), [{"title": 5.0, "name": " ", "label": "one"} for _ in range(50)])
-    assert named.titles(9)[1] == ["one"] * 50
+    keys, codes, titles = named.titles(9)
+    assert (titles, codes.tolist(), keys.tolist()) == (["one"], [0] * 50, named.keys().tolist())
     assert use(named, encoder).ready() is None
 
 

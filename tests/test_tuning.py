@@ -13,10 +13,12 @@ from imgsearch.catalog import Catalog
 from imgsearch.commands import tuning as command
 from imgsearch.errors import CatalogError
 from imgsearch.generations import LiveIndex, check_generation
+from imgsearch.indexes.engines import can_be_had
 from imgsearch.tuning import Trial, best, tune
 
 MakeCatalog = Callable[..., Catalog]
 
+LISTS_HERE = ["lists"] if can_be_had({"engine": "lists"}) else []
 TRIAL = Trial({"engine": "usearch"}, 1.0, 1000, 64, 0.995, 0.10, reached=True)
 
 
@@ -49,7 +51,12 @@ def test_what_was_tuned_is_in_force_with_its_recall_and_stays_when_the_index_is_
     catalog = make_catalog(clustered(1500, 64))
     index = LiveIndex.open(catalog)
     tuning = tune(index, recall=0.97)
-    assert [trial.name for trial in tuning.trials] == ["usearch", "codes, bytes 64", "codes, signs 512"]
+    assert [trial.name for trial in tuning.trials] == [
+        "usearch",
+        "codes, bytes 64",
+        "codes, signs 512",
+        *LISTS_HERE,
+    ]
     assert (tuning.items, tuning.queries) == (1350, 150)
     assert tuning.chosen.reached
     header = check_generation(catalog)

@@ -30,6 +30,7 @@ from imgsearch.ui.actions import (
     apply_event,
     extend_past,
     extend_trail,
+    merged,
     with_column_filters,
 )
 from imgsearch.ui.filter_panel import chosen_values, filters_of_choice, filters_of_range
@@ -233,6 +234,31 @@ def test_an_event_that_comes_again_asks_again_unless_another_one_asked_since() -
     session.ask("second", NOTHING)
     session.ask_again("first")
     assert session.wanted == NOTHING
+
+
+def test_a_change_of_an_older_drawing_takes_nothing_back_that_came_since() -> None:
+    drawn = replace(NOTHING, terms=(RED,), filters=(CHEAP,), n=48)
+    latest = replace(drawn, filters=(CHEAP, Filter("colour", "=", "red")), diversity=0.4)
+    lamps = Filter("category", "=", "lamp")
+    found = merged(latest, drawn, with_column_filters(drawn, "category", (lamps,)))
+    assert found == replace(latest, filters=(*latest.filters, lamps), n=PAGE_SIZE)
+    assert merged(latest, drawn, replace(drawn, filters=())).filters == (Filter("colour", "=", "red"),)
+    for name in ("color", "shape"):
+        latest = merged(latest, drawn, replace(drawn, emphasis=drawn.emphasis._replace(**{name: 0.5})))
+    assert latest.emphasis == (0.5, 0.5, 0.0)
+    assert merged(drawn, drawn, NOTHING) == NOTHING
+
+
+def test_two_widgets_that_change_before_the_page_is_drawn_again_both_count() -> None:
+    session = Session("v", seed=1)
+    session.shown = drawn = replace(NOTHING, terms=(RED,))
+    session.revise(drawn, replace(drawn, same_color=True))
+    session.revise(drawn, replace(drawn, diversity=0.4))
+    assert session.wanted == replace(drawn, same_color=True, diversity=0.4)
+    session.granted(session.wanted)
+    session.shown = replace(drawn, same_color=True, diversity=0.4)  # begun to be drawn, and given up
+    session.revise(drawn, replace(drawn, duplicates="show"))
+    assert session.wanted == replace(session.shown, duplicates="show")
 
 
 def test_the_past_of_a_long_visit_stays_short() -> None:

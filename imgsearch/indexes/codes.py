@@ -4,31 +4,21 @@ It owns `CodeIndex`: which codes lie in the graph, how many candidates are compa
 are saved (the graph, and beside it the coding). A code takes an eighth of a float16 vector or so, and a graph over
 codes is small, quick to build and quick to walk; what codes lose, the exact comparison brings back. The vectors
 themselves it never keeps: it is handed a function that reads them, memory-mapped, from where they are stored anyway.
-
-The only file that imports numkong, the library of kernels that usearch itself is built on: it compares a vector with
-128 float16 rows in 4 microseconds, where numpy takes 90, most of them to convert the rows.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import numkong
-import numpy as np
-from numpy.typing import NDArray
 
 from imgsearch.files import write_durably
 from imgsearch.indexes.base import Keys, Vectors
 from imgsearch.indexes.coding import Coding
+from imgsearch.indexes.comparing import ReadRows, best_of
 from imgsearch.indexes.usearch import Graph, check_rows, graph_settings
 
-__all__ = ["CodeIndex", "ReadRows"]
-
-ReadRows = Callable[[Keys], NDArray[np.float16]]
-"""Returns the stored (n, dim) float16 unit rows of keys, in their order."""
+__all__ = ["CodeIndex"]
 
 
 class CodeIndex:
@@ -129,13 +119,7 @@ class CodeIndex:
         """
         candidates = max(k, self.expansion_search if expansion is None else expansion)
         keys, _ = self._graph.search(self.coding.codes(vector[None, :])[0], candidates, expansion=candidates)
-        if k <= 0 or len(keys) == 0:
-            return keys[:0], np.zeros(0, np.float32)
-        rows = self._read_rows(keys)
-        found = numkong.cdist(vector.astype(np.float16)[None, :], rows, metric="dot")
-        scores = np.asarray(found, np.float32).reshape(-1)
-        order = np.argsort(-scores, kind="stable")[:k]
-        return keys[order], scores[order]
+        return best_of(keys, self._read_rows, vector, k)
 
     def save(self, path: Path) -> None:
         """Write the graph to `path`, and the coding to a file beside it."""

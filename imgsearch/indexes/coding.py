@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from imgsearch.errors import IndexCorrupt
 from imgsearch.indexes.base import Vectors
 
-__all__ = ["Coding", "Kind"]
+__all__ = ["Coding", "Kind", "principal_components"]
 
 Kind = Literal["bytes", "signs"]
 
@@ -49,14 +49,11 @@ class Coding:
 
         `width` is how many components a code has: up to dim for bytes, a multiple of 8 for signs.
         """
-        centre = sample.mean(axis=0)
-        moved = sample - centre
         if kind == "signs":
             turn = _random_turn(sample.shape[1], width)
-            return cls(kind, centre, turn, 1.0)
-        _, directions = np.linalg.eigh(moved.T @ moved)
-        turn = np.ascontiguousarray(directions[:, ::-1][:, :width], np.float32)
-        reach = float(np.quantile(np.abs(moved @ turn), 1 - BEYOND)) if len(sample) else 1.0
+            return cls(kind, sample.mean(axis=0), turn, 1.0)
+        centre, turn = principal_components(sample, width)
+        reach = float(np.quantile(np.abs((sample - centre) @ turn), 1 - BEYOND)) if len(sample) else 1.0
         return cls(kind, centre, turn, max(reach, 1e-6) / LEVELS)
 
     @property
@@ -92,6 +89,14 @@ class Coding:
         if len(coding.centre) != dim:
             raise IndexCorrupt(f"{path} codes vectors of {len(coding.centre)} dimensions, not {dim}.")
         return coding
+
+
+def principal_components(sample: Vectors, width: int) -> tuple[Vectors, Vectors]:
+    """Return the mean (dim,) of a (n, dim) sample and its first `width` principal directions, (dim, width)."""
+    centre = sample.mean(axis=0)
+    moved = sample - centre
+    _, directions = np.linalg.eigh(moved.T @ moved)
+    return centre, np.ascontiguousarray(directions[:, ::-1][:, :width], np.float32)
 
 
 def _random_turn(dim: int, width: int) -> Vectors:

@@ -1,41 +1,64 @@
 """The engines that keep their index in files of the catalog: which one a header's parameters name.
 
-It owns the name of each and how an empty index is made or a saved one loaded from its parameters; it chooses nothing.
+It owns the name of each, whether it can be had here, and how an empty index is made or a saved one loaded from its
+parameters; it chooses nothing.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imgsearch.errors import IndexCorrupt
 from imgsearch.indexes.base import Vectors
-from imgsearch.indexes.codes import CodeIndex, ReadRows
+from imgsearch.indexes.codes import CodeIndex
 from imgsearch.indexes.coding import Coding
+from imgsearch.indexes.comparing import ReadRows
 from imgsearch.indexes.usearch import UsearchIndex, graph_settings
 
-__all__ = ["LocalIndex", "load_index", "new_index"]
+if TYPE_CHECKING:
+    from imgsearch.indexes.lists import ListIndex
 
-LocalIndex = UsearchIndex | CodeIndex
+__all__ = ["LISTS", "LocalIndex", "can_be_had", "load_index", "new_index"]
+
+LISTS = "lists"
+"""The engine's name, by which it is known without importing faiss."""
+CODING_SAMPLE = 20_000
+"""How many of the vectors a coding is learned from."""
+
+LocalIndex: TypeAlias = "UsearchIndex | CodeIndex | ListIndex"
+
+
+def can_be_had(parameters: Mapping[str, Any]) -> bool:
+    """Return whether what the engine needs is installed here."""
+    return parameters.get("engine") != LISTS or importlib.util.find_spec("faiss") is not None
 
 
 def new_index(
     parameters: Mapping[str, Any],
     dim: int,
+    items: int,
     read_rows: ReadRows,
-    sample: Callable[[], Vectors],
+    sample: Callable[[int], Vectors],
     *,
     threads: int = 1,
 ) -> LocalIndex:
-    """Return an empty index as `parameters` say; what they leave out is the engine's default.
+    """Return an empty index for about so many items as `parameters` say; what they leave out is the engine's default.
 
-    `sample` gives some of the vectors, (n, dim), for an engine that learns from them.
+    `sample` gives up to n of the vectors, (n, dim), for an engine that learns from them.
     """
+    engine = parameters["engine"]
+    if engine == LISTS:
+        from imgsearch.indexes.lists import ListIndex, list_settings, sample_for
+
+        some = sample(sample_for(items))
+        return ListIndex.learned(some, items, read_rows, threads=threads, **list_settings(parameters))
     settings = graph_settings(parameters)
-    if parameters["engine"] == UsearchIndex.engine:
+    if engine == UsearchIndex.engine:
         return UsearchIndex(dim, threads=threads, **settings)
-    coding = Coding.learned(parameters["coding"], int(parameters["width"]), sample())
+    coding = Coding.learned(parameters["coding"], int(parameters["width"]), sample(CODING_SAMPLE))
     return CodeIndex(coding, read_rows, threads=threads, **settings)
 
 
@@ -48,4 +71,10 @@ def load_index(
         return UsearchIndex.load(path, dim, threads=threads, **parameters)
     if engine == CodeIndex.engine:
         return CodeIndex.load(path, dim, read_rows, threads=threads, **parameters)
+    if engine == LISTS:
+        if not can_be_had(parameters):
+            raise IndexCorrupt(f"{path} needs faiss: install `imgsearch[faiss]`, or another index is built.")
+        from imgsearch.indexes.lists import ListIndex
+
+        return ListIndex.load(path, dim, read_rows, threads=threads, **parameters)
     raise IndexCorrupt(f"{path} is of the engine {engine!r}, which is not known here.")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 from urllib.parse import parse_qs
 
@@ -41,6 +41,7 @@ __all__ = [
     "apply_event",
     "extend_past",
     "extend_trail",
+    "merged",
     "to_address",
     "to_params",
     "to_query",
@@ -252,6 +253,35 @@ def with_column_filters(query: Query, column: str, filters: Sequence[Filter]) ->
     """Return the query with its filters on `column` replaced, from its first page on."""
     others = tuple(each for each in query.filters if each.column.casefold() != column.casefold())
     return replace(query, filters=(*others, *filters), n=PAGE_SIZE)
+
+
+def merged(latest: Query, drawn: Query, wanted: Query) -> Query:
+    """Return `latest` with what `wanted` changes of `drawn`, the query that a widget was drawn for.
+
+    So two quick clicks both count, though the second one's widget was drawn before the first. Filters are compared
+    column by column, an emphasis part by part, everything else as a whole.
+    """
+    changed = {
+        each.name: getattr(wanted, each.name)
+        for each in fields(Query)
+        if getattr(wanted, each.name) != getattr(drawn, each.name)
+    }
+    if "emphasis" in changed:
+        parts = wanted.emphasis._asdict().items() - drawn.emphasis._asdict().items()
+        changed["emphasis"] = latest.emphasis._replace(**dict(parts))
+    if "filters" in changed:
+        touched = {each.column.casefold() for each in (*drawn.filters, *wanted.filters)}
+        touched = {column for column in touched if _of(drawn, column) != _of(wanted, column)}
+        others = [each for each in latest.filters if each.column.casefold() not in touched]
+        changed["filters"] = (
+            *others,
+            *(each for each in wanted.filters if each.column.casefold() in touched),
+        )
+    return replace(latest, **changed)
+
+
+def _of(query: Query, column: str) -> list[Filter]:
+    return [each for each in query.filters if each.column.casefold() == column]
 
 
 def extend_trail(trail: Sequence[Step], step: Step) -> tuple[Step, ...]:

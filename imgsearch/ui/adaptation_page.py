@@ -19,6 +19,7 @@ from imgsearch.links import thumbnail_url
 from imgsearch.qrels import Topic, topic_query
 from imgsearch.service import SearchService, get_service
 from imgsearch.systems import System
+from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.messages import draw_job_end, draw_message, draw_no_items
 
 __all__ = ["draw"]
@@ -51,8 +52,9 @@ def draw() -> None:
         draw_no_items(service.settings.catalog)
         return
     _draw_feedback(service)
-    _draw_actions(service)
-    _draw_job(service)
+    job = service.learning.job
+    _draw_actions(service, busy=job is not None and job.status == "running")
+    _draw_job(service, job)
     report = service.learned
     if report is not None and not report.head:
         st.html('<h2 class="panel-title">What was learned last</h2>')
@@ -86,8 +88,7 @@ def _draw_feedback(service: SearchService) -> None:
         st.metric("In force", live or "the model itself", border=True)
 
 
-def _draw_actions(service: SearchService) -> None:
-    busy = service.learning.running
+def _draw_actions(service: SearchService, *, busy: bool) -> None:
     with st.container(horizontal=True):
         st.button(
             "Learn from feedback",
@@ -116,6 +117,7 @@ def _draw_actions(service: SearchService) -> None:
         st.html(f'<p class="count" role="status">{escape(done)}</p>')
 
 
+@in_full
 def _act(action: Any, *args: Any, done: str = "") -> None:
     """Do what a button asks for; what goes wrong is told at the next drawing."""
     try:
@@ -126,8 +128,7 @@ def _act(action: Any, *args: Any, done: str = "") -> None:
         st.session_state["adapt_done"] = done
 
 
-def _draw_job(service: SearchService) -> None:
-    job = service.learning.job
+def _draw_job(service: SearchService, job: Job | None) -> None:
     if job is None:
         return
     if job.status == "running":

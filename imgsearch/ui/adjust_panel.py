@@ -12,6 +12,7 @@ import streamlit as st
 
 from imgsearch.records import Emphasis, Query, Term
 from imgsearch.ui.actions import PAGE_SIZE
+from imgsearch.ui.callbacks import in_full
 
 __all__ = ["VARIETY", "adjustments", "as_usual", "draw_adjust_panel", "draw_settings", "with_color"]
 
@@ -108,6 +109,7 @@ def _draw_slider(
 ) -> None:
     st.session_state[key] = round(float(getattr(query.emphasis, name)), 1)
 
+    @in_full
     def changed() -> None:
         emphasis = query.emphasis._replace(**{name: float(st.session_state[key])})
         on_query(replace(query, emphasis=emphasis, n=PAGE_SIZE))
@@ -117,7 +119,12 @@ def _draw_slider(
 
 def _draw_switch(key: str, title: str, value: bool, on_value: Callable[[bool], None]) -> None:
     st.session_state[key] = value
-    st.toggle(title, key=key, on_change=lambda: on_value(bool(st.session_state[key])))
+
+    @in_full
+    def changed() -> None:
+        on_value(bool(st.session_state[key]))
+
+    st.toggle(title, key=key, on_change=changed)
 
 
 def _draw_color(query: Query, on_query: Callable[[Query], None]) -> None:
@@ -125,17 +132,14 @@ def _draw_color(query: Query, on_query: Callable[[Query], None]) -> None:
     present = next((str(term.value) for term in query.terms if term.kind == "color"), None)
     key = "adjust:picked"
     st.session_state[key] = present or st.session_state.get(key, FIRST_COLOR)
+
+    @in_full
+    def picked() -> None:
+        on_query(with_color(query, st.session_state[key]))
+
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.color_picker(
-            "In this colour",
-            key=key,
-            on_change=lambda: on_query(with_color(query, st.session_state[key])),
-        )
+        st.color_picker("In this colour", key=key, on_change=picked)
         if present is None:
-            st.button(
-                "Use it",
-                key="adjust:use",
-                on_click=lambda: on_query(with_color(query, st.session_state[key])),
-            )
+            st.button("Use it", key="adjust:use", on_click=picked)
         else:
             st.button("Any colour", key="adjust:any", on_click=on_query, args=(with_color(query, None),))

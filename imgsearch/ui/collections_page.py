@@ -29,13 +29,14 @@ from imgsearch.records import Item, Term
 from imgsearch.service import SearchService, get_service
 from imgsearch.ui import search_page
 from imgsearch.ui.actions import NOTHING, REMEMBERED_EVENTS, GalleryEvent, to_params, to_query
+from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.gallery import draw_gallery, item_tiles
-from imgsearch.ui.item_dialog import open_item_dialog
+from imgsearch.ui.item_dialog import draw_item_dialog
 from imgsearch.ui.messages import draw_message
 from imgsearch.ui.query_bar import query_label
 from imgsearch.ui.recents import draw_recents, plain
 from imgsearch.ui.save_dialog import draw_saving
-from imgsearch.ui.session import Saving, Session, current_session
+from imgsearch.ui.session import Details, Saving, Session, current_session
 
 __all__ = ["draw"]
 
@@ -63,13 +64,12 @@ def draw() -> None:
             _draw_one(service, session, service.collections.get(first))
     except ImgSearchError as error:
         draw_message("That did not work", str(error), action="All collections", on_click=_go)
-    if session.details is not None:
-        item_id, session.details = session.details, None
-        on_event = partial(_handle_event, service, session, None)
-        open_item_dialog(service, session, item_id, address="", on_event=on_event)
+    on_event = partial(_handle_event, service, session, None)
+    draw_item_dialog(service, session, below="collections", address="", on_event=on_event)
     draw_saving(service, session)
 
 
+@in_full
 def _go(**params: str) -> None:
     """Write an address of this page: the parameters given, and nothing else."""
     st.query_params.from_dict(params)
@@ -89,9 +89,10 @@ def _handle_event(service: SearchService, session: Session, collection: Collecti
         if event is None or event.id in session.handled:
             return
         session.handled = (*session.handled, event.id)[-REMEMBERED_EVENTS:]
+        session.details = None
         match event.action:
             case "details":
-                session.details = event.item_id
+                session.details = Details(event.item_id, "collections")
             case "save":
                 session.saving = Saving("item", event.item_id)
             case "take_out" if collection is not None:
@@ -301,14 +302,10 @@ def _draw_exports(service: SearchService, collection: Collection, items: Sequenc
 
 def _draw_changes(service: SearchService, session: Session, collection: Collection) -> None:
     with st.form("rename", border=False):
-        name = st.text_input("Name", value=collection.name, max_chars=MAX_NAME)
-        renamed = st.form_submit_button("Rename", width="stretch")
-    if renamed:
-        try:
-            service.collections.rename(collection.id, session.visitor, name)
-        except ImgSearchError as error:
-            session.problem = str(error)
-        st.rerun()
+        st.text_input("Name", value=collection.name, max_chars=MAX_NAME, key=f"name_{collection.id}")
+        st.form_submit_button(
+            "Rename", width="stretch", on_click=_rename, args=(service, session, collection)
+        )
     sure = st.checkbox("I want to remove this collection; its link ends", key=f"sure_{collection.id}")
     st.button(
         "Remove",
@@ -321,6 +318,15 @@ def _draw_changes(service: SearchService, session: Session, collection: Collecti
     )
 
 
+@in_full
+def _rename(service: SearchService, session: Session, collection: Collection) -> None:
+    try:
+        service.collections.rename(collection.id, session.visitor, st.session_state[f"name_{collection.id}"])
+    except ImgSearchError as error:
+        session.problem = str(error)
+
+
+@in_full
 def _remove(service: SearchService, session: Session, collection: Collection) -> None:
     try:
         service.collections.remove(collection.id, session.visitor)

@@ -18,6 +18,7 @@ from imgsearch.records import Item
 from imgsearch.retention import author_name
 from imgsearch.rules import Rule
 from imgsearch.service import SearchService, get_service
+from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.messages import draw_job_end, draw_message, draw_no_items
 from imgsearch.ui.session import current_session
 
@@ -53,15 +54,14 @@ def draw() -> None:
     if problem:
         st.html(f'<p class="problem" role="alert">{escape(problem)}</p>')
     job = service.duplicate_search.job
-    if job is not None and job.status == "running":
-        _follow(service)
-    elif job is not None:
+    running = job is not None and job.status == "running"
+    if job is not None and not running:
         draw_job_end(job, "what was found so far is kept, and it goes on from there")
     state = service.duplicates.state()
     shown = st.session_state.setdefault("duplicates_shown", GROUPS_AT_ONCE)
     total, groups = service.duplicates.list_groups(limit=shown)
-    _draw_actions(service, total, state.looked_at, state.waiting)
-    if not groups and not service.duplicate_search.running:
+    _draw_actions(service, total, state.looked_at, state.waiting, running=running)
+    if not groups and not running:
         _draw_nothing(looked=state.waiting == 0)
         return
     hidden = set(service.rules.hidden_keys().tolist())
@@ -71,20 +71,20 @@ def draw() -> None:
         st.button("Show more", key="more_groups", on_click=_show_more)
 
 
-def _draw_actions(service: SearchService, total: int, looked_at: int, waiting: int) -> None:
+def _draw_actions(service: SearchService, total: int, looked_at: int, waiting: int, *, running: bool) -> None:
     words = f"<strong>{total:,}</strong> {'group' if total == 1 else 'groups'} among {looked_at:,} photos"
     if waiting:
         words += f", {waiting:,} not looked at yet"
-    running = service.duplicate_search.running
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.html(f'<p class="count" role="status">{words}</p>')
-        if waiting:
+        if running:
+            _follow(service)  # in the button's place, so that its end moves no group under the pointer
+        elif waiting:
             st.button(
                 "Look for duplicates",
                 key="look",
                 type="primary",
                 icon=":material/difference:",
-                disabled=running,
                 on_click=_act,
                 args=(service.look_for_duplicates,),
             )
@@ -93,7 +93,6 @@ def _draw_actions(service: SearchService, total: int, looked_at: int, waiting: i
                 "Look again",
                 key="look_again",
                 icon=":material/refresh:",
-                disabled=running,
                 on_click=_act,
                 args=(lambda: service.look_for_duplicates(again=True),),
             )
@@ -185,6 +184,7 @@ def _author() -> str:
     return author_name(current_session().visitor)
 
 
+@in_full
 def _act(action: Callable[[], object]) -> None:
     """Do what a button asks for; what goes wrong is told at the next drawing."""
     try:
@@ -193,6 +193,7 @@ def _act(action: Callable[[], object]) -> None:
         st.session_state[PROBLEM] = str(error)
 
 
+@in_full
 def _show_more() -> None:
     st.session_state["duplicates_shown"] += GROUPS_AT_ONCE
 
@@ -204,8 +205,10 @@ def _follow(service: SearchService) -> None:
         st.rerun()
         return
     share = job.done / job.total if job.total else 0.0
-    st.html(
-        f'<p class="count" role="status">{escape(job.name)}: {job.done:,} of {job.total:,} photos</p>'
-        f'<div class="meter" aria-hidden="true"><i style="width:{share:.1%}"></i></div>'
-    )
-    st.button("Stop", key="stop_looking", on_click=service.duplicate_search.stop)
+    with st.container(horizontal=True, vertical_alignment="center", width="content"):
+        st.html(
+            f'<p class="count" role="status">{escape(job.name)}: {job.done:,} of {job.total:,} photos</p>'
+            f'<div class="meter" aria-hidden="true"><i style="width:{share:.1%}"></i></div>',
+            width="content",
+        )
+        st.button("Stop", key="stop_looking", on_click=service.duplicate_search.stop)

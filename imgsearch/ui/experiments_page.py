@@ -30,6 +30,7 @@ from imgsearch.outcomes import (
 from imgsearch.service import SearchService, get_service
 from imgsearch.systems import LIVE, System
 from imgsearch.ui.bundles import asset
+from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.messages import draw_message
 
 __all__ = ["draw"]
@@ -65,6 +66,7 @@ def draw() -> None:
         )
 
 
+@in_full
 def _choose(name: str) -> None:
     """Show one experiment, or with an empty name all of them."""
     if name:
@@ -73,6 +75,7 @@ def _choose(name: str) -> None:
         st.query_params.pop(CHOSEN, None)
 
 
+@in_full
 def _try(act: Callable[[], object]) -> None:
     """Do what a button asks for; say what went wrong in the next run."""
     try:
@@ -156,6 +159,7 @@ def _draw_experiment_form(service: SearchService, systems: Sequence[System]) -> 
         st.form_submit_button("Make it", type="primary", on_click=_create_experiment, args=(service,))
 
 
+@in_full
 def _create_experiment(service: SearchService) -> None:
     given = st.session_state
     names = list(given["experiment_arms"])
@@ -211,6 +215,7 @@ def _draw_systems(service: SearchService, systems: Sequence[System]) -> None:
         st.form_submit_button("Define it", on_click=_create_system, args=(service,))
 
 
+@in_full
 def _create_system(service: SearchService) -> None:
     given = st.session_state
     system = System(

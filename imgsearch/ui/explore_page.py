@@ -26,6 +26,7 @@ from imgsearch.service import SearchService, get_service
 from imgsearch.spreadsheets import harmless
 from imgsearch.ui import search_page
 from imgsearch.ui.actions import PAGE_SIZE, REMEMBERED_EVENTS, GalleryEvent
+from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.explore_map import MAX_SELECTED, MapEvent, draw_map
 from imgsearch.ui.gallery import Tile, draw_gallery, item_tiles
 from imgsearch.ui.messages import draw_job_end, draw_no_items
@@ -87,7 +88,7 @@ def draw() -> None:
     if not state.usable and service.explorer.jobs.job is None and len(service.catalog) >= MIN_PHOTOS:
         service.explorer.start()
     _draw_map(service, session, exploring, state)
-    _draw_state(service, state)
+    _draw_state(service, exploring, state)
     _draw_selection(service, session, exploring)
     cards = service.explorer.clusters()
     if cards:
@@ -185,10 +186,10 @@ def _handle_map_event(service: SearchService, session: Session, exploring: _Expl
 # --- how old it is --------------------------------------------------------------------------------------------------
 
 
-def _draw_state(service: SearchService, state: MapState) -> None:
+def _draw_state(service: SearchService, exploring: _Exploring, state: MapState) -> None:
     jobs = service.explorer.jobs
     if jobs.running:
-        _follow(service, state.made_at)
+        _follow(service, exploring, state.made_at)
         return
     for note in state.notes if state.usable else ():
         st.html(f'<p class="note" role="status">{escape(note)}</p>')
@@ -207,6 +208,7 @@ def _draw_state(service: SearchService, state: MapState) -> None:
         )
 
 
+@in_full
 def _start(service: SearchService) -> None:
     if not service.explorer.jobs.running:
         service.explorer.start()
@@ -237,12 +239,19 @@ def age(state: MapState) -> str:
 
 
 @st.fragment(run_every=WATCH_EVERY_S)
-def _follow(service: SearchService, seen: str) -> None:
-    """Draw how far the job is; the whole page again when it has ended or groups are there."""
+def _follow(service: SearchService, exploring: _Exploring, seen: str) -> None:
+    """Draw how far the job is; the whole page again when it has ended or groups are there.
+
+    Whoever has a set before them is asked first: what they are about to press or to download stays where it is.
+    """
     job = service.explorer.jobs.job
     layout = service.explorer.layout()
     if job is None or job.status != "running" or (layout is not None and layout.made_at != seen):
-        st.rerun()
+        if not exploring.keys:
+            st.rerun()
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.html('<p class="count" role="status">The map was laid out anew.</p>')
+            st.button("Show it", key="show_map", icon=":material/refresh:", on_click=st.rerun)
         return
     share = job.done / job.total if job.total else 0.0
     st.html(
@@ -283,10 +292,12 @@ def _draw_selection(service: SearchService, session: Session, exploring: _Explor
                 on_click=_save,
                 args=(service, session, exploring),
             )
+        # Made now: Streamlit drops a file that is made at the click as soon as two more runs have ended, of whichever
+        # visitor, and one follows the map every second.
         for kind, data in (("csv", csv_of), ("json", json_of)):
             st.download_button(
                 kind.upper(),
-                partial(data, items),
+                data(items),
                 file_name=f"imgsearch-set.{kind}",
                 icon=":material/download:",
                 on_click="ignore",
@@ -307,6 +318,7 @@ def _draw_selection(service: SearchService, session: Session, exploring: _Explor
     )
 
 
+@in_full
 def _save(service: SearchService, session: Session, exploring: _Exploring) -> None:
     items = service.explorer.photos(exploring.keys)
     try:

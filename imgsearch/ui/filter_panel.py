@@ -15,6 +15,7 @@ import streamlit as st
 
 from imgsearch.records import Facet, Filter, Query
 from imgsearch.ui.actions import PAGE_SIZE, with_column_filters
+from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.wording import is_machine_column, label_of, text_of
 
 __all__ = ["chosen_values", "contains_text", "draw_filter_panel", "filters_of_choice", "filters_of_range"]
@@ -114,6 +115,7 @@ def _draw_choice(bounds: Facet, present: Facet, query: Query, on_query: Callable
         known[value.casefold()] for value in chosen_values(query, column) if value.casefold() in known
     ]
 
+    @in_full
     def changed() -> None:
         on_query(with_column_filters(query, column, filters_of_choice(column, st.session_state[key])))
 
@@ -148,6 +150,7 @@ def _draw_range(bounds: Facet, present: Facet, query: Query, on_query: Callable[
             chosen[each.operator == "<="] = min(max(_number(each.value, low), low), high)
     st.session_state[key] = (min(chosen), max(chosen))
 
+    @in_full
     def changed() -> None:
         start, end = st.session_state[key]
         on_query(with_column_filters(query, column, filters_of_range(column, start, end, (low, high))))
@@ -167,6 +170,7 @@ def _draw_text(bounds: Facet, present: Facet, query: Query, on_query: Callable[[
     column, key = bounds.column, f"filter:{bounds.column}"
     st.session_state[key] = contains_text(query, column)
 
+    @in_full
     def changed() -> None:
         text = str(st.session_state[key]).strip()
         on_query(with_column_filters(query, column, (Filter(column, "contains", text),) if text else ()))

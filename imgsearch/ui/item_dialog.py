@@ -20,26 +20,28 @@ from imgsearch.ui.gallery import draw_gallery, hit_tiles
 from imgsearch.ui.session import Session
 from imgsearch.ui.wording import label_of, readable
 
-__all__ = ["open_item_dialog"]
+__all__ = ["draw_item_dialog"]
 
 LOOK_ALIKES = 6
 
 
-def open_item_dialog(
-    service: SearchService,
-    session: Session,
-    item_id: str,
-    *,
-    address: str,
-    on_event: Callable[[Any], None],
+def draw_item_dialog(
+    service: SearchService, session: Session, *, below: str, address: str, on_event: Callable[[Any], None]
 ) -> None:
-    """Open the dialog of an item, over the page that shows the query `address`; say so where the item is gone.
+    """Draw the dialog of the item whose details are asked for, over the page that shows the query `address`.
 
-    `on_event` handles what is clicked in it, as if it were clicked on the page.
+    It stays until it is left, however often the page is drawn below it, and while that is what `below` says. Where
+    the item is gone, that is said. `on_event` handles what is clicked in it, as if it were clicked on the page.
     """
+    details = session.details
+    if details is not None and details.below != below:  # the browser's back button leaves it, too
+        details = session.details = None
+    if details is None:
+        return
     try:
-        item = service.item(item_id)
+        item = service.item(details.item_id)
     except ImgSearchError as error:
+        session.details = None
         st.toast(str(error))
         return
 
@@ -47,7 +49,10 @@ def open_item_dialog(
         session.leave_dialog = True
         on_event(raw)
 
-    st.dialog(item.title, width="large")(_draw)(service, session, item, address, leave)
+    def dismissed() -> None:
+        session.details = None
+
+    st.dialog(item.title, width="large", on_dismiss=dismissed)(_draw)(service, session, item, address, leave)
 
 
 def _draw(

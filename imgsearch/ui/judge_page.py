@@ -21,6 +21,7 @@ from imgsearch.pools import listed, make_pool, most_clicked, most_searched, rand
 from imgsearch.qrels import Topic, decode_text, parse_topics, topic_of, topic_query
 from imgsearch.service import SearchService, get_service
 from imgsearch.systems import LIVE
+from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.judge_view import draw_judge_view
 from imgsearch.ui.messages import draw_message, draw_no_items
 from imgsearch.ui.query_bar import query_label
@@ -68,6 +69,7 @@ def draw() -> None:
     )
 
 
+@in_full
 def _go(**params: str) -> None:
     """Write an address of this page: the parameters given, and nothing else."""
     st.query_params.from_dict(params)
@@ -98,6 +100,7 @@ def _draw_sets(service: SearchService) -> None:
         _new_set_dialog(service)
 
 
+@in_full
 def _want_new() -> None:
     st.session_state["new_judging_set"] = True
 
@@ -126,6 +129,7 @@ def _draw_card(judging_set: JudgingSet, progress: Progress) -> None:
             )
 
 
+@in_full
 def _start(name: str, role: Role = "rater") -> None:
     """Go judging, or ask for the labeler's name first."""
     labeler = st.session_state.get("judging_labeler", "")
@@ -180,19 +184,33 @@ def _draw_entrance(judging_set: JudgingSet, *, asked: bool) -> None:
             '<p class="count quiet">Your name stands beside your judgments.</p>'
         )
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            name = st.text_input(
-                "Your name", value=st.session_state.get("judging_labeler", ""), max_chars=MAX_NAME, width=440
+            st.text_input(
+                "Your name",
+                value=st.session_state.get("judging_labeler", ""),
+                max_chars=MAX_NAME,
+                width=440,
+                key="labeler_name",
             )
-            sent = st.form_submit_button("Judge", type="primary", icon=":material/keyboard:")
-    if sent:
-        try:
-            labeler = clean_name(name, "Your name")
-        except JudgingError as error:
-            _draw_problem(str(error))
-            return
-        st.session_state["judging_labeler"] = labeler
-        _go(set=judging_set.name, labeler=labeler, **({"role": role} if role != "rater" else {}))
-        st.rerun()
+            st.form_submit_button(
+                "Judge",
+                type="primary",
+                icon=":material/keyboard:",
+                on_click=_enter,
+                args=(judging_set, role),
+            )
+    _draw_problem_of("labeler_problem")
+
+
+@in_full
+def _enter(judging_set: JudgingSet, role: Role) -> None:
+    """Go judging under the name in the form."""
+    try:
+        labeler = clean_name(st.session_state["labeler_name"], "Your name")
+    except JudgingError as error:
+        st.session_state["labeler_problem"] = str(error)
+        return
+    st.session_state["judging_labeler"] = labeler
+    _go(set=judging_set.name, labeler=labeler, **({"role": role} if role != "rater" else {}))
 
 
 def _draw_labelers(service: SearchService, judging_set: JudgingSet, progress: Progress) -> None:
@@ -269,12 +287,13 @@ def _draw_guideline(service: SearchService, judging_set: JudgingSet) -> None:
     guideline = service.judging.guideline(judging_set)
     with st.form("guideline_form", border=False):
         st.html('<h2 class="panel-title">Guideline</h2>')
-        text = st.text_area(
+        st.text_area(
             "Guideline",
             value=guideline.text,
             max_chars=MAX_GUIDELINE,
             height=150,
             label_visibility="collapsed",
+            key=f"guideline_{judging_set.set_id}",
         )
         saved = (
             f"Version {guideline.version}, by {guideline.author}, {guideline.happened_at:%Y-%m-%d %H:%M} UTC. "
@@ -284,16 +303,18 @@ def _draw_guideline(service: SearchService, judging_set: JudgingSet) -> None:
         st.html(
             f'<p class="count quiet">{escape(saved)}Labelers see it before they start, and at the key H.</p>'
         )
-        sent = st.form_submit_button("Save guideline")
-    if sent:
-        try:
-            service.judging.set_guideline(
-                judging_set, text, author=st.session_state.get("judging_labeler") or "somebody"
-            )
-        except ImgSearchError as error:
-            _draw_problem(str(error))
-            return
-        st.rerun()
+        st.form_submit_button("Save guideline", on_click=_save_guideline, args=(service, judging_set))
+    _draw_problem_of("guideline_problem")
+
+
+@in_full
+def _save_guideline(service: SearchService, judging_set: JudgingSet) -> None:
+    text = st.session_state[f"guideline_{judging_set.set_id}"]
+    author = st.session_state.get("judging_labeler") or "somebody"
+    try:
+        service.judging.set_guideline(judging_set, text, author=author)
+    except ImgSearchError as error:
+        st.session_state["guideline_problem"] = str(error)
 
 
 def _draw_downloads(service: SearchService, judging_set: JudgingSet) -> None:
@@ -463,6 +484,13 @@ def _try(make: Callable[[], JudgingSet]) -> JudgingSet | None:
 def _duration(judgments: int) -> str:
     minutes = max(1, round(60 * judgments / USUAL_PACE))
     return f"{minutes} minutes" if minutes < 120 else f"{minutes / 60:,.0f} hours"
+
+
+def _draw_problem_of(key: str) -> None:
+    """Draw what a callback could not do, once."""
+    problem = st.session_state.pop(key, "")
+    if problem:
+        _draw_problem(problem)
 
 
 def _draw_problem(text: str) -> None:

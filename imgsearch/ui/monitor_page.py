@@ -31,6 +31,7 @@ from imgsearch.monitoring import (
 from imgsearch.records import Item, Query
 from imgsearch.service import SearchService, get_service
 from imgsearch.ui.bundles import asset
+from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.charts import columns, sparkline, spreads
 from imgsearch.ui.query_bar import query_label
 
@@ -335,7 +336,10 @@ def _draw_visitor_data(service: SearchService) -> None:
             )
 
 
+@in_full
 def _forget(service: SearchService, visitor: str) -> None:
+    if st.session_state["forget_id"].strip().lower() != visitor:
+        return  # another id was typed meanwhile: its rows are to be seen before they are deleted
     try:
         forgotten = service.forget_visitor(visitor)
     except ImgSearchError as error:

@@ -38,11 +38,14 @@ from imgsearch.report_html import (
 from imgsearch.reports import Run
 from imgsearch.service import SearchService, get_service
 from imgsearch.systems import LIVE
+from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.messages import draw_job_end, draw_message, draw_no_items
 
 __all__ = ["draw"]
 
 UPLOAD = "upload"
+FOLLOWED = "quality_followed"
+"""Whether the report of the job that runs is to be opened when it is done."""
 VIEWS = {"results": "Results", "compare": "Compare", "history": "Over time", "robustness": "Robustness"}
 ORDERS = {"worst": "Worst first", "best": "Best first"}
 CHANGES = {"lost": "Greatest loss first", "gained": "Greatest gain first"}
@@ -65,24 +68,28 @@ def draw() -> None:
     if len(service.catalog) == 0:
         draw_no_items(service.settings.catalog)
         return
-    finished = st.session_state.pop("quality_finished", "")
-    if finished:
-        st.session_state["report"] = st.query_params["report"] = finished
+    job = service.quality.jobs.job
+    _open_finished(job)
     runs = service.quality.reports.all()
-    _draw_measure(service, is_open=not runs)
-    _draw_job(service.quality)
+    # It folds up when the measurement starts, not when that ends under somebody's finger.
+    _draw_measure(service, is_open=not runs and (job is None or job.status in {"failed", "stopped"}))
+    problem = st.session_state.pop("quality_problem", "")
+    if problem:
+        st.html(f'<p class="problem" role="alert">{escape(problem)}</p>')
     _from_address("view", VIEWS)
     st.session_state.setdefault("view", "results")
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        format_func=lambda name: VIEWS[name],
-        key="view",
-        label_visibility="collapsed",
-        required=True,
-        on_change=_to_address,
-        args=("view",),
-    )
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        view = st.segmented_control(
+            "View",
+            list(VIEWS),
+            format_func=lambda name: VIEWS[name],
+            key="view",
+            label_visibility="collapsed",
+            required=True,
+            on_change=_to_address,
+            args=("view",),
+        )
+        _draw_job(service.quality, job)  # beside it, so that its coming and going moves no button
     match view:
         case "compare":
             _draw_compare(service, runs)
@@ -105,6 +112,7 @@ def _from_address(name: str, options: Container[str]) -> None:
         st.session_state.setdefault(name, asked)
 
 
+@in_full
 def _to_address(name: str) -> None:
     """Write a widget's value to the address bar, so that it can be sent to somebody."""
     st.query_params[name] = st.session_state[name]
@@ -125,13 +133,12 @@ def _draw_measure(service: SearchService, *, is_open: bool) -> None:
                 format_func=lambda name: sources[name].label if name in sources else "Files of your own",
                 key="judgments",
             )
-            files = None
             if chosen in sources:
                 st.caption(sources[chosen].detail)
             else:
-                files = _draw_upload(nothing_else=not sources)
+                _draw_upload(nothing_else=not sources)
         with right:
-            systems = st.multiselect(
+            st.multiselect(
                 "Systems",
                 [system.name for system in service.systems.all()],
                 default=[LIVE],
@@ -139,54 +146,72 @@ def _draw_measure(service: SearchService, *, is_open: bool) -> None:
                 help="Choose two or more to compare them on the same queries. New ones are made with "
                 "`imgsearch system add`.",
             )
-            measures = st.text_input("Measures", DEFAULT_MEASURES, key="measures")
-        load: Callable[[], GroundTruth] | None
-        load = sources[chosen].load if chosen in sources else (files and (lambda: files(service)))
-        busy = service.quality.jobs.running
+            st.text_input("Measures", DEFAULT_MEASURES, key="measures")
         st.button(
             "Measure",
+            key="measure",
             type="primary",
             icon=":material/play_arrow:",
-            disabled=busy or not systems or load is None,
+            disabled=service.quality.jobs.running,
             on_click=_start,
-            args=(service.quality, load, systems, measures),
+            args=(service,),
         )
-        problem = st.session_state.pop("quality_problem", "")
-        if problem:
-            st.html(f'<p class="problem" role="alert">{escape(problem)}</p>')
 
 
-def _draw_upload(*, nothing_else: bool) -> Callable[[SearchService], GroundTruth] | None:
-    """Draw the choice of files; return how they are read, or None while there is no file of judgments."""
+def _draw_upload(*, nothing_else: bool) -> None:
+    """Draw the choice of files."""
     if nothing_else:
         st.caption(
             "Nothing is judged here yet. Mark hits good or bad on the Search page, judge whole sets of them on "
             "the Judge page, or bring files."
         )
-    qrels = st.file_uploader("Judgments (TREC qrels: query 0 item relevance)", type=["trec", "qrels", "txt"])
-    topics = st.file_uploader(
-        "Queries (query TAB kind TAB words), where query ids are not item ids", type=["tsv", "txt"]
+    st.file_uploader(
+        "Judgments (TREC qrels: query 0 item relevance)", type=["trec", "qrels", "txt"], key="qrels_file"
     )
-    if qrels is None:
-        return None
-    judged, asked = qrels.getvalue(), topics.getvalue() if topics else None
-
-    def read(service: SearchService) -> GroundTruth:
-        return uploaded(judged, qrels.name, asked, topics.name if topics else "", service.catalog)
-
-    return read
+    st.file_uploader(
+        "Queries (query TAB kind TAB words), where query ids are not item ids",
+        type=["tsv", "txt"],
+        key="topics_file",
+    )
 
 
-def _start(quality: Quality, load: Callable[[], GroundTruth], systems: Sequence[str], measures: str) -> None:
+@in_full
+def _start(service: SearchService) -> None:
+    """Measure what the form says now."""
+    given = st.session_state
     try:
-        quality.start_measuring(load, systems, measures)
+        if not given["systems"]:
+            raise EvaluationError("Choose the systems to measure first.")
+        service.quality.start_measuring(_ground_truth(service), given["systems"], given["measures"])
+        given[FOLLOWED] = True
     except ImgSearchError as error:
-        st.session_state["quality_problem"] = str(error)
+        given["quality_problem"] = str(error)
 
 
-def _draw_job(quality: Quality) -> None:
+def _ground_truth(service: SearchService) -> Callable[[], GroundTruth]:
+    """Return how the chosen judgments are read; raises `EvaluationError` where no file of them is chosen yet."""
+    for source in service.quality.sources():
+        if source.name == st.session_state["judgments"]:
+            return source.load
+    qrels, topics = st.session_state.get("qrels_file"), st.session_state.get("topics_file")
+    if qrels is None:
+        raise EvaluationError("Choose the file of judgments first.")
+    judged, asked = qrels.getvalue(), topics.getvalue() if topics else None
+    return lambda: uploaded(judged, qrels.name, asked, topics.name if topics else "", service.catalog)
+
+
+def _open_finished(job: Job | None) -> None:
+    """Choose the report of a job that was started here, or seen running, once it is done."""
+    if job is not None and job.status == "running":
+        st.session_state[FOLLOWED] = True
+    elif job is not None and st.session_state.get(FOLLOWED):
+        if job.result:
+            st.session_state["report"] = st.query_params["report"] = job.result
+        del st.session_state[FOLLOWED]
+
+
+def _draw_job(quality: Quality, job: Job | None) -> None:
     """Draw the job that runs, and follow it; or why the last one failed."""
-    job = quality.jobs.job
     if job is None:
         return
     if job.status == "running":
@@ -199,7 +224,6 @@ def _draw_job(quality: Quality) -> None:
 def _watch(quality: Quality) -> None:
     job = quality.jobs.job
     if job is None or job.status != "running":
-        st.session_state["quality_finished"] = job.result if job else ""
         st.rerun()
     else:
         _draw_progress(quality, job)
@@ -274,6 +298,7 @@ def _draw_rows(
         st.button(f"Show more of {len(rows):,} queries", key="more_rows", on_click=_show_more, args=(shown,))
 
 
+@in_full
 def _show_more(shown: int) -> None:
     st.session_state["quality_rows"] = shown + ROWS_A_PAGE
 
@@ -536,8 +561,8 @@ def _draw_robustness(service: SearchService) -> None:
         )
     ready = service.encoder_state.status == "ready"
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        n = st.selectbox("Photos", ROBUSTNESS_SAMPLES, index=2, key="robustness_n", width=120)
-        system = st.selectbox(
+        st.selectbox("Photos", ROBUSTNESS_SAMPLES, index=2, key="robustness_n", width=120)
+        st.selectbox(
             "System", [each.name for each in service.systems.all()], key="robustness_system", width=200
         )
         st.button(
@@ -547,13 +572,14 @@ def _draw_robustness(service: SearchService) -> None:
             disabled=service.quality.jobs.running or not ready,
             help=None if ready else service.encoder_state.reason,
             on_click=_start_robustness,
-            args=(service.quality, system, n),
+            args=(service.quality,),
         )
 
 
-def _start_robustness(quality: Quality, system: str, n: int) -> None:
+@in_full
+def _start_robustness(quality: Quality) -> None:
     try:
-        quality.start_robustness(system, n=n)
+        quality.start_robustness(st.session_state["robustness_system"], n=st.session_state["robustness_n"])
     except ImgSearchError as error:
         st.session_state["quality_problem"] = str(error)
 

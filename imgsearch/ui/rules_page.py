@@ -6,21 +6,22 @@ It owns the drawing and the form, for a new rule and for one that is changed; wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from html import escape
-from typing import cast
+from typing import Any, cast
 
 import streamlit as st
 
-from imgsearch.errors import ImgSearchError
+from imgsearch.errors import ImgSearchError, QueryError
 from imgsearch.filters import format_filter, parse_filters
 from imgsearch.links import thumbnail_url
 from imgsearch.records import Item
 from imgsearch.retention import author_name
 from imgsearch.rules import MAX_BOOST, MAX_TEXT, Rule, RuleAction
 from imgsearch.service import SearchService, get_service
+from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.messages import draw_message, draw_no_items
 from imgsearch.ui.session import current_session
 
@@ -29,6 +30,7 @@ __all__ = ["draw"]
 PREVIEW_PHOTOS = 8
 HISTORY = 100
 PROBLEM = "rules_problem"
+FORM_PROBLEM = "rule_form_problem"
 EDITED = "rule_edited"
 """The number of the rule whose form is open; there is one form at a time."""
 ACTIONS = {"hide": "Hide", "pin": "Pin to the top", "boost": "Boost or bury"}
@@ -59,7 +61,9 @@ def draw() -> None:
     rules = service.rules.all()[::-1]
     edited = st.session_state.get(EDITED, 0)
     if not edited:
-        with st.expander("New rule", icon=":material/add:", expanded=not rules):
+        # It stays as it was found: it must not fold up under a hand that makes one rule after the other.
+        expanded = st.session_state.setdefault("rule_form_open", not rules)
+        with st.expander("New rule", icon=":material/add:", expanded=expanded):
             _draw_form(service, Rule("hide"), str(st.session_state.setdefault("rule_form", 0)))
     if not rules:
         draw_message(
@@ -76,63 +80,54 @@ def draw() -> None:
 
 
 def _draw_form(service: SearchService, before: Rule, name: str) -> None:
-    """Draw the fields of a rule, filled as it was before, with what it would hit."""
+    """Draw the fields of a rule, filled as it was before, and below the buttons what it would hit."""
     if before.rule_id:
         st.html(f'<p class="count"><strong>Change rule {before.rule_id}</strong></p>')
     columns = ", ".join(list(service.catalog.columns)[:8]) or "none"
     grammar = f"Columns: {columns}. Also a!=b, a in b|c, a~part, price=10..50."
-    action = cast(
-        RuleAction,
-        st.segmented_control(
-            "What it does",
-            list(ACTIONS),
-            default=before.action,
-            required=True,
-            format_func=lambda one: ACTIONS[one],
-            key=f"rule_action_{name}",
-        ),
+    action = st.segmented_control(
+        "What it does",
+        list(ACTIONS),
+        default=before.action,
+        required=True,
+        format_func=lambda one: ACTIONS[one],
+        key=f"rule_action_{name}",
     )
-    by_filter, items = _draw_which(before, grammar, name)
-    amount, words, searches = _draw_how(before, action, grammar, name)
+    _draw_which(before, grammar, name)
+    _draw_how(before, action, grammar, name)
     days = st.columns(2)
-    starts = days[0].date_input("From (UTC)", before.starts_on, key=f"rule_from_{name}")
-    ends = days[1].date_input("Until (UTC)", before.ends_on, key=f"rule_until_{name}")
-    note = st.text_input("Note for colleagues", before.note, max_chars=MAX_TEXT, key=f"rule_note_{name}")
-    ready, rule = False, before
-    if items:
-        try:
-            rule = replace(
-                before,
-                action=action,
-                item_ids=() if by_filter else tuple(items),
-                filters=parse_filters(items) if by_filter else (),
-                amount=amount,
-                when_text=words,
-                when_filters=parse_filters(searches),
-                starts_on=starts,
-                ends_on=ends,
-                note=note.strip(),
-            )
-            count, photos = service.rules.matching(rule, limit=PREVIEW_PHOTOS)
-            ready = count > 0 and rule != before
-            _draw_hits(count, photos)
-        except ImgSearchError as error:
-            st.html(f'<p class="problem" role="alert">{escape(str(error))}</p>')
+    days[0].date_input("From (UTC)", before.starts_on, key=f"rule_from_{name}")
+    days[1].date_input("Until (UTC)", before.ends_on, key=f"rule_until_{name}")
+    st.text_input("Note for colleagues", before.note, max_chars=MAX_TEXT, key=f"rule_note_{name}")
     with st.container(horizontal=True):
         st.button(
             "Save the change" if before.rule_id else "Add the rule",
             key="save_rule" if before.rule_id else "add_rule",
             type="primary",
-            disabled=not ready,
-            on_click=_act,
-            args=(lambda: _save(service, rule),),
+            on_click=_save,
+            args=(service, before, name),
         )
         if before.rule_id:
             st.button("Cancel", key="cancel_rule", on_click=_edit, args=(0,))
+    # Below the buttons: it comes and goes when a field is left, perhaps for a button, which must not move then.
+    _draw_preview(service, before, name)
 
 
-def _draw_which(before: Rule, grammar: str, name: str) -> tuple[bool, list[str]]:
-    """Draw which items a rule hits; return whether by filters, and the filters or ids."""
+def _draw_preview(service: SearchService, before: Rule, name: str) -> None:
+    """Draw what the rule that the fields say would hit, or why it could not be saved."""
+    problem = st.session_state.pop(FORM_PROBLEM, "")
+    try:
+        rule = _read_form(before, name)
+        if rule.item_ids or rule.filters:
+            _draw_hits(*service.rules.matching(rule, limit=PREVIEW_PHOTOS))
+    except ImgSearchError as error:
+        problem = str(error)
+    if problem:
+        st.html(f'<p class="problem" role="alert">{escape(problem)}</p>')
+
+
+def _draw_which(before: Rule, grammar: str, name: str) -> None:
+    """Draw which items a rule hits: those that pass filters, or those that are named."""
     by = st.segmented_control(
         "To which items",
         [BY_FILTER, BY_ID],
@@ -141,7 +136,7 @@ def _draw_which(before: Rule, grammar: str, name: str) -> tuple[bool, list[str]]
         key=f"rule_by_{name}",
     )
     if by == BY_FILTER:
-        text = st.text_area(
+        st.text_area(
             "Filters, one a line: items that pass them all",
             _lines([format_filter(one) for one in before.filters]),
             height=90,
@@ -150,19 +145,15 @@ def _draw_which(before: Rule, grammar: str, name: str) -> tuple[bool, list[str]]
             key=f"rule_filters_{name}",
         )
     else:
-        text = st.text_area(
-            "Item ids, one a line", _lines(before.item_ids), height=90, key=f"rule_items_{name}"
-        )
-    return by == BY_FILTER, _parts(text)
+        st.text_area("Item ids, one a line", _lines(before.item_ids), height=90, key=f"rule_items_{name}")
 
 
-def _draw_how(before: Rule, action: RuleAction, grammar: str, name: str) -> tuple[float, str, list[str]]:
-    """Draw how far a boost goes and for which searches a rule holds; return that, the words and the filters."""
-    amount = 0.0
+def _draw_how(before: Rule, action: str, grammar: str, name: str) -> None:
+    """Draw how far a boost goes and for which searches a rule holds."""
     if action == "hide":
-        return amount, "", []
+        return
     if action == "boost":
-        amount = st.slider(
+        st.slider(
             "How far (in standard deviations of the scores)",
             -MAX_BOOST,
             MAX_BOOST,
@@ -170,10 +161,10 @@ def _draw_how(before: Rule, action: RuleAction, grammar: str, name: str) -> tupl
             0.25,
             key=f"rule_amount_{name}",
         )
-    words = st.text_input(
+    st.text_input(
         "Only for searches with these words", before.when_text, max_chars=MAX_TEXT, key=f"rule_when_{name}"
     )
-    searches = st.text_area(
+    st.text_area(
         "Only for searches with these filters, one a line",
         _lines([format_filter(one) for one in before.when_filters]),
         height=68,
@@ -181,16 +172,60 @@ def _draw_how(before: Rule, action: RuleAction, grammar: str, name: str) -> tupl
         help=grammar,
         key=f"rule_when_filters_{name}",
     )
-    return amount, words.strip(), _parts(searches)
 
 
-def _save(service: SearchService, rule: Rule) -> None:
-    service.rules.save(rule, author=_author())
-    st.session_state[EDITED] = 0
-    if not rule.rule_id:
+def _read_form(before: Rule, name: str) -> Rule:
+    """Return the rule that the fields say now; what is not asked for an action or not drawn yet is as it was.
+
+    Raises `FilterError` for a filter that cannot be read.
+    """
+
+    def given(field: str, otherwise: Any) -> Any:
+        return st.session_state.get(f"rule_{field}_{name}", otherwise)
+
+    action = cast(RuleAction, given("action", before.action))
+    by_filter = given("by", BY_ID if before.item_ids else BY_FILTER) == BY_FILTER
+    filters, when_filters = (
+        _lines(map(format_filter, some)) for some in (before.filters, before.when_filters)
+    )
+    searches = action != "hide"  # what is hidden is hidden from all
+    return replace(
+        before,
+        action=action,
+        item_ids=() if by_filter else tuple(_parts(given("items", _lines(before.item_ids)))),
+        filters=parse_filters(_parts(given("filters", filters))) if by_filter else (),
+        amount=given("amount", before.amount or 1.0) if action == "boost" else 0.0,
+        when_text=given("when", before.when_text).strip() if searches else "",
+        when_filters=parse_filters(_parts(given("when_filters", when_filters))) if searches else (),
+        starts_on=given("from", before.starts_on),
+        ends_on=given("until", before.ends_on),
+        note=given("note", before.note).strip(),
+    )
+
+
+@in_full
+def _save(service: SearchService, before: Rule, name: str) -> None:
+    """Keep the rule that the fields say now, and close the form; or keep that open and say what is wrong."""
+    try:
+        rule = _read_form(before, name)
+        if not (rule.item_ids or rule.filters):
+            raise QueryError("Say which items: filters that they pass, or their ids.")
+        if service.rules.matching(rule, limit=0)[0] == 0:
+            raise QueryError(
+                "It hits nothing here: name items or filters that some photo of the catalog passes."
+            )
+        if rule != before:
+            service.rules.save(rule, author=_author())
+    except ImgSearchError as error:
+        st.session_state[FORM_PROBLEM] = str(error)
+        return
+    if before.rule_id:
+        st.session_state[EDITED] = 0
+    else:
         st.session_state["rule_form"] += 1  # a fresh, empty form
 
 
+@in_full
 def _edit(rule_id: int) -> None:
     st.session_state[EDITED] = rule_id
 
@@ -262,7 +297,7 @@ def _parts(text: str) -> list[str]:
     return [part.strip() for part in text.splitlines() if part.strip()]
 
 
-def _lines(parts: Sequence[str]) -> str:
+def _lines(parts: Iterable[str]) -> str:
     return "\n".join(parts)
 
 
@@ -270,6 +305,7 @@ def _author() -> str:
     return author_name(current_session().visitor)
 
 
+@in_full
 def _act(action: Callable[[], object]) -> None:
     """Do what a button asks for; what goes wrong is told at the next drawing."""
     try:

@@ -5,6 +5,7 @@ It owns the dialog and the word that it was done; what a collection is, `imgsear
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 
 import streamlit as st
@@ -12,6 +13,7 @@ import streamlit as st
 from imgsearch.collections_store import MAX_NAME, Collection
 from imgsearch.errors import ImgSearchError
 from imgsearch.service import SearchService
+from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.recents import plain
 from imgsearch.ui.session import Saving, Session
 
@@ -19,6 +21,7 @@ __all__ = ["draw_saving", "want_saved"]
 
 SHOWN_WITHOUT_SCROLLING = 6
 SCROLLED_PX = 320
+NAME = "new_collection_name"
 
 
 def want_saved(session: Session, saving: Saving) -> None:
@@ -55,36 +58,54 @@ def _draw(service: SearchService, session: Session, saving: Saving) -> None:
             '<p class="count quiet">A collection keeps photos and searches to come back to or to share.</p>'
         )
     with st.form("new_collection", border=False):
-        name = st.text_input("New collection", max_chars=MAX_NAME, placeholder="Its name")
-        sent = st.form_submit_button("Create and save", type="primary", width="stretch")
-    if sent:
-        try:
-            made = service.collections.create(name, session.visitor, *_parts(saving))
-        except ImgSearchError as error:
-            st.html(f'<p class="problem" role="alert">{escape(str(error))}</p>')
-            return
+        st.text_input("New collection", max_chars=MAX_NAME, placeholder="Its name", key=NAME)
+        st.form_submit_button(
+            "Create and save",
+            type="primary",
+            width="stretch",
+            on_click=_create,
+            args=(service, session, saving),
+        )
+    if session.saving is not None and session.saving.problem:
+        st.html(f'<p class="problem" role="alert">{escape(session.saving.problem)}</p>')
+
+
+@in_full
+def _create(service: SearchService, session: Session, saving: Saving) -> None:
+    try:
+        made = service.collections.create(st.session_state[NAME], session.visitor, *_parts(saving))
+    except ImgSearchError as error:
+        session.saving = replace(saving, problem=str(error))
+    else:
         _done(session, f"Saved to the new collection {made.name}.")
 
 
 def _draw_choice(service: SearchService, session: Session, saving: Saving, collection: Collection) -> None:
     """Draw a button that saves into one collection, or takes out again what is in it."""
     is_in = saving.value in (collection.items if saving.kind == "item" else collection.queries)
-    clicked = st.button(
+    st.button(
         f"{plain(collection.name)} · {len(collection.items) + len(collection.queries):,}",
         key=f"save_into_{collection.id}",
         icon=":material/check:" if is_in else ":material/bookmark_add:",
         help="It is in this collection: take it out again" if is_in else None,
         width="stretch",
+        on_click=_choose,
+        args=(service, session, saving, collection),
+        kwargs={"is_in": is_in},
     )
-    if not clicked:
-        return
+
+
+@in_full
+def _choose(
+    service: SearchService, session: Session, saving: Saving, collection: Collection, *, is_in: bool
+) -> None:
     act = service.collections.take_out if is_in else service.collections.add
     try:
         act(collection.id, session.visitor, *_parts(saving))
     except ImgSearchError as error:
-        st.html(f'<p class="problem" role="alert">{escape(str(error))}</p>')
-        return
-    _done(session, f"{'Taken out of' if is_in else 'Saved to'} {collection.name}.")
+        session.saving = replace(saving, problem=str(error))
+    else:
+        _done(session, f"{'Taken out of' if is_in else 'Saved to'} {collection.name}.")
 
 
 def _parts(saving: Saving) -> tuple[list[str], list[str]]:

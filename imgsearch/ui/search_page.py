@@ -33,6 +33,7 @@ from imgsearch.ui.actions import (
     apply_event,
     extend_past,
     extend_trail,
+    merged,
     to_address,
     to_params,
     to_query,
@@ -40,12 +41,12 @@ from imgsearch.ui.actions import (
 from imgsearch.ui.adjust_panel import draw_adjust_panel
 from imgsearch.ui.filter_panel import draw_filter_panel
 from imgsearch.ui.gallery import HIT_ACTIONS, SAMPLE_ACTIONS, draw_gallery, hit_tiles, item_tiles
-from imgsearch.ui.item_dialog import open_item_dialog
+from imgsearch.ui.item_dialog import draw_item_dialog
 from imgsearch.ui.messages import draw_message, draw_no_items
 from imgsearch.ui.query_bar import draw_query_bar, query_label
 from imgsearch.ui.recents import draw_recents
 from imgsearch.ui.save_dialog import draw_saving, want_saved
-from imgsearch.ui.session import Saving, Session, address_query, current_session
+from imgsearch.ui.session import Details, Saving, Session, address_query, current_session
 from imgsearch.ui.side_by_side_page import compare_with_usual
 from imgsearch.ui.suggestions import draw_correction, draw_suggestions
 
@@ -65,7 +66,7 @@ def draw() -> None:
     has_filters, problem = False, None
     try:
         _write_address(session)
-        query = address_query(service)
+        session.shown = query = address_query(service)
         has_filters = _draw_filters(service, session, query)
     except ImgSearchError as error:
         query, problem = NOTHING, error
@@ -77,7 +78,9 @@ def draw() -> None:
             _draw_hero()
     with bar:
         _draw_bar(service, session, query, has_filters=has_filters)
-        draw_suggestions(service.words.searched(query), service.words.suggestions, session.want)
+        draw_suggestions(
+            service.words.searched(query), service.words.suggestions, partial(session.revise, query)
+        )
     with body:
         try:
             if problem is not None:
@@ -87,10 +90,9 @@ def draw() -> None:
             draw_message(
                 "That did not work", str(error), action="Start again", on_click=session.want, args=(NOTHING,)
             )
-    if session.details is not None:
-        item_id, session.details = session.details, None
-        on_event = partial(_handle_gallery_event, service, session)
-        open_item_dialog(service, session, item_id, address=address(query), on_event=on_event)
+    on_event = partial(_handle_gallery_event, service, session)
+    below = f"search {address(query)}"
+    draw_item_dialog(service, session, below=below, address=address(query), on_event=on_event)
     draw_saving(service, session)
     if service.encoder_state.status == "loading":
         _watch_encoder(service)
@@ -110,8 +112,9 @@ def _write_address(session: Session) -> None:
 
 # --- what the visitor does -----------------------------------------------------------------------------------------
 
-# Streamlit runs a newer script beside one that it has given up, and gives one up at any call of Streamlit's. So the
-# handlers below call nothing of Streamlit's and hold the session's lock: an event is handled whole, and once.
+# Streamlit gives a run up at any call of Streamlit's where a newer click waits. So the handlers below call nothing of
+# Streamlit's and hold the session's lock: an event is handled whole, and once. What they were drawn for may be older
+# than what was asked for since: a click changes the latest query, not that one.
 
 
 def _handle_gallery_event(service: SearchService, session: Session, raw: Any) -> None:
@@ -129,12 +132,19 @@ def _handle_gallery_event(service: SearchService, session: Session, raw: Any) ->
         except ImgSearchError as error:
             session.fail(event.id, error)
             return
-        session.handled, session.details = outcome.state.handled, outcome.state.details
+        session.handled = outcome.state.handled
+        item_id = outcome.state.details
+        session.details = Details(item_id, f"search {address(query)}") if item_id is not None else None
         session.choosing = event.id if event.action == "part" else ""
         if outcome.state.saving is not None:
             session.saving = Saving("item", outcome.state.saving)
         asked = outcome.state.query
         if asked != query:
+            latest = session.latest(query)
+            if event.action in {"more", "less"}:  # also to what a click just before this one has added
+                asked = apply_event(PageState(latest), event).state.query
+            else:
+                asked = merged(latest, query, asked)
             session.ask(event.id, replace(asked, n=min(asked.n, service.settings.max_results)))
 
 
@@ -172,8 +182,10 @@ def _handle_bar_event(service: SearchService, session: Session, query: Query, ra
         session.handled, session.choosing = state.handled, ""
         if event.kind == "undo":
             session.undo(event.id)
-        else:
+        elif event.kind in {"clear", "go"}:
             session.ask(event.id, state.query)
+        else:
+            session.ask(event.id, merged(session.latest(query), query, state.query))
 
 
 # --- the parts of the page ----------------------------------------------------------------------------------------
@@ -219,7 +231,7 @@ def _draw_filters(service: SearchService, session: Session, query: Query) -> boo
     facets = service.facets(query.filters) if query.filters else bounds
     with st.sidebar:
         st.html('<h2 class="panel-title">Filters</h2>')
-        draw_filter_panel(facets, bounds, query, on_query=session.want)
+        draw_filter_panel(facets, bounds, query, on_query=partial(session.revise, query))
     return True
 
 
@@ -234,7 +246,7 @@ def _draw_photos(service: SearchService, session: Session, query: Query) -> None
             busy=True,
         )
         return
-    draw_correction(query, service.words.correction(query), session.want)
+    draw_correction(query, service.words.correction(query), partial(session.revise, query))
     searched = service.words.searched(query)
     results = session.results(service, searched)
     shown = sum(len(result.hits) for result in results)
@@ -259,7 +271,7 @@ def _draw_photos(service: SearchService, session: Session, query: Query) -> None
                 on_click=want_saved,
                 args=(session, Saving("query", address(query))),
             )
-            draw_adjust_panel(query, session.want, on_compare=compare_with_usual)
+            draw_adjust_panel(query, partial(session.revise, query), on_compare=compare_with_usual)
     for note in results[0].notes:
         st.html(f'<p class="note" role="status">{escape(note)}</p>')
     if results[0].confidence == "weak" and not results[0].notes:
@@ -294,7 +306,7 @@ def _draw_sample(service: SearchService, session: Session, query: Query) -> None
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.html(f'<p class="count"><strong>{len(items):,}</strong> of {total:,} photos, picked to differ</p>')
         with st.container(horizontal=True, width="content"):
-            draw_adjust_panel(query, session.want, on_compare=compare_with_usual)
+            draw_adjust_panel(query, partial(session.revise, query), on_compare=compare_with_usual)
             st.button("Shuffle", key="shuffle", on_click=session.shuffle, icon=":material/shuffle:")
     draw_gallery(
         item_tiles(items),

@@ -28,10 +28,11 @@ from imgsearch.ui.actions import (
     Step,
     address,
     extend_past,
+    merged,
     to_query,
 )
 
-__all__ = ["Saving", "Session", "address_query", "current_session"]
+__all__ = ["Details", "Saving", "Session", "address_query", "current_session"]
 
 E = TypeVar("E", GalleryEvent, BarEvent)
 
@@ -42,10 +43,19 @@ _VISITOR = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """What the visitor wants to save: an item's id, or the query string of a search."""
+    """What the visitor wants to save: an item's id, or the query string of a search; and why that did not work."""
 
     kind: Literal["item", "query"]
     value: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """The item whose dialog is open, and what the page below showed when it was opened."""
+
+    item_id: str
+    below: str
 
 
 @dataclass
@@ -58,12 +68,13 @@ class Session:
     trail: tuple[Step, ...] = ()
     past: tuple[str, ...] = ()
     handled: tuple[str, ...] = ()
-    details: str | None = None
+    details: Details | None = None
     saving: Saving | None = None
     notice: str = ""
     leave_dialog: bool = False
     choosing: str = ""
     wanted: Query | None = None
+    shown: Query | None = None
     asked: tuple[str, Query] | None = None
     problem: str = ""
     judged: dict[str, dict[str, Verdict]] = field(default_factory=dict)
@@ -72,6 +83,15 @@ class Session:
     def want(self, query: Query) -> None:
         """Ask for a query: the next run writes it to the address bar and draws it."""
         self.wanted = query
+
+    def revise(self, drawn: Query, wanted: Query) -> None:
+        """Ask for what a widget changes in the query that it was drawn for; what has changed since then stays."""
+        with self.lock:
+            self.want(merged(self.latest(drawn), drawn, wanted))
+
+    def latest(self, drawn: Query) -> Query:
+        """Return what was asked for or shown last, which may be newer than the query that was drawn."""
+        return self.wanted or self.shown or drawn
 
     def granted(self, wanted: Query) -> None:
         """Take a wish as written to the address bar, unless the next one has overtaken it."""

@@ -7,7 +7,7 @@ It owns the drawing and the address, which holds everything: the query in the se
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from html import escape
 from typing import Any, Literal
@@ -40,12 +40,14 @@ from imgsearch.ui.actions import (
     PageState,
     apply_bar_event,
     apply_event,
+    merged,
     to_address,
     to_params,
     to_query,
 )
 from imgsearch.ui.adjust_panel import VARIETY, adjustments, as_usual, draw_settings
 from imgsearch.ui.bundles import asset, script
+from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.gallery import draw_gallery, item_tiles, pass_on, sent_by
 from imgsearch.ui.messages import draw_message, draw_no_items
 from imgsearch.ui.query_bar import draw_query_bar
@@ -56,6 +58,7 @@ __all__ = ["compare_with_usual", "draw", "page"]
 SAMPLE = 12
 DEPTHS = (12, 24, 48)
 KEY = "side_by_side"
+COMPARED = f"{KEY}:compared"
 SidePlace = Literal["left", "right"]
 
 _component = st.components.v2.component(
@@ -63,6 +66,30 @@ _component = st.components.v2.component(
     css=asset("side_by_side.css"),
     js=script("events.js", "side_by_side.js"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What the page shows: one query, answered in two ways."""
+
+    query: Query
+    left: Side
+    right: Side
+
+    def with_change(self, drawn: _Compared, wanted: _Compared) -> _Compared:
+        """Return this with what `wanted` changes of what a widget was drawn for (see `actions.merged`)."""
+        return _Compared(
+            merged(self.query, drawn.query, wanted.query),
+            _merged_side(self.left, drawn.left, wanted.left),
+            _merged_side(self.right, drawn.right, wanted.right),
+        )
+
+
+def _merged_side(latest: Side, drawn: Side, wanted: Side) -> Side:
+    changed = {each.name: getattr(wanted, each.name) for each in fields(Side)}
+    return replace(
+        latest, **{name: value for name, value in changed.items() if value != getattr(drawn, name)}
+    )
 
 
 def page() -> Any:
@@ -93,6 +120,7 @@ def draw() -> None:
         left, right = _sides(service)
         _write_address(session, left, right)
         query = address_query(service)
+        st.session_state[COMPARED] = _Compared(query, left, right)
     except ImgSearchError as error:
         query, left, right, problem = NOTHING, Side(), Side(), error
     with bar:
@@ -101,7 +129,7 @@ def draw() -> None:
         try:
             if problem is not None:
                 raise problem
-            _draw_controls(service, query, left, right)
+            _draw_controls(service, _Compared(query, left, right))
             if query.terms:
                 _draw_answers(service, session, query, left, right)
             else:
@@ -134,6 +162,7 @@ def _go(query: Query, left: Side, right: Side) -> None:
     st.query_params.from_dict({**to_params(query), "left": str(left), "right": str(right)})
 
 
+@in_full
 def _start_again() -> None:
     st.query_params.clear()
 
@@ -193,15 +222,23 @@ def _draw_bar(service: SearchService, session: Session, query: Query) -> None:
     )
 
 
-def _draw_controls(service: SearchService, query: Query, left: Side, right: Side) -> None:
+def _change(drawn: _Compared, wanted: _Compared) -> None:
+    """Write what a widget changes to the address bar; what has changed since it was drawn stays."""
+    latest: _Compared = st.session_state.get(COMPARED, drawn)
+    latest = st.session_state[COMPARED] = latest.with_change(drawn, wanted)
+    _go(latest.query, latest.left, latest.right)
+
+
+def _draw_controls(service: SearchService, drawn: _Compared) -> None:
     """Draw what answers on either side, with the settings that it has of its own."""
+    query, left, right = drawn.query, drawn.left, drawn.right
     systems = [system.name for system in service.systems.all()]
     heads = ["head:base", *(f"head:{head.id}" for head in list_heads(service.catalog)[::-1])]
     columns = st.columns(2, gap="medium")
     for column, place, side in zip(columns, ("left", "right"), (left, right), strict=True):
 
         def change(changed: Side, place: str = place) -> None:
-            _go(query, *((changed, right) if place == "left" else (left, changed)))
+            _change(drawn, replace(drawn, left=changed) if place == "left" else replace(drawn, right=changed))
 
         options = list(dict.fromkeys([*systems, *heads, side.system]))
         with column, st.container(horizontal=True, vertical_alignment="bottom"):
@@ -212,23 +249,28 @@ def _draw_controls(service: SearchService, query: Query, left: Side, right: Side
             "Swap sides",
             icon=":material/swap_horiz:",
             type="tertiary",
-            on_click=_go,
-            args=(query, right, left),
+            on_click=in_full(_change),
+            args=(drawn, _Compared(query, right, left)),
         )
         if query.terms:
-            _draw_depth(query, left, right)
+            _draw_depth(drawn)
 
 
 def _draw_system(
     label: str, key: str, options: list[str], side: Side, on_side: Callable[[Side], None]
 ) -> None:
     st.session_state[key] = side.system
+
+    @in_full
+    def changed() -> None:
+        on_side(replace(side, system=st.session_state[key]))
+
     st.selectbox(
         label,
         options,
         key=key,
         format_func=lambda name: title_of(Side(name)),
-        on_change=lambda: on_side(replace(side, system=st.session_state[key])),
+        on_change=changed,
     )
 
 
@@ -249,14 +291,19 @@ def _draw_settings(key: str, query: Query, side: Side, on_side: Callable[[Side],
                 key=f"{key}:usual",
                 icon=":material/undo:",
                 width="stretch",
-                on_click=changed,
+                on_click=in_full(changed),
                 args=(as_usual(applied),),
             )
 
 
-def _draw_depth(query: Query, left: Side, right: Side) -> None:
-    key = f"{KEY}:depth"
+def _draw_depth(drawn: _Compared) -> None:
+    key, query = f"{KEY}:depth", drawn.query
     st.session_state[key] = query.n
+
+    @in_full
+    def changed() -> None:
+        _change(drawn, replace(drawn, query=replace(query, n=st.session_state[key])))
+
     st.segmented_control(
         "Photos on each side",
         sorted({*DEPTHS, query.n}),
@@ -264,7 +311,7 @@ def _draw_depth(query: Query, left: Side, right: Side) -> None:
         required=True,
         label_visibility="collapsed",
         format_func=lambda n: f"Top {n}",
-        on_change=lambda: _go(replace(query, n=st.session_state[key]), left, right),
+        on_change=changed,
     )
 
 

@@ -14,7 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
 from running_app import chromium_flags, find_chromium, running_app
 
-TIMEOUT_MS = 30_000
+TIMEOUT_MS = 90_000
+"""How long a page may take to show what a test waits for: far longer than it does, for machines that do much else."""
 HARMLESS = (
     # Streamlit looks for its own server below a page's path first, and then at the root.
     "status of 404",

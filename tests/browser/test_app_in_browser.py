@@ -18,6 +18,7 @@ from running_app import running_app
 pytestmark = pytest.mark.browser
 
 NewPage = Callable[..., Any]
+BLUE_LAMPS = {"colour=blue", "category=lamp"}
 
 
 def open_page(page: Any, address: str) -> None:
@@ -45,7 +46,7 @@ def shown(page: Any) -> list[str]:
 def ready(page: Any) -> None:
     """Wait until the model is there, so that words and uploads are answered."""
     # On a busy machine a model takes longer to load than anything else that a page waits for.
-    page.locator(".note:empty").wait_for(state="attached", timeout=120_000)
+    page.locator(".note:empty").wait_for(state="attached", timeout=240_000)
 
 
 def upload_id(page: Any) -> str:
@@ -212,13 +213,28 @@ def test_filters_narrow_the_hits_and_live_in_the_address(app: str, new_page: New
     settled(page, item="mug/red-0.jpg")
 
 
+def test_two_filters_chosen_at_once_both_hold(app: str, new_page: NewPage) -> None:
+    page = new_page()
+    open_page(page, f"{app}/?item=mug/red-0.jpg")
+    page.locator("[data-testid=stSidebar]").get_by_role("button").evaluate_all(
+        """all => {
+            for (const name of ["blue (", "lamp ("]) {
+                all.find(one => one.textContent.includes(name)).click();
+            }
+        }"""
+    )
+    page.wait_for_url(lambda url: set(parse_qs(urlsplit(url).query).get("filter", [])) == BLUE_LAMPS)
+    page.locator("ul.grid[data-list*=lamp][data-list*=blue]:not([aria-busy]) .tile").first.wait_for()
+    assert {item_id.split("-")[0] for item_id in shown(page)} == {"lamp/blue"}
+
+
 def test_what_is_not_there_is_said_plainly_and_what_is_there_is_not_doubted(
     app: str, new_page: NewPage
 ) -> None:
     page, line = new_page(390), "Nothing quite like this here"
     open_page(page, app)
     ready(page)
-    for _ in range(60):  # until the calibration in the background is done
+    for _ in range(600):  # until the calibration in the background is done
         answer = page.request.get(f"{app}/api/v1/search?text=bicycle&n=5").json()
         if answer["confidence"] is not None:
             break

@@ -28,7 +28,7 @@ def painted_page(request: pytest.FixtureRequest, chromium: Any) -> Iterator[Any]
     flags += SOFTWARE_WEBGL if request.param == "webgl" else ["--disable-gpu", "--disable-3d-apis"]
     browser = chromium.browser_type.launch(executable_path=find_chromium(), args=flags)
     page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(90_000)
     page.expected_painter = request.param
     yield page
     browser.close()
@@ -38,7 +38,7 @@ def open_map(page: Any, app: str) -> Any:
     """Open the page, coloured by category, and return the map when its points are drawn."""
     page.goto(f"{app}/explore?color=Category")
     shown = page.locator('.map[data-shown$="column:category"]')
-    shown.wait_for(timeout=60_000)
+    shown.wait_for(timeout=240_000)
     page.locator(".map[data-drawn]").wait_for()
     return shown
 
@@ -160,7 +160,7 @@ def test_the_map_works_by_keys_alone(app: str, new_page: NewPage) -> None:
 def test_a_group_is_shown_by_a_click_on_its_tile(app: str, new_page: NewPage) -> None:
     page = new_page()
     open_map(page, app)
-    page.get_by_role("heading", name="Groups of look-alikes").wait_for(timeout=120_000)
+    page.get_by_role("heading", name="Groups of look-alikes").wait_for(timeout=240_000)
     tiles = page.locator("ul.grid[aria-label$='the largest first'] .photo")
     tiles.first.wait_for()
     assert "photos of the group" in tiles.first.get_attribute("aria-label")

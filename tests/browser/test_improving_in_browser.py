@@ -127,7 +127,7 @@ def test_an_experiment_is_made_started_visited_read_and_stopped(shop: str, new_p
         visitor.locator("ul.grid .tile").first.click()
         visitor.wait_for_url(lambda url: "red-0" not in url)
     arms = page.locator("table.arms")
-    for _ in range(20):
+    for _ in range(200):
         page.reload()
         page.locator(".verdict").wait_for()
         if arms.count() and "Visitors" in arms.inner_text():

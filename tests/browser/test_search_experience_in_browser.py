@@ -26,7 +26,7 @@ def two_things(path: Path) -> Path:
 
 
 ITEM = "mug/red-0.jpg"
-PATIENCE_MS = 120_000
+PATIENCE_MS = 240_000
 
 
 def opened(page: Any, address: str, query: str) -> Any:

@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.browser
 
 NewPage = Callable[..., Any]
-PATIENCE_MS = 120_000
+PATIENCE_MS = 240_000
 
 
 def typed(page: Any, address: str, words: str) -> Any:

@@ -1,0 +1,340 @@
+"""The engine for very many items: lists of short codes, a few of which are scanned, their best compared exactly.
+
+It owns `ListIndex`: how many lists there are, which of them a search scans, and its one file. The vectors are turned
+to their first principal components and sorted into lists around centroids; in a list they lie as product codes of 4
+bits a pair of components, which the processor compares by table look-ups within its registers, 32 vectors at a time
+(Jégou et al., "Product quantization for nearest neighbor search", PAMI 2011; André et al., "Quicker ADC", PAMI 2019).
+No graph is built or walked: learning the centroids and sorting the vectors takes a fraction of the time of linking.
+
+Most queries have their neighbours in few lists, some in many. So a search scans those whose centroids are hardly
+farther than the nearest one, by a margin that was measured when the lists were learned: at a given effort a query in
+the middle of a list scans few of them, one between many lists scans many.
+
+The only file that imports faiss (the extra `imgsearch[faiss]`), whose lists these are. A faiss index may be searched
+by many threads, but not while one changes it, so every call holds one lock.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from imgsearch.errors import IndexCorrupt
+from imgsearch.indexes.base import Keys, Vectors
+from imgsearch.indexes.coding import principal_components
+from imgsearch.indexes.comparing import ReadRows, best_of
+from imgsearch.indexes.usearch import check_rows
+
+__all__ = ["ListIndex", "lists_for", "sample_for"]
+
+WIDTH = 256
+"""How many principal components are kept: of 512, those of photos have some nine tenths of the variance."""
+LEAST_SAMPLE, SAMPLE_A_LIST = 1024, 24
+COMPARED_A_LIST = 4
+"""How many candidates are compared exactly for each list that is scanned on average."""
+SPREAD = 4
+"""How many times more, or fewer, lists than on average a single search scans at most."""
+MARGINS_AT = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+MARGIN_SAMPLE = 1000
+LEAST_MADE_FOR = 1000
+_ROUNDS = 6
+_ADD_AT_ONCE = 64
+_BUILD_AT_ONCE = 16_384
+"""What nobody searches yet is fed in larger pieces, by several threads."""
+
+
+def lists_for(items: int) -> int:
+    """Return how many lists suit so many items: the power of two next to four times their root, at least 16."""
+    return int(2 ** max(round(np.log2(4 * max(items, 1) ** 0.5)), 4))
+
+
+def sample_for(items: int) -> int:
+    """Return how many vectors the lists of so many items are learned from."""
+    return max(LEAST_SAMPLE, SAMPLE_A_LIST * lists_for(items))
+
+
+class ListIndex:
+    """Inverted lists of product codes; scores are cosines of the stored vectors all the same."""
+
+    engine = "lists"
+
+    def __init__(
+        self,
+        index: Any,
+        read_rows: ReadRows,
+        *,
+        margins: Mapping[int, float],
+        made_for: int,
+        expansion_search: int = 128,
+        threads: int = 1,
+    ) -> None:
+        """Take a trained faiss index, a turn before lists; use `learned` or `load`.
+
+        `margins` says how much farther than the nearest centroid (squared, turned) those of n lists are on average;
+        `made_for` is how many items the lists were learned for.
+        """
+        self._index: Any = index
+        lists: Any = faiss.downcast_index(index.index)
+        self._lists = lists
+        turn: Any = faiss.downcast_VectorTransform(index.chain.at(0))
+        self._turn = np.ascontiguousarray(faiss.vector_to_array(turn.A).reshape(turn.d_out, turn.d_in).T)
+        self._moved = faiss.vector_to_array(turn.b)
+        self._centroids = lists.quantizer.reconstruct_n(0, lists.nlist)
+        self._lengths = (self._centroids**2).sum(axis=1)
+        self._margins = dict(margins)
+        self._made_for = made_for
+        self._read_rows = read_rows
+        self._threads = threads
+        self._keys = _Keys(_ids(self._lists))
+        self._searched = False
+        self._lock = threading.Lock()
+        self.expansion_search = expansion_search
+
+    @classmethod
+    def learned(
+        cls, sample: Vectors, items: int, read_rows: ReadRows, *, threads: int = 1, **settings: int
+    ) -> ListIndex:
+        """Return an empty index for so many items, its lists and codes learned from a (n, dim) sample of them."""
+        sample = _enough(sample)
+        width = min(WIDTH, sample.shape[1]) // 2 * 2
+        lists = min(lists_for(items), len(sample) // SAMPLE_A_LIST)
+        turn = _turn(sample, width)
+        trained: Any = faiss.index_factory(width, f"IVF{lists},PQ{width // 2}x4fs", faiss.METRIC_L2)
+        clustering = trained.cp
+        clustering.niter, clustering.min_points_per_centroid = _ROUNDS, 1
+        clustering.max_points_per_centroid = 2 * SAMPLE_A_LIST
+        turned = turn.apply(sample)
+        with _Threads(threads):
+            trained.train(turned)
+        margins = _margins(turned[-MARGIN_SAMPLE:], trained.quantizer.reconstruct_n(0, lists))
+        index = faiss.IndexPreTransform(turn, trained)
+        made_for = max(items, LEAST_MADE_FOR)
+        return cls(index, read_rows, margins=margins, made_for=made_for, threads=threads, **settings)
+
+    @classmethod
+    def load(
+        cls, path: Path, dim: int, read_rows: ReadRows, *, threads: int = 1, **parameters: Any
+    ) -> ListIndex:
+        """Return the index saved at `path`, whose checksum the caller has verified.
+
+        Raises `IndexCorrupt` when the file is missing or is an index of another kind or dimension.
+        """
+        try:
+            index = faiss.read_index(str(path))
+        except RuntimeError as error:
+            raise IndexCorrupt(f"{path} is not a file of faiss lists.") from error
+        if not isinstance(index, faiss.IndexPreTransform) or index.d != dim:
+            raise IndexCorrupt(f"{path} holds vectors of {index.d} dimensions, not {dim}.")
+        return cls(
+            index,
+            read_rows,
+            margins={int(lists): margin for lists, margin in parameters["margins"].items()},
+            made_for=parameters["made_for"],
+            threads=threads,
+            **list_settings(parameters),
+        )
+
+    @property
+    def dim(self) -> int:
+        """The length of a vector."""
+        return int(self._index.d)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The engine and its settings, for the header."""
+        return {
+            "engine": self.engine,
+            "metric": "cos",
+            "dtype": f"4 bits of {self._lists.pq.M}",
+            "lists": int(self._lists.nlist),
+            "margins": {str(lists): margin for lists, margin in self._margins.items()},
+            "made_for": self._made_for,
+            "expansion_search": self.expansion_search,
+        }
+
+    def __len__(self) -> int:
+        """Return the number of live keys."""
+        return len(self._keys)
+
+    def keys(self) -> Keys:
+        """Return all live keys, ascending."""
+        with self._lock:
+            return self._keys.all()
+
+    def add(self, keys: Keys, vectors: Vectors) -> None:
+        """Add (n,) new keys with their (n, dim) unit rows; a key that is already there raises ValueError."""
+        check_rows(keys, vectors, self.dim)
+        at_once = _ADD_AT_ONCE if self._searched else _BUILD_AT_ONCE
+        for start in range(0, len(keys), at_once):
+            part = slice(start, start + at_once)
+            turned = vectors[part] @ self._turn + self._moved
+            with self._lock, _Threads(self._threads):
+                self._keys.add(keys[part])
+                self._lists.add_with_ids(turned, _as_ids(keys[part]))
+
+    def remove(self, keys: Keys) -> None:
+        """Forget the keys; unknown ones are ignored."""
+        with self._lock:
+            known = self._keys.remove(keys)
+            if len(known):
+                self._lists.remove_ids(_as_ids(known))
+
+    def search(self, vector: Vectors, k: int, *, expansion: int | None = None) -> tuple[Keys, Vectors]:
+        """Return up to k (keys, cosine similarities) near a (dim,) vector, best first.
+
+        `expansion` is how many candidates are compared exactly, `expansion_search` where it is None, never less than
+        k; a quarter as many lists are scanned for them, on average.
+        """
+        self._searched = True
+        candidates = max(k, self.expansion_search if expansion is None else expansion)
+        if k <= 0 or len(self._keys) == 0:
+            return np.zeros(0, np.uint64), np.zeros(0, np.float32)
+        turned = vector @ self._turn + self._moved
+        numbers, distances = self._near(turned, candidates)
+        with self._lock:
+            self._lists.nprobe = len(numbers)
+            wanted = min(candidates, len(self._keys))
+            _, found = self._lists.search_preassigned(
+                turned[None], max(wanted, 1), numbers[None], distances[None]
+            )
+        return best_of(found[0][found[0] != -1].view(np.uint64), self._read_rows, vector, k)
+
+    def _near(self, turned: Vectors, candidates: int) -> tuple[NDArray[np.int64], Vectors]:
+        """Return the numbers of the lists to scan for so many candidates, and how far (squared) they are."""
+        distances = self._lengths - 2 * (self._centroids @ turned)
+        usual = max(candidates / COMPARED_A_LIST, 1.0)
+        margin = np.interp(np.log(usual), np.log(list(self._margins)), list(self._margins.values()))
+        near = np.flatnonzero(distances <= distances.min() + margin)
+        least, most = (
+            min(round(count), len(distances)) for count in (max(usual / SPREAD, 1), usual * SPREAD)
+        )
+        if not least <= len(near) <= most:
+            count = least if len(near) < least else most
+            near = np.argpartition(distances, count - 1)[:count]
+        return near, distances[near] + np.float32(turned @ turned)
+
+    def save(self, path: Path) -> None:
+        """Write the index to one file."""
+        with self._lock:
+            faiss.write_index(self._index, str(path))
+
+
+def list_settings(parameters: Mapping[str, Any]) -> dict[str, int]:
+    """Return those of a header's parameters that `ListIndex` takes."""
+    return {name: int(parameters[name]) for name in ("expansion_search",) if name in parameters}
+
+
+class _Threads:
+    """faiss takes that many threads in this one meanwhile."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __enter__(self) -> None:
+        self._before = faiss.omp_get_max_threads()
+        faiss.omp_set_num_threads(self._count)
+
+    def __exit__(self, *_: object) -> None:
+        faiss.omp_set_num_threads(self._before)
+
+
+class _Keys:
+    """A set of uint64 keys in little more than their 8 bytes each: sorted, what came last beside it."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._sorted = np.sort(keys)
+        self._last: list[Keys] = []
+
+    def __len__(self) -> int:
+        return len(self._sorted) + sum(map(len, self._last))
+
+    def all(self) -> Keys:
+        """Return all keys, ascending."""
+        if self._last:
+            self._sorted = np.sort(np.concatenate([self._sorted, *self._last]), kind="stable")
+            self._last = []
+        return self._sorted
+
+    def add(self, keys: Keys) -> None:
+        """Add keys; raises ValueError, and adds none, where one is there already or twice among them."""
+        new = np.unique(keys)
+        held = [block for block in (*self._last, self._sorted) if len(block)]
+        known = len(new) and any(new[0] <= block[-1] and _among(new, block).any() for block in held)
+        if known or len(new) < len(keys):
+            raise ValueError("the index holds one of these keys already")
+        if len(new):
+            self._last.append(new)
+        if len(self._last) > 64:
+            self.all()
+
+    def remove(self, keys: Keys) -> Keys:
+        """Remove those of the keys that are there, and return them."""
+        every = self.all()
+        known = np.unique(keys[_among(keys, every)])
+        self._sorted = np.delete(every, np.searchsorted(every, known))
+        return known
+
+
+def _among(keys: Keys, ascending: Keys) -> NDArray[np.bool_]:
+    if len(ascending) == 0:
+        return np.zeros(len(keys), bool)
+    places = np.minimum(np.searchsorted(ascending, keys), len(ascending) - 1)
+    return np.asarray(ascending[places] == keys)
+
+
+def _turn(sample: Vectors, width: int) -> Any:
+    """Return faiss' turn to the first principal components of a (n, dim) sample.
+
+    They are paired so that the variances of all pairs, multiplied, are about alike, for each pair gets the same
+    number of bits (Ge et al., "Optimized product quantization", CVPR 2013, section 3.3: eigenvalue allocation).
+    """
+    centre, directions = principal_components(sample, width)
+    first = np.arange(width // 2)
+    turn = directions[:, np.stack([first, width - 1 - first], axis=1).ravel()].T
+    linear = faiss.LinearTransform(sample.shape[1], width, True)
+    faiss.copy_array_to_vector(np.ascontiguousarray(turn).ravel(), linear.A)
+    faiss.copy_array_to_vector(-(turn @ centre), linear.b)
+    linear.is_trained = True
+    return linear
+
+
+def _margins(turned: Vectors, centroids: Vectors) -> dict[int, float]:
+    """Return for some numbers of lists how much farther than the nearest centroid so many are on average."""
+    distances = (centroids**2).sum(axis=1) - 2 * (turned @ centroids.T)
+    gaps = np.sort((distances - distances.min(axis=1, keepdims=True)).ravel())
+    return {
+        count: round(float(gaps[count * len(turned) - 1]), 5)
+        for count in MARGINS_AT
+        if count == 1 or count <= len(centroids)
+    }
+
+
+def _as_ids(keys: Keys) -> NDArray[np.int64]:
+    """Return keys as faiss takes them: the same 64 bits, signed."""
+    return np.ascontiguousarray(keys, np.uint64).view(np.int64)
+
+
+def _ids(lists: Any) -> Keys:
+    """Return the keys that the lists hold, in their order there."""
+    held = lists.invlists
+    parts = [
+        faiss.rev_swig_ptr(held.get_ids(number), held.list_size(number)).copy()
+        for number in range(held.nlist)
+        if held.list_size(number)
+    ]
+    return np.concatenate(parts).view(np.uint64) if parts else np.zeros(0, np.uint64)
+
+
+def _enough(sample: Vectors) -> Vectors:
+    """Return the sample, with random unit rows beside it where it is too small to learn 16 centroids a part from."""
+    lacking = LEAST_SAMPLE - len(sample)
+    if lacking <= 0:
+        return sample
+    noise = np.random.default_rng(0).standard_normal((lacking, sample.shape[1]), np.float32)
+    return np.concatenate([sample, noise / np.linalg.norm(noise, axis=1, keepdims=True)])

@@ -1,0 +1,215 @@
+"""Measure how long every page takes until it can be used, in a real Chromium, and what it costs the server.
+
+    python scripts/bench_pages.py --catalog DIR [--rounds 3] [--text 'red mug'] [--json FILE]
+
+Starts the app on the catalog as `serve` does (it leaves feedback there: give a copy), waits until words can be
+searched, and opens each page `--rounds` times. For each it prints the median of the seconds until what the page is
+for is there, of the processor seconds that the server spent meanwhile, in all its threads (they hardly depend on what
+else the machine does; what goes on in the background, such as looking for duplicates, counts too), and the server's
+memory: all of it, and that without the files that are memory-mapped. The first round is apart: it makes what is kept
+later. At the end: the lines of the server's log, and of the browser's console, that tell of errors. Processor time
+and memory are read from /proc, so on Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+from urllib.parse import quote
+
+from running_app import chromium_flags, find_chromium, running_app
+
+from imgsearch.catalog import Catalog
+from imgsearch.filters import format_filter
+from imgsearch.records import Filter
+
+PATIENCE_S = 180.0
+PAGE_PATIENCE_MS = 90_000
+TILES = "ul.grid:not([aria-busy]) .tile"
+DRAWN = ".map[data-drawn]"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One opening of a page: what went wrong is in `problem`, "" where nothing did."""
+
+    page: str
+    usable_s: float
+    processor_s: float
+    memory_mb: int
+    own_mb: int
+    problem: str
+
+
+def main() -> int:
+    """Measure and print; return the exit code."""
+    options = _options()
+    path = find_chromium()
+    if path is None:
+        print("bench_pages: no Chromium or Chrome is installed.", file=sys.stderr)
+        return 1
+    pages = _pages(options.catalog, options.text)
+    with tempfile.TemporaryDirectory() as scratch:
+        log = Path(scratch) / "app.log"
+        with running_app(options.catalog, log=log) as address:
+            _wait_for_words(address)
+            visits, complaints = _visit_all(path, address, pages, options)
+        complaints += _exceptions(log.read_text(errors="replace").splitlines())
+    _report(visits, complaints)
+    if options.json:
+        result = {"load_average": round(os.getloadavg()[0], 1), "errors": complaints}
+        result["visits"] = [asdict(visit) for visit in visits]
+        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    return 1 if complaints or any(visit.problem for visit in visits) else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--catalog", type=Path, required=True, help="the catalog to serve: a copy")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each page is opened")
+    parser.add_argument("--text", default="red mug", help="the words that are searched")
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    return parser.parse_args()
+
+
+def _pages(folder: Path, text: str) -> dict[str, tuple[str, str]]:
+    """Return, by name, each page's address and what is there when it can be used; before the app owns the catalog."""
+    with Catalog.open(folder) as catalog:
+        item = quote(catalog.sample(1, seed=4)[0].item_id)
+        choices = [
+            (each.count, quote(format_filter(Filter(facet.column, "=", each.value))))
+            for facet in catalog.facets()
+            if facet.kind == "choice"
+            for each in facet.values
+        ]
+    words = quote(text)
+    filtered = {}
+    if choices:
+        filtered = {
+            "words, most frequent value": (f"/?text={words}&filter={max(choices)[1]}", f"{TILES}, .message"),
+            "words, rarest value": (f"/?text={words}&filter={min(choices)[1]}", f"{TILES}, .message"),
+            "no words, a filter": (f"/?filter={max(choices)[1]}", TILES),
+        }
+    return {
+        "search": ("/", TILES),
+        "an item": (f"/?item={item}", TILES),
+        "words": (f"/?text={words}", TILES),
+        **filtered,
+        "catalog": ("/catalog", ".facts"),
+        "explore, PCA": ("/explore?layout=PCA&color=Nothing", DRAWN),
+        "explore": ("/explore", DRAWN),
+        "duplicates": ("/duplicates", ".twin, .message, .meter"),
+        "rules": ("/rules", "h1"),
+        "collections": ("/collections", "h1"),
+        "side by side": (f"/side-by-side?item={item}", ".side .tile"),
+        "judge": ("/judge", "h1"),
+        "quality": ("/quality", "h1"),
+        "experiments": ("/experiments", "h1"),
+        "adapt": ("/adapt", "h1"),
+        "monitor": ("/monitor", ".findings"),
+    }
+
+
+def _wait_for_words(address: str) -> None:
+    give_up = time.monotonic() + PATIENCE_S
+    while time.monotonic() < give_up:
+        try:
+            urllib.request.urlopen(f"{address}/api/v1/search?text=mug&n=1", timeout=60).close()
+        except urllib.error.HTTPError:
+            time.sleep(0.5)
+        else:
+            return
+    sys.exit("bench_pages: the encoder did not come up.")
+
+
+def _visit_all(
+    browser_path: str, address: str, pages: dict[str, tuple[str, str]], options: argparse.Namespace
+) -> tuple[list[Visit], list[str]]:
+    from playwright.sync_api import sync_playwright
+
+    complaints: list[str] = []
+    server = int(json.loads((options.catalog / "writer.json").read_text(encoding="utf-8"))["pid"])
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=browser_path, args=chromium_flags())
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(PAGE_PATIENCE_MS)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        visits = [
+            _visit(page, server, name, f"{address}{place}", there)
+            for _ in range(options.rounds)
+            for name, (place, there) in pages.items()
+        ]
+        browser.close()
+    return visits, complaints
+
+
+def _visit(page: Any, server: int, name: str, address: str, there: str) -> Visit:
+    from playwright.sync_api import Error
+
+    processor, began, problem = _processor_s(server), time.perf_counter(), ""
+    try:
+        page.goto(address)
+        page.locator(there).first.wait_for()
+    except Error as error:
+        problem = str(error).splitlines()[0][:200]
+    took = time.perf_counter() - began
+    if not problem and page.get_by_test_id("stException").count():
+        problem = "the page shows an exception"
+    page.wait_for_timeout(300)  # what is still under way belongs to this page
+    memory, own = _memory_mb(server)
+    return Visit(name, round(took, 2), round(_processor_s(server) - processor, 2), memory, own, problem)
+
+
+def _processor_s(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _memory_mb(pid: int) -> tuple[int, int]:
+    """Return the resident memory of a process, and that part of it which no file backs."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    except FileNotFoundError:
+        return 0, 0
+    sizes = {line.partition(":")[0]: line.split()[1] for line in lines if line.endswith("kB")}
+    return int(sizes["VmRSS"]) // 1024, int(sizes["RssAnon"]) // 1024
+
+
+def _exceptions(log: list[str]) -> list[str]:
+    """Return the last line of every traceback in a log."""
+    begun = [number for number, line in enumerate(log) if line.startswith("Traceback")]
+    return [
+        next((line for line in log[number + 1 :] if line and not line.startswith(" ")), "")
+        for number in begun
+    ]
+
+
+def _report(visits: list[Visit], complaints: list[str]) -> None:
+    print(f"{'page':30}{'first':>8}{'usable':>8}{'processor':>11}{'memory':>9}{'own':>7}")
+    for name in dict.fromkeys(visit.page for visit in visits):
+        own = [visit for visit in visits if visit.page == name]
+        later = own[1:] or own
+        print(
+            f"{name:30}{own[0].usable_s:8.2f}{median(visit.usable_s for visit in later):8.2f}"
+            f"{median(visit.processor_s for visit in later):11.2f}{max(visit.memory_mb for visit in own):9}"
+            f"{max(visit.own_mb for visit in own):7}  {' '.join({visit.problem for visit in own})}"
+        )
+    for line in complaints:
+        print(f"error: {line}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
