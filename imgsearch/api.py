@@ -32,7 +32,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from imgsearch import __version__, metrics, replicas
+from imgsearch import __version__, metrics
 from imgsearch.collections_store import Collection, collection_csv
 from imgsearch.config import Settings
 from imgsearch.documents import item_document, result_document, words_document
@@ -50,8 +50,9 @@ from imgsearch.errors import (
     UnknownCollection,
     UnknownItem,
 )
+from imgsearch.fleet import replicas
 from imgsearch.images import nearest_thumbnail_size
-from imgsearch.judging import JudgingCall
+from imgsearch.judging.sets import JudgingCall
 from imgsearch.links import (
     LESS_WEIGHT,
     MORE_WEIGHT,

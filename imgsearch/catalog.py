@@ -5,7 +5,7 @@ answers and facets. It knows neither encoders nor indexes nor where photos come 
 a batch at a time, each batch whole or not at all.
 
     <folder>/catalog.duckdb      items, metadata, bookkeeping of embeddings, feedback
-    <folder>/embeddings/         one append-only float16 file, and looks (imgsearch.look_store)
+    <folder>/embeddings/         one append-only float16 file, and looks (imgsearch.looks.store)
     <folder>/index/              index generations          (imgsearch.generations)
     <folder>/thumbnails/         cached WebP                (imgsearch.thumbnails)
     <folder>/uploads/            pictures visitors sent     (imgsearch.uploads)
@@ -33,7 +33,7 @@ from imgsearch.database import Database, insert_frame, lent_keys, update_from_fr
 from imgsearch.embeddings import EmbeddingFile
 from imgsearch.errors import CatalogError, CatalogNotFound, EncoderMismatch, FilterError, UnknownItem
 from imgsearch.filters import ColumnKind, condition
-from imgsearch.look_store import LookStore
+from imgsearch.looks.store import LookStore
 from imgsearch.records import TITLE_COLUMNS, Facet, FacetValue, Filter, Item
 
 if TYPE_CHECKING:

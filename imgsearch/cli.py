@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from imgsearch.encoders import Encoder
     from imgsearch.generations import LiveIndex
     from imgsearch.indexing import IndexingOptions, Progress
-    from imgsearch.originals import Originals
+    from imgsearch.reading.originals import Originals
     from imgsearch.records import Failure, IndexingReport, SearchResult
     from imgsearch.verification import Verification
 
@@ -201,7 +201,7 @@ def index(
     """
     from imgsearch.images import ImageLimits
     from imgsearch.indexing import IndexingOptions
-    from imgsearch.sources import open_source
+    from imgsearch.reading.sources import open_source
 
     if shards and embeddings:
         raise typer.BadParameter("give --shards or --embeddings, not both")
@@ -241,7 +241,7 @@ def _index(
     from imgsearch.catalog import Catalog
     from imgsearch.generations import LiveIndex
     from imgsearch.indexing import index_sources
-    from imgsearch.originals import Originals
+    from imgsearch.reading.originals import Originals
     from imgsearch.spaces import live_space
     from imgsearch.thumbnails import ThumbnailCache
 
@@ -289,7 +289,7 @@ def _find_duplicates(
     check: Callable[[], None],
 ) -> IndexingReport:
     """Look for duplicates of new photos for a tenth of the time that indexing took; serving does the rest."""
-    from imgsearch.duplicates import duplicates_of
+    from imgsearch.ranking.duplicates import duplicates_of
 
     started = time.perf_counter()
     with progress("Looking for duplicates") as show:
@@ -315,7 +315,7 @@ def _bound_encoder(
     """Return the catalog's encoder, or choose the one of a new catalog and bind it."""
     from imgsearch.encoders import load_encoder, resolve_auto
     from imgsearch.encoders.external import ExternalEncoder
-    from imgsearch.imported import embedding_dim
+    from imgsearch.reading.imported import embedding_dim
 
     # A catalog keeps its encoder; another one that is asked for is refused by name when it is bound.
     wanted = encoder if encoder not in (None, "auto") else catalog.encoder_spec
@@ -343,8 +343,8 @@ def _encode_into(
 ) -> Encoder:
     """Encode all photos into shards, and return the encoder; the catalog is left free meanwhile."""
     from imgsearch.catalog import Catalog
-    from imgsearch.fleet import encode_to_shards
-    from imgsearch.sources import open_source
+    from imgsearch.fleet.encoding import encode_to_shards
+    from imgsearch.reading.sources import open_source
 
     # Shards of any machines are the same byte for byte, which two backends' are not.
     by_torch = replace(settings, backend="torch")
@@ -460,7 +460,7 @@ def search(
     from imgsearch.documents import result_document, words_document
     from imgsearch.filters import parse_filters
     from imgsearch.records import Query, Term
-    from imgsearch.word_help import WordHelp
+    from imgsearch.words.help import WordHelp
 
     terms = [Term("text", words) for words in text or ()]
     terms += [Term("image", _read_picture(path)) for path in image or ()]
@@ -496,7 +496,7 @@ def _read_picture(path: Path) -> bytes:
 def _print_hits(result: SearchResult) -> None:
     from rich.text import Text
 
-    from imgsearch.confidence import WEAK_SENTENCE
+    from imgsearch.ranking.confidence import WEAK_SENTENCE
 
     for note in result.notes:
         say(note)

@@ -13,9 +13,9 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from imgsearch.query_words import Suggestion
 from imgsearch.records import Hit, Item, Query, SearchResult
-from imgsearch.spelling import Correction
+from imgsearch.words.query_words import Suggestion
+from imgsearch.words.spelling import Correction
 
 __all__ = ["item_document", "plain", "query_document", "result_document", "words_document"]
 

@@ -110,7 +110,7 @@ class LiveIndex:
         A generation that is missing, damaged or of another encoder is rebuilt, and `reason_rebuilt` says why.
         """
         if address := catalog.index_address:
-            from imgsearch.shared_index import SharedIndex
+            from imgsearch.fleet.shared_index import SharedIndex
 
             shared = SharedIndex.connected(catalog, address, progress=progress, rebuild=rebuild, space=space)
             catalog.remember_index()
@@ -438,7 +438,7 @@ def check_generation(catalog: Catalog, space: VectorSpace | None = None) -> Inde
     Raises `IndexCorrupt` saying what is wrong; changes nothing.
     """
     if address := catalog.index_address:
-        from imgsearch.shared_index import SharedIndex
+        from imgsearch.fleet.shared_index import SharedIndex
 
         return SharedIndex(catalog, address, space=space).check()
     space = space or VectorSpace(catalog)

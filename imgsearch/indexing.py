@@ -28,13 +28,13 @@ from imgsearch.encoders.base import Encoder
 from imgsearch.errors import EncoderMismatch, ImgSearchError, SourceError
 from imgsearch.generations import LiveIndex
 from imgsearch.images import ImageLimits, decode_picture, encode_thumbnail
-from imgsearch.imported import EmbeddingsByItem, open_embeddings
-from imgsearch.look_filling import LookMaker
-from imgsearch.looks import Look, describe
-from imgsearch.originals import Originals, content_digest, file_of, in_a_line, is_url
+from imgsearch.looks.filling import LookMaker
+from imgsearch.looks.look import Look, describe
+from imgsearch.reading.imported import EmbeddingsByItem, open_embeddings
+from imgsearch.reading.originals import Originals, content_digest, file_of, in_a_line, is_url
+from imgsearch.reading.sources import Photo, Source, open_source
+from imgsearch.reading.tables import MetadataTable
 from imgsearch.records import Failure, IndexingReport
-from imgsearch.sources import Photo, Source, open_source
-from imgsearch.tables import MetadataTable
 from imgsearch.thumbnails import ThumbnailCache
 
 __all__ = ["IndexingOptions", "Progress", "ProgressCallback", "index_sources"]

@@ -24,18 +24,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from imgsearch.calibration import Calibration
 from imgsearch.catalog import Catalog as Store
 from imgsearch.config import Settings
 from imgsearch.encoders import Encoder, load_encoder, resolve_auto
 from imgsearch.errors import ImgSearchError, QueryError
-from imgsearch.evaluation import DEFAULT_MEASURES, EvaluationReport, evaluate
 from imgsearch.filters import parse_filters
 from imgsearch.generations import LiveIndex
 from imgsearch.images import ImageLimits, decode_image, nearest_thumbnail_size
 from imgsearch.indexing import IndexingOptions, index_sources
-from imgsearch.originals import Originals
-from imgsearch.qrels import default_topics_path, read_qrels, read_topics, topics_from_qrels
+from imgsearch.quality.evaluation import DEFAULT_MEASURES, EvaluationReport, evaluate
+from imgsearch.quality.qrels import default_topics_path, read_qrels, read_topics, topics_from_qrels
+from imgsearch.ranking.calibration import Calibration
+from imgsearch.reading.originals import Originals
 from imgsearch.records import (
     Duplicates,
     Emphasis,
@@ -50,7 +50,7 @@ from imgsearch.records import (
 from imgsearch.search import Searcher
 from imgsearch.spaces import live_space
 from imgsearch.thumbnails import ThumbnailCache
-from imgsearch.titles import titles_of
+from imgsearch.words.titles import titles_of
 
 __all__ = ["Catalog", "Results"]
 

@@ -134,7 +134,7 @@ class Query:
     `emphasis` ranks the nearest items anew by how they look, and `same_color` leaves out those of other colours.
     `duplicates` says whether near-duplicates and further photos of one product are collapsed into the best of them.
     `diversity` from 0 to 1 trades nearness for variety. `spelling` says whether words that nobody knows may be
-    corrected by who asks (`imgsearch.spelling`); a search itself takes them as they are.
+    corrected by who asks (`imgsearch.words.spelling`); a search itself takes them as they are.
     """
 
     terms: tuple[Term, ...]
@@ -172,8 +172,8 @@ class Hit:
     """One search result: `rank` counts from 1, `score` is the cosine similarity (higher is better).
 
     Where the query asks for more than the nearest (an emphasis, diversity, a rule), or where titles count beside the
-    photos (`imgsearch.titles`), the order is not that of the scores. `also` names the items that are collapsed into
-    this one, best first.
+    photos (`imgsearch.words.titles`), the order is not that of the scores. `also` names the items that are
+    collapsed into this one, best first.
     """
 
     item_id: str

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from imgsearch.calibration import Calibration
 from imgsearch.catalog import Catalog
 from imgsearch.config import cpu_count, user_data_dir
 from imgsearch.encoders import load_encoder
@@ -25,7 +24,8 @@ from imgsearch.encoders.lite_weights import lite_id
 from imgsearch.errors import SourceError
 from imgsearch.generations import LiveIndex
 from imgsearch.indexing import IndexingOptions, ProgressCallback, index_sources
-from imgsearch.looks import LOOK_VERSION, Look
+from imgsearch.looks.look import LOOK_VERSION, Look
+from imgsearch.ranking.calibration import Calibration
 from imgsearch.spaces import live_space
 
 __all__ = ["SampleStore", "ensure_demo_catalog", "sample_store"]

@@ -58,7 +58,7 @@ CORE = """
     );
     """
 
-# Pools, judging sessions and who was given which pair (imgsearch.judging).
+# Pools, judging sessions and who was given which pair (imgsearch.judging.sets).
 JUDGING = """
     CREATE TABLE judging_sets (
         set_id INTEGER PRIMARY KEY,
@@ -111,7 +111,7 @@ JUDGING = """
     );
 """
 
-# Stored evaluation runs and their measures (imgsearch.reports).
+# Stored evaluation runs and their measures (imgsearch.quality.reports).
 QUALITY = """
     CREATE TABLE evaluation_runs (
         run_id VARCHAR NOT NULL,
@@ -165,7 +165,7 @@ QUALITY = """
     );
 """
 
-# Systems, experiments, arms and assignments (imgsearch.systems, imgsearch.experiments).
+# Systems, experiments, arms and assignments (imgsearch.systems, imgsearch.experiments.experiment).
 EXPERIMENTS = """
     CREATE TABLE systems (
         name VARCHAR PRIMARY KEY,
@@ -214,8 +214,8 @@ ADAPTATION = """
     CREATE TABLE head_changes (happened_at TIMESTAMP NOT NULL, action VARCHAR NOT NULL, head VARCHAR NOT NULL);
 """
 
-# What the monitor keeps over restarts: counts by minute, later by hour (imgsearch.telemetry), and the searches that
-# found nothing, which leave no impression (imgsearch.feedback).
+# What the monitor keeps over restarts: counts by minute, later by hour (imgsearch.monitoring.telemetry), and the
+# searches that found nothing, which leave no impression (imgsearch.feedback).
 MONITORING = """
     CREATE TABLE telemetry (
         minute TIMESTAMP NOT NULL,
@@ -253,8 +253,8 @@ COLLECTIONS = """
     CREATE TABLE recents_cleared (happened_at TIMESTAMP NOT NULL, visitor VARCHAR NOT NULL);
 """
 
-# Near-duplicate pairs, how far the photos were looked through, people's verdicts (imgsearch.duplicates), and every
-# change of a merchandiser's rule with the state that it got as JSON (imgsearch.rules).
+# Near-duplicate pairs, how far the photos were looked through, people's verdicts (imgsearch.ranking.duplicates),
+# and every change of a merchandiser's rule with the state that it got as JSON (imgsearch.ranking.rules).
 MERCHANDISING = """
     CREATE TABLE duplicate_pairs (
         first_key UBIGINT NOT NULL,
@@ -280,7 +280,7 @@ MERCHANDISING = """
     );
 """
 
-# Perceptual hashes of photos, and which descriptors of the file of looks count (imgsearch.look_store).
+# Perceptual hashes of photos, and which descriptors of the file of looks count (imgsearch.looks.store).
 LOOKS = """
     CREATE TABLE looks (key UBIGINT NOT NULL, phash UBIGINT, crc32 UINTEGER);
     CREATE INDEX looks_by_key ON looks (key);

@@ -5,7 +5,8 @@ knows the catalog, the index and an encoder; no HTTP, no pages, no feedback.
 
 Order of hits: cosine similarity of the stored vectors of the index's space (rounded to six decimals), highest first;
 ties by the order in which the photos were indexed. The index only proposes candidates: scores are computed exactly.
-For words, the order by titles is fused with it where those are used (`imgsearch.titles`); scores stay the photos'.
+For words, the order by titles is fused with it where those are used (`imgsearch.words.titles`); scores stay the
+photos'.
 """
 
 from __future__ import annotations
@@ -23,21 +24,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.catalog import Catalog
-from imgsearch.composition import composed
-from imgsearch.confidence import BEST, Kind, Levels
-from imgsearch.duplicates import Groups, duplicates_of
 from imgsearch.encoders.base import Encoder, KnowsWords
 from imgsearch.errors import QueryError
 from imgsearch.generations import LiveIndex, best_first, ranked
 from imgsearch.images import ImageLimits, decode_region
 from imgsearch.indexes.exhaustive import among_the_best
-from imgsearch.looks import COLOR, LOOK_DIM, describe, same_color
-from imgsearch.originals import content_digest
+from imgsearch.looks.look import COLOR, LOOK_DIM, describe, same_color
+from imgsearch.ranking.composition import composed
+from imgsearch.ranking.confidence import BEST, Kind, Levels
+from imgsearch.ranking.duplicates import Groups, duplicates_of
+from imgsearch.ranking.reranking import DIVERSE_AMONG, Wanted, by_value, diverse, wanted_look
+from imgsearch.ranking.rules import rules_of
+from imgsearch.reading.originals import content_digest
 from imgsearch.records import Confidence, Filter, Hit, Item, Query, Region, SearchResult, Term
-from imgsearch.reranking import DIVERSE_AMONG, Wanted, by_value, diverse, wanted_look
-from imgsearch.rules import rules_of
 from imgsearch.spaces import VectorSpace
-from imgsearch.titles import TitleMatch, titles_of
+from imgsearch.words.titles import TitleMatch, titles_of
 
 __all__ = ["Searcher"]
 

@@ -17,42 +17,42 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from imgsearch.adaptation import AdaptationReport, adapt, publish_head, roll_back_head
+from imgsearch.adaptation.adapting import AdaptationReport, adapt, publish_head, roll_back_head
 from imgsearch.batching import BatchingEncoder
-from imgsearch.calibration import Calibration
 from imgsearch.catalog import Catalog, CatalogInfo
 from imgsearch.collections_store import Collections
 from imgsearch.config import Settings, replica_token
-from imgsearch.drift import Drift, drifts
-from imgsearch.duplicates import duplicates_of
 from imgsearch.encoders import load_encoder
 from imgsearch.encoders.base import Encoder
 from imgsearch.errors import EncoderUnavailable, ImgSearchError, SourceError
-from imgsearch.experiments import Experiments
-from imgsearch.explore import Explorer
+from imgsearch.experiments.experiment import Experiments
+from imgsearch.explore.explorer import Explorer
 from imgsearch.feedback import FeedbackLog
+from imgsearch.fleet.replicas import ForwardedFeedback, Inbox
 from imgsearch.generations import LiveIndex
 from imgsearch.images import THUMBNAIL_SIZES, ImageLimits, decode_image
 from imgsearch.jobs import JobRunner, unhurried
-from imgsearch.judging import Judging
+from imgsearch.judging.sets import Judging
 from imgsearch.links import query_key
-from imgsearch.look_filling import LookFiller, LookMaker
-from imgsearch.monitoring import Health, Overview, Period, overview
-from imgsearch.originals import Originals
-from imgsearch.quality import Quality
+from imgsearch.looks.filling import LookFiller, LookMaker
+from imgsearch.looks.saliency import suggested_regions
+from imgsearch.monitoring.drift import Drift, drifts
+from imgsearch.monitoring.overview import Health, Overview, Period, overview
+from imgsearch.monitoring.retention import Forgotten, Sweeper, forget_visitor, rows_of_visitor
+from imgsearch.monitoring.telemetry import Telemetry
+from imgsearch.quality.measuring import Quality
+from imgsearch.ranking.calibration import Calibration
+from imgsearch.ranking.duplicates import duplicates_of
+from imgsearch.ranking.rules import rules_of
+from imgsearch.reading.originals import Originals
 from imgsearch.records import Facet, Filter, Item, Judgment, Query, Region, SearchResult
-from imgsearch.replicas import ForwardedFeedback, Inbox
-from imgsearch.retention import Forgotten, Sweeper, forget_visitor, rows_of_visitor
-from imgsearch.rules import rules_of
-from imgsearch.saliency import suggested_regions
 from imgsearch.search import Searcher
 from imgsearch.spaces import live_space
 from imgsearch.systems import Systems
-from imgsearch.telemetry import Telemetry
 from imgsearch.thumbnails import Thumbnail, ThumbnailCache
-from imgsearch.titles import titles_of
 from imgsearch.uploads import UploadStore
-from imgsearch.word_help import WordHelp
+from imgsearch.words.help import WordHelp
+from imgsearch.words.titles import titles_of
 
 __all__ = [
     "EncoderState",

@@ -18,18 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.catalog import Catalog
-from imgsearch.diversity import mmr_order
 from imgsearch.encoders import load_encoder
 from imgsearch.encoders.base import Encoder
 from imgsearch.errors import AdaptationError, CatalogError, ExperimentError, UnknownSystem
 from imgsearch.generations import LiveIndex
 from imgsearch.heads import get_head
 from imgsearch.images import ImageLimits
+from imgsearch.ranking.diversity import mmr_order
+from imgsearch.ranking.rules import rules_of
 from imgsearch.records import Hit, Item, Query, SearchResult
-from imgsearch.rules import rules_of
 from imgsearch.search import Searcher
 from imgsearch.spaces import VectorSpace, live_space
-from imgsearch.titles import titles_of
+from imgsearch.words.titles import titles_of
 
 __all__ = ["LIVE", "System", "Systems", "check_name"]
 

@@ -67,7 +67,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 @contextlib.contextmanager
 def open_searcher(settings: Settings) -> Iterator[tuple[Catalog, Searcher]]:
     """Open a catalog to search it; the encoder is loaded when the first text or picture needs it."""
-    from imgsearch.calibration import Calibration
+    from imgsearch.ranking.calibration import Calibration
     from imgsearch.search import Searcher
 
     with _open_index(settings) as (catalog, index, encoder):
@@ -93,7 +93,7 @@ def _open_index(settings: Settings) -> Iterator[tuple[Catalog, LiveIndex, Callab
     from imgsearch.encoders import load_encoder
     from imgsearch.generations import LiveIndex
     from imgsearch.spaces import live_space
-    from imgsearch.titles import titles_of
+    from imgsearch.words.titles import titles_of
 
     with Catalog.open(settings.catalog) as catalog:
 

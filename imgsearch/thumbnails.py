@@ -1,7 +1,7 @@
 """Thumbnails of catalog photos: WebP, made on demand, cached on disk.
 
 It owns `<catalog>/thumbnails/`, one file a photo's content and size; the oldest files go when the cache is over
-its limit. It reads originals through `imgsearch.originals` and knows no HTTP.
+its limit. It reads originals through `imgsearch.reading.originals` and knows no HTTP.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgsearch.images import ImageLimits, decode_image, encode_thumbnail, nearest_thumbnail_size
-from imgsearch.originals import Originals
+from imgsearch.reading.originals import Originals
 from imgsearch.records import Item
 
 __all__ = ["Thumbnail", "ThumbnailCache", "write_atomically"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from imgsearch.errors import QueryError
 from imgsearch.images import ImageLimits, decode_image, encode_thumbnail
-from imgsearch.originals import content_digest
+from imgsearch.reading.originals import content_digest
 from imgsearch.thumbnails import drop_oldest, write_atomically
 
 __all__ = ["UploadStore"]

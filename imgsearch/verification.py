@@ -19,7 +19,7 @@ from imgsearch.errors import CatalogCorrupt, ImgSearchError, IndexCorrupt
 from imgsearch.generations import LiveIndex, check_generation
 from imgsearch.heads import rollback
 from imgsearch.images import decode_picture
-from imgsearch.originals import Originals, content_digest
+from imgsearch.reading.originals import Originals, content_digest
 from imgsearch.records import Failure
 from imgsearch.spaces import VectorSpace, live_space
 

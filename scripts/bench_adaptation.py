@@ -24,7 +24,7 @@ import pandas as pd
 import torch
 from simulation import Taste, Visitors
 
-from imgsearch.adaptation import adapt, publish_head, roll_back_head
+from imgsearch.adaptation.adapting import adapt, publish_head, roll_back_head
 from imgsearch.catalog import Catalog, NewItem
 from imgsearch.database import insert_frame
 from imgsearch.encoders import Encoder

@@ -46,8 +46,8 @@ from imgsearch.encoders.base import unit_rows
 from imgsearch.encoders.lite_onnx import written_down
 from imgsearch.encoders.openclip import OpenClipEncoder
 from imgsearch.images import decode_image
-from imgsearch.originals import file_of
-from imgsearch.sources import Photo, open_source
+from imgsearch.reading.originals import file_of
+from imgsearch.reading.sources import Photo, open_source
 
 BATCHES = (1, 8, 32)
 PHOTOS = 32

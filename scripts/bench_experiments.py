@@ -24,8 +24,8 @@ from million_impressions import fill
 from streamlit.testing.v1 import AppTest
 
 from imgsearch.config import Settings
-from imgsearch.experiments import Arm, Experiment, arm_of
-from imgsearch.outcomes import outcome_of
+from imgsearch.experiments.experiment import Arm, Experiment, arm_of
+from imgsearch.experiments.outcomes import outcome_of
 from imgsearch.records import Query
 from imgsearch.sample_store import ensure_demo_catalog
 from imgsearch.service import SearchService, set_service

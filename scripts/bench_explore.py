@@ -25,7 +25,7 @@ from running_app import chromium_flags, find_chromium, running_app
 from imgsearch.catalog import Catalog, NewItem
 from imgsearch.encoders import Encoder
 from imgsearch.errors import EncoderUnavailable
-from imgsearch.explore import Explorer
+from imgsearch.explore.explorer import Explorer
 from imgsearch.generations import LiveIndex
 from imgsearch.records import Query
 from imgsearch.search import Searcher

@@ -10,7 +10,7 @@ alone      decoding + encoding alone: the photos are read, decoded and preproces
 run        the whole `index_sources` into a new catalog, from the listing to the saved index.
 second run the same again, which must encode nothing.
 
-looks      the same decoded photos are described (`imgsearch.looks`), in one thread: what the run does beyond `alone`.
+looks      the same decoded photos are described (`looks.look`), in one thread: what the run does beyond `alone`.
 
 `ratio` is run / alone by the clock; `cpu_ratio` the same by processor seconds of the process, which a busy machine
 disturbs less. Processor milliseconds a photo are given for each. The peak of memory is that of the run, the
@@ -40,9 +40,9 @@ from imgsearch.errors import ImgSearchError
 from imgsearch.generations import LiveIndex
 from imgsearch.images import decode_picture
 from imgsearch.indexing import ENCODE_AT_ONCE, IndexingOptions, index_sources
-from imgsearch.looks import describe
-from imgsearch.originals import file_of
-from imgsearch.sources import Photo, open_source
+from imgsearch.looks.look import describe
+from imgsearch.reading.originals import file_of
+from imgsearch.reading.sources import Photo, open_source
 
 
 def main() -> None:

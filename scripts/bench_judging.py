@@ -24,7 +24,7 @@ from running_app import running_app
 
 from imgsearch.catalog import Catalog, NewItem
 from imgsearch.feedback import FeedbackLog
-from imgsearch.judging import ImportedVerdict, Judging
+from imgsearch.judging.sets import ImportedVerdict, Judging
 
 ITEMS = 2000
 DIM = 32

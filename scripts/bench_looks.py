@@ -27,8 +27,8 @@ import pandas as pd
 
 from imgsearch.database import Database, insert_frame
 from imgsearch.images import decode_image
-from imgsearch.look_store import LookStore
-from imgsearch.looks import LOOK_DIM, color_look, describe, emphasised
+from imgsearch.looks.look import LOOK_DIM, color_look, describe, emphasised
+from imgsearch.looks.store import LookStore
 from imgsearch.records import Emphasis
 from imgsearch.sample_store import sample_store
 

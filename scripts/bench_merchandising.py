@@ -27,13 +27,13 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 
 from imgsearch.catalog import Catalog, NewItem
 from imgsearch.config import Settings
-from imgsearch.diversity import mmr_order
-from imgsearch.duplicates import duplicates_of
 from imgsearch.encoders import load_encoder
 from imgsearch.generations import LiveIndex
 from imgsearch.indexing import index_sources
+from imgsearch.ranking.diversity import mmr_order
+from imgsearch.ranking.duplicates import duplicates_of
+from imgsearch.ranking.rules import Rule, rules_of
 from imgsearch.records import Filter, Query, Term
-from imgsearch.rules import Rule, rules_of
 from imgsearch.search import Searcher
 from imgsearch.service import SearchService
 

@@ -23,8 +23,8 @@ from million_impressions import fill
 from running_app import chromium_flags, find_chromium, running_app
 
 from imgsearch.catalog import Catalog
-from imgsearch.drift import drifts
-from imgsearch.monitoring import PERIODS, Period, overview
+from imgsearch.monitoring.drift import drifts
+from imgsearch.monitoring.overview import PERIODS, Period, overview
 
 TIMES = 3
 

@@ -21,9 +21,9 @@ from million_impressions import fill
 from running_app import chromium_flags, find_chromium, running_app
 
 from imgsearch.catalog import Catalog
-from imgsearch.evaluation import EvaluationReport, MeasureResult, RatedHit, bootstrap_interval
-from imgsearch.qrels import Topic
-from imgsearch.reports import Reports, run_of
+from imgsearch.quality.evaluation import EvaluationReport, MeasureResult, RatedHit, bootstrap_interval
+from imgsearch.quality.qrels import Topic
+from imgsearch.quality.reports import Reports, run_of
 
 VIEWS = {
     "results": ".q-rows",

@@ -25,11 +25,11 @@ from imgsearch.catalog import Catalog, NewItem
 from imgsearch.encoders import load_encoder
 from imgsearch.errors import IndexUnavailable
 from imgsearch.filters import parse_filters
-from imgsearch.fleet import encode_to_shards
+from imgsearch.fleet.encoding import encode_to_shards
 from imgsearch.generations import LiveIndex
+from imgsearch.reading.sources import open_source
 from imgsearch.records import Query, Term
 from imgsearch.search import Searcher
-from imgsearch.sources import open_source
 
 DIM = 512
 SEARCHES = 50

@@ -20,9 +20,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from imgsearch.catalog import Catalog
-from imgsearch.composition import STRATEGIES
 from imgsearch.encoders import load_encoder
 from imgsearch.links import LESS_WEIGHT, MORE_WEIGHT
+from imgsearch.ranking.composition import STRATEGIES
 from imgsearch.sample_store import ensure_demo_catalog
 
 Vectors = NDArray[np.float32]

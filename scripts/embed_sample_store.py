@@ -11,9 +11,9 @@ import numpy as np
 
 from imgsearch.encoders import load_encoder
 from imgsearch.images import decode_image
-from imgsearch.looks import describe
+from imgsearch.looks.look import describe
+from imgsearch.reading.tables import read_table
 from imgsearch.sample_store import sample_store
-from imgsearch.tables import read_table
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from imgsearch.config import cpu_count
 from imgsearch.encoders.lite_weights import lite_id
 from imgsearch.generations import LiveIndex
 from imgsearch.images import decode_image
-from imgsearch.looks import Look, describe
+from imgsearch.looks.look import Look, describe
 from imgsearch.sample_store import sample_store
 
 SOURCE = "made by scripts/make_million.py"

@@ -11,10 +11,10 @@ import csv
 
 import numpy as np
 
-from imgsearch.calibration import PHOTO_PROBES, WORD_PROBES
-from imgsearch.confidence import BEST, Kind, Levels, photo_levels, word_levels, words_of
 from imgsearch.encoders import load_encoder
-from imgsearch.qrels import read_topics
+from imgsearch.quality.qrels import read_topics
+from imgsearch.ranking.calibration import PHOTO_PROBES, WORD_PROBES
+from imgsearch.ranking.confidence import BEST, Kind, Levels, photo_levels, word_levels, words_of
 from imgsearch.sample_store import sample_store
 
 

@@ -2,9 +2,9 @@
 
     python scripts/measure_looks.py [--half both|first|second] [--json]
 
-The constants of `imgsearch/looks.py` were chosen on the products of the first half; the second is for reporting. The
-halves part the queries, by every second product; all photos are candidates, except those of the query's own product:
-finding another photo of the very same thing is no feat of colour.
+The constants of `imgsearch/looks/look.py` were chosen on the products of the first half; the second is for
+reporting. The halves part the queries, by every second product; all photos are candidates, except those of the
+query's own product: finding another photo of the very same thing is no feat of colour.
 
 type+color P@5   of the five nearest, the share with the type and the colour family of the query
 type P@5         with the type alone: what emphasis costs
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from imgsearch.encoders import load_encoder
 from imgsearch.images import decode_image
-from imgsearch.looks import COLOR, LOOK_DIM, color_look, describe, emphasised, same_color
+from imgsearch.looks.look import COLOR, LOOK_DIM, color_look, describe, emphasised, same_color
 from imgsearch.records import Emphasis
 from imgsearch.sample_store import sample_store
 

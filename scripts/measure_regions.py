@@ -29,8 +29,8 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from imgsearch.images import decode_image
+from imgsearch.looks.saliency import suggested_regions
 from imgsearch.records import Region
-from imgsearch.saliency import suggested_regions
 from imgsearch.sample_store import sample_store
 
 GROUNDS = ("#ffffff", "#e9e4da", "#c9d6df", "#f3c9c5", "#d8d2f0", "#8a9a8b", "#b08d6a", "gradient")

@@ -28,15 +28,15 @@ import pandas as pd
 
 from imgsearch.catalog import Catalog
 from imgsearch.encoders import Encoder, load_encoder
-from imgsearch.evaluation import evaluate
 from imgsearch.generations import LiveIndex
 from imgsearch.indexing import IndexingOptions, index_sources
-from imgsearch.qrels import Topic, read_qrels, read_topics
+from imgsearch.quality.evaluation import evaluate
+from imgsearch.quality.qrels import Topic, read_qrels, read_topics
 from imgsearch.records import Query, SearchResult
 from imgsearch.sample_store import ensure_demo_catalog, sample_store
 from imgsearch.search import Searcher
-from imgsearch.titles import titles_of
-from imgsearch.word_help import WordHelp, with_text
+from imgsearch.words.help import WordHelp, with_text
+from imgsearch.words.titles import titles_of
 
 OTHER_WORDS = {
     "T-Shirt": ("t-shirt", "tee"),

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from simulation import Labeler, Taste, Visitors
 
-from imgsearch.adaptation import adapt, condensed_ndcg, part_of
+from imgsearch.adaptation.adapting import adapt, condensed_ndcg, part_of
 from imgsearch.catalog import Catalog
 from imgsearch.database import insert_frame
 from imgsearch.encoders import Encoder, load_encoder

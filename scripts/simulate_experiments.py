@@ -32,10 +32,10 @@ from simulation import Taste, Visitors
 from imgsearch.catalog import Catalog
 from imgsearch.database import insert_frame
 from imgsearch.encoders.base import Encoder
-from imgsearch.experiments import Arm, Experiment, Experiments, arm_of, coins_of, team_draft
+from imgsearch.experiments.experiment import Arm, Experiment, Experiments, arm_of, coins_of, team_draft
+from imgsearch.experiments.outcomes import Outcome, outcome_of
 from imgsearch.generations import LiveIndex
 from imgsearch.links import query_key
-from imgsearch.outcomes import Outcome, outcome_of
 from imgsearch.records import Query
 from imgsearch.systems import System, Systems
 

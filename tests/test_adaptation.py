@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 from samples import clustered
 
-from imgsearch.adaptation import AdaptationReport, Guard, adapt, condensed_ndcg, publish_head
+from imgsearch.adaptation.adapting import AdaptationReport, Guard, adapt, condensed_ndcg, publish_head
+from imgsearch.adaptation.training_pairs import estimate_attention, fit_eta, read_clicks, relevance_table
 from imgsearch.catalog import Catalog
 from imgsearch.database import insert_frame
 from imgsearch.encoders import Encoder
@@ -27,7 +28,6 @@ from imgsearch.links import query_key
 from imgsearch.records import Item, Judgment, Query
 from imgsearch.search import Searcher
 from imgsearch.spaces import VectorSpace
-from imgsearch.training_pairs import estimate_attention, fit_eta, read_clicks, relevance_table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 from simulation import Labeler, Taste, Visitors

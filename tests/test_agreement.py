@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from imgsearch.agreement import cohen_kappa, disagreements, krippendorff_alpha, measure_agreement
+from imgsearch.judging.agreement import cohen_kappa, disagreements, krippendorff_alpha, measure_agreement
 
 
 def columns(*observers: str) -> list[list[str]]:

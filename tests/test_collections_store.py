@@ -21,8 +21,8 @@ from imgsearch.collections_store import (
 )
 from imgsearch.errors import CollectionError, FilterError, QueryError, UnknownCollection, UnknownItem
 from imgsearch.feedback import FeedbackLog
+from imgsearch.monitoring.retention import forget_visitor, rows_of_visitor
 from imgsearch.records import Hit, Item, Query, SearchResult, Term
-from imgsearch.retention import forget_visitor, rows_of_visitor
 
 ANNA, BEN = "a" * 32, "b" * 32
 MUGS = ["mug/red-0.jpg", "mug/blue-0.jpg", "mug/green-0.jpg"]

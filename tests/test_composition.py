@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from imgsearch.composition import STRATEGIES, composed
+from imgsearch.ranking.composition import STRATEGIES, composed
 
 
 def unit_rows(n: int, dim: int, seed: int = 0) -> np.ndarray:

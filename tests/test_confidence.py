@@ -12,10 +12,10 @@ import pytest
 from colour_encoder import ColourEncoder
 from numpy.typing import NDArray
 
-from imgsearch.calibration import Calibration
 from imgsearch.catalog import Catalog
-from imgsearch.confidence import BEST, Kind, Levels, Nearest, photo_levels, word_levels, words_of
 from imgsearch.generations import LiveIndex
+from imgsearch.ranking.calibration import Calibration
+from imgsearch.ranking.confidence import BEST, Kind, Levels, Nearest, photo_levels, word_levels, words_of
 from imgsearch.records import Confidence, Query, Region, Term
 from imgsearch.search import Searcher
 

@@ -18,11 +18,14 @@ from PIL import Image, ImageEnhance, ImageOps
 from samples import clustered, index_into
 from typer.testing import CliRunner
 
-from imgsearch.alignment import compare_pictures
 from imgsearch.catalog import Catalog
 from imgsearch.cli import app
 from imgsearch.config import Settings
-from imgsearch.duplicates import (
+from imgsearch.errors import QueryError, SourceError, UnknownItem
+from imgsearch.generations import LiveIndex
+from imgsearch.looks.look import describe
+from imgsearch.ranking.alignment import compare_pictures
+from imgsearch.ranking.duplicates import (
     MIRRORED_BITS,
     MOST_BITS,
     Duplicates,
@@ -31,9 +34,6 @@ from imgsearch.duplicates import (
     is_one_photo,
     near_threshold,
 )
-from imgsearch.errors import QueryError, SourceError, UnknownItem
-from imgsearch.generations import LiveIndex
-from imgsearch.looks import describe
 from imgsearch.records import Filter, Item, Query, Term
 from imgsearch.search import Searcher
 from imgsearch.service import SearchService
@@ -213,7 +213,7 @@ def test_of_many_photos_a_change_of_the_catalog_keeps_no_search_waiting(
     duplicates = duplicates_of(catalog)
     duplicates.look(index, read)
     before = duplicates.groups()
-    monkeypatch.setattr("imgsearch.duplicates.MANY_GROUPED", 0)
+    monkeypatch.setattr("imgsearch.ranking.duplicates.MANY_GROUPED", 0)
     gone = catalog.by_keys([int(before.members(0)[0])])[0]
     catalog.remove([gone.item_id])
     assert duplicates.groups() is before
@@ -245,7 +245,7 @@ def test_a_pass_that_is_stopped_goes_on_where_it_was(
     vectors[50] = vectors[3]
     catalog = make_catalog(vectors)
     index, duplicates = LiveIndex.open(catalog), duplicates_of(catalog)
-    monkeypatch.setattr("imgsearch.duplicates.COMMIT_EVERY", 20)
+    monkeypatch.setattr("imgsearch.ranking.duplicates.COMMIT_EVERY", 20)
 
     def unreadable(item: Item) -> bytes:
         raise SourceError(f"{item.location} is gone.")

@@ -16,10 +16,10 @@ from samples import clustered
 
 from imgsearch.catalog import Catalog
 from imgsearch.errors import EvaluationError
-from imgsearch.evaluation import JUDGED, evaluate, measure_run, parse_measures
 from imgsearch.generations import LiveIndex
 from imgsearch.links import query_from_params
-from imgsearch.qrels import (
+from imgsearch.quality.evaluation import JUDGED, evaluate, measure_run, parse_measures
+from imgsearch.quality.qrels import (
     Topic,
     default_topics_path,
     export_judgments,

@@ -16,7 +16,7 @@ from colour_encoder import ColourEncoder
 from imgsearch.catalog import Catalog
 from imgsearch.config import Settings
 from imgsearch.errors import ExperimentError, ImgSearchError, UnknownItem, UnknownSystem
-from imgsearch.experiments import Arm, Experiment, Experiments, arm_of, team_draft
+from imgsearch.experiments.experiment import Arm, Experiment, Experiments, arm_of, team_draft
 from imgsearch.generations import LiveIndex
 from imgsearch.records import Query
 from imgsearch.service import SearchService

@@ -17,15 +17,15 @@ from colour_encoder import ColourEncoder
 from samples import clustered, raw_items
 
 from imgsearch.catalog import Catalog
-from imgsearch.cluster_words import candidate_words, shared_values
-from imgsearch.clusters import cluster, loneliness, medoids, words_of_clusters
 from imgsearch.encoders import Encoder
 from imgsearch.errors import EncoderUnavailable, ExploreError, FilterError, QueryError
-from imgsearch.explore import MAX_POINTS, Explorer, plan_for
+from imgsearch.explore.cluster_words import candidate_words, shared_values
+from imgsearch.explore.clusters import cluster, loneliness, medoids, words_of_clusters
+from imgsearch.explore.explorer import MAX_POINTS, Explorer, plan_for
+from imgsearch.explore.memory import available_bytes
+from imgsearch.explore.projection import nearest_places, place_by_neighbours, principal_axes
+from imgsearch.explore.worker import has_umap
 from imgsearch.generations import LiveIndex
-from imgsearch.map_worker import has_umap
-from imgsearch.memory import available_bytes
-from imgsearch.projection import nearest_places, place_by_neighbours, principal_axes
 
 MIB = 1024**2
 GIB = 1024 * MIB
@@ -192,7 +192,7 @@ def test_how_the_map_stands_is_told_while_the_axes_are_computed(
         assert go_on.wait(20)
         return principal_axes(rows, axes)
 
-    monkeypatch.setattr("imgsearch.explore.principal_axes", slowly)
+    monkeypatch.setattr("imgsearch.explore.explorer.principal_axes", slowly)
     drawing = threading.Thread(target=explorer.document, args=("pca", 2))
     drawing.start()
     assert begun.wait(20)
@@ -353,7 +353,7 @@ def kill_workers(until: threading.Event, parent: int) -> None:
                 ours = f"PPid:\t{parent}\n" in (path / "status").read_text()
             except (OSError, ValueError, IndexError):
                 continue
-            if b"imgsearch.map_worker" in command and ours and job["fit"]:
+            if b"imgsearch.explore.worker" in command and ours and job["fit"]:
                 os.kill(int(path.name), signal.SIGKILL)
         time.sleep(0.02)
 

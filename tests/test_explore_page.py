@@ -17,11 +17,11 @@ from test_explore import unpacked
 
 from imgsearch.api import create_api
 from imgsearch.config import Settings
-from imgsearch.explore import ClusterCard, MapState
-from imgsearch.map_worker import has_umap
+from imgsearch.explore.explorer import ClusterCard, MapState
+from imgsearch.explore.worker import has_umap
 from imgsearch.openapi import openapi_document
+from imgsearch.ranking.rules import Rule
 from imgsearch.records import Filter, Item
-from imgsearch.rules import Rule
 from imgsearch.service import SearchService, set_service
 from imgsearch.ui.explore_map import MAX_SELECTED, MapEvent
 from imgsearch.ui.explore_page import age, cluster_tiles, csv_of, json_of

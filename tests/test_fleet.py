@@ -21,11 +21,11 @@ from samples import index_into
 from imgsearch.catalog import Catalog
 from imgsearch.encoders import Encoder
 from imgsearch.errors import EncoderMismatch, SourceError
-from imgsearch.fleet import FleetReport, encode_to_shards
-from imgsearch.imported import embedding_dim
-from imgsearch.remote_files import write_file
-from imgsearch.shards import ShardedEmbeddings, finished_shards
-from imgsearch.sources import open_source
+from imgsearch.fleet.encoding import FleetReport, encode_to_shards
+from imgsearch.fleet.shards import ShardedEmbeddings, finished_shards
+from imgsearch.reading.imported import embedding_dim
+from imgsearch.reading.remote_files import write_file
+from imgsearch.reading.sources import open_source
 
 BAD = "The file is not a readable picture"
 
@@ -155,8 +155,8 @@ def test_a_run_killed_in_the_middle_goes_on_with_the_shards_that_are_missing(
     run = """
 import sys, time
 from colour_encoder import ColourEncoder
-from imgsearch.fleet import encode_to_shards
-from imgsearch.sources import open_source
+from imgsearch.fleet.encoding import encode_to_shards
+from imgsearch.reading.sources import open_source
 
 class Slow(ColourEncoder):
     def encode_arrays(self, arrays):

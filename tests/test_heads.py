@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from samples import clustered, raw_items
 
-from imgsearch.adaptation import publish_head, roll_back_head
+from imgsearch.adaptation.adapting import publish_head, roll_back_head
 from imgsearch.catalog import Catalog
 from imgsearch.config import Settings
 from imgsearch.encoders import Encoder
@@ -255,7 +255,7 @@ def test_the_service_swaps_the_head_while_searches_go_on(colour_catalog: Path) -
 
 KILLED = """
 import sys, json
-from imgsearch.adaptation import publish_head, roll_back_head
+from imgsearch.adaptation.adapting import publish_head, roll_back_head
 from imgsearch.catalog import Catalog
 catalog = Catalog.open(sys.argv[1])
 while True:

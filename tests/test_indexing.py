@@ -29,7 +29,7 @@ from imgsearch.encoders import Encoder
 from imgsearch.errors import EncoderMismatch, SourceError
 from imgsearch.generations import LiveIndex
 from imgsearch.indexing import IndexingOptions, Progress, index_sources
-from imgsearch.originals import Originals
+from imgsearch.reading.originals import Originals
 from imgsearch.records import IndexingReport, Item, Query
 from imgsearch.search import Searcher
 from imgsearch.thumbnails import ThumbnailCache

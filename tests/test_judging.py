@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 from colour_encoder import ColourEncoder
 
-from imgsearch import judging as judging_module
 from imgsearch.catalog import Catalog
 from imgsearch.errors import EvaluationError, ImgSearchError, JudgingError, UnknownSystem
 from imgsearch.feedback import FeedbackLog
 from imgsearch.generations import LiveIndex
-from imgsearch.judging import Act, ImportedVerdict, Judging, JudgingCall, JudgingReply, JudgingSet
-from imgsearch.judgment_files import qrels_zip, read_verdicts, write_verdicts_csv
+from imgsearch.judging import sets as judging_module
+from imgsearch.judging.files import qrels_zip, read_verdicts, write_verdicts_csv
+from imgsearch.judging.pools import listed, make_pool, most_clicked, most_searched, pool_of, random_items
+from imgsearch.judging.sets import Act, ImportedVerdict, Judging, JudgingCall, JudgingReply, JudgingSet
 from imgsearch.links import query_key
-from imgsearch.pools import listed, make_pool, most_clicked, most_searched, pool_of, random_items
-from imgsearch.qrels import Topic, export_judgments, read_qrels
+from imgsearch.quality.qrels import Topic, export_judgments, read_qrels
 from imgsearch.records import Query
 from imgsearch.systems import System, Systems
 

@@ -18,9 +18,9 @@ from imgsearch.api import create_api
 from imgsearch.cli import app as command_line
 from imgsearch.config import Settings
 from imgsearch.errors import JudgingError
-from imgsearch.judging import JudgingCall, JudgingSet
+from imgsearch.judging.pools import pool_of
+from imgsearch.judging.sets import JudgingCall, JudgingSet
 from imgsearch.openapi import openapi_document
-from imgsearch.pools import pool_of
 from imgsearch.service import SearchService, set_service
 
 QUOTED = 'Ann "O\'Hara" <script>alert(1)</script>'

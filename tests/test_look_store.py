@@ -11,13 +11,13 @@ import pytest
 from colour_encoder import ColourEncoder
 from samples import clustered, index_into
 
-from imgsearch import look_store
 from imgsearch.catalog import Catalog
 from imgsearch.config import Settings
-from imgsearch.look_filling import LookMaker
-from imgsearch.look_store import LookStore
-from imgsearch.looks import COLOR, LOOK_DIM, LOOK_VERSION, Look, color_look
-from imgsearch.originals import Originals
+from imgsearch.looks import store as look_store
+from imgsearch.looks.filling import LookMaker
+from imgsearch.looks.look import COLOR, LOOK_DIM, LOOK_VERSION, Look, color_look
+from imgsearch.looks.store import LookStore
+from imgsearch.reading.originals import Originals
 from imgsearch.service import SearchService
 from imgsearch.verification import repair_catalog, verify_catalog
 

@@ -10,7 +10,7 @@ from photos import COLOURS, SHAPES, draw_photo
 from PIL import Image, ImageDraw, ImageOps
 
 from imgsearch.errors import QueryError
-from imgsearch.looks import (
+from imgsearch.looks.look import (
     COLOR,
     LOOK_DIM,
     PATTERN,

@@ -24,8 +24,8 @@ from imgsearch.search import Searcher
 pytest.importorskip("pymilvus", reason="needs the extra milvus")
 pytest.importorskip("milvus_lite", reason="needs milvus-lite, a Milvus in a file")
 
+from imgsearch.fleet.shared_index import SharedIndex
 from imgsearch.indexes.milvus import Column, MilvusAddress, MilvusIndex, expression, lowered
-from imgsearch.shared_index import SharedIndex
 
 DIM = 24
 

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from imgsearch.database import Database, insert_frame
-from imgsearch.drift import BINS_TO_1, drifts, population_stability
 from imgsearch.feedback import FeedbackState
-from imgsearch.monitoring import Health, Overview, Period, findings, overview
-from imgsearch.telemetry import bucket_of_ms
+from imgsearch.monitoring.drift import BINS_TO_1, drifts, population_stability
+from imgsearch.monitoring.overview import Health, Overview, Period, findings, overview
+from imgsearch.monitoring.telemetry import bucket_of_ms
 
 START = datetime(2026, 3, 1)
 PERIOD = Period(START, START + timedelta(hours=10), timedelta(hours=1))

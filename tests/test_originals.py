@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from imgsearch.errors import ImageTooLarge, SourceError
-from imgsearch.originals import Originals, archive_location, file_of, path_location
+from imgsearch.reading.originals import Originals, archive_location, file_of, path_location
 
 NAMES = [
     "plain.jpg",

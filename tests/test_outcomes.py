@@ -20,9 +20,9 @@ from imgsearch.catalog import Catalog
 from imgsearch.cli import app
 from imgsearch.config import Settings
 from imgsearch.database import insert_frame
-from imgsearch.experiments import Arm, Experiment, Experiments
+from imgsearch.experiments.experiment import Arm, Experiment, Experiments
+from imgsearch.experiments.outcomes import Outcome, outcome_of
 from imgsearch.generations import LiveIndex
-from imgsearch.outcomes import Outcome, outcome_of
 from imgsearch.service import SearchService, set_service
 from imgsearch.systems import System, Systems
 

@@ -24,10 +24,15 @@ from typer.testing import CliRunner
 import imgsearch.ui.main
 from imgsearch.catalog import Catalog
 from imgsearch.cli import app as cli_app
-from imgsearch.comparison import compare, randomisation_p_value
 from imgsearch.config import Settings
 from imgsearch.errors import EvaluationError, JobRunning, SourceError, UnknownSystem
-from imgsearch.evaluation import (
+from imgsearch.feedback import FeedbackLog
+from imgsearch.generations import LiveIndex
+from imgsearch.jobs import JobRunner, Progress
+from imgsearch.judging.sets import Judging
+from imgsearch.links import query_key
+from imgsearch.quality.comparison import compare, randomisation_p_value
+from imgsearch.quality.evaluation import (
     EvaluationReport,
     MeasureResult,
     RatedHit,
@@ -35,20 +40,15 @@ from imgsearch.evaluation import (
     measure_run,
     parse_measures,
 )
-from imgsearch.feedback import FeedbackLog
-from imgsearch.generations import LiveIndex
-from imgsearch.ground_truth import GroundTruth, judgment_sources, uploaded
-from imgsearch.jobs import JobRunner, Progress
-from imgsearch.judging import Judging
-from imgsearch.links import query_key
-from imgsearch.originals import Originals
-from imgsearch.qrels import Topic, Votes, topics_from_qrels
-from imgsearch.quality import Quality
+from imgsearch.quality.ground_truth import GroundTruth, judgment_sources, uploaded
+from imgsearch.quality.measuring import Quality
+from imgsearch.quality.qrels import Topic, Votes, topics_from_qrels
+from imgsearch.quality.report_files import report_csv, standalone_html
+from imgsearch.quality.report_html import Pictures, report_page, rows_of
+from imgsearch.quality.reports import Reports, check_comparable, judgments_digest, run_of
+from imgsearch.quality.robustness import SELF_FIRST, TRANSFORMATIONS, check_robustness, wilson_interval
+from imgsearch.reading.originals import Originals
 from imgsearch.records import Item, Judgment, Query
-from imgsearch.report_files import report_csv, standalone_html
-from imgsearch.report_html import Pictures, report_page, rows_of
-from imgsearch.reports import Reports, check_comparable, judgments_digest, run_of
-from imgsearch.robustness import SELF_FIRST, TRANSFORMATIONS, check_robustness, wilson_interval
 from imgsearch.service import SearchService, set_service
 from imgsearch.systems import System, Systems
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from imgsearch.query_words import QueryWords, singular, suggest
 from imgsearch.records import Facet, FacetValue, Filter
+from imgsearch.words.query_words import QueryWords, singular, suggest
 
 
 def choice(column: str, *values: object) -> Facet:

@@ -14,9 +14,9 @@ from imgsearch.catalog import Catalog
 from imgsearch.errors import ImageTooLarge, SourceError
 from imgsearch.generations import LiveIndex
 from imgsearch.indexing import index_sources
-from imgsearch.originals import Originals, file_of
-from imgsearch.remote_files import is_remote, list_files, list_names, place_of, read_file, write_file
-from imgsearch.sources import open_source
+from imgsearch.reading.originals import Originals, file_of
+from imgsearch.reading.remote_files import is_remote, list_files, list_names, place_of, read_file, write_file
+from imgsearch.reading.sources import open_source
 
 
 @pytest.fixture

@@ -27,9 +27,9 @@ from imgsearch.config import Settings
 from imgsearch.database import Database
 from imgsearch.errors import CollectionError, ConfigError, FeedbackError, IndexUnavailable, NotAWriter
 from imgsearch.feedback import FeedbackLog
+from imgsearch.fleet.replicas import ForwardedFeedback, Inbox
 from imgsearch.generations import LiveIndex
 from imgsearch.records import Judgment
-from imgsearch.replicas import ForwardedFeedback, Inbox
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 from running_app import free_port

@@ -12,14 +12,14 @@ from PIL import Image, ImageDraw
 from samples import clustered, raw_items
 
 from imgsearch.catalog import Catalog
-from imgsearch.duplicates import duplicates_of
 from imgsearch.errors import QueryError
 from imgsearch.filters import parse_filters
 from imgsearch.generations import LiveIndex
-from imgsearch.looks import COLOR, LOOK_DIM, color_look, describe
+from imgsearch.looks.look import COLOR, LOOK_DIM, color_look, describe
+from imgsearch.ranking.duplicates import duplicates_of
+from imgsearch.ranking.reranking import by_value, diverse, wanted_look
+from imgsearch.ranking.rules import Rule, rules_of
 from imgsearch.records import Emphasis, Query, SearchResult, Term
-from imgsearch.reranking import by_value, diverse, wanted_look
-from imgsearch.rules import Rule, rules_of
 from imgsearch.search import Searcher
 
 COLORS = ("#c81e28", "#1e50c8", "#14a03c", "#e6c814")

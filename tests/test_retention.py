@@ -16,12 +16,10 @@ import pytest
 from imgsearch.catalog import Catalog
 from imgsearch.config import Settings
 from imgsearch.database import Database, insert_frame
-from imgsearch.drift import drifts
-from imgsearch.duplicates import duplicates_of
 from imgsearch.errors import FeedbackError
-from imgsearch.monitoring import Period, overview
-from imgsearch.records import Judgment, Query, Term
-from imgsearch.retention import (
+from imgsearch.monitoring.drift import drifts
+from imgsearch.monitoring.overview import Period, overview
+from imgsearch.monitoring.retention import (
     Sweeper,
     author_name,
     compact_telemetry,
@@ -29,7 +27,9 @@ from imgsearch.retention import (
     prune_events,
     rows_of_visitor,
 )
-from imgsearch.rules import Rule, rules_of
+from imgsearch.ranking.duplicates import duplicates_of
+from imgsearch.ranking.rules import Rule, rules_of
+from imgsearch.records import Judgment, Query, Term
 from imgsearch.service import SearchService
 
 START = datetime(2026, 3, 1)
@@ -245,7 +245,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from imgsearch.database import Database
-from imgsearch.retention import forget_visitor
+from imgsearch.monitoring.retention import forget_visitor
 database = Database(Path(sys.argv[1]))
 forget_visitor(database, sys.argv[2])
 os.kill(os.getpid(), signal.SIGKILL)

@@ -19,8 +19,8 @@ from imgsearch.config import Settings
 from imgsearch.errors import FilterError, QueryError, UnknownItem
 from imgsearch.filters import parse_filters
 from imgsearch.generations import LiveIndex
+from imgsearch.ranking.rules import Rule, rules_of
 from imgsearch.records import Filter, Query
-from imgsearch.rules import Rule, rules_of
 from imgsearch.search import Searcher
 from imgsearch.service import SearchService, set_service
 

@@ -7,9 +7,9 @@ import pytest
 from photos import SHAPES, draw_photo
 from PIL import Image, ImageDraw
 
-from imgsearch.oklab import cells_of, planes_of, smoothed
+from imgsearch.looks.oklab import cells_of, planes_of, smoothed
+from imgsearch.looks.saliency import suggested_regions, thing_weights
 from imgsearch.records import Region
-from imgsearch.saliency import suggested_regions, thing_weights
 
 
 def ground(kind: str) -> Image.Image:

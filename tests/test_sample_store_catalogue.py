@@ -17,12 +17,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from imgsearch.calibration import Calibration
 from imgsearch.catalog import Catalog
 from imgsearch.encoders import Encoder
 from imgsearch.generations import LiveIndex
 from imgsearch.images import decode_image
-from imgsearch.looks import describe
+from imgsearch.looks.look import describe
+from imgsearch.ranking.calibration import Calibration
 from imgsearch.sample_store import ensure_demo_catalog, sample_store
 
 REPOSITORY = Path(__file__).resolve().parents[1]

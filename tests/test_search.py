@@ -15,11 +15,11 @@ from PIL import Image
 from samples import clustered, raw_items
 
 from imgsearch.catalog import Catalog
-from imgsearch.composition import composed
 from imgsearch.encoders import Encoder
 from imgsearch.errors import FilterError, ImageError, QueryError, UnknownItem
 from imgsearch.filters import parse_filters
 from imgsearch.generations import LiveIndex
+from imgsearch.ranking.composition import composed
 from imgsearch.records import Filter, Query, Region, SearchResult, Term
 from imgsearch.search import EXACT_BELOW, SPREAD_SAMPLE, Searcher
 

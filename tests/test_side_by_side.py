@@ -21,8 +21,8 @@ from imgsearch.config import Settings
 from imgsearch.errors import QueryError, UnknownItem, UnknownSystem
 from imgsearch.generations import LiveIndex
 from imgsearch.heads import Projection, save_head
+from imgsearch.ranking.rules import Rule, rules_of
 from imgsearch.records import Emphasis, Hit, Query, SearchResult, Term
-from imgsearch.rules import Rule, rules_of
 from imgsearch.service import SearchService, set_service
 from imgsearch.side_by_side import (
     Answer,

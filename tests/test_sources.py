@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from imgsearch.errors import SourceError
-from imgsearch.originals import file_of
+from imgsearch.reading.originals import file_of
+from imgsearch.reading.sources import ManifestSource, Photo, Source, open_source
 from imgsearch.records import Failure
-from imgsearch.sources import ManifestSource, Photo, Source, open_source
 
 
 def listed(source: Source) -> tuple[list[Photo], list[Failure]]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from imgsearch.statistics import (
+from imgsearch.experiments.statistics import (
     ALPHA,
     Estimate,
     Moments,

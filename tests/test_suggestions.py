@@ -8,11 +8,11 @@ import pytest
 
 from imgsearch.catalog import Catalog
 from imgsearch.encoders import Encoder
-from imgsearch.query_words import Suggestion
 from imgsearch.records import Filter, Query, Term
 from imgsearch.ui.actions import PAGE_SIZE
 from imgsearch.ui.suggestions import _all_accepted, accepted, suggestion_label
-from imgsearch.word_help import WordHelp, text_of, with_text
+from imgsearch.words.help import WordHelp, text_of, with_text
+from imgsearch.words.query_words import Suggestion
 
 
 @pytest.mark.parametrize(

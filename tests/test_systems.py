@@ -12,13 +12,13 @@ from colour_encoder import ColourEncoder
 from samples import clustered, raw_items
 
 from imgsearch.catalog import Catalog
-from imgsearch.diversity import mmr_order
 from imgsearch.encoders import Encoder
 from imgsearch.errors import CatalogError, CatalogNotFound, ExperimentError, UnknownSystem
 from imgsearch.generations import LiveIndex
 from imgsearch.heads import Projection, publish, save_head
+from imgsearch.ranking.diversity import mmr_order
+from imgsearch.ranking.rules import Rule, rules_of
 from imgsearch.records import Query, SearchResult
-from imgsearch.rules import Rule, rules_of
 from imgsearch.search import Searcher
 from imgsearch.spaces import live_space
 from imgsearch.systems import System, Systems

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from imgsearch.errors import SourceError
-from imgsearch.tables import MetadataTable, read_table, rows_of
+from imgsearch.reading.tables import MetadataTable, read_table, rows_of
 
 
 def table(path: Path, text: str | bytes) -> Path:

@@ -13,8 +13,8 @@ import pytest
 
 from imgsearch.database import Database
 from imgsearch.errors import QueryError
+from imgsearch.monitoring.telemetry import RELATIVE_ERROR, Telemetry, bucket_of_ms, ms_of_bucket, quantile_ms
 from imgsearch.records import Hit, Query, SearchResult
-from imgsearch.telemetry import RELATIVE_ERROR, Telemetry, bucket_of_ms, ms_of_bucket, quantile_ms
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_failed_write_keeps_the_counts_for_the_next(
 
     telemetry.observe(answered(total=1.0))
     with monkeypatch.context() as patch:
-        patch.setattr("imgsearch.telemetry.insert_frame", fail)
+        patch.setattr("imgsearch.monitoring.telemetry.insert_frame", fail)
         with pytest.raises(OSError, match="full"):
             telemetry.flush()
     telemetry.flush()
@@ -103,7 +103,7 @@ from pathlib import Path
 from imgsearch.database import Database
 from imgsearch.feedback import FeedbackLog
 from imgsearch.records import Hit, Query, SearchResult
-from imgsearch.telemetry import Telemetry
+from imgsearch.monitoring.telemetry import Telemetry
 database = Database(Path(sys.argv[1]))
 result = SearchResult(Query.of(text="red"), (Hit("a", 1, 0.5, 1, "/a"),), "e", 1, 1, {"total": 1.0}, "s")
 Telemetry(database).observe(result)

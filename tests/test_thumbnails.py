@@ -14,7 +14,7 @@ from photos import draw_photo
 from PIL import Image
 
 from imgsearch.errors import ImageError, SourceError
-from imgsearch.originals import Originals
+from imgsearch.reading.originals import Originals
 from imgsearch.records import Item
 from imgsearch.thumbnails import ThumbnailCache, drop_oldest, write_atomically
 

@@ -14,15 +14,15 @@ from colour_encoder import ColourEncoder
 from numpy.typing import NDArray
 from samples import clustered
 
-from imgsearch import titles as titles_module
 from imgsearch.catalog import Catalog
 from imgsearch.encoders.base import unit_rows
 from imgsearch.filters import parse_filters
 from imgsearch.generations import LiveIndex
 from imgsearch.records import Query, SearchResult
 from imgsearch.search import POOL, Searcher
-from imgsearch.title_store import TitleStore
-from imgsearch.titles import K, TitleIndex, Titles, fused, title_weight, titles_of
+from imgsearch.words import titles as titles_module
+from imgsearch.words.title_store import TitleStore
+from imgsearch.words.titles import K, TitleIndex, Titles, fused, title_weight, titles_of
 
 Vectors = NDArray[np.float32]
 MakeCatalog = Callable[..., Catalog]

@@ -15,8 +15,8 @@ import imgsearch.ui.main
 from imgsearch.config import Settings
 from imgsearch.errors import ImageError, QueryError, UnknownItem
 from imgsearch.links import LESS_WEIGHT, MORE_WEIGHT, query_from_params, query_to_params
+from imgsearch.ranking.rules import Rule
 from imgsearch.records import Facet, FacetValue, Filter, Hit, Item, Query, SearchResult, Term
-from imgsearch.rules import Rule
 from imgsearch.service import SearchService, set_service
 from imgsearch.ui.actions import (
     NOTHING,

@@ -21,7 +21,7 @@ from imgsearch.terminal import (
 )
 
 if TYPE_CHECKING:
-    from imgsearch.adaptation import AdaptationReport
+    from imgsearch.adaptation.adapting import AdaptationReport
 
 __all__ = ["adapt", "heads", "register"]
 
@@ -67,7 +67,7 @@ def adapt(
 
     Example: `imgsearch adapt --dry-run`
     """
-    from imgsearch import adaptation
+    from imgsearch.adaptation import adapting as adaptation
     from imgsearch.feedback import FeedbackLog
 
     settings = Settings.load(catalog=catalog)
@@ -158,7 +158,7 @@ def publish(
 
     Example: `imgsearch heads publish head-0001`
     """
-    from imgsearch import adaptation
+    from imgsearch.adaptation import adapting as adaptation
     from imgsearch.catalog import Catalog
 
     settings = Settings.load(catalog=catalog)
@@ -173,7 +173,7 @@ def rollback(catalog: CatalogOption = None, as_json: JsonOption = False) -> None
 
     Example: `imgsearch heads rollback`
     """
-    from imgsearch import adaptation
+    from imgsearch.adaptation import adapting as adaptation
     from imgsearch.catalog import Catalog
 
     settings = Settings.load(catalog=catalog)

@@ -23,8 +23,8 @@ from imgsearch.terminal import (
 )
 
 if TYPE_CHECKING:
-    from imgsearch.experiments import Experiment, Experiments
-    from imgsearch.outcomes import Outcome
+    from imgsearch.experiments.experiment import Experiment, Experiments
+    from imgsearch.experiments.outcomes import Outcome
     from imgsearch.systems import Systems
 
 __all__ = ["register"]
@@ -55,7 +55,7 @@ def register(app: typer.Typer) -> None:
 
 @contextlib.contextmanager
 def _opened(folder: Path | None) -> Iterator[tuple[Experiments, Systems]]:
-    from imgsearch.experiments import Experiments
+    from imgsearch.experiments.experiment import Experiments
 
     with open_systems(Settings.load(catalog=folder)) as (catalog, systems):
         yield Experiments(catalog.database, systems), systems
@@ -168,7 +168,7 @@ def create(
 
     Example: `imgsearch experiment create spring --arm live=50 --arm varied=50`
     """
-    from imgsearch.experiments import Experiment
+    from imgsearch.experiments.experiment import Experiment
 
     arms = tuple(_arm(text) for text in arm)
     wanted = Experiment(
@@ -186,7 +186,7 @@ def create(
 
 def _arm(text: str) -> Any:
     from imgsearch.errors import ExperimentError
-    from imgsearch.experiments import Arm
+    from imgsearch.experiments.experiment import Arm
 
     system, _, percent = text.partition("=")
     try:
@@ -248,10 +248,10 @@ def report(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOptio
 
     Example: `imgsearch experiment report spring`
     """
-    from imgsearch.outcomes import outcome_of
+    from imgsearch.experiments.outcomes import outcome_of
 
     with open_systems(Settings.load(catalog=catalog)) as (opened, systems):
-        from imgsearch.experiments import Experiments
+        from imgsearch.experiments.experiment import Experiments
 
         outcome = outcome_of(opened.database, Experiments(opened.database, systems).get(name))
     if as_json:
@@ -262,7 +262,7 @@ def report(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOptio
 
 def _print_outcome(outcome: Outcome) -> None:
 
-    from imgsearch.outcomes import MEASURES, in_words
+    from imgsearch.experiments.outcomes import MEASURES, in_words
 
     print(f"{outcome.verdict.sentence}\n")
     table = new_table()

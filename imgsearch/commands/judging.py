@@ -25,8 +25,8 @@ from imgsearch.terminal import (
 
 if TYPE_CHECKING:
     from imgsearch.catalog import Catalog
-    from imgsearch.judging import Judging, JudgingSet
-    from imgsearch.qrels import Topic
+    from imgsearch.judging.sets import Judging, JudgingSet
+    from imgsearch.quality.qrels import Topic
 
 __all__ = ["app"]
 
@@ -44,7 +44,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The judging s
 @contextlib.contextmanager
 def _judging(catalog: Catalog) -> Iterator[Judging]:
     from imgsearch.feedback import FeedbackLog
-    from imgsearch.judging import Judging
+    from imgsearch.judging.sets import Judging
 
     with contextlib.closing(FeedbackLog(catalog.database)) as feedback:
         yield Judging(catalog, feedback)
@@ -100,8 +100,8 @@ def create(
         raise typer.BadParameter(
             "give exactly one of --random, --most-searched, --most-clicked, --list and --topics"
         )
-    from imgsearch import pools
-    from imgsearch.qrels import read_text, read_topics
+    from imgsearch.judging import pools
+    from imgsearch.quality.qrels import read_text, read_topics
     from imgsearch.systems import LIVE
 
     def topics_of(opened: Catalog) -> tuple[str, list[Topic]]:
@@ -262,7 +262,7 @@ def import_file(
     Example: `imgsearch judge-set import 'spring 2025' judged.csv`
     """
     from imgsearch.catalog import Catalog
-    from imgsearch.judgment_files import read_verdicts
+    from imgsearch.judging.files import read_verdicts
 
     with Catalog.open(Settings.load(catalog=catalog).catalog) as opened, _judging(opened) as judging:
         verdicts = read_verdicts(file, opened, labeler=labeler, topics=topics)
@@ -290,8 +290,8 @@ def export(
 
     Example: `imgsearch judge-set export chairs chairs.trec`
     """
-    from imgsearch.judgment_files import write_verdicts_csv
-    from imgsearch.qrels import export_judgments
+    from imgsearch.judging.files import write_verdicts_csv
+    from imgsearch.quality.qrels import export_judgments
 
     with _opened(catalog) as judging:
         judging_set = judging.get(name)

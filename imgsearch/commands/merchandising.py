@@ -24,7 +24,7 @@ from imgsearch.terminal import (
 )
 
 if TYPE_CHECKING:
-    from imgsearch.rules import Rule, RuleAction, Rules
+    from imgsearch.ranking.rules import Rule, RuleAction, Rules
 
 __all__ = ["duplicates", "register", "rules"]
 
@@ -82,9 +82,9 @@ def duplicates(
     Example: `imgsearch duplicates --json`
     """
     from imgsearch.catalog import Catalog
-    from imgsearch.duplicates import duplicates_of
     from imgsearch.generations import LiveIndex
-    from imgsearch.originals import Originals
+    from imgsearch.ranking.duplicates import duplicates_of
+    from imgsearch.reading.originals import Originals
     from imgsearch.spaces import live_space
 
     settings = Settings.load(catalog=catalog)
@@ -123,7 +123,7 @@ def list_rules(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
 
     from imgsearch.catalog import Catalog
     from imgsearch.errors import ImgSearchError
-    from imgsearch.rules import rules_of
+    from imgsearch.ranking.rules import rules_of
 
     rows: list[dict[str, Any]] = []
     with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
@@ -314,7 +314,7 @@ def _new_rule(
 ) -> Rule:
     """Return the rule that the options of a command say."""
     from imgsearch.filters import parse_filters
-    from imgsearch.rules import Rule
+    from imgsearch.ranking.rules import Rule
 
     return Rule(
         action,
@@ -332,7 +332,7 @@ def _new_rule(
 def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: bool, as_json: bool) -> None:
     """Keep the rule that is made, or with `dry_run` only say what it hits."""
     from imgsearch.catalog import Catalog
-    from imgsearch.rules import rules_of
+    from imgsearch.ranking.rules import rules_of
 
     with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
         kept = rules_of(opened)
@@ -355,7 +355,7 @@ def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: boo
 
 def _act(catalog: CatalogOption, act: Callable[[Rules], Rule], *, as_json: bool) -> None:
     from imgsearch.catalog import Catalog
-    from imgsearch.rules import rules_of
+    from imgsearch.ranking.rules import rules_of
 
     with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
         rule = act(rules_of(opened))

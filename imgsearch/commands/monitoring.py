@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from imgsearch.database import Database
-    from imgsearch.drift import Drift
-    from imgsearch.monitoring import Overview, QueryFigures
+    from imgsearch.monitoring.drift import Drift
+    from imgsearch.monitoring.overview import Overview, QueryFigures
 
 __all__ = ["register"]
 
@@ -65,8 +65,8 @@ def monitor(
     if period not in PERIOD_NAMES:
         raise typer.BadParameter(f"{period!r} is none of {', '.join(PERIOD_NAMES)}", param_hint="--period")
     from imgsearch.catalog import Catalog
-    from imgsearch.drift import drifts
-    from imgsearch.monitoring import Period, overview
+    from imgsearch.monitoring.drift import drifts
+    from imgsearch.monitoring.overview import Period, overview
 
     with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
         found, moved = overview(opened.database, Period.last(period)), drifts(opened.database)
@@ -92,7 +92,7 @@ def prune(
             f"{older_than!r} is no age; write a number and h, d or w, such as 180d", param_hint="--older-than"
         )
     from imgsearch.catalog import Catalog
-    from imgsearch.retention import prune_events
+    from imgsearch.monitoring.retention import prune_events
 
     before = datetime.now(UTC).replace(tzinfo=None) - int(found[1]) * _UNITS[found[2]]
     with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
@@ -122,8 +122,8 @@ def forget_visitor(
     """
     from imgsearch.catalog import Catalog
     from imgsearch.images import ImageLimits
-    from imgsearch.retention import forget_visitor as forget
-    from imgsearch.retention import rows_of_visitor
+    from imgsearch.monitoring.retention import forget_visitor as forget
+    from imgsearch.monitoring.retention import rows_of_visitor
     from imgsearch.uploads import UploadStore
 
     settings = Settings.load(catalog=catalog)

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from imgsearch.catalog import Catalog
-    from imgsearch.comparison import Comparison
-    from imgsearch.evaluation import EvaluationReport, MeasureResult
-    from imgsearch.reports import Run
-    from imgsearch.robustness import RobustnessReport
+    from imgsearch.quality.comparison import Comparison
+    from imgsearch.quality.evaluation import EvaluationReport, MeasureResult
+    from imgsearch.quality.reports import Run
+    from imgsearch.quality.robustness import RobustnessReport
 
 __all__ = ["evaluate", "export_judgments", "register", "reports", "robustness"]
 
@@ -105,9 +105,9 @@ def evaluate(
 
     Example: `imgsearch evaluate --qrels judged.trec --measures 'nDCG@10 R@50'`
     """
-    from imgsearch import evaluation
-    from imgsearch.qrels import default_topics_path, read_qrels, read_topics, topics_from_qrels
-    from imgsearch.reports import Reports, judgments_digest, run_of
+    from imgsearch.quality import evaluation
+    from imgsearch.quality.qrels import default_topics_path, read_qrels, read_topics, topics_from_qrels
+    from imgsearch.quality.reports import Reports, judgments_digest, run_of
 
     evaluation.parse_measures(measures)
     judged = read_qrels(qrels)
@@ -167,7 +167,7 @@ def _compared(
     measured: tuple[Run, EvaluationReport], other: tuple[Run, EvaluationReport] | None
 ) -> tuple[Comparison, ...]:
     """Return how the measured system differs from the other one."""
-    from imgsearch.comparison import compare
+    from imgsearch.quality.comparison import compare
 
     return compare(other[1].per_query, measured[1].per_query) if other else ()
 
@@ -180,8 +180,8 @@ def _write_files(
     html: Path | None,
     csv: Path | None,
 ) -> None:
-    from imgsearch.originals import Originals
-    from imgsearch.report_files import report_csv, standalone_html, write_file
+    from imgsearch.quality.report_files import report_csv, standalone_html, write_file
+    from imgsearch.reading.originals import Originals
     from imgsearch.thumbnails import ThumbnailCache
 
     if csv is not None:
@@ -250,7 +250,7 @@ def list_reports(catalog: CatalogOption = None, as_json: JsonOption = False) -> 
     from rich.text import Text
 
     from imgsearch.catalog import Catalog
-    from imgsearch.reports import Reports
+    from imgsearch.quality.reports import Reports
 
     with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
         runs = Reports(opened.database).all()
@@ -293,7 +293,7 @@ def show_report(
     Example: `imgsearch reports show 3f2a --html report.html`
     """
     from imgsearch.catalog import Catalog
-    from imgsearch.reports import Reports, check_comparable
+    from imgsearch.quality.reports import Reports, check_comparable
 
     settings = Settings.load(catalog=catalog)
     with Catalog.open(settings.catalog) as opened:
@@ -345,9 +345,9 @@ def robustness(
 
     Example: `imgsearch robustness --n 100`
     """
-    from imgsearch.originals import Originals
-    from imgsearch.reports import Reports
-    from imgsearch.robustness import check_robustness
+    from imgsearch.quality.reports import Reports
+    from imgsearch.quality.robustness import check_robustness
+    from imgsearch.reading.originals import Originals
 
     with (
         open_systems(Settings.load(catalog=catalog)) as (opened, systems),
@@ -401,9 +401,9 @@ def export_judgments(
 
     Example: `imgsearch export-judgments judged.trec`
     """
-    from imgsearch import qrels
     from imgsearch.catalog import Catalog
     from imgsearch.feedback import FeedbackLog
+    from imgsearch.quality import qrels
 
     with (
         Catalog.open(Settings.load(catalog=catalog).catalog) as opened,

@@ -105,14 +105,17 @@ class ListIndex:
         width = min(WIDTH, sample.shape[1]) // 2 * 2
         lists = min(lists_for(items), len(sample) // SAMPLE_A_LIST)
         turn = _turn(sample, width)
-        trained: Any = faiss.index_factory(width, f"IVF{lists},PQ{width // 2}x4fs", faiss.METRIC_L2)
+        # Not by faiss.index_factory: its regular expressions crash where usearch was imported before, which brings a
+        # C++ library of its own.
+        quantizer = faiss.IndexFlatL2(width)
+        trained: Any = faiss.IndexIVFPQFastScan(quantizer, width, lists, width // 2, 4, faiss.METRIC_L2)
         clustering = trained.cp
         clustering.niter, clustering.min_points_per_centroid = _ROUNDS, 1
         clustering.max_points_per_centroid = 2 * SAMPLE_A_LIST
         turned = turn.apply(sample)
         with _Threads(threads):
             trained.train(turned)
-        margins = _margins(turned[-MARGIN_SAMPLE:], trained.quantizer.reconstruct_n(0, lists))
+        margins = _margins(turned[-MARGIN_SAMPLE:], quantizer.reconstruct_n(0, lists))
         index = faiss.IndexPreTransform(turn, trained)
         made_for = max(items, LEAST_MADE_FOR)
         return cls(index, read_rows, margins=margins, made_for=made_for, threads=threads, **settings)

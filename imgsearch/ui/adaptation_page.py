@@ -16,7 +16,7 @@ from imgsearch.errors import ImgSearchError
 from imgsearch.heads import Head, list_heads, live_head_id
 from imgsearch.jobs import Job
 from imgsearch.links import thumbnail_url
-from imgsearch.qrels import Topic, topic_query
+from imgsearch.quality.qrels import Topic, topic_query
 from imgsearch.service import SearchService, get_service
 from imgsearch.systems import System
 from imgsearch.ui.callbacks import in_full

@@ -11,12 +11,12 @@ from html import escape
 
 import streamlit as st
 
-from imgsearch.duplicates import DuplicateGroup
 from imgsearch.errors import ImgSearchError
 from imgsearch.links import thumbnail_url
+from imgsearch.monitoring.retention import author_name
+from imgsearch.ranking.duplicates import DuplicateGroup
+from imgsearch.ranking.rules import Rule
 from imgsearch.records import Item
-from imgsearch.retention import author_name
-from imgsearch.rules import Rule
 from imgsearch.service import SearchService, get_service
 from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.messages import draw_job_end, draw_message, draw_no_items

@@ -1,7 +1,7 @@
 """The experiments page: what is tried out on visitors, what to do about it, and the figures behind that.
 
 It owns the drawing, the forms and what its buttons ask for. Which visitor gets what is decided in
-`imgsearch.experiments`, what came of it in `imgsearch.outcomes`.
+`imgsearch.experiments.experiment`, what came of it in `imgsearch.experiments.outcomes`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import pandas as pd
 import streamlit as st
 
 from imgsearch.errors import ImgSearchError
-from imgsearch.experiments import GOALS, MAX_ARMS, Arm, Experiment
-from imgsearch.outcomes import (
+from imgsearch.experiments.experiment import GOALS, MAX_ARMS, Arm, Experiment
+from imgsearch.experiments.outcomes import (
     MEASURES,
     MISMATCH_BELOW,
     ArmOutcome,

@@ -1,7 +1,7 @@
 """The Explore page: a map of the whole catalog, groups of look-alikes, photos that stand alone, sets drawn by hand.
 
 It owns the choices above the map and what a click or a set leads to. Where photos stand and which groups they form is
-`imgsearch.explore`'s to know; drawing the points is the map component's.
+`imgsearch.explore.explorer`'s to know; drawing the points is the map component's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from imgsearch.errors import ImgSearchError
-from imgsearch.explore import ClusterCard, MapState
+from imgsearch.explore.explorer import ClusterCard, MapState
 from imgsearch.links import query_to_params
 from imgsearch.records import Item, Query
 from imgsearch.service import SearchService, get_service

@@ -2,7 +2,7 @@
 
 It owns the drawing and the address: `?set=` names a set, `labeler=` who judges (then the view is drawn), and
 `role=referee` is who decides where raters differ. What is judged, and who gets which pair, is decided in
-`imgsearch.judging`.
+`imgsearch.judging.sets`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,19 @@ from html import escape
 import streamlit as st
 
 from imgsearch.errors import ImgSearchError, JudgingError
-from imgsearch.judging import MAX_GUIDELINE, MAX_NAME, Disagreement, JudgingSet, Progress, Role, clean_name
-from imgsearch.judgment_files import qrels_zip, verdicts_csv, verdicts_from_csv, verdicts_from_qrels
+from imgsearch.judging.files import qrels_zip, verdicts_csv, verdicts_from_csv, verdicts_from_qrels
+from imgsearch.judging.pools import listed, make_pool, most_clicked, most_searched, random_items
+from imgsearch.judging.sets import (
+    MAX_GUIDELINE,
+    MAX_NAME,
+    Disagreement,
+    JudgingSet,
+    Progress,
+    Role,
+    clean_name,
+)
 from imgsearch.links import thumbnail_url
-from imgsearch.pools import listed, make_pool, most_clicked, most_searched, random_items
-from imgsearch.qrels import Topic, decode_text, parse_topics, topic_of, topic_query
+from imgsearch.quality.qrels import Topic, decode_text, parse_topics, topic_of, topic_query
 from imgsearch.service import SearchService, get_service
 from imgsearch.systems import LIVE
 from imgsearch.ui.callbacks import in_full

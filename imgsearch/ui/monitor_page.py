@@ -1,7 +1,7 @@
 """The monitor page: how the search is used and whether it is well.
 
-It owns the drawing; every figure comes from `imgsearch.monitoring` and `imgsearch.drift` through the service. Times
-are UTC. The figures draw themselves anew every minute while the page is open.
+It owns the drawing; every figure comes from `imgsearch.monitoring.overview` and `imgsearch.monitoring.drift`
+through the service. Times are UTC. The figures draw themselves anew every minute while the page is open.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from urllib.parse import parse_qs
 
 import streamlit as st
 
-from imgsearch.drift import Drift
 from imgsearch.errors import ImgSearchError
 from imgsearch.links import query_from_params, thumbnail_url, upload_url
-from imgsearch.monitoring import (
+from imgsearch.monitoring.drift import Drift
+from imgsearch.monitoring.overview import (
     PERIODS,
     Finding,
     Health,

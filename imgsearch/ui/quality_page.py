@@ -1,7 +1,7 @@
 """The quality page: measure the search on judgments, look at the worst queries, compare systems, check robustness.
 
-It owns the drawing; what is measured and kept is `imgsearch.quality`'s. Opening the page measures nothing: a
-measurement is a job in the background, which goes on when the visitor leaves.
+It owns the drawing; what is measured and kept is `imgsearch.quality.measuring`'s. Opening the page measures
+nothing: a measurement is a job in the background, which goes on when the visitor leaves.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import altair
 import pandas as pd
 import streamlit as st
 
-from imgsearch.comparison import Comparison
 from imgsearch.errors import EvaluationError, ImgSearchError
-from imgsearch.evaluation import DEFAULT_MEASURES, EvaluationReport
-from imgsearch.ground_truth import GroundTruth, uploaded
 from imgsearch.jobs import Job
 from imgsearch.links import query_string, thumbnail_url
-from imgsearch.qrels import Topic, topic_query
-from imgsearch.quality import Quality
-from imgsearch.report_files import report_csv, standalone_html
-from imgsearch.report_html import (
+from imgsearch.quality.comparison import Comparison
+from imgsearch.quality.evaluation import DEFAULT_MEASURES, EvaluationReport
+from imgsearch.quality.ground_truth import GroundTruth, uploaded
+from imgsearch.quality.measuring import Quality
+from imgsearch.quality.qrels import Topic, topic_query
+from imgsearch.quality.report_files import report_csv, standalone_html
+from imgsearch.quality.report_html import (
     Pictures,
     Row,
     comparison_html,
@@ -35,7 +35,7 @@ from imgsearch.report_html import (
     rows_html,
     rows_of,
 )
-from imgsearch.reports import Run
+from imgsearch.quality.reports import Run
 from imgsearch.service import SearchService, get_service
 from imgsearch.systems import LIVE
 from imgsearch.ui.callbacks import in_full

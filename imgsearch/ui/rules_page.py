@@ -1,7 +1,7 @@
 """The Rules page: what is hidden, pinned or boosted, what each rule hits, and every change ever made.
 
 It owns the drawing and the form, for a new rule and for one that is changed; what a rule means is decided in
-`imgsearch.rules`.
+`imgsearch.ranking.rules`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import streamlit as st
 from imgsearch.errors import ImgSearchError, QueryError
 from imgsearch.filters import format_filter, parse_filters
 from imgsearch.links import thumbnail_url
+from imgsearch.monitoring.retention import author_name
+from imgsearch.ranking.rules import MAX_BOOST, MAX_TEXT, Rule, RuleAction
 from imgsearch.records import Item
-from imgsearch.retention import author_name
-from imgsearch.rules import MAX_BOOST, MAX_TEXT, Rule, RuleAction
 from imgsearch.service import SearchService, get_service
 from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.messages import draw_message, draw_no_items

@@ -16,8 +16,8 @@ from urllib.parse import parse_qs
 
 import streamlit as st
 
-from imgsearch.confidence import WEAK_SENTENCE
 from imgsearch.errors import ImgSearchError
+from imgsearch.ranking.confidence import WEAK_SENTENCE
 from imgsearch.records import Judgment, Query, SearchResult
 from imgsearch.service import SearchService, get_service, query_key
 from imgsearch.ui.actions import (

@@ -19,9 +19,9 @@ from running_app import running_app
 
 from imgsearch.catalog import Catalog
 from imgsearch.feedback import FeedbackLog
-from imgsearch.judging import Judging
+from imgsearch.judging.pools import pool_of
+from imgsearch.judging.sets import Judging
 from imgsearch.links import query_key
-from imgsearch.pools import pool_of
 from imgsearch.records import Query
 
 pytestmark = pytest.mark.browser

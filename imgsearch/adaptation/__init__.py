@@ -1,0 +1,1 @@
+"""Feedback becomes a head that is published only when it wins."""

@@ -1,0 +1,1 @@
+"""Experiments on visitors: who is answered by what, and what came of it."""
