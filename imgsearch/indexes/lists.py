@@ -36,10 +36,10 @@ __all__ = ["ListIndex", "lists_for", "sample_for"]
 WIDTH = 256
 """How many principal components are kept: of 512, those of photos have some nine tenths of the variance."""
 LEAST_SAMPLE, SAMPLE_A_LIST = 1024, 24
-COMPARED_A_LIST = 4
-"""How many candidates are compared exactly for each list that is scanned on average."""
-SPREAD = 4
-"""How many times more, or fewer, lists than on average a single search scans at most."""
+SCANNED = 20
+"""How many codes are scanned for each candidate that is compared exactly, in a usual search."""
+LEAST, MOST = 1 / 4, 16
+"""How many times as many lists as on average a single search scans at least and at most."""
 MARGINS_AT = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 MARGIN_SAMPLE = 1000
 LEAST_MADE_FOR = 1000
@@ -85,9 +85,10 @@ class ListIndex:
         turn: Any = faiss.downcast_VectorTransform(index.chain.at(0))
         self._turn = np.ascontiguousarray(faiss.vector_to_array(turn.A).reshape(turn.d_out, turn.d_in).T)
         self._moved = faiss.vector_to_array(turn.b)
-        self._centroids = lists.quantizer.reconstruct_n(0, lists.nlist)
-        self._lengths = (self._centroids**2).sum(axis=1)
+        centroids = lists.quantizer.reconstruct_n(0, lists.nlist)
+        self._centroids, self._lengths = -2 * centroids, (centroids**2).sum(axis=1)
         self._margins = dict(margins)
+        self._reaches: dict[int, tuple[float, int, int]] = {}
         self._made_for = made_for
         self._read_rows = read_rows
         self._threads = threads
@@ -192,35 +193,42 @@ class ListIndex:
         """Return up to k (keys, cosine similarities) near a (dim,) vector, best first.
 
         `expansion` is how many candidates are compared exactly, `expansion_search` where it is None, never less than
-        k; a quarter as many lists are scanned for them, on average.
+        k; the more of them, the more lists are scanned.
         """
         self._searched = True
-        candidates = max(k, self.expansion_search if expansion is None else expansion)
-        if k <= 0 or len(self._keys) == 0:
+        held = len(self._keys)
+        if k <= 0 or held == 0:
             return np.zeros(0, np.uint64), np.zeros(0, np.float32)
+        candidates = min(max(k, self.expansion_search if expansion is None else expansion), held)
         turned = vector @ self._turn + self._moved
-        numbers, distances = self._near(turned, candidates)
+        numbers, distances = self._near(turned, candidates, held)
         with self._lock:
             self._lists.nprobe = len(numbers)
-            wanted = min(candidates, len(self._keys))
             _, found = self._lists.search_preassigned(
-                turned[None], max(wanted, 1), numbers[None], distances[None]
+                turned[None], candidates, numbers[None], distances[None]
             )
         return best_of(found[0][found[0] != -1].view(np.uint64), self._read_rows, vector, k)
 
-    def _near(self, turned: Vectors, candidates: int) -> tuple[NDArray[np.int64], Vectors]:
-        """Return the numbers of the lists to scan for so many candidates, and how far (squared) they are."""
-        distances = self._lengths - 2 * (self._centroids @ turned)
-        usual = max(candidates / COMPARED_A_LIST, 1.0)
-        margin = np.interp(np.log(usual), np.log(list(self._margins)), list(self._margins.values()))
+    def _near(self, turned: Vectors, candidates: int, held: int) -> tuple[NDArray[np.int64], Vectors]:
+        """Return the numbers of the lists to scan for so many candidates of all, and how far (squared) they are."""
+        margin, least, most = self._reaches.get(candidates) or self._reach(candidates)
+        full = min(2 * candidates * len(self._lengths) // held + 1, len(self._lengths))
+        least, most = max(least, full), max(most, full)  # lists that hold so many, and as many again
+        distances = self._centroids @ turned
+        distances += self._lengths
         near = np.flatnonzero(distances <= distances.min() + margin)
-        least, most = (
-            min(round(count), len(distances)) for count in (max(usual / SPREAD, 1), usual * SPREAD)
-        )
         if not least <= len(near) <= most:
             count = least if len(near) < least else most
             near = np.argpartition(distances, count - 1)[:count]
         return near, distances[near] + np.float32(turned @ turned)
+
+    def _reach(self, candidates: int) -> tuple[float, int, int]:
+        """Return the margin for so many candidates, and how many lists are scanned at least and at most."""
+        usual = max(candidates * SCANNED * len(self._lengths) / self._made_for, 1.0)
+        margin = np.interp(np.log(usual), np.log(list(self._margins)), list(self._margins.values()))
+        least, most = (min(round(usual * times), len(self._lengths)) for times in (LEAST, MOST))
+        self._reaches[candidates] = float(margin), max(least, 1), max(most, 1)
+        return self._reaches[candidates]
 
     def save(self, path: Path) -> None:
         """Write the index to one file."""
