@@ -76,3 +76,16 @@ def new_page(chromium: Any) -> Iterator[Callable[..., Any]]:
     for context in contexts:
         context.close()
     assert [text for text in complaints if not any(part in text for part in HARMLESS)] == []
+
+
+@pytest.fixture(scope="session")
+def settled() -> Callable[[Any], None]:
+    """Return what waits until the page is drawn to its end, as a person does before the next click.
+
+    While it is being drawn, what is inserted above a button moves it away between the press and the release.
+    """
+
+    def wait(page: Any) -> None:
+        page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+
+    return wait

@@ -84,32 +84,44 @@ def empty_form(page: Any) -> Any:
     return page.get_by_role("textbox", name="Filters, one a line")
 
 
-def test_a_rule_is_changed_on_a_phone_and_shows_what_it_would_hit(shop: str, new_page: NewPage) -> None:
+def test_a_rule_is_changed_on_a_phone_and_shows_what_it_would_hit(
+    shop: str, new_page: NewPage, settled: Callable[[Any], None]
+) -> None:
     page = new_page(390, scheme="dark", touch=True)
     page.goto(f"{shop}/rules")
     field = empty_form(page)
+    settled(page)
     field.fill("product_id=mug-003")
     field.press("Control+Enter")
     page.get_by_text("It hits 3 items.").or_(page.get_by_text("It hits 2 items.")).first.wait_for()
     page.get_by_role("button", name="Add the rule").click()
     page.get_by_text("Hide product_id=mug-003").first.wait_for()
+    settled(page)
     page.get_by_role("button", name="Change").first.click()
     page.get_by_text("Change rule").wait_for()
+    settled(page)
     page.get_by_text("Pin to the top").click()
     words = page.get_by_role("textbox", name="Only for searches with these words")
+    words.wait_for()
+    settled(page)
     words.fill("blue mug")
     page.get_by_role("button", name="Save the change").click()  # which leaves the field as well
     page.get_by_text("Pin product_id=mug-003 for \u201cblue mug\u201d").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_two_buttons_pressed_at_once_are_both_obeyed(shop: str, new_page: NewPage) -> None:
+def test_two_buttons_pressed_at_once_are_both_obeyed(
+    shop: str, new_page: NewPage, settled: Callable[[Any], None]
+) -> None:
     page = new_page()
     page.goto(f"{shop}/rules")
     for product in ("mug-004", "mug-005"):
-        empty_form(page).fill(f"product_id={product}")
+        field = empty_form(page)
+        settled(page)
+        field.fill(f"product_id={product}")
         page.get_by_role("button", name="Add the rule").click()
         page.get_by_text(f"Hide product_id={product}").first.wait_for()
+    settled(page)
     off = page.get_by_role("button", name="Put off")
     off.nth(1).wait_for()
     off.evaluate_all("all => all.slice(0, 2).forEach(one => one.click())")
