@@ -148,10 +148,10 @@ def _draw_map(service: SearchService, session: Session, exploring: _Exploring, s
 
 
 def _colors(service: SearchService, *, usable: bool) -> dict[str, str]:
-    """Return what the map may be coloured by, and how that reads, the best choice first."""
+    """Return what the map may be coloured by, and how that reads, the best choice first: groups, kinds, numbers."""
     columns = {
         f"column:{facet.column}": label_of(facet.column)
-        for facet in service.facets()
+        for facet in sorted(service.facets(), key=lambda facet: facet.kind == "range")
         if not is_machine_column(facet.column)
         and (facet.kind == "range" or (facet.kind == "choice" and len(facet.values) > 1))
     }
