@@ -316,8 +316,7 @@ class LiveIndex:
         """Return whether there are more items by now than the engine was chosen for, or has learned from."""
         if self._chosen == "by size" and len(self._index) >= MANY and isinstance(self._index, UsearchIndex):
             return True
-        made_for = int(self._index.parameters.get("made_for", 0))
-        return 0 < made_for * OUTGROWN < len(self._index)
+        return 0 < self._index.made_for * OUTGROWN < len(self._index)
 
     def _new_generation(self) -> tuple[int, Path]:
         """Return a number that no generation of any space has had, and the new folder to write it in."""

@@ -30,6 +30,7 @@ from imgsearch.generations import LiveIndex, best_first, ranked
 from imgsearch.images import ImageLimits, decode_region
 from imgsearch.indexes.exhaustive import among_the_best
 from imgsearch.looks.look import COLOR, LOOK_DIM, describe, same_color
+from imgsearch.ordered_keys import are_in, without
 from imgsearch.ranking.composition import composed
 from imgsearch.ranking.confidence import BEST, Kind, Levels
 from imgsearch.ranking.duplicates import Groups, duplicates_of
@@ -124,7 +125,7 @@ class Searcher:
         hits, notes = _hits(page, items, query.offset), self._notes(query.terms)
         excluded = target.named
         everything = len(self._index) - len(hidden) if allowed is None else len(allowed)
-        counted = ~_are_in(hidden, excluded) if allowed is None else _are_in(allowed, excluded)
+        counted = ~are_in(hidden, excluded) if allowed is None else are_in(allowed, excluded)
         return SearchResult(
             query=query,
             hits=hits,
@@ -328,7 +329,7 @@ class Searcher:
 
         def take_out() -> tuple[Keys, Keys]:
             # Kept with `hidden`, so that its id stays its own.
-            return hidden, _without(self._allowed(filters), hidden)
+            return hidden, without(self._allowed(filters), hidden)
 
         return self._shown.get_or_make((self._catalog.version, filters, id(hidden)), take_out)[1], hidden[:0]
 
@@ -423,7 +424,7 @@ class Searcher:
         """Return the candidates with as many more whose titles are nearest to the text; by their photos' scores."""
         more = np.setdiff1d(matched.best(len(keys)), np.union1d(keys, excluded))
         if allowed is not None:
-            more = more[_are_in(allowed, more)]
+            more = more[are_in(allowed, more)]
         keys, scores = np.concatenate([keys, more]), np.concatenate([scores, self._scores(target, more)])
         order = best_first(scores, keys)
         return keys[order], scores[order]
@@ -447,7 +448,7 @@ class Searcher:
         if target.vector is not None:
             return self._nearest(target.vector, wanted, allowed, excluded, target.filters)
         assert target.wanted is not None
-        among = _without(self._allowed(()) if allowed is None else allowed, excluded)
+        among = without(self._allowed(()) if allowed is None else allowed, excluded)
         if len(among) and not self._catalog.looks.has(among).any():
             raise QueryError("The colours of these photos are still being read; try again in a minute.")
         return self._catalog.looks.nearest_by_color(target.wanted.look[COLOR], among, wanted)
@@ -473,18 +474,18 @@ class Searcher:
                 keys = np.setdiff1d(keys, excluded)
                 if len(keys) >= wanted:
                     return self._ranked(vector, keys, wanted)
-            return self._exact(vector, _without(self._allowed(()), excluded), wanted)
+            return self._exact(vector, without(self._allowed(()), excluded), wanted)
         if len(allowed) <= max(EXACT_BELOW, wanted):
-            return self._exact(vector, _without(allowed, excluded), wanted)
+            return self._exact(vector, without(allowed, excluded), wanted)
         share = 1.0 if self._index.pushes_filters else len(allowed) / total
         k = max(self._expansion or CANDIDATES, 1 << int(wanted / share * 1.3).bit_length())
         while k * AS_DEAR < len(allowed):
             keys, _ = self._index.search(vector, k, expansion=self._expansion, filters=filters)
-            passing = np.setdiff1d(keys[_are_in(allowed, keys)], excluded)
+            passing = np.setdiff1d(keys[are_in(allowed, keys)], excluded)
             if len(passing) >= wanted + SLACK // 2:
                 return self._ranked(vector, passing, wanted)
             k *= 4
-        return self._exact(vector, _without(allowed, excluded), wanted)
+        return self._exact(vector, without(allowed, excluded), wanted)
 
     def _exact(self, vector: Vector, keys: Keys, wanted: int) -> tuple[Keys, Vector]:
         if len(keys) == 0:
@@ -536,20 +537,6 @@ def _hits(page: _Page, items: Mapping[int, Item], offset: int) -> tuple[Hit, ...
         )
         for number, (item, score, others) in enumerate(living, start=1)
     )
-
-
-def _are_in(ascending: Keys, keys: Keys) -> NDArray[np.bool_]:
-    """Return which of the keys are among the ascending ones; fast where those are many and the keys are few."""
-    if len(ascending) == 0:
-        return np.zeros(len(keys), bool)
-    places = np.minimum(np.searchsorted(ascending, keys), len(ascending) - 1)
-    return np.asarray(ascending[places] == keys, bool)
-
-
-def _without(ascending: Keys, few: Keys) -> Keys:
-    """Return the ascending keys without the few."""
-    few = few[_are_in(ascending, few)]
-    return np.delete(ascending, np.searchsorted(ascending, few)) if len(few) else ascending
 
 
 def _row(embeddings: NDArray[np.float32]) -> Vector:

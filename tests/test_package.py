@@ -18,6 +18,7 @@ FLOORS = {
     "errors": 0,
     "records": 0,
     "spreadsheets": 0,
+    "ordered_keys": 0,
     "config": 1,
     "filters": 1,
     "links": 1,

@@ -43,6 +43,7 @@ from imgsearch.explore.worker import NO_MEMORY, has_umap
 from imgsearch.files import flush_to_disk
 from imgsearch.generations import LiveIndex
 from imgsearch.jobs import JobRunner, Progress
+from imgsearch.ordered_keys import places_in
 from imgsearch.records import Item
 
 __all__ = ["ClusterCard", "Explorer", "Layout", "MapState", "Plan", "plan_for"]
@@ -451,8 +452,7 @@ class Explorer:
             raise ExploreError(
                 "There are no groups of this catalog yet; lay the map out on the Explore page."
             )
-        place = np.minimum(np.searchsorted(layout.keys, keys), len(layout.keys) - 1)
-        known = layout.keys[place] == keys
+        place, known = places_in(layout.keys, keys)
         if by == "outlier":
             return _ramp(np.where(known, layout.loneliness[place], np.nan), by)
         codes = np.where(known, layout.labels[place], NO_VALUE).astype(np.uint16)

@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imgsearch.catalog import Catalog
 from imgsearch.config import index_token
@@ -25,6 +24,7 @@ from imgsearch.files import sha256_of_text
 from imgsearch.generations import IndexHeader, LiveIndex, Progress, exact_top_k
 from imgsearch.indexes.base import Keys, Vectors
 from imgsearch.indexes.milvus import Column, MilvusIndex, expression, row_document
+from imgsearch.ordered_keys import are_in
 from imgsearch.records import Filter, Item
 from imgsearch.spaces import VectorSpace
 
@@ -326,11 +326,8 @@ class SharedIndex(LiveIndex):
         k = min(10, len(keys))
         found = 0
         for probe, (_, scores) in zip(probes, exact_top_k(self.space, keys, probes, k), strict=True):
-            got = _among(self._store.search(probe, k)[0], keys)
+            got, _ = self._store.search(probe, k)
+            got = got[are_in(keys, got)]
             # Counted by score, not by key: among equally near items any choice is right.
             found += int(np.sum(self.space.vectors(got) @ probe >= scores[-1] - 1e-4))
         return round(min(1.0, found / (len(probes) * k)), 4)
-
-
-def _among(keys: Keys, ascending: Keys) -> NDArray[np.uint64]:
-    return keys[np.isin(keys, ascending)]

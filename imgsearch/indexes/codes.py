@@ -25,6 +25,8 @@ class CodeIndex:
     """A graph over the codes of vectors; scores are cosines of the stored vectors all the same."""
 
     engine = "codes"
+    made_for = 0
+    """It suits any number of items."""
 
     def __init__(
         self,

@@ -49,13 +49,12 @@ def new_index(
 
     `sample` gives up to n of the vectors, (n, dim), for an engine that learns from them.
     """
-    engine = parameters["engine"]
+    engine, settings = parameters["engine"], graph_settings(parameters)
     if engine == LISTS:
-        from imgsearch.indexes.lists import ListIndex, list_settings, sample_for
+        from imgsearch.indexes.lists import ListIndex, sample_for
 
         some = sample(sample_for(items))
-        return ListIndex.learned(some, items, read_rows, threads=threads, **list_settings(parameters))
-    settings = graph_settings(parameters)
+        return ListIndex.learned(some, items, read_rows, threads=threads, **settings)
     if engine == UsearchIndex.engine:
         return UsearchIndex(dim, threads=threads, **settings)
     coding = Coding.learned(parameters["coding"], int(parameters["width"]), sample(CODING_SAMPLE))

@@ -17,7 +17,8 @@ by many threads, but not while one changes it, so every call holds one lock.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ from imgsearch.errors import IndexCorrupt
 from imgsearch.indexes.base import Keys, Vectors
 from imgsearch.indexes.coding import principal_components
 from imgsearch.indexes.comparing import ReadRows, best_of
-from imgsearch.indexes.usearch import check_rows
+from imgsearch.indexes.usearch import check_rows, graph_settings
+from imgsearch.ordered_keys import are_in, without
 
 __all__ = ["ListIndex", "lists_for", "sample_for"]
 
@@ -63,6 +65,8 @@ class ListIndex:
     """Inverted lists of product codes; scores are cosines of the stored vectors all the same."""
 
     engine = "lists"
+    made_for: int
+    """How many items it has learned from; many more of them ask for lists of their own."""
 
     def __init__(
         self,
@@ -87,9 +91,9 @@ class ListIndex:
         self._moved = faiss.vector_to_array(turn.b)
         centroids = lists.quantizer.reconstruct_n(0, lists.nlist)
         self._centroids, self._lengths = -2 * centroids, (centroids**2).sum(axis=1)
+        self.made_for = made_for
         self._margins = dict(margins)
         self._reaches: dict[int, tuple[float, int, int]] = {}
-        self._made_for = made_for
         self._read_rows = read_rows
         self._threads = threads
         self._keys = _Keys(_ids(self._lists))
@@ -114,7 +118,7 @@ class ListIndex:
         clustering.niter, clustering.min_points_per_centroid = _ROUNDS, 1
         clustering.max_points_per_centroid = 2 * SAMPLE_A_LIST
         turned = turn.apply(sample)
-        with _Threads(threads):
+        with _threads(threads):
             trained.train(turned)
         margins = _margins(turned[-MARGIN_SAMPLE:], quantizer.reconstruct_n(0, lists))
         index = faiss.IndexPreTransform(turn, trained)
@@ -141,7 +145,7 @@ class ListIndex:
             margins={int(lists): margin for lists, margin in parameters["margins"].items()},
             made_for=parameters["made_for"],
             threads=threads,
-            **list_settings(parameters),
+            **graph_settings(parameters),
         )
 
     @property
@@ -158,7 +162,7 @@ class ListIndex:
             "dtype": f"4 bits of {self._lists.pq.M}",
             "lists": int(self._lists.nlist),
             "margins": {str(lists): margin for lists, margin in self._margins.items()},
-            "made_for": self._made_for,
+            "made_for": self.made_for,
             "expansion_search": self.expansion_search,
         }
 
@@ -178,7 +182,7 @@ class ListIndex:
         for start in range(0, len(keys), at_once):
             part = slice(start, start + at_once)
             turned = vectors[part] @ self._turn + self._moved
-            with self._lock, _Threads(self._threads):
+            with self._lock, _threads(self._threads):
                 self._keys.add(keys[part])
                 self._lists.add_with_ids(turned, _as_ids(keys[part]))
 
@@ -224,7 +228,7 @@ class ListIndex:
 
     def _reach(self, candidates: int) -> tuple[float, int, int]:
         """Return the margin for so many candidates, and how many lists are scanned at least and at most."""
-        usual = max(candidates * SCANNED * len(self._lengths) / self._made_for, 1.0)
+        usual = max(candidates * SCANNED * len(self._lengths) / self.made_for, 1.0)
         margin = np.interp(np.log(usual), np.log(list(self._margins)), list(self._margins.values()))
         least, most = (min(round(usual * times), len(self._lengths)) for times in (LEAST, MOST))
         self._reaches[candidates] = float(margin), max(least, 1), max(most, 1)
@@ -236,23 +240,15 @@ class ListIndex:
             faiss.write_index(self._index, str(path))
 
 
-def list_settings(parameters: Mapping[str, Any]) -> dict[str, int]:
-    """Return those of a header's parameters that `ListIndex` takes."""
-    return {name: int(parameters[name]) for name in ("expansion_search",) if name in parameters}
-
-
-class _Threads:
-    """faiss takes that many threads in this one meanwhile."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-
-    def __enter__(self) -> None:
-        self._before = faiss.omp_get_max_threads()
-        faiss.omp_set_num_threads(self._count)
-
-    def __exit__(self, *_: object) -> None:
-        faiss.omp_set_num_threads(self._before)
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let faiss take so many threads in this one meanwhile."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(count)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 class _Keys:
@@ -276,7 +272,7 @@ class _Keys:
         """Add keys; raises ValueError, and adds none, where one is there already or twice among them."""
         new = np.unique(keys)
         held = [block for block in (*self._last, self._sorted) if len(block)]
-        known = len(new) and any(new[0] <= block[-1] and _among(new, block).any() for block in held)
+        known = len(new) and any(new[0] <= block[-1] and are_in(block, new).any() for block in held)
         if known or len(new) < len(keys):
             raise ValueError("the index holds one of these keys already")
         if len(new):
@@ -287,16 +283,9 @@ class _Keys:
     def remove(self, keys: Keys) -> Keys:
         """Remove those of the keys that are there, and return them."""
         every = self.all()
-        known = np.unique(keys[_among(keys, every)])
-        self._sorted = np.delete(every, np.searchsorted(every, known))
+        known = np.unique(keys[are_in(every, keys)])
+        self._sorted = without(every, known)
         return known
-
-
-def _among(keys: Keys, ascending: Keys) -> NDArray[np.bool_]:
-    if len(ascending) == 0:
-        return np.zeros(len(keys), bool)
-    places = np.minimum(np.searchsorted(ascending, keys), len(ascending) - 1)
-    return np.asarray(ascending[places] == keys)
 
 
 def _turn(sample: Vectors, width: int) -> Any:
@@ -322,7 +311,7 @@ def _margins(turned: Vectors, centroids: Vectors) -> dict[int, float]:
     return {
         count: round(float(gaps[count * len(turned) - 1]), 5)
         for count in MARGINS_AT
-        if count == 1 or count <= len(centroids)
+        if count <= len(centroids)
     }
 
 

@@ -187,6 +187,8 @@ class UsearchIndex:
     """A graph over the vectors themselves, in float16, compared by cosine."""
 
     engine = "usearch"
+    made_for = 0
+    """It suits any number of items."""
 
     def __init__(
         self,

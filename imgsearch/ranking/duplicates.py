@@ -30,6 +30,7 @@ from imgsearch.database import insert_frame
 from imgsearch.errors import ImgSearchError, QueryError
 from imgsearch.generations import LiveIndex
 from imgsearch.images import decode_image
+from imgsearch.ordered_keys import places_in
 from imgsearch.ranking.alignment import SIDE_PX, Likeness, compare_pictures
 from imgsearch.records import Item
 
@@ -111,8 +112,8 @@ class Groups:
         """Return the group of each key, (n,) int64 in their order; -1 for a key in none."""
         if len(self._keys) == 0:
             return np.full(len(keys), -1, np.int64)
-        place = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        return np.where(self._keys[place] == keys, self._labels[place], -1)
+        place, there = places_in(self._keys, keys)
+        return np.where(there, self._labels[place], -1)
 
     def members(self, label: int) -> Keys:
         """Return the keys of a group, ascending; none for -1."""

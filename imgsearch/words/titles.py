@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from imgsearch.catalog import Catalog
 from imgsearch.encoders.base import Encoder
+from imgsearch.ordered_keys import places_in
 from imgsearch.words.title_store import TitleStore
 
 __all__ = [
@@ -138,8 +139,7 @@ class TitleMatch:
     def of(self, keys: Keys) -> Scores:
         """Return the title's cosine of each key, (n,); NaN for an item without a title."""
         found = np.full(len(keys), np.nan, np.float32)
-        places = np.minimum(np.searchsorted(self.index.keys, keys), len(self.index.keys) - 1)
-        there = self.index.keys[places] == keys
+        places, there = places_in(self.index.keys, keys)
         found[there] = self.scores[self.index.codes[places[there]]]
         return found
 
