@@ -178,7 +178,13 @@ def index(
         ),
     ] = None,
     workers: Annotated[
-        int, typer.Option(min=0, metavar="N", help="How many workers of Ray; 0 uses all processors or GPUs.")
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Processes that read and encode in a long run, here or on Ray; 0: as many as there are processors "
+            "or GPUs. With 1, a run here uses none but its own.",
+        ),
     ] = 0,
     prune: Annotated[bool, typer.Option("--prune", help="Remove items whose photos have vanished.")] = False,
     root: Annotated[
@@ -209,13 +215,14 @@ def index(
         raise typer.BadParameter("--engine ray needs --shards, a place that every worker can write")
     for source in sources:
         open_source(source, root=root)  # a wrong one is said before a catalog is made and a model loaded
-    settings = Settings.load(catalog=catalog, index=index_at)
+    settings = Settings.load(catalog=catalog, index=index_at, workers=workers or None)
     options = IndexingOptions(
         metadata=metadata,
         embeddings=embeddings,
         prune=prune,
         root=root,
         threads=settings.threads,
+        workers=settings.worker_processes,
         limits=ImageLimits(max_pixels=settings.max_pixels),
     )
     model = None

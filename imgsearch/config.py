@@ -69,6 +69,7 @@ class Settings:
     device: str = ""
     backend: str = "auto"
     threads: int = 0
+    workers: int = 0
     max_upload_bytes: int = 20 * 1024 * 1024
     max_pixels: int = 100_000_000
     max_results: int = 500
@@ -113,6 +114,7 @@ class Settings:
     def _check(self) -> None:
         at_least = {
             "threads": 0,
+            "workers": 0,
             "max_upload_bytes": 1024,
             "max_pixels": 10_000,
             "max_results": 1,
@@ -136,6 +138,11 @@ class Settings:
     def worker_threads(self) -> int:
         """How many threads heavy work may use: `threads`, or every processor this process has."""
         return self.threads or cpu_count()
+
+    @property
+    def worker_processes(self) -> int:
+        """How many processes a long indexing run may use beside its own: `workers`, or as many as threads."""
+        return self.workers or self.worker_threads
 
 
 def _parse(name: str, kind: str, text: str) -> Any:

@@ -1,9 +1,9 @@
 """Indexing: photos from sources are decoded, encoded, stored in the catalog and added to the index.
 
-It owns the pipeline: what is new or changed is found first, decoding runs in threads beside encoding, and every
-batch is committed whole, so that a run killed at any moment loses the batch in flight and the next run goes on from
-there. A bad photo becomes a `Failure` in the report and never stops a run. It knows no terminal: progress is a
-callback.
+It owns the pipeline: what is new or changed is found first, photos are made ready and encoded ahead, by threads of
+this process or by processes of their own, and every batch is committed whole, so that a run killed at any moment
+loses the batch in flight and the next run goes on from there. A bad photo becomes a `Failure` in the report and never
+stops a run. It knows no terminal: progress is a callback.
 """
 
 from __future__ import annotations
@@ -15,25 +15,29 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imgsearch.catalog import Catalog, NewItem, StoredPhoto
 from imgsearch.config import cpu_count
 from imgsearch.encoders.base import Encoder
+from imgsearch.encoders.recipe import Repeatable
 from imgsearch.errors import EncoderMismatch, ImgSearchError, SourceError
 from imgsearch.generations import LiveIndex
-from imgsearch.images import ImageLimits, decode_picture, encode_thumbnail
+from imgsearch.images import ImageLimits
 from imgsearch.looks.filling import LookMaker
-from imgsearch.looks.look import Look, describe
+from imgsearch.memory import available_bytes
 from imgsearch.reading.imported import EmbeddingsByItem, open_embeddings
-from imgsearch.reading.originals import Originals, content_digest, file_of, in_a_line, is_url
+from imgsearch.reading.originals import Originals, content_digest, file_of, is_url
+from imgsearch.reading.preparing import KEPT_URL_PX, Outcome, PreparedPhoto, Preparer, Unreadable
 from imgsearch.reading.sources import Photo, Source, open_source
 from imgsearch.reading.tables import MetadataTable
+from imgsearch.reading.workers import Task, WorkerPool, WorkersUnavailable
 from imgsearch.records import Failure, IndexingReport
 from imgsearch.thumbnails import ThumbnailCache
 
@@ -43,7 +47,10 @@ ENCODE_AT_ONCE = 32
 COMMIT_AT_ONCE = 128
 LOOKUP_AT_ONCE = 512
 SAVE_INDEX_EVERY = 50_000
-KEPT_URL_PX = 768
+WORTH_WORKERS = 1_000
+"""Fewer photos are done before processes of their own have begun."""
+WORKER_BYTES = 512 * 1024**2
+"""What a process of its own takes at most."""
 
 _log = logging.getLogger(__name__)
 
@@ -63,29 +70,31 @@ ProgressCallback = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class IndexingOptions:
-    """How a run goes: `prune` removes vanished items, `threads` decode (0: as many as processors)."""
+    """How a run goes.
+
+    `prune` removes vanished items. `threads` decode (0: as many as processors) beside the encoder. With more than
+    one of `workers`, so many processes make photos ready instead once there are `worth_workers` of them to do, and
+    encode them too where that is faster; the program's main module is imported anew in each, so that a script must do
+    its work under `if __name__ == "__main__"`.
+    """
 
     metadata: Path | None = None
     embeddings: Path | str | None = None
     prune: bool = False
     root: Path | None = None
     threads: int = 0
+    workers: int = 1
+    worth_workers: int = WORTH_WORKERS
     limits: ImageLimits = field(default_factory=ImageLimits)
 
 
 @dataclass(slots=True)
-class _Loaded:
-    """A photo that was read: what is to be stored of it, and the network's input or the embedding itself."""
+class _Received:
+    """A photo as it is to be stored, and how its row is told from another one."""
 
     photo: Photo
-    digest: str
-    width_px: int = 0
-    height_px: int = 0
+    made: PreparedPhoto
     row_digest: str = ""
-    array: NDArray[Any] | None = None
-    vector: NDArray[np.float32] | None = None
-    thumbnail: bytes | None = None
-    look: Look | None = None
 
 
 def index_sources(
@@ -158,8 +167,8 @@ class _Run:
         self._notes: list[str] = []
         self._seen: dict[str, str] = {}
         self._known: dict[str, StoredPhoto] = {}
-        self._ready: list[_Loaded] = []
-        self._encoded: list[_Loaded] = []
+        self._ready: list[_Received] = []
+        self._encoded: list[_Received] = []
         self._touched: list[tuple[str, str, str, int, int]] = []
         self._rows: list[tuple[str, str, Mapping[str, Any]]] = []
         self._added = self._changed = self._unchanged = self._removed = self._vanished = 0
@@ -174,7 +183,7 @@ class _Run:
             self._total = None if None in counts else sum(count for count in counts if count is not None)
         threads = self._options.threads or max(2, cpu_count())
         with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
-            self._pump(pool, self._to_load(sources), window=threads * 2 + ENCODE_AT_ONCE)
+            self._prepare(pool, self._to_load(sources), window=threads * 2 + ENCODE_AT_ONCE)
             self._encode()
             self._commit()
             self._fill_looks(pool)
@@ -281,72 +290,106 @@ class _Run:
 
     # --- reading, encoding, committing ------------------------------------------------------------------------
 
-    def _pump(self, pool: ThreadPoolExecutor, photos: Iterator[Photo], window: int) -> None:
-        """Keep `window` photos being read ahead, and encode in the order they come."""
-        flying: deque[tuple[Photo, Future[_Loaded]]] = deque()
+    def _prepare(self, pool: ThreadPoolExecutor, photos: Iterator[Photo], window: int) -> None:
+        """Have the photos made ready, by the way that suits their number, and encode them in their order."""
+        tasks = self._tasks(photos)
+        first = list(islice(tasks, self._options.worth_workers)) if self._options.workers > 1 else []
+        tasks = chain(first, tasks)
+        if first and len(first) == self._options.worth_workers and (workers := self._worker_pool()):
+            with closing(workers):
+                for photo, outcome in workers.prepared(tasks):
+                    self._receive(photo, outcome)
+        else:
+            self._by_threads(pool, tasks, window)
+
+    def _tasks(self, photos: Iterator[Photo]) -> Iterator[Task]:
+        for photo in photos:
+            before = self._known.get(photo.item_id)
+            yield photo, before.digest if before is not None else ""
+
+    def _by_threads(self, pool: ThreadPoolExecutor, tasks: Iterator[Task], window: int) -> None:
+        """Keep `window` photos being read ahead by threads of this process."""
+        load = self._look_up if self._vectors is not None else self._preparer()
+        flying: deque[tuple[Photo, Future[Outcome]]] = deque()
+
+        def land() -> None:
+            photo, future = flying.popleft()
+            with self._clock.stage("wait"):
+                outcome = future.result()
+            self._receive(photo, outcome)
+
+        def timed(photo: Photo, digest: str) -> Outcome:
+            with self._clock.stage("decode"):
+                return load(photo.item_id if self._vectors is not None else photo.location, digest)
+
         try:
-            for photo in photos:
-                flying.append((photo, pool.submit(self._load, photo)))
+            for photo, digest in tasks:
+                flying.append((photo, pool.submit(timed, photo, digest)))
                 if len(flying) >= window:
-                    self._receive(*flying.popleft())
+                    land()
             while flying:
-                self._receive(*flying.popleft())
+                land()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
-    def _receive(self, photo: Photo, future: Future[_Loaded]) -> None:
+    def _look_up(self, item_id: str, _known_digest: str) -> Outcome:
+        """Return the photo with the embedding that was imported for it; raises nothing."""
+        assert self._vectors is not None
         try:
-            with self._clock.stage("wait"):
-                loaded = future.result()
+            vector = self._vectors.find(item_id)
         except ImgSearchError as error:
-            self._fail(_where(photo), str(error))
-            return
-        except Exception as error:  # one photo must not stop a run, whatever a decoder makes of it
-            _log.exception("the photo %s could not be read", photo.location)
-            self._fail(
-                _where(photo), f"The photo cannot be read ({type(error).__name__}: {in_a_line(error)})."
-            )
+            return Unreadable(str(error))
+        return PreparedPhoto(content_digest(vector.tobytes()), vector=vector)
+
+    def _preparer(self) -> Preparer:
+        encoder = self._encoder
+        return Preparer(
+            encoder.preparation() if isinstance(encoder, Repeatable) else encoder.preprocess,
+            encoder.input_px,
+            self._originals,
+            self._options.limits,
+            keep_urls=self._thumbnails is not None,
+        )
+
+    def _worker_pool(self) -> WorkerPool | None:
+        """Return processes to make photos ready, or None where they can't be had or have nothing to do."""
+        if self._vectors is not None or not isinstance(self._encoder, Repeatable):
+            return None
+        recipe = self._encoder.recipe()
+        if recipe is None and not self._encoder.accelerated:
+            return None
+        try:
+            with self._clock.stage("start"):
+                return WorkerPool(
+                    self._preparer(), recipe, _fitting(self._options.workers), on_seconds=self._clock.add
+                )
+        except WorkersUnavailable as error:
+            _log.warning("this process reads all photos itself: %s", error)
+            return None
+
+    def _receive(self, photo: Photo, made: Outcome) -> None:
+        if isinstance(made, Unreadable):
+            self._fail(_where(photo), made.reason)
             return
         before = self._known.get(photo.item_id)
-        if before is not None and before.digest == loaded.digest:
+        if before is not None and before.digest == made.digest:
             del self._known[photo.item_id]
             self._settle(photo, before)
             return
-        self._ready.append(loaded)
+        self._ready.append(_Received(photo, made))
         if len(self._ready) >= ENCODE_AT_ONCE:
             self._encode()
 
-    def _load(self, photo: Photo) -> _Loaded:
-        """Read a photo in a thread: bytes, digest, decoded picture, the network's input."""
-        if self._vectors is not None:
-            vector = self._vectors.find(photo.item_id)
-            return _Loaded(photo, content_digest(vector.tobytes()), vector=vector)
-        started = time.perf_counter()
-        data = self._originals.read(photo.location)
-        digest = content_digest(data)
-        before = self._known.get(photo.item_id)
-        if before is not None and before.digest == digest:
-            return _Loaded(photo, digest)
-        picture = decode_picture(data, target_px=self._encoder.input_px, limits=self._options.limits)
-        array = self._encoder.preprocess(picture.image)
-        look = describe(picture.image)
-        thumbnail = None
-        if self._thumbnails is not None and is_url(photo.location):
-            full = decode_picture(data, target_px=KEPT_URL_PX, limits=self._options.limits)
-            thumbnail = encode_thumbnail(full.image, KEPT_URL_PX)
-        self._clock.add("decode", time.perf_counter() - started)
-        size = picture.width_px, picture.height_px
-        return _Loaded(photo, digest, *size, array=array, thumbnail=thumbnail, look=look)
-
     def _encode(self) -> None:
+        """Encode the photos that are ready, but for those that were encoded where they were made ready."""
         batch, self._ready = self._ready, []
-        with self._clock.stage("encode"):
-            arrays = [loaded.array for loaded in batch if loaded.array is not None]
-            vectors = iter(self._encoder.encode_arrays(arrays) if arrays else ())
-            for loaded in batch:
-                if loaded.array is not None:
-                    loaded.vector, loaded.array = next(vectors), None
+        bare = [received.made for received in batch if received.made.vector is None]
+        if bare:
+            with self._clock.stage("encode"):
+                vectors = self._encoder.encode_arrays([made.array for made in bare if made.array is not None])
+            for made, vector in zip(bare, vectors, strict=True):
+                made.vector, made.array = vector, None
         self._encoded += batch
         if len(self._encoded) >= COMMIT_AT_ONCE:
             self._commit()
@@ -361,22 +404,28 @@ class _Run:
             self._keep_rows(batch)
             items = [
                 NewItem(
-                    item_id=loaded.photo.item_id,
-                    source=loaded.photo.source,
-                    location=loaded.photo.location,
-                    size_bytes=loaded.photo.size_bytes,
-                    modified_ns=loaded.photo.modified_ns,
-                    digest=loaded.digest,
-                    row_digest=loaded.row_digest or _row_digest(loaded.photo.metadata),
-                    width_px=loaded.width_px,
-                    height_px=loaded.height_px,
-                    metadata=loaded.photo.metadata,
+                    item_id=received.photo.item_id,
+                    source=received.photo.source,
+                    location=received.photo.location,
+                    size_bytes=received.photo.size_bytes,
+                    modified_ns=received.photo.modified_ns,
+                    digest=received.made.digest,
+                    row_digest=received.row_digest or _row_digest(received.photo.metadata),
+                    width_px=received.made.width_px,
+                    height_px=received.made.height_px,
+                    metadata=received.photo.metadata,
                 )
-                for loaded in batch
+                for received in batch
             ]
-            vectors = np.stack([loaded.vector for loaded in batch if loaded.vector is not None])
+            vectors = np.stack(
+                [received.made.vector for received in batch if received.made.vector is not None]
+            )
             keys, replaced = self._catalog.store(items, vectors)
-            looks = [(key, loaded.look) for key, loaded in zip(keys, batch, strict=True) if loaded.look]
+            looks = [
+                (key, received.made.look)
+                for key, received in zip(keys, batch, strict=True)
+                if received.made.look
+            ]
             self._catalog.looks.store(
                 np.array([key for key, _ in looks], np.uint64), [look for _, look in looks]
             )
@@ -384,10 +433,10 @@ class _Run:
             self._index.add(keys, vectors)
             self._index.remove(replaced)
         if self._thumbnails is not None:
-            for key, loaded in zip(keys, batch, strict=True):
-                if loaded.thumbnail is not None:
-                    self._thumbnails.put(int(key), loaded.thumbnail, KEPT_URL_PX)
-        changed = sum(1 for loaded in batch if self._known.pop(loaded.photo.item_id, None))
+            for key, received in zip(keys, batch, strict=True):
+                if received.made.thumbnail is not None:
+                    self._thumbnails.put(int(key), received.made.thumbnail, KEPT_URL_PX)
+        changed = sum(1 for received in batch if self._known.pop(received.photo.item_id, None))
         self._changed += changed
         self._added += len(batch) - changed
         self._unsaved += len(batch)
@@ -396,16 +445,16 @@ class _Run:
                 self._index.save()
             self._unsaved = 0
 
-    def _keep_rows(self, batch: Sequence[_Loaded]) -> None:
+    def _keep_rows(self, batch: Sequence[_Received]) -> None:
         """Give changed photos the metadata they have: a run without a metadata file says nothing about rows."""
-        bare = {loaded.photo.item_id for loaded in batch if not loaded.photo.metadata}
+        bare = {received.photo.item_id for received in batch if not received.photo.metadata}
         kept = {
             item.item_id: item.metadata for item in self._catalog.get_many(sorted(bare & self._known.keys()))
         }
-        for loaded in batch:
-            if metadata := kept.get(loaded.photo.item_id):
-                loaded.row_digest = self._known[loaded.photo.item_id].row_digest
-                loaded.photo = replace(loaded.photo, metadata=metadata)
+        for received in batch:
+            if metadata := kept.get(received.photo.item_id):
+                received.row_digest = self._known[received.photo.item_id].row_digest
+                received.photo = replace(received.photo, metadata=metadata)
 
     def _note_looks(self, stored: Mapping[str, StoredPhoto]) -> None:
         """Note the photos that were indexed without a look; the photos of imported embeddings may not be here."""
@@ -487,6 +536,12 @@ def _looks_unchanged(photo: Photo, before: StoredPhoto) -> bool:
     if is_url(photo.location):
         return photo.location == before.location
     return (photo.size_bytes, photo.modified_ns) == (before.size_bytes, before.modified_ns)
+
+
+def _fitting(workers: int) -> int:
+    """Return how many of so many processes there is memory for, 1 at least."""
+    free = available_bytes()
+    return workers if free is None else max(1, min(workers, free // WORKER_BYTES))
 
 
 def _where(photo: Photo) -> str:

@@ -1,20 +1,19 @@
-"""Measure how much of an indexing run goes into decoding and encoding, and how much memory it takes.
+"""Measure what an indexing run costs beside its encoder, by threads and by processes of its own, and its memory.
 
-    python scripts/bench_ingest.py FOLDER [--encoder lite] [--limit N] [--json]
+    python scripts/bench_ingest.py FOLDER [--encoder lite] [--limit N] [--rounds 3] [--json]
 
-Three things are timed in one process, on the same photos, with the model warm and the files in the page cache:
+In each round these are timed in turns, in one process, on the same photos, with the model warm and the files in the
+page cache; the medians are told, and ratios of each round's own figures:
 
-alone      decoding + encoding alone: the photos are read, decoded and preprocessed by as many threads as the run
-           uses, beside the encoder in the main thread, in the same batches; nothing is hashed, stored or indexed.
-           This is the least that any pipeline with this decoder and encoder can take, so that the ratio is strict.
-run        the whole `index_sources` into a new catalog, from the listing to the saved index.
-second run the same again, which must encode nothing.
+encoder    `encode_arrays` of photos that lie ready in memory (at most 2,000 of them), with all threads: nothing else.
+alone      decoding + encoding: the photos are read, decoded and preprocessed by as many threads as the run uses,
+           beside the encoder in the main thread; nothing is hashed, described, stored or indexed.
+threads    the whole `index_sources` into a new catalog, from the listing to the saved index, in this process.
+workers    the same with processes of their own, their start included; and how long that start took.
 
-looks      the same decoded photos are described (`looks.look`), in one thread: what the run does beyond `alone`.
-
-`ratio` is run / alone by the clock; `cpu_ratio` the same by processor seconds of the process, which a busy machine
-disturbs less. Processor milliseconds a photo are given for each. The peak of memory is that of the run, the
-interpreter and the model included.
+`of_encoder` is the share of the encoder's own speed that the run by workers keeps, `of_alone` that of `alone`. The
+second run is the first again, which must encode nothing. Memory is the peak of this process, the interpreter and the
+model included, and of the largest of the workers.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ import argparse
 import json
 import os
 import resource
+import statistics
 import sys
 import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +42,9 @@ from imgsearch.indexing import ENCODE_AT_ONCE, IndexingOptions, index_sources
 from imgsearch.looks.look import describe
 from imgsearch.reading.originals import file_of
 from imgsearch.reading.sources import Photo, open_source
+from imgsearch.records import IndexingReport
+
+MOST_READY = 2_000
 
 
 def main() -> None:
@@ -50,47 +52,49 @@ def main() -> None:
     encoder = load_encoder(options.encoder, allow_download=False, backend=options.backend)
     paths = _photos(options.folder, options.limit)
     for path in paths:
-        path.read_bytes()  # into the page cache, for both
+        path.read_bytes()  # into the page cache, for all
     _alone(encoder, paths[: 4 * ENCODE_AT_ONCE], options.threads)  # warm up
+    ready = _arrays(encoder, paths[:MOST_READY])
+    seconds: dict[str, list[float]] = {"encoder": [], "alone": [], "threads": [], "workers": []}
+    starts, second_runs, peak_mib, reports = [], [], 0.0, []
     with tempfile.TemporaryDirectory() as scratch:
-        source = options.folder
-        if options.limit:
-            source = Path(scratch) / "photos"
-            source.mkdir()
-            for number, path in enumerate(paths):
-                (source / f"{number:06d}{path.suffix}").symlink_to(path)
-        with Catalog.open(Path(scratch) / "catalog", create=True) as catalog:
-            index = LiveIndex.open(catalog, threads=options.threads)
-            settings = IndexingOptions(threads=options.threads)
-            with _measured() as run:
-                report = index_sources(catalog, index, encoder, [source], options=settings)
-            peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            with _measured() as second:
-                again = index_sources(catalog, index, encoder, [source], options=settings)
-        with _measured() as alone:
-            encoded = _alone(encoder, paths, options.threads)
-    looks_ms = _looks_ms(encoder, paths)
+        source = _linked(paths, Path(scratch) / "photos") if options.limit else options.folder
+        for number in range(options.rounds):
+            seconds["encoder"].append(_timed(lambda: encoder.encode_arrays(ready)) / len(ready) * len(paths))
+            seconds["alone"].append(_timed(lambda: _alone(encoder, paths, options.threads)))
+            for way, workers in (("threads", 1), ("workers", options.threads)):
+                run = IndexingOptions(threads=options.threads, workers=workers, worth_workers=1)
+                folder = Path(scratch) / f"catalog-{way}-{number}"
+                started = time.perf_counter()
+                reports.append(_run(folder, encoder, source, run))
+                seconds[way].append(time.perf_counter() - started)
+                if way == "threads":
+                    peak_mib = peak_mib or _peak_mib(resource.RUSAGE_SELF)
+                    second_runs.append(_timed(lambda: _run(folder, encoder, source, run)))
+            starts.append(reports[-1].seconds.get("start", 0.0))
+    per_photo = {way: statistics.median(took) / len(paths) * 1000 for way, took in seconds.items()}
     result = {
-        "photos": report.added,
-        "failed": len(report.failed),
+        "photos": reports[-1].added,
+        "failed": len(reports[-1].failed),
         "encoder": encoder.id,
+        "backend": getattr(encoder, "backend", "torch"),
         "threads": options.threads,
+        "rounds": options.rounds,
         "load_average": round(os.getloadavg()[0], 1),
-        "run_s": round(run["wall_s"], 2),
-        "alone_s": round(alone["wall_s"], 2),
-        "ratio": round(run["wall_s"] / alone["wall_s"], 3),
-        "cpu_ratio": round(run["cpu_s"] / alone["cpu_s"], 3),
-        "run_cpu_ms": round(run["cpu_s"] / max(report.added, 1) * 1000, 2),
-        "alone_cpu_ms": round(alone["cpu_s"] / max(report.added, 1) * 1000, 2),
-        "looks_cpu_ms": round(looks_ms, 2),
-        "photos_per_s": round(report.added / run["wall_s"], 1),
+        **{f"{way}_ms": round(took, 2) for way, took in per_photo.items()},
+        "threads_photos_per_s": round(1000 / per_photo["threads"], 1),
+        "workers_photos_per_s": round(1000 / per_photo["workers"], 1),
+        "workers_start_s": round(statistics.median(starts), 2),
+        "threads_over_alone": _ratio(seconds["threads"], seconds["alone"]),
+        "workers_over_threads": _ratio(seconds["workers"], seconds["threads"]),
+        "of_alone": _ratio(seconds["alone"], seconds["workers"]),
+        "of_encoder": _ratio(seconds["encoder"], seconds["workers"]),
+        "looks_cpu_ms": round(_looks_ms(encoder, paths), 2),
         "peak_mib": round(peak_mib),
-        "second_run_s": round(second["wall_s"], 2),
-        "second_run_encoded": again.added + again.changed,
-        "stages_s": {stage: round(seconds, 2) for stage, seconds in report.seconds.items()},
+        "worker_peak_mib": round(_peak_mib(resource.RUSAGE_CHILDREN)),
+        "second_run_s": round(statistics.median(second_runs), 2),
+        "rounds_s": {way: [round(one, 2) for one in took] for way, took in seconds.items()},
     }
-    if encoded != report.added:
-        sys.exit(f"bench_ingest: {encoded} photos were encoded alone, but {report.added} by the run.")
     if options.json:
         print(json.dumps(result, indent=2))
     else:
@@ -104,7 +108,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--encoder", default="lite", help="the encoder's spec (default: lite)")
     parser.add_argument("--backend", default="torch", help="torch, onnx or auto (default: torch)")
     parser.add_argument("--limit", type=int, default=0, help="only the first N photos")
-    parser.add_argument("--threads", type=int, default=max(2, cpu_count()), help="threads that decode")
+    parser.add_argument(
+        "--threads", type=int, default=max(2, cpu_count()), help="threads that decode, and processes"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="how often everything is timed (default: 3)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     return parser.parse_args()
 
@@ -117,24 +124,41 @@ def _photos(folder: Path, limit: int) -> list[Path]:
     return paths[: limit or None]
 
 
-def _alone(encoder: Encoder, paths: list[Path], threads: int) -> int:
-    """Decode and encode the photos and do nothing else; return how many could be decoded."""
+def _linked(paths: list[Path], folder: Path) -> Path:
+    folder.mkdir()
+    for number, path in enumerate(paths):
+        (folder / f"{number:06d}{path.suffix}").symlink_to(path)
+    return folder
 
-    def load(path: Path) -> Any:
-        picture = decode_picture(path.read_bytes(), target_px=encoder.input_px)
-        return encoder.preprocess(picture.image)
 
-    encoded, batch = 0, []
+def _run(folder: Path, encoder: Encoder, source: Path, options: IndexingOptions) -> IndexingReport:
+    with Catalog.open(folder, create=True) as catalog:
+        index = LiveIndex.open(catalog, threads=options.threads)
+        return index_sources(catalog, index, encoder, [source], options=options)
+
+
+def _alone(encoder: Encoder, paths: list[Path], threads: int) -> None:
+    """Decode and encode the photos and do nothing else."""
+    batch: list[Any] = []
     with ThreadPoolExecutor(threads) as pool:
-        for future in _ahead(pool, load, paths, threads * 2 + ENCODE_AT_ONCE):
-            try:
-                batch.append(future.result())
-            except ImgSearchError:
-                continue
+        for future in _ahead(pool, lambda path: _array(encoder, path), paths, threads * 2 + ENCODE_AT_ONCE):
+            if (array := future.result()) is not None:
+                batch.append(array)
             if len(batch) == ENCODE_AT_ONCE:
-                encoded += len(encoder.encode_arrays(batch))
+                encoder.encode_arrays(batch)
                 batch = []
-    return encoded + len(encoder.encode_arrays(batch))
+    encoder.encode_arrays(batch)
+
+
+def _array(encoder: Encoder, path: Path) -> Any:
+    try:
+        return encoder.preprocess(decode_picture(path.read_bytes(), target_px=encoder.input_px).image)
+    except ImgSearchError:
+        return None
+
+
+def _arrays(encoder: Encoder, paths: list[Path]) -> list[Any]:
+    return [array for path in paths if (array := _array(encoder, path)) is not None]
 
 
 def _looks_ms(encoder: Encoder, paths: list[Path]) -> float:
@@ -161,14 +185,18 @@ def _ahead(pool: ThreadPoolExecutor, load: Any, paths: list[Path], window: int) 
     yield from flying
 
 
-@contextmanager
-def _measured() -> Iterator[dict[str, float]]:
-    """Fill a dict with the seconds by the clock (`wall_s`) and of this process's processors (`cpu_s`)."""
-    measured: dict[str, float] = {}
-    wall, cpu = time.perf_counter(), time.process_time()
-    yield measured
-    measured["wall_s"] = time.perf_counter() - wall
-    measured["cpu_s"] = time.process_time() - cpu
+def _timed(work: Any) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _ratio(ours: list[float], theirs: list[float]) -> float:
+    return round(statistics.median(one / other for one, other in zip(ours, theirs, strict=True)), 3)
+
+
+def _peak_mib(whose: int) -> float:
+    return resource.getrusage(whose).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

@@ -171,7 +171,8 @@ def _encode(paths: Sequence[Path], views: int) -> tuple[Rows, NDArray[np.int64]]
 
     from imgsearch.config import cpu_count
     from imgsearch.encoders.device import pick_device
-    from imgsearch.encoders.lite_backbone import Backbone, framed
+    from imgsearch.encoders.lite_backbone import Backbone
+    from imgsearch.encoders.lite_framing import framed
     from imgsearch.errors import ImageError
     from imgsearch.images import decode_image
 

@@ -5,9 +5,12 @@ Folders handed out by function-scoped fixtures are fresh copies and may be chang
 
 from __future__ import annotations
 
+import http.server
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +65,21 @@ def photos(shared_photos: Path, tmp_path: Path) -> Path:
     shutil.copytree(shared_photos, tmp_path / "photos")
     shutil.copy(shared_photos.parent / "metadata.csv", tmp_path / "metadata.csv")
     return tmp_path / "photos"
+
+
+@pytest.fixture
+def web(photos: Path) -> Iterator[str]:
+    """Serve the photos' folder by a real web server and return its address."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(photos)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture

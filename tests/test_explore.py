@@ -22,10 +22,10 @@ from imgsearch.errors import EncoderUnavailable, ExploreError, FilterError, Quer
 from imgsearch.explore.cluster_words import candidate_words, shared_values
 from imgsearch.explore.clusters import cluster, loneliness, medoids, words_of_clusters
 from imgsearch.explore.explorer import MAX_POINTS, Explorer, plan_for
-from imgsearch.explore.memory import available_bytes
 from imgsearch.explore.projection import nearest_places, place_by_neighbours, principal_axes
 from imgsearch.explore.worker import has_umap
 from imgsearch.generations import LiveIndex
+from imgsearch.memory import available_bytes
 
 MIB = 1024**2
 GIB = 1024 * MIB

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import http.server
 import io
 import os
 import shutil
 import struct
 import tarfile
-import threading
 import zipfile
 import zlib
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -441,21 +438,6 @@ def test_paths_out_of_a_manifests_folder_need_permission(shop: Shop, photos: Pat
     assert counts(report) == (0, 0, 0, 0, 1)
     assert "--root" in report.failed[0].reason
     assert counts(shop.index(path, root=photos)) == (1, 0, 0, 0, 0)
-
-
-@pytest.fixture
-def web(photos: Path) -> Iterator[str]:
-    """Serve the photos' folder by a real web server and return its address."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(photos)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
 
 
 def test_photos_at_urls_are_fetched_once_and_keep_a_thumbnail(shop: Shop, photos: Path, web: str) -> None:

@@ -17,7 +17,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFilter
 from test_encoders import drawn
 
-from imgsearch.encoders import Encoder, lite_backbone, lite_weights, load_encoder
+from imgsearch.encoders import Encoder, lite_backbone, lite_framing, lite_weights, load_encoder
 from imgsearch.encoders.lite_colors import SHADES, shade_shares
 from imgsearch.encoders.lite_image import COLORS, MEANING, MaskHead
 from imgsearch.encoders.lite_text import Vocabulary, words_of
@@ -196,7 +196,7 @@ def test_packed_weights_come_back_nearly_the_same(tmp_path: Path, monkeypatch: p
 def test_a_small_thing_on_plain_ground_is_brought_near() -> None:
     image = Image.new("RGB", (600, 400), "white")
     ImageDraw.Draw(image).rectangle((80, 150, 139, 209), fill="#c01020")
-    found = np.asarray(lite_backbone.framed(image))
+    found = np.asarray(lite_framing.framed(image))
     assert found.shape == (224, 224, 3)
     is_red = (found[..., 0] > 150) & (found[..., 1] < 90)
     assert 0.6 < is_red.mean() < 0.85  # of the square, instead of 0.015 of the picture
@@ -205,14 +205,14 @@ def test_a_small_thing_on_plain_ground_is_brought_near() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (3, 2), (224, 224), (1000, 30)])
 def test_any_shape_becomes_a_square(size: tuple[int, int], lite: Encoder) -> None:
-    assert lite_backbone.framed(Image.new("RGB", size, "navy")).size == (224, 224)
+    assert lite_framing.framed(Image.new("RGB", size, "navy")).size == (224, 224)
     assert np.isfinite(lite.encode_images([Image.new("RGB", size, "navy")])).all()
 
 
 def test_a_busy_border_is_no_plain_ground() -> None:
     noise = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
-    assert lite_backbone.plain_border(noise) is None
-    assert lite_backbone.plain_border(np.full((90, 120, 3), 255, np.uint8)) is None
+    assert lite_framing.plain_border(noise) is None
+    assert lite_framing.plain_border(np.full((90, 120, 3), 255, np.uint8)) is None
 
 
 @pytest.mark.parametrize("name", SHADES)

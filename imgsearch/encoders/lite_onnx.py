@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from imgsearch.encoders.lite_backbone import (
-    INPUT_PX,
     MASK_CELLS,
     PIXEL_MEAN,
     PIXEL_SCALE,
@@ -25,6 +24,7 @@ from imgsearch.encoders.lite_backbone import (
     Block,
     Network,
 )
+from imgsearch.encoders.lite_framing import INPUT_PX
 from imgsearch.encoders.lite_image import KEPT_BACKGROUND, ImageTower, Looked
 from imgsearch.errors import EncoderError
 

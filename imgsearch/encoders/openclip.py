@@ -17,6 +17,7 @@ import json
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from PIL import Image
 from imgsearch.encoders.base import Embeddings, require_texts, unit_rows
 from imgsearch.encoders.device import pick_device
 from imgsearch.encoders.hub import download_weights, find_weights, tag_config
+from imgsearch.encoders.recipe import EncoderRecipe, Preparation
 from imgsearch.encoders.spec import EncoderSpec
 from imgsearch.errors import EncoderError, EncoderUnavailable
 
@@ -115,7 +117,7 @@ class OpenClipEncoder:
             self._id = "open_clip:local-dir" + self._id.removeprefix(spec)
         self._dim = int(config["embed_dim"])
         self._input_px = int(np.max(preprocess.size))
-        self._steps = steps
+        self._preparation = _Preparation(tuple(steps))
         self._device = pick_device(device)
         self._dtype = _number_format(self._device)
         self._mean = torch.tensor(normalize.mean, device=self._device).view(1, 3, 1, 1)
@@ -147,9 +149,20 @@ class OpenClipEncoder:
 
     def preprocess(self, image: Image.Image) -> NDArray[Any]:
         """Return open_clip's resized and cropped pixels, (3, height, width) uint8."""
-        for step in self._steps:
-            image = step(image)
-        return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+        return self._preparation(image)
+
+    @property
+    def accelerated(self) -> bool:
+        """Whether the model is elsewhere than on the CPU."""
+        return self._device.type != "cpu"
+
+    def preparation(self) -> Preparation:
+        """Return open_clip's own steps, which can be pickled."""
+        return self._preparation
+
+    def recipe(self) -> EncoderRecipe | None:
+        """Return None: weights are large, take seconds to load, and use all threads of one process well."""
+        return None
 
     def encode_arrays(self, arrays: Sequence[NDArray[Any]]) -> Embeddings:
         """Return the (n, dim) float32 unit rows of `preprocess`ed pictures, in their order; n may be 0."""
@@ -196,6 +209,19 @@ class OpenClipEncoder:
         if self._device.type == "cpu":
             return nullcontext()
         return torch.autocast(self._device.type, dtype=torch.float16)
+
+
+@dataclass(frozen=True, slots=True)
+class _Preparation:
+    """open_clip's steps from a picture to the pixels that a model looks at."""
+
+    steps: tuple[Callable[[Any], Any], ...]
+
+    def __call__(self, image: Image.Image) -> NDArray[Any]:
+        """Return the resized and cropped pixels, (3, height, width) uint8."""
+        for step in self.steps:
+            image = step(image)
+        return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
 def _number_format(device: torch.device) -> torch.dtype:

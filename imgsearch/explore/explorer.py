@@ -37,12 +37,12 @@ from imgsearch.encoders.base import Encoder
 from imgsearch.errors import ExploreError, ImgSearchError, QueryError
 from imgsearch.explore.cluster_words import cluster_words, shared_values
 from imgsearch.explore.clusters import Clustering, medoids
-from imgsearch.explore.memory import available_bytes
 from imgsearch.explore.projection import Axes, principal_axes, project
 from imgsearch.explore.worker import NO_MEMORY, has_umap
 from imgsearch.files import flush_to_disk
 from imgsearch.generations import LiveIndex
 from imgsearch.jobs import JobRunner, Progress
+from imgsearch.memory import available_bytes
 from imgsearch.ordered_keys import places_in
 from imgsearch.records import Item
 

@@ -291,7 +291,8 @@ def _pattern_block(lab: Floats, weights: Floats) -> Floats:
     planes = windows.reshape(3, -1, side, side)[:, order] * _GAINS_OF_PLANES
     means = np.einsum("cnhw,nhw->cn", planes, cover) / (cover.sum(axis=(1, 2)) + 1e-6)
     planes = (planes - means[..., None, None]) * cover
-    spectrum = (np.abs(np.fft.rfft2(planes)) ** 2).sum(axis=0)
+    waves_found = scipy.fft.rfft2(planes)
+    spectrum = (waves_found.real**2 + waves_found.imag**2).sum(axis=0)
     energy = spectrum.sum(axis=(1, 2)) + 1e-6
     spectrum *= waves.counted
     spectrum = spectrum + np.roll(spectrum, 1, 1) + np.roll(spectrum, -1, 1)

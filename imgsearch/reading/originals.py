@@ -19,6 +19,7 @@ import threading
 import zipfile
 import zlib
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, unquote, unquote_to_bytes, urljoin, urlsplit
 
@@ -90,6 +91,10 @@ class Originals:
         self._archives: OrderedDict[str, _Archive] = OrderedDict()
         self._lock = threading.Lock()
         self._client: httpx2.Client | None = None
+
+    def __reduce__(self) -> tuple[Callable[[int, bool], Originals], tuple[int, bool]]:
+        """Send what was asked for to another process; archives and connections are opened there anew."""
+        return _originals, (self._max_bytes, self._private_hosts)
 
     def read(self, location: str) -> bytes:
         """Return the photo's bytes.
@@ -199,6 +204,10 @@ class Originals:
             raise SourceError(
                 f"The host {host[:100]} lies in a private network; pass --private-hosts if it is yours."
             )
+
+
+def _originals(max_bytes: int, private_hosts: bool) -> Originals:
+    return Originals(max_bytes=max_bytes, private_hosts=private_hosts)
 
 
 def in_a_line(error: Exception) -> str:

@@ -50,7 +50,7 @@ class Concepts:
 
 def look(backbone: Backbone, mask: MaskHead, pictures: list[Picture]) -> Seen:
     """Return what is seen in the pictures."""
-    from imgsearch.encoders.lite_backbone import framed
+    from imgsearch.encoders.lite_framing import framed
 
     parts = []
     for start in range(0, len(pictures), 8):

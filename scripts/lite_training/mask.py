@@ -15,7 +15,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import nn
 
-from imgsearch.encoders.lite_backbone import INPUT_PX, MASK_CELLS, Backbone, plain_border
+from imgsearch.encoders.lite_backbone import MASK_CELLS, Backbone
+from imgsearch.encoders.lite_framing import INPUT_PX, plain_border
 from imgsearch.encoders.lite_image import MaskHead
 from lite_training.cutouts import shown
 
