@@ -217,17 +217,13 @@ class LiveIndex:
             if self._chosen == "by size":
                 self._parameters = _suited(len(self._catalog))
             self._build(progress)
-            self.save()
-            recall = self._header.ann_recall_at_10 if self._header else None
-            if (
-                self._chosen == "by size"
-                and self._parameters is not FEW_ITEMS
-                and recall is not None
-                and recall < self._target_recall
-            ):
+            recall = self._tune()
+            short = recall is not None and recall < self._target_recall
+            if short and self._chosen == "by size" and self._parameters is not FEW_ITEMS:
                 self._chosen, self._parameters = "by recall", FEW_ITEMS
                 self._build(progress)
-                self.save()
+                recall = self._tune()
+            self._write(recall)
 
     def build_as(
         self, parameters: Mapping[str, Any], target_recall: float, *, progress: Progress | None = None
@@ -243,39 +239,42 @@ class LiveIndex:
         with self._changing:
             if not self._unsaved and self._header:
                 return
-            if len(self._index) == 0 and self._index.dim != self._catalog.dim:
-                # Opened before the catalog had an encoder, and no photo came.
-                self._index = self._empty(FEW_ITEMS)
-            recall = self._tune()
-            before = self.generation
-            number, part = self._new_generation()
-            file = part / INDEX_FILE
-            self._index.save(file)
-            flush_to_disk(file)
-            header = IndexHeader(
-                generation=number,
-                encoder_id=self.space.id,
-                dim=self._index.dim,
-                items=len(self._index),
-                dead=self._dead,
-                sha256=sha256_of_file(file),
-                built_at=datetime.now(UTC).isoformat(timespec="seconds"),
-                ann_recall_at_10=recall,
-                parameters=self._index.parameters,
-                chosen=self._chosen,
-                target_recall=self._target_recall,
-            )
-            text = json.dumps(asdict(header), indent=2)
-            write_durably(part / "header.json", text)
-            place = self._folder / f"{number:06d}"
-            shutil.rmtree(place, ignore_errors=True)  # a leftover of a run killed between the two renames
-            part.rename(place)
-            write_durably(self._folder / "current", f"{number:06d} {sha256_of_text(text)}\n")
-            self._header = header
-            self._unsaved = 0
-            self._drop_old(keep={number, before})
+            self._write(self._tune())
 
     # --- inside -----------------------------------------------------------------------------------------------
+
+    def _write(self, recall: float | None) -> None:
+        """Write the present graph, whose measured recall is given, as a new generation and put it in force."""
+        if len(self._index) == 0 and self._index.dim != self._catalog.dim:
+            # Opened before the catalog had an encoder, and no photo came.
+            self._index = self._empty(FEW_ITEMS)
+        before = self.generation
+        number, part = self._new_generation()
+        file = part / INDEX_FILE
+        self._index.save(file)
+        flush_to_disk(file)
+        header = IndexHeader(
+            generation=number,
+            encoder_id=self.space.id,
+            dim=self._index.dim,
+            items=len(self._index),
+            dead=self._dead,
+            sha256=sha256_of_file(file),
+            built_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            ann_recall_at_10=recall,
+            parameters=self._index.parameters,
+            chosen=self._chosen,
+            target_recall=self._target_recall,
+        )
+        text = json.dumps(asdict(header), indent=2)
+        write_durably(part / "header.json", text)
+        place = self._folder / f"{number:06d}"
+        shutil.rmtree(place, ignore_errors=True)  # a leftover of a run killed between the two renames
+        part.rename(place)
+        write_durably(self._folder / "current", f"{number:06d} {sha256_of_text(text)}\n")
+        self._header = header
+        self._unsaved = 0
+        self._drop_old(keep={number, before})
 
     def _load(self, *, rebuild: bool) -> None:
         # Numbers go on from a damaged generation, so that a rebuild never writes into its folder.

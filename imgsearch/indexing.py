@@ -49,7 +49,7 @@ LOOKUP_AT_ONCE = 512
 SAVE_INDEX_EVERY = 50_000
 WORTH_WORKERS = 1_000
 """Fewer photos are done before processes of their own have begun."""
-WORKER_BYTES = 512 * 1024**2
+WORKER_BYTES = 1_250 * 1024**2
 """What a process of its own takes at most."""
 
 _log = logging.getLogger(__name__)
@@ -353,17 +353,16 @@ class _Run:
         )
 
     def _worker_pool(self) -> WorkerPool | None:
-        """Return processes to make photos ready, or None where they can't be had or have nothing to do."""
+        """Return processes to make photos ready, or None where they cannot be had or would not be faster."""
         if self._vectors is not None or not isinstance(self._encoder, Repeatable):
             return None
         recipe = self._encoder.recipe()
-        if recipe is None and not self._encoder.accelerated:
+        workers = _fitting(self._options.workers)
+        if workers < 2 or (recipe is None and not self._encoder.accelerated):
             return None
         try:
             with self._clock.stage("start"):
-                return WorkerPool(
-                    self._preparer(), recipe, _fitting(self._options.workers), on_seconds=self._clock.add
-                )
+                return WorkerPool(self._preparer(), recipe, workers, on_seconds=self._clock.add)
         except WorkersUnavailable as error:
             _log.warning("this process reads all photos itself: %s", error)
             return None
@@ -539,9 +538,9 @@ def _looks_unchanged(photo: Photo, before: StoredPhoto) -> bool:
 
 
 def _fitting(workers: int) -> int:
-    """Return how many of so many processes there is memory for, 1 at least."""
+    """Return how many of so many processes there is memory for."""
     free = available_bytes()
-    return workers if free is None else max(1, min(workers, free // WORKER_BYTES))
+    return workers if free is None else min(workers, free // WORKER_BYTES)
 
 
 def _where(photo: Photo) -> str:

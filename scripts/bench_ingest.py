@@ -1,6 +1,6 @@
 """Measure what an indexing run costs beside its encoder, by threads and by processes of its own, and its memory.
 
-    python scripts/bench_ingest.py FOLDER [--encoder lite] [--limit N] [--rounds 3] [--json]
+    python scripts/bench_ingest.py FOLDER [--encoder lite] [--limit N] [--rounds 3] [--ways workers] [--json]
 
 In each round these are timed in turns, in one process, on the same photos, with the model warm and the files in the
 page cache; the medians are told, and ratios of each round's own figures:
@@ -12,19 +12,22 @@ threads    the whole `index_sources` into a new catalog, from the listing to the
 workers    the same with processes of their own, their start included; and how long that start took.
 
 `of_encoder` is the share of the encoder's own speed that the run by workers keeps, `of_alone` that of `alone`. The
-second run is the first again, which must encode nothing. Memory is the peak of this process, the interpreter and the
-model included, and of the largest of the workers.
+second run is the first again, which must encode nothing. With a `--limit` over the number of photos these are taken
+again and again. Memory is the peak of this process, the interpreter, the model and the photos that lie ready
+included, and of the largest worker (Linux).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import resource
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -45,6 +48,8 @@ from imgsearch.reading.sources import Photo, open_source
 from imgsearch.records import IndexingReport
 
 MOST_READY = 2_000
+RUNS = ("threads", "workers")
+WAYS = ("encoder", "alone", *RUNS)
 
 
 def main() -> None:
@@ -54,45 +59,51 @@ def main() -> None:
     for path in paths:
         path.read_bytes()  # into the page cache, for all
     _alone(encoder, paths[: 4 * ENCODE_AT_ONCE], options.threads)  # warm up
-    ready = _arrays(encoder, paths[:MOST_READY])
-    seconds: dict[str, list[float]] = {"encoder": [], "alone": [], "threads": [], "workers": []}
-    starts, second_runs, peak_mib, reports = [], [], 0.0, []
-    with tempfile.TemporaryDirectory() as scratch:
-        source = _linked(paths, Path(scratch) / "photos") if options.limit else options.folder
+    ready = _arrays(encoder, paths[:MOST_READY]) if "encoder" in options.ways else []
+    seconds: dict[str, list[float]] = {way: [] for way in options.ways}
+    second_runs: list[float] = []
+    reports: list[IndexingReport] = []
+    with tempfile.TemporaryDirectory() as scratch, _PeakOfChildren() as children:
+        source = _linked(paths, Path(scratch) / "photos")
         for number in range(options.rounds):
-            seconds["encoder"].append(_timed(lambda: encoder.encode_arrays(ready)) / len(ready) * len(paths))
-            seconds["alone"].append(_timed(lambda: _alone(encoder, paths, options.threads)))
-            for way, workers in (("threads", 1), ("workers", options.threads)):
-                run = IndexingOptions(threads=options.threads, workers=workers, worth_workers=1)
-                folder = Path(scratch) / f"catalog-{way}-{number}"
-                started = time.perf_counter()
-                reports.append(_run(folder, encoder, source, run))
-                seconds[way].append(time.perf_counter() - started)
-                if way == "threads":
-                    peak_mib = peak_mib or _peak_mib(resource.RUSAGE_SELF)
-                    second_runs.append(_timed(lambda: _run(folder, encoder, source, run)))
-            starts.append(reports[-1].seconds.get("start", 0.0))
+            for way in options.ways:
+                if way == "encoder":
+                    took = _timed(lambda: encoder.encode_arrays(ready)) / len(ready) * len(paths)
+                elif way == "alone":
+                    took = _timed(lambda: _alone(encoder, paths, options.threads))
+                else:
+                    workers = options.threads if way == "workers" else 1
+                    run = IndexingOptions(threads=options.threads, workers=workers, worth_workers=1)
+                    folder = Path(scratch) / f"catalog-{way}-{number}"
+                    started = time.perf_counter()
+                    reports.append(_run(folder, encoder, source, run))
+                    took = time.perf_counter() - started
+                    started = time.perf_counter()
+                    reports.append(_run(folder, encoder, source, run))
+                    second_runs.append(time.perf_counter() - started)
+                seconds[way].append(took)
     per_photo = {way: statistics.median(took) / len(paths) * 1000 for way, took in seconds.items()}
+    runs = reports[::2]
     result = {
-        "photos": reports[-1].added,
-        "failed": len(reports[-1].failed),
+        "photos": max((report.added for report in runs), default=len(paths)),
+        "failed": max((len(report.failed) for report in runs), default=0),
         "encoder": encoder.id,
         "backend": getattr(encoder, "backend", "torch"),
         "threads": options.threads,
         "rounds": options.rounds,
         "load_average": round(os.getloadavg()[0], 1),
         **{f"{way}_ms": round(took, 2) for way, took in per_photo.items()},
-        "threads_photos_per_s": round(1000 / per_photo["threads"], 1),
-        "workers_photos_per_s": round(1000 / per_photo["workers"], 1),
-        "workers_start_s": round(statistics.median(starts), 2),
-        "threads_over_alone": _ratio(seconds["threads"], seconds["alone"]),
-        "workers_over_threads": _ratio(seconds["workers"], seconds["threads"]),
-        "of_alone": _ratio(seconds["alone"], seconds["workers"]),
-        "of_encoder": _ratio(seconds["encoder"], seconds["workers"]),
+        **{f"{way}_photos_per_s": round(1000 / per_photo[way], 1) for way in per_photo if way in RUNS},
+        "workers_start_s": round(max((report.seconds.get("start", 0.0) for report in runs), default=0.0), 2),
+        "threads_over_alone": _ratio(seconds, "threads", "alone"),
+        "workers_over_threads": _ratio(seconds, "workers", "threads"),
+        "of_alone": _ratio(seconds, "alone", "workers"),
+        "of_encoder": _ratio(seconds, "encoder", "workers"),
         "looks_cpu_ms": round(_looks_ms(encoder, paths), 2),
-        "peak_mib": round(peak_mib),
-        "worker_peak_mib": round(_peak_mib(resource.RUSAGE_CHILDREN)),
-        "second_run_s": round(statistics.median(second_runs), 2),
+        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "worker_peak_mib": children.peak_mib,
+        "second_run_s": round(statistics.median(second_runs), 2) if second_runs else None,
+        "second_run_encoded": sum(report.added + report.changed for report in reports[1::2]),
         "rounds_s": {way: [round(one, 2) for one in took] for way, took in seconds.items()},
     }
     if options.json:
@@ -111,6 +122,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--threads", type=int, default=max(2, cpu_count()), help="threads that decode, and processes"
     )
+    parser.add_argument(
+        "--ways", type=lambda text: text.split(","), default=list(WAYS), help=f"of {','.join(WAYS)}"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="how often everything is timed (default: 3)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     return parser.parse_args()
@@ -121,7 +135,7 @@ def _photos(folder: Path, limit: int) -> list[Path]:
     paths = [path for photo in found if (path := file_of(photo.location)) is not None]
     if not paths:
         sys.exit(f"bench_ingest: there are no photos in {folder}.")
-    return paths[: limit or None]
+    return [paths[number % len(paths)] for number in range(limit or len(paths))]
 
 
 def _linked(paths: list[Path], folder: Path) -> Path:
@@ -191,12 +205,38 @@ def _timed(work: Any) -> float:
     return time.perf_counter() - started
 
 
-def _ratio(ours: list[float], theirs: list[float]) -> float:
-    return round(statistics.median(one / other for one, other in zip(ours, theirs, strict=True)), 3)
+def _ratio(seconds: dict[str, list[float]], ours: str, theirs: str) -> float | None:
+    """Return the median over the rounds of one way's time by another's; None where one was not asked for."""
+    if not {ours, theirs} <= seconds.keys():
+        return None
+    return round(statistics.median(a / b for a, b in zip(seconds[ours], seconds[theirs], strict=True)), 3)
 
 
-def _peak_mib(whose: int) -> float:
-    return resource.getrusage(whose).ru_maxrss / 1024
+class _PeakOfChildren:
+    """Watches this process's children for the most memory that one of them ever held, in MiB; Linux only."""
+
+    def __init__(self) -> None:
+        self.peak_mib: int | None = None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> _PeakOfChildren:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.5):
+            for child in multiprocessing.active_children():
+                try:
+                    lines = Path(f"/proc/{child.pid}/status").read_text(encoding="ascii").splitlines()
+                except OSError:
+                    continue
+                peak = next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM")), 0)
+                self.peak_mib = max(self.peak_mib or 0, peak)
 
 
 if __name__ == "__main__":

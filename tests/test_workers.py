@@ -166,9 +166,18 @@ def test_what_cannot_be_sent_to_a_process_is_done_by_threads(
 
 
 def test_where_memory_is_short_there_are_fewer_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    for free, fitting in ((None, 8), (0, 1), (indexing.WORKER_BYTES * 3, 3), (indexing.WORKER_BYTES * 30, 8)):
+    for free, fitting in ((None, 8), (0, 0), (indexing.WORKER_BYTES * 3, 3), (indexing.WORKER_BYTES * 30, 8)):
         monkeypatch.setattr(indexing, "available_bytes", lambda free=free: free)
         assert indexing._fitting(8) == fitting
+
+
+def test_where_memory_is_short_of_two_workers_threads_read(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "available_bytes", lambda: 2 * indexing.WORKER_BYTES - 1)
+    report = with_workers(tmp_path / "catalog", OnAnAccelerator(), photos)
+    assert report.added > 3
+    assert "start" not in report.seconds
 
 
 def test_processes_that_end_as_they_begin_are_said_to_be_unavailable(lite: Encoder) -> None:

@@ -88,7 +88,7 @@ class WorkerPool:
         tasks = iter(tasks)
         while chunk := list(islice(tasks, AT_ONCE)):
             flying.append((chunk, self._submitted(chunk)))
-            if len(flying) > 6 * self._workers:
+            if len(flying) > AHEAD * self._workers:
                 yield from self._received(*flying.popleft())
         while flying:
             yield from self._received(*flying.popleft())
