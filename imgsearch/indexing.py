@@ -74,8 +74,7 @@ class IndexingOptions:
 
     `prune` removes vanished items. `threads` decode (0: as many as processors) beside the encoder. With more than
     one of `workers`, so many processes make photos ready instead once there are `worth_workers` of them to do, and
-    encode them too where that is faster; the program's main module is imported anew in each, so that a script must do
-    its work under `if __name__ == "__main__"`.
+    encode them too where that is faster.
     """
 
     metadata: Path | None = None

@@ -239,6 +239,7 @@ class Catalog:
                 metadata=Path(metadata) if metadata else None,
                 prune=prune,
                 threads=self._settings.threads,
+                workers=self._settings.worker_processes,
                 limits=self._limits,
             ),
             originals=self._originals,

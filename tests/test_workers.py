@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -152,6 +153,20 @@ def test_a_photo_that_ends_its_process_is_a_failure_and_the_others_are_indexed(
     assert len(contents(tmp_path / "catalog")[0]) == good
 
 
+def test_the_main_module_is_not_run_again(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streamlit puts the page that it draws in the main module's place."""
+    page = ModuleType("__main__")
+    page.__file__ = str(tmp_path / "page.py")
+    (tmp_path / "page.py").write_text("raise RuntimeError('the page was run again')")
+    monkeypatch.setitem(sys.modules, "__main__", page)
+    report = with_workers(tmp_path / "catalog", OnAnAccelerator(), photos)
+    assert "start" in report.seconds
+    assert report.added > 3
+    assert sys.modules["__main__"] is page
+
+
 def test_few_photos_are_done_without_workers(photos: Path, tmp_path: Path) -> None:
     report = index_into(tmp_path / "catalog", OnAnAccelerator(), [photos], workers=2, worth_workers=10_000)
     assert report.added > 3
@@ -233,18 +248,18 @@ from imgsearch.catalog import Catalog
 from imgsearch.generations import LiveIndex
 from test_workers import OnAnAccelerator
 
-if __name__ == "__main__":
-    folder, photos = map(Path, sys.argv[1:])
-    options = indexing.IndexingOptions(workers=2, worth_workers=3)
+folder, photos = map(Path, sys.argv[1:])
+options = indexing.IndexingOptions(workers=2, worth_workers=3)
 
-    def tell(now):
-        print(now.encoded, flush=True)
+def tell(now):
+    print(now.encoded, flush=True)
 
-    with Catalog.open(folder, create=True) as catalog:
-        report = indexing.index_sources(
-            catalog, LiveIndex.open(catalog), OnAnAccelerator(), [photos], options=options, progress=tell
-        )
+with Catalog.open(folder, create=True) as catalog:
+    report = indexing.index_sources(
+        catalog, LiveIndex.open(catalog), OnAnAccelerator(), [photos], options=options, progress=tell
+    )
 """
+"""A script as people write it: all at its top, so that a process that ran it again would index too."""
 
 
 def is_worker(process_id: int) -> bool:

@@ -15,14 +15,19 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from multiprocessing.context import SpawnContext, SpawnProcess
+from types import ModuleType
+from typing import Any
 
 from imgsearch.encoders.base import Encoder
 from imgsearch.encoders.recipe import EncoderRecipe
@@ -70,7 +75,8 @@ class WorkerPool:
         `on_seconds` is told what each stage took, summed over the processes. Raises `WorkersUnavailable`.
         """
         try:
-            pickle.dumps((preparer, recipe))
+            with _without_main():
+                pickle.dumps((preparer, recipe))
         except Exception as error:  # whatever an encoder's own preparation raises when it is pickled
             raise WorkersUnavailable(f"The encoder's preparation cannot be sent: {error}.") from error
         self._order = preparer, recipe
@@ -133,9 +139,8 @@ class WorkerPool:
     def _started(self) -> ProcessPoolExecutor:
         """Return processes of which at least one has begun; raise `WorkersUnavailable` where none does."""
         # Not forked: the run has threads, of the database and of torch, whose locks a fork would copy as they are.
-        context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(
-            self._workers, mp_context=context, initializer=_begin, initargs=self._order
+            self._workers, mp_context=_Context(), initializer=_begin, initargs=self._order
         )
         try:
             pool.submit(_greet).result()
@@ -146,6 +151,33 @@ class WorkerPool:
                 "what was indexed is kept. Go on without them: IMGSEARCH_WORKERS=1."
             ) from error
         return pool
+
+
+class _Process(SpawnProcess):
+    """A process that does not import the main module of the program that starts it."""
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802 (multiprocessing's name)
+        with _without_main():
+            return SpawnProcess._Popen(process_obj)
+
+
+class _Context(SpawnContext):
+    Process = _Process
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Hide the main module while a process is started, which would run it again to find what it needs there.
+
+    Nothing of ours lies there, and it may be a script that indexes, or a page that Streamlit has put in its place.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 # --- what runs in a process -----------------------------------------------------------------------------------------
