@@ -27,7 +27,7 @@ from imgsearch.catalog import Catalog, NewItem, StoredPhoto
 from imgsearch.config import cpu_count
 from imgsearch.encoders.base import Encoder
 from imgsearch.encoders.recipe import Repeatable
-from imgsearch.errors import EncoderMismatch, ImgSearchError, SourceError
+from imgsearch.errors import EncoderMismatch, SourceError
 from imgsearch.generations import LiveIndex
 from imgsearch.images import ImageLimits
 from imgsearch.looks.filling import LookMaker
@@ -337,8 +337,8 @@ class _Run:
         assert self._vectors is not None
         try:
             vector = self._vectors.find(item_id)
-        except ImgSearchError as error:
-            return Unreadable(str(error))
+        except Exception as error:  # one photo must not stop a run
+            return Unreadable.because_of(error, item_id)
         return PreparedPhoto(content_digest(vector.tobytes()), vector=vector)
 
     def _preparer(self) -> Preparer:

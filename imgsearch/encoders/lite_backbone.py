@@ -147,9 +147,8 @@ class Block(nn.Module):
             return Convolution(state, f"_blocks.{place}.{layer}", f"_blocks.{place}.{norm}", stride=stride)
 
         around, narrow = taken("_depthwise_conv", "_bn1", stride), taken("_project_conv", "_bn2")
-        wide = (
-            [taken("_expand_conv", "_bn0"), nn.ReLU6(inplace=True)] if place else []
-        )  # the first one is wide enough
+        # The first block is wide enough.
+        wide = [taken("_expand_conv", "_bn0"), nn.ReLU6(inplace=True)] if place else []
         self.layers = nn.Sequential(*wide, around, nn.ReLU6(inplace=True), narrow)
         first = self.layers[0]
         assert isinstance(first, Convolution)

@@ -50,6 +50,14 @@ class Unreadable:
 
     reason: str
 
+    @staticmethod
+    def because_of(error: Exception, location: str) -> Unreadable:
+        """Return the sentence for an error; one that is not ours is logged too."""
+        if isinstance(error, ImgSearchError):
+            return Unreadable(str(error))
+        _log.error("the photo %s could not be read", location, exc_info=error)
+        return Unreadable(f"The photo cannot be read ({type(error).__name__}: {in_a_line(error)}).")
+
 
 Outcome = PreparedPhoto | Unreadable
 
@@ -71,11 +79,8 @@ class Preparer:
         """
         try:
             return self._prepared(self.originals.read(location), location, known_digest)
-        except ImgSearchError as error:
-            return Unreadable(str(error))
         except Exception as error:
-            _log.exception("the photo %s could not be read", location)
-            return Unreadable(f"The photo cannot be read ({type(error).__name__}: {in_a_line(error)}).")
+            return Unreadable.because_of(error, location)
 
     def _prepared(self, data: bytes, location: str, known_digest: str) -> PreparedPhoto:
         digest = content_digest(data)
