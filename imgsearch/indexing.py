@@ -308,7 +308,7 @@ class _Run:
 
     def _by_threads(self, pool: ThreadPoolExecutor, tasks: Iterator[Task], window: int) -> None:
         """Keep `window` photos being read ahead by threads of this process."""
-        load = self._look_up if self._vectors is not None else self._preparer()
+        preparer = self._preparer() if self._vectors is None else None
         flying: deque[tuple[Photo, Future[Outcome]]] = deque()
 
         def land() -> None:
@@ -319,7 +319,10 @@ class _Run:
 
         def timed(photo: Photo, digest: str) -> Outcome:
             with self._clock.stage("decode"):
-                return load(photo.item_id if self._vectors is not None else photo.location, digest)
+                if preparer is not None:
+                    return preparer(photo.location, digest)
+                assert self._vectors is not None
+                return _imported(self._vectors, photo.item_id)
 
         try:
             for photo, digest in tasks:
@@ -331,15 +334,6 @@ class _Run:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-    def _look_up(self, item_id: str, _known_digest: str) -> Outcome:
-        """Return the photo with the embedding that was imported for it; raises nothing."""
-        assert self._vectors is not None
-        try:
-            vector = self._vectors.find(item_id)
-        except Exception as error:  # one photo must not stop a run
-            return Unreadable.because_of(error, item_id)
-        return PreparedPhoto(content_digest(vector.tobytes()), vector=vector)
 
     def _preparer(self) -> Preparer:
         encoder = self._encoder
@@ -540,6 +534,15 @@ def _fitting(workers: int) -> int:
     """Return how many of so many processes there is memory for."""
     free = available_bytes()
     return workers if free is None else min(workers, free // WORKER_BYTES)
+
+
+def _imported(vectors: EmbeddingsByItem, item_id: str) -> Outcome:
+    """Return the photo with the embedding that was imported for it; raises nothing."""
+    try:
+        vector = vectors.find(item_id)
+    except Exception as error:  # one photo must not stop a run
+        return Unreadable.because_of(error, item_id)
+    return PreparedPhoto(content_digest(vector.tobytes()), vector=vector)
 
 
 def _where(photo: Photo) -> str:

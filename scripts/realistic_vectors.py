@@ -172,7 +172,7 @@ def _encode(paths: Sequence[Path], views: int) -> tuple[Rows, NDArray[np.int64]]
     from imgsearch.config import cpu_count
     from imgsearch.encoders.device import pick_device
     from imgsearch.encoders.lite_backbone import Backbone
-    from imgsearch.encoders.lite_framing import framed
+    from imgsearch.encoders.lite_framing import pixels_of
     from imgsearch.errors import ImageError
     from imgsearch.images import decode_image
 
@@ -194,7 +194,7 @@ def _encode(paths: Sequence[Path], views: int) -> tuple[Rows, NDArray[np.int64]]
                 left = int(rng.integers(0, image.width - width + 1))
                 top = int(rng.integers(0, image.height - height + 1))
                 part = image.crop((left, top, left + width, top + height))
-            pixels = np.asarray(framed(part)).transpose(2, 0, 1)
+            pixels = pixels_of(part)
             seen.append(pixels[:, :, ::-1] if view % 2 else pixels)
         with torch.inference_mode():
             return np.asarray(network(np.stack(seen)).last.mean(dim=(2, 3)), np.float32)

@@ -31,9 +31,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from imgsearch.encoders.base import Embeddings, Encoder
-from imgsearch.errors import EncoderMismatch, ImgSearchError, SourceError
+from imgsearch.errors import EncoderMismatch, SourceError
 from imgsearch.images import ImageLimits, decode_picture
 from imgsearch.reading.originals import Originals, in_a_line, is_url
+from imgsearch.reading.preparing import Unreadable
 from imgsearch.reading.remote_files import (
     is_remote,
     is_there,
@@ -344,11 +345,8 @@ def _load(
     try:
         data = _fetched(originals, photo.location)
         return encoder.preprocess(decode_picture(data, target_px=encoder.input_px, limits=limits).image)
-    except ImgSearchError as error:
-        return Failure(photo.item_id, str(error))
     except Exception as error:  # one photo must not stop a run, whatever a decoder makes of it
-        reason = f"The photo cannot be read ({type(error).__name__}: {in_a_line(error)})."
-        return Failure(photo.item_id, reason)
+        return Failure(photo.item_id, Unreadable.because_of(error, photo.location).reason)
 
 
 def _fetched(originals: Originals, location: str) -> bytes:

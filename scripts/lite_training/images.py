@@ -50,14 +50,11 @@ class Concepts:
 
 def look(backbone: Backbone, mask: MaskHead, pictures: list[Picture]) -> Seen:
     """Return what is seen in the pictures."""
-    from imgsearch.encoders.lite_framing import framed
+    from imgsearch.encoders.lite_framing import pixels_of
 
     parts = []
     for start in range(0, len(pictures), 8):
-        squares = [
-            np.asarray(framed(picture.read())).transpose(2, 0, 1) for picture in pictures[start : start + 8]
-        ]
-        pixels = np.ascontiguousarray(np.stack(squares))
+        pixels = np.stack([pixels_of(picture.read()) for picture in pictures[start : start + 8]])
         parts.append(see(mask, backbone(pixels), pixels))
         if start % 2000 == 1992:
             logging.info("features: %d of %d pictures", start + 8, len(pictures))
