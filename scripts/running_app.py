@@ -57,7 +57,7 @@ def free_port() -> int:
 def running_app(catalog: Path, *, log: Path) -> Iterator[str]:
     """Serve the catalog by `uvicorn app:app` and give its address; at the end it is stopped and has closed all.
 
-    Raises `RuntimeError` with the end of its log where it does not come up.
+    Raises `RuntimeError` with the end of its log where it does not come up, or ends before it is stopped.
     """
     port = free_port()
     command = [
@@ -70,7 +70,8 @@ def running_app(catalog: Path, *, log: Path) -> Iterator[str]:
         "--timeout-graceful-shutdown",
         "3",
     ]
-    environment = {**os.environ, "IMGSEARCH_CATALOG": str(catalog)}
+    # A crash inside a library says in the log where every thread was.
+    environment = {**os.environ, "IMGSEARCH_CATALOG": str(catalog), "PYTHONFAULTHANDLER": "1"}
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=output, stderr=output)
         try:
@@ -78,12 +79,15 @@ def running_app(catalog: Path, *, log: Path) -> Iterator[str]:
             _wait_until_up(process, address, log)
             yield address
         finally:
+            ended_with = process.poll()
             process.send_signal(signal.SIGINT)
             try:
                 process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            if ended_with is not None:
+                raise RuntimeError(f"The app ended by itself, with code {ended_with}:\n{_end_of(log)}")
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
@@ -94,4 +98,8 @@ def _wait_until_up(process: subprocess.Popen[bytes], address: str, log: Path) ->
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
-    raise RuntimeError(f"The app did not come up:\n{log.read_text(errors='replace')[-2000:]}")
+    raise RuntimeError(f"The app did not come up (code {process.poll()}):\n{_end_of(log)}")
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(errors="replace")[-8000:]
