@@ -1,7 +1,7 @@
 """The whole application in one ASGI process: the Streamlit pages and the HTTP API over one service.
 
-It owns how the two are joined, Streamlit's server options, and that the service is opened at start and closed at
-the end. It knows neither searching nor drawing.
+It owns how the two are joined, Streamlit's server options, the process's allocator for Arrow, and that the service is
+opened at start and closed at the end. It knows neither searching nor drawing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
+import pyarrow
 import streamlit as st
 import streamlit.config
 from starlette.routing import BaseRoute, Match
@@ -40,6 +41,7 @@ def create_app(settings: Settings | None = None) -> st.App:
 def app_arguments(settings: Settings | None = None) -> dict[str, Any]:
     """Return the arguments of `st.App`, for `app.py`: `streamlit run` finds only an app that is made right there."""
     settings = settings or Settings.load()
+    _use_system_memory_for_arrow()
     _set_streamlit_options(settings)
     return {
         "script_path": UI_FOLDER / "main.py",
@@ -83,6 +85,15 @@ def _lifespan(settings: Settings) -> Callable[[st.App], AbstractAsyncContextMana
             await anyio.to_thread.run_sync(close_service)
 
     return lifespan
+
+
+def _use_system_memory_for_arrow() -> None:
+    """Have what pandas keeps in Arrow (its texts) lie in memory of the system's allocator.
+
+    Arrow's own, mimalloc 3, has ended servers whose threads come and go, as those of this one do (apache/arrow,
+    issues 50471 and 50908: a crash of the process, not an exception). What lies there is small, and no slower.
+    """
+    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
 
 
 def _set_streamlit_options(settings: Settings) -> None:

@@ -1093,6 +1093,20 @@ assert option("client.toolbarMode") == "minimal", "what the user configured must
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
 
 
+def test_texts_of_data_frames_lie_in_the_systems_memory_once_the_app_is_made() -> None:
+    code = """
+from pathlib import Path
+import pandas as pd, pyarrow
+from imgsearch.asgi import create_app
+from imgsearch.config import Settings
+create_app(Settings(catalog=Path("none")))
+system = pyarrow.system_memory_pool()
+texts = pd.Series([f"text {number}" for number in range(50_000)], dtype=pd.StringDtype("pyarrow")).str.upper()
+assert system.bytes_allocated() > 50_000 * len("text 10000") / 2, "the texts are elsewhere"
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_regions_colours_and_looks_are_understood_as_json_and_as_parameters_alike(client: Any) -> None:
     item = client.get("/api/v1/search?text=red+mug&n=1").json()["hits"][0]["item_id"]
     body = {
