@@ -30,6 +30,9 @@ def speller() -> Speller:
         ("red mugg", "red mug", False),
         ("the  chiar, 42", "the chair, 42", False),
         ("chiar qqqqqq", "chair qqqqqq", False),
+        # Of three letters the last two are put right, where the catalog has the word.
+        ("Rde mgu", "red mug", True),
+        ("rde mug qqq", "red mug qqq", False),
         # Of equally near words the catalog's own come first.
         ("lable", "label", True),
     ],
@@ -50,7 +53,9 @@ def test_unknown_words_are_corrected(speller: Speller, text: str, corrected: str
             "credenzas",
             "table",
             "tables",
-            "mgu",
+            "mub",
+            "umg",
+            "mmu",
             "42",
             "xqzwv",
             "стул",

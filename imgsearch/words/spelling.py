@@ -18,8 +18,9 @@ from imgsearch.words.query_words import folded, singular
 
 __all__ = ["Correction", "Speller"]
 
-SHORTEST = 4
-"""Shorter words are left alone: nearly every one of three letters is a word or a name."""
+SHORTEST = 3
+SHORTEST_CHANGED = 4
+"""In a shorter word only its last two letters are exchanged back: nearly any three letters are a word or a name."""
 LONGEST = 32
 LONG = 6
 """From so many letters on, two steps are forgiven; below it one."""
@@ -44,8 +45,8 @@ class Speller:
         `complete` says that the encoder knows no other words than these. Only then a text is corrected unasked.
         """
         catalog = sorted(written, key=lambda word: (-written[word], word))
-        self._words = list(dict.fromkeys(word for word in [*catalog, *model] if len(word) >= SHORTEST - 1))
-        self._of_catalog = len(written)
+        self._of_catalog = frozenset(word for word in catalog if len(word) >= SHORTEST)
+        self._words = list(dict.fromkeys(word for word in [*catalog, *model] if len(word) >= SHORTEST))
         self._known = frozenset(map(singular, written)) | frozenset(map(singular, model))
         self._complete = complete and bool(model)
         self._can_tell = bool(model)
@@ -53,7 +54,7 @@ class Speller:
     def correct(self, text: str) -> Correction | None:
         """Return the text with its unknown words corrected; None where all are known or none can be corrected.
 
-        Short words and numbers stay as they are; a corrected word is in small letters.
+        Numbers stay as they are, and short words mostly; a corrected word is in small letters.
         """
         if not self._can_tell or len(text) > 40 * MAX_WORDS:
             return None
@@ -67,6 +68,10 @@ class Speller:
                 return match[0]
             if not SHORTEST <= len(word) <= LONGEST:
                 return match[0]
+            if len(word) < SHORTEST_CHANGED:
+                better = self._exchanged(word)
+                corrected += bool(better)
+                return better or match[0]
             better = self._nearest(word)
             corrected, left = corrected + bool(better), left + (not better)
             return better or match[0]
@@ -86,8 +91,13 @@ class Speller:
             word, self._words, scorer=OSA.distance, score_cutoff=steps, limit=None, processor=None
         )
         near = [
-            (distance + (candidate[0] != word[0]), place >= self._of_catalog, place, candidate)
+            (distance + (candidate[0] != word[0]), place >= len(self._of_catalog), place, candidate)
             for candidate, distance, place in found
         ]
         best = min(near, default=None)
         return best[3] if best is not None and best[0] <= steps else ""
+
+    def _exchanged(self, word: str) -> str:
+        """Return a word of three letters with its last two exchanged where the catalog writes it so, else ""."""
+        other = word[0] + word[2] + word[1]
+        return other if other in self._of_catalog else ""
