@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from imgsearch.catalog import Catalog
 from imgsearch.errors import IndexCorrupt
 from imgsearch.files import flush_to_disk, sha256_of_file, sha256_of_text, write_durably
-from imgsearch.indexes.base import Keys, Vectors
+from imgsearch.indexes.base import Keys, ScansCodes, Vectors
 from imgsearch.indexes.engines import LISTS, LocalIndex, can_be_had, load_index, new_index
 from imgsearch.indexes.usearch import UsearchIndex
 from imgsearch.records import Filter
@@ -161,6 +161,27 @@ class LiveIndex:
         The filters only help an index that `pushes_filters`: whoever asks leaves out what does not pass them.
         """
         return self._index.search(vector, k, expansion=expansion)
+
+    def candidates_for(self, wanted: int, *, far: bool) -> int:
+        """Return how many candidates the engine needs so that the `wanted` nearest are among them; 0: no more.
+
+        `far` says that the vector lies far from all items, as words do.
+        """
+        index = self._index
+        return index.candidates_for(wanted, far=far) if isinstance(index, ScansCodes) else 0
+
+    def search_among(
+        self, vector: Vectors, k: int, among: Keys, *, expansion: int
+    ) -> tuple[Keys, Vectors] | None:
+        """Return up to k (keys, cosine similarities) near a (dim,) vector, best first, all of them among the keys.
+
+        None where comparing them all is sooner done. `among` is ascending, and known by its identity: it must not be
+        changed.
+        """
+        index = self._index
+        if not isinstance(index, ScansCodes) or not index.pays_among(len(among), expansion):
+            return None
+        return index.search_among(vector, k, among, expansion=expansion)
 
     # --- changing ---------------------------------------------------------------------------------------------
 

@@ -54,6 +54,8 @@ AS_DEAR = 32
 """A candidate of the index costs as much as so many exact comparisons: 5 microseconds against 0.15."""
 CANDIDATES = 256
 """How many candidates the index is asked for at least."""
+AMONG_CANDIDATES, AMONG_EACH = 2048, 8
+"""How many candidates an index compares at least, and for each hit, where it looks among some of the items only."""
 SLACK = 16
 """How many more candidates than asked for: the index finds the last places best when it looks beyond them."""
 POOL = 1024
@@ -210,13 +212,14 @@ class Searcher:
         elif not any(weight > 0 for _, weight in colors):
             raise QueryError("The query only says which colours to avoid; say what to look for too.")
         matched = self._matched(terms, embedding) if terms and not colors else None
+        of_words = any(term.kind == "text" for term in terms)
         if not (colors or any(query.emphasis) or query.same_color):
-            return _Target(vector, named, None, matched, query.filters)
+            return _Target(vector, named, None, matched, query.filters, of_words)
         photos = [term for term in terms if term.kind != "text"]
         looks = np.array([self._look(term) for term in photos], np.float32).reshape(-1, LOOK_DIM)
         weights = [term.weight for term in photos]
         wanted = wanted_look(colors, looks, weights, query.emphasis)
-        return _Target(vector, named, wanted, matched, query.filters)
+        return _Target(vector, named, wanted, matched, query.filters, of_words)
 
     def _matched(self, terms: Sequence[Term], embedding: Vector) -> TitleMatch | None:
         """Return how the words of a query that is nothing else compare with the titles, where those are used."""
@@ -446,7 +449,9 @@ class Searcher:
     ) -> tuple[Keys, Vector]:
         """Return the nearest keys by the embedding, or by colour where nothing else is asked for; best first."""
         if target.vector is not None:
-            return self._nearest(target.vector, wanted, allowed, excluded, target.filters)
+            return self._nearest(
+                target.vector, wanted, allowed, excluded, target.filters, far=target.of_words
+            )
         assert target.wanted is not None
         among = without(self._allowed(()) if allowed is None else allowed, excluded)
         if len(among) and not self._catalog.looks.has(among).any():
@@ -460,52 +465,63 @@ class Searcher:
         allowed: Keys | None,
         excluded: Keys,
         filters: tuple[Filter, ...],
+        *,
+        far: bool,
     ) -> tuple[Keys, Vector]:
         """Return the best `wanted` keys by exact score: of all, or of the `allowed` ones; never `excluded`.
 
-        `filters` are those that led to `allowed`, for an index that can leave out the others itself.
+        `filters` are those that led to `allowed`, for an index that can leave out the others itself; `far` says that
+        the vector is of another kind than those of the items.
         """
         total = len(self._index)
         if allowed is None:
             # The same candidates for every page of a query, so that its pages neither overlap nor leave gaps.
-            k = max(self._expansion or CANDIDATES, 1 << (wanted + len(excluded) + SLACK).bit_length())
+            least = self._expansion or max(CANDIDATES, self._index.candidates_for(wanted, far=far))
+            k = max(least, 1 << (wanted + len(excluded) + SLACK).bit_length())
             if k < total // 4:
                 keys, _ = self._index.search(vector, k, expansion=self._expansion)
                 keys = np.setdiff1d(keys, excluded)
                 if len(keys) >= wanted:
-                    return self._ranked(vector, keys, wanted)
+                    return self._exact(vector, keys, wanted)
             return self._exact(vector, without(self._allowed(()), excluded), wanted)
         if len(allowed) <= max(EXACT_BELOW, wanted):
             return self._exact(vector, without(allowed, excluded), wanted)
+        effort = self._expansion or max(AMONG_CANDIDATES, 1 << (AMONG_EACH * wanted - 1).bit_length())
+        among = self._index.search_among(vector, wanted + len(excluded) + SLACK, allowed, expansion=effort)
+        if among is not None:
+            keys = np.setdiff1d(among[0], excluded)
+            return self._exact(vector, keys if len(keys) >= wanted else without(allowed, excluded), wanted)
         share = 1.0 if self._index.pushes_filters else len(allowed) / total
         k = max(self._expansion or CANDIDATES, 1 << int(wanted / share * 1.3).bit_length())
         while k * AS_DEAR < len(allowed):
             keys, _ = self._index.search(vector, k, expansion=self._expansion, filters=filters)
             passing = np.setdiff1d(keys[are_in(allowed, keys)], excluded)
             if len(passing) >= wanted + SLACK // 2:
-                return self._ranked(vector, passing, wanted)
+                return self._exact(vector, passing, wanted)
             k *= 4
         return self._exact(vector, without(allowed, excluded), wanted)
 
     def _exact(self, vector: Vector, keys: Keys, wanted: int) -> tuple[Keys, Vector]:
+        """Return the best `wanted` of the keys by exact score, ties by key."""
         if len(keys) == 0:
             return keys, np.zeros(0, np.float32)
-        return self._ranked(vector, among_the_best(keys, self._space.stored, vector, wanted), wanted)
-
-    def _ranked(self, vector: Vector, keys: Keys, wanted: int) -> tuple[Keys, Vector]:
-        """Return the best `wanted` of the keys by exact score, ties by key."""
-        return ranked(keys, self._space.vectors(keys), vector, wanted)
+        best = among_the_best(keys, self._space.stored, vector, wanted)
+        return ranked(best, self._space.vectors(best), vector, wanted)
 
 
 @dataclass(frozen=True, eq=False)
 class _Target:
-    """What to look for: a (dim,) unit vector (None: a colour only), the items it names, the look, and titles."""
+    """What to look for: a (dim,) unit vector (None: a colour only), the items it names, the look, and titles.
+
+    `of_words` says that the vector is, at least in part, that of words: such lie apart from the photos'.
+    """
 
     vector: Vector | None
     named: Keys
     wanted: Wanted | None
     matched: TitleMatch | None
     filters: tuple[Filter, ...]
+    of_words: bool
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -267,25 +265,6 @@ def test_searching_while_another_thread_adds_and_removes_gives_no_wrong_score(en
         thread.join()
     assert errors == []
     assert len(index) == 500 + 12 * 30
-
-
-def test_lists_get_on_with_usearch_in_a_process_with_nothing_else(tmp_path: Path) -> None:
-    pytest.importorskip("faiss")
-    script = f"""
-import usearch.index, numpy as np
-from pathlib import Path
-from imgsearch.indexes.lists import ListIndex
-rows = np.random.default_rng(0).standard_normal((2000, 32), np.float32)
-rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-index = ListIndex.learned(rows, 2000, lambda keys: rows[keys].astype(np.float16))
-index.add(np.arange(2000, dtype=np.uint64), rows)
-path = Path({str(tmp_path / "index")!r})
-index.save(path)
-again = ListIndex.load(path, 32, lambda keys: rows[keys].astype(np.float16), **index.parameters)
-print(again.search(rows[7], 3)[0][0])
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, "7"), done.stderr
 
 
 # --- codes ------------------------------------------------------------------------------------------------------

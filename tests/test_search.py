@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +135,72 @@ def test_filters_over_the_limit_of_exact_search_are_answered_by_the_index_and_ri
             right += sum(hit.score >= -truth[-1][0] - 1e-6 for hit in result.hits)
             total += len(truth)
         assert right / total >= 0.99
+
+
+@pytest.fixture
+def on_lists(tmp_path: Path) -> Iterator[tuple[Catalog, LiveIndex]]:
+    """Return a catalog of 6,000 clustered vectors with an index of lists, and that index."""
+    pytest.importorskip("faiss")
+    count = 6000
+    with Catalog.open(tmp_path / "catalog", create=True) as catalog:
+        catalog.bind_encoder("test:raw", "test:raw@48", 48)
+        rows = [{"n": n, "half": bool(n % 2), "third": n % 3} for n in range(count)]
+        catalog.store(raw_items([f"{n:05d}" for n in range(count)], rows), clustered(count, 48, clusters=60))
+        index = LiveIndex.open(catalog)
+        index.build_as({"engine": "lists"}, 0.99)
+        yield catalog, index
+
+
+def test_lists_search_among_what_passes_a_filter_and_find_the_nearest_of_it(
+    on_lists: tuple[Catalog, LiveIndex], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgsearch.search.EXACT_BELOW", 100)
+    monkeypatch.setattr("imgsearch.search.AMONG_CANDIDATES", 256)
+    catalog, index = on_lists
+    among: list[int] = []
+
+    def search_among(vector: Any, k: int, keys: Any, **options: Any) -> Any:
+        among.append(len(keys))
+        return LiveIndex.search_among(index, vector, k, keys, **options)
+
+    monkeypatch.setattr(index, "search_among", search_among)
+    monkeypatch.setattr(
+        index, "search", lambda *_, **__: pytest.fail("the index was searched without the filter")
+    )
+    searcher = Searcher(catalog, index, no_encoder)
+    right = total = 0
+    for texts in (["half=true"], ["third=1"], ["n<3000"], ["n<3000", "half=true"]):
+        filters = parse_filters(texts)
+        for item_id in [f"{n:05d}" for n in range(0, 6000, 300)]:
+            truth = brute_force(catalog, item_id, filters)[:24]
+            result = searcher.search(Query((Term("item", item_id),), n=24, filters=filters))
+            assert_consistent(result)
+            assert len(result.hits) == 24
+            assert {hit.key for hit in result.hits} <= set(catalog.keys_matching(filters).tolist())
+            right += sum(hit.score >= -truth[-1][0] - 1e-6 for hit in result.hits)
+            total += 24
+    assert right / total >= 0.99
+    assert len(among) == 4 * 20, "each search was made among the items that pass"
+
+
+def test_a_filter_on_lists_gives_every_hit_where_the_index_knows_none_of_them_yet(
+    on_lists: tuple[Catalog, LiveIndex], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgsearch.search.EXACT_BELOW", 10)
+    catalog, index = on_lists
+    monkeypatch.setattr(index._index, "pays_among", lambda items, expansion: True)
+    late = [f"late {n:03d}" for n in range(300)]
+    catalog.store(raw_items(late, [{"n": -1}] * 300), clustered(300, 48, seed=9))  # and not to the index
+    query = Query((Term("item", "00000"),), n=24, filters=parse_filters(["n=-1"]))
+    result = Searcher(catalog, index, no_encoder).search(query)
+    assert [-hit.score for hit in result.hits] == pytest.approx(
+        [score for score, _ in brute_force(catalog, "00000", query.filters)[:24]], abs=2e-6
+    )
+
+
+def test_words_have_lists_compare_more_candidates(on_lists: tuple[Catalog, LiveIndex]) -> None:
+    _, index = on_lists
+    assert index.candidates_for(24, far=True) > 4 * index.candidates_for(24, far=False) >= 4 * 24
 
 
 def test_the_item_itself_is_left_out_and_its_double_is_first(make_catalog: MakeCatalog) -> None:

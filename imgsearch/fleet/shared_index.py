@@ -138,6 +138,16 @@ class SharedIndex(LiveIndex):
         known = np.isin(keys, self._known())
         return keys[known], scores[known]
 
+    def candidates_for(self, wanted: int, *, far: bool) -> int:
+        """Return 0: the graph's neighbours are found as they are."""
+        return 0
+
+    def search_among(
+        self, vector: Vectors, k: int, among: Keys, *, expansion: int
+    ) -> tuple[Keys, Vectors] | None:
+        """Return None: what Milvus is to look among it is told by filters."""
+        return None
+
     # --- changing ---------------------------------------------------------------------------------------------
 
     def add(self, keys: Keys, vectors: Vectors) -> None:

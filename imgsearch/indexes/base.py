@@ -6,12 +6,12 @@ It owns the interface; each engine is one file beside it. It knows nothing of it
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Keys", "VectorIndex", "Vectors"]
+__all__ = ["Keys", "ScansCodes", "VectorIndex", "Vectors"]
 
 Keys = NDArray[np.uint64]
 Vectors = NDArray[np.float32]
@@ -48,3 +48,25 @@ class VectorIndex(Protocol):
 
     def save(self, path: Path) -> None:
         """Write the index to one file."""
+
+
+@runtime_checkable
+class ScansCodes(Protocol):
+    """An index that scans short codes: quick among any of its keys, if enough candidates are compared exactly."""
+
+    def candidates_for(self, wanted: int, *, far: bool) -> int:
+        """Return how many candidates to ask for so that the `wanted` nearest are among them.
+
+        `far` says that the vector lies far from all items, as words do: their codes then differ by little.
+        """
+
+    def pays_among(self, items: int, expansion: int) -> bool:
+        """Return whether searching among so many items is sooner done than comparing them all."""
+
+    def search_among(
+        self, vector: Vectors, k: int, among: Keys, *, expansion: int | None = None
+    ) -> tuple[Keys, Vectors]:
+        """Return up to k (keys, cosine similarities) near a (dim,) vector, best first, all of them among the keys.
+
+        `among` is ascending; the same array again is known by its identity, so it must not be changed.
+        """

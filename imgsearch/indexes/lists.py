@@ -8,7 +8,8 @@ No graph is built or walked: learning the centroids and sorting the vectors take
 
 Most queries have their neighbours in few lists, some in many. So a search scans those whose centroids are hardly
 farther than the nearest one, by a margin that was measured when the lists were learned: at a given effort a query in
-the middle of a list scans few of them, one between many lists scans many.
+the middle of a list scans few of them, one between many lists scans many. Where only some of the items may be
+found, it scans the nearest lists that hold enough of those.
 
 The only file that imports faiss (the extra `imgsearch[faiss]`), whose lists these are. A faiss index may be searched
 by many threads, but not while one changes it, so every call holds one lock.
@@ -17,8 +18,11 @@ by many threads, but not while one changes it, so every call holds one lock.
 from __future__ import annotations
 
 import threading
+import weakref
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +44,22 @@ WIDTH = 256
 LEAST_SAMPLE, SAMPLE_A_LIST = 1024, 24
 SCANNED = 20
 """How many codes are scanned for each candidate that is compared exactly, in a usual search."""
+SCANNED_AMONG = 5
+"""How many of the chosen keys' codes are scanned for each candidate, where it is searched among some keys only."""
+SELECTIONS = 16
+FAR, EACH = 2048, 4
+"""How many candidates are needed for a query far from all items, and for each item wanted, but no more than `FAR`."""
+CODES_AS_DEAR, CANDIDATE_AS_DEAR = 12, 2
+"""So many codes are scanned in the time of one exact comparison of many; a candidate takes that of so many."""
 LEAST, MOST = 1 / 4, 16
 """How many times as many lists as on average a single search scans at least and at most."""
 MARGINS_AT = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 MARGIN_SAMPLE = 1000
 LEAST_MADE_FOR = 1000
 _ROUNDS = 6
+_Parameters: Any = faiss.SearchParametersIVF
+_Selector: Any = faiss.IDSelectorBitmap
+"""Any: what faiss' stubs do not know is that these are made with Python's values."""
 _ADD_AT_ONCE = 64
 _BUILD_AT_ONCE = 16_384
 """What nobody searches yet is fed in larger pieces, by several threads."""
@@ -99,6 +113,10 @@ class ListIndex:
         self._keys = _Keys(_ids(self._lists))
         self._searched = False
         self._lock = threading.Lock()
+        self._selections: OrderedDict[int, _Selection] = OrderedDict()
+        self._selecting = threading.Lock()
+        self._list_of = np.zeros(0, np.uint32)
+        self._placed = 0
         self.expansion_search = expansion_search
 
     @classmethod
@@ -213,13 +231,86 @@ class ListIndex:
             )
         return best_of(found[0][found[0] != -1].view(np.uint64), self._read_rows, vector, k)
 
+    def candidates_for(self, wanted: int, *, far: bool) -> int:
+        """Return how many candidates to ask for so that the `wanted` nearest are among them.
+
+        `far` says that the vector lies far from all items, as words do: their codes then differ by little. Powers of
+        two: mostly the same ones for every page of a query.
+        """
+        return FAR if far else min(1 << (EACH * wanted - 1).bit_length(), FAR)
+
+    def pays_among(self, items: int, expansion: int) -> bool:
+        """Return whether searching among so many items is sooner done than comparing them all."""
+        scanned = min(1.0, SCANNED_AMONG * expansion / max(items, 1)) * len(self)
+        return CANDIDATE_AS_DEAR * expansion + scanned / CODES_AS_DEAR < items
+
+    def search_among(
+        self, vector: Vectors, k: int, among: Keys, *, expansion: int | None = None
+    ) -> tuple[Keys, Vectors]:
+        """Return up to k (keys, cosine similarities) near a (dim,) vector, best first, all of them among the keys.
+
+        `among` is ascending; the same array again is known by its identity, so it must not be changed. The nearest
+        lists are scanned until they hold `SCANNED_AMONG` of the keys for each of the `expansion` candidates.
+        """
+        self._searched = True
+        if k <= 0 or len(among) == 0:
+            return np.zeros(0, np.uint64), np.zeros(0, np.float32)
+        candidates = min(max(k, self.expansion_search if expansion is None else expansion), len(among))
+        turned = np.ascontiguousarray(vector @ self._turn + self._moved, np.float32)[None]
+        distances = self._distances(turned[0])
+        numbers = np.argsort(distances)
+        selection = self._selection(among)
+        enough = np.searchsorted(np.cumsum(selection.in_list[numbers]), SCANNED_AMONG * candidates) + 1
+        numbers = numbers[:enough]
+        near = distances[numbers] + np.float32(turned[0] @ turned[0])
+        scores = np.empty((1, candidates), np.float32)
+        found = np.empty((1, candidates), np.int64)
+        with self._lock:
+            # faiss' own wrapper takes no parameters here.
+            self._lists.search_preassigned_c(
+                1,
+                faiss.swig_ptr(turned),
+                candidates,
+                faiss.swig_ptr(numbers),
+                faiss.swig_ptr(near),
+                faiss.swig_ptr(scores),
+                faiss.swig_ptr(found),
+                False,
+                _Parameters(sel=selection.selector, nprobe=len(numbers)),
+            )
+        return best_of(found[0][found[0] != -1].view(np.uint64), self._read_rows, vector, k)
+
+    def _selection(self, among: Keys) -> _Selection:
+        """Return what a search among these keys needs; kept for the latest ones."""
+        with self._selecting:
+            kept = self._selections.get(id(among))
+            if kept is None or kept.keys() is not among:
+                kept = self._selections[id(among)] = _Selection.of(among, self._places(), self._lists.nlist)
+                if len(self._selections) > SELECTIONS:
+                    self._selections.popitem(last=False)
+            self._selections.move_to_end(id(among))
+            return kept
+
+    def _places(self) -> NDArray[np.uint32]:
+        """Return in which list each key lay when last looked up, by key; `nlist` for one that lay in none."""
+        held = len(self._keys)
+        if abs(held - self._placed) * 20 > held or not len(self._list_of):
+            with self._lock:
+                self._list_of, self._placed = _list_of_keys(self._lists), held
+        return self._list_of
+
+    def _distances(self, turned: Vectors) -> Vectors:
+        """Return how far each list's centroid is, squared, but for the length of the turned vector itself."""
+        distances = self._centroids @ turned
+        distances += self._lengths
+        return np.asarray(distances, np.float32)
+
     def _near(self, turned: Vectors, candidates: int, held: int) -> tuple[NDArray[np.int64], Vectors]:
         """Return the numbers of the lists to scan for so many candidates of all, and how far (squared) they are."""
         margin, least, most = self._reaches.get(candidates) or self._reach(candidates)
         full = min(2 * candidates * len(self._lengths) // held + 1, len(self._lengths))
         least, most = max(least, full), max(most, full)  # lists that hold so many, and as many again
-        distances = self._centroids @ turned
-        distances += self._lengths
+        distances = self._distances(turned)
         near = np.flatnonzero(distances <= distances.min() + margin)
         if not least <= len(near) <= most:
             count = least if len(near) < least else most
@@ -238,6 +329,29 @@ class ListIndex:
         """Write the index to one file."""
         with self._lock:
             faiss.write_index(self._index, str(path))
+
+
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """Keys among which is searched: faiss' selector of them, and how many each list held when it was made."""
+
+    keys: weakref.ref[Keys]
+    """Not kept: whoever searches among them keeps them as long as they are of use."""
+    bits: NDArray[np.uint8]
+    """Kept, for the selector points there."""
+    selector: Any
+    in_list: NDArray[np.int64]
+
+    @staticmethod
+    def of(keys: Keys, list_of: NDArray[np.uint32], lists: int) -> _Selection:
+        """Return the selection of one or more ascending keys, of which `list_of` says where they lie."""
+        chosen = np.zeros(int(keys[-1]) + 1, np.uint8)
+        chosen[keys] = 1
+        bits = np.packbits(chosen, bitorder="little")
+        in_list = np.bincount(list_of[keys[: np.searchsorted(keys, len(list_of))]], minlength=lists + 1)[
+            :lists
+        ]
+        return _Selection(weakref.ref(keys), bits, _Selector(bits), in_list)
 
 
 @contextmanager
@@ -329,6 +443,15 @@ def _ids(lists: Any) -> Keys:
         if held.list_size(number)
     ]
     return np.concatenate(parts).view(np.uint64) if parts else np.zeros(0, np.uint64)
+
+
+def _list_of_keys(lists: Any) -> NDArray[np.uint32]:
+    """Return the list in which each key lies, by key: (the highest key + 1,); the number of lists for any other."""
+    sizes = [lists.invlists.list_size(number) for number in range(lists.nlist)]
+    keys = _ids(lists)
+    found = np.full(int(keys.max(initial=0)) + 1, lists.nlist, np.uint32)
+    found[keys] = np.repeat(np.arange(lists.nlist, dtype=np.uint32), sizes)
+    return found
 
 
 def _enough(sample: Vectors) -> Vectors:
