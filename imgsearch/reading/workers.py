@@ -53,6 +53,7 @@ Task = tuple[Photo, str]
 """A photo, and the digest of the bytes that the catalog knows of it ("" for a new one)."""
 
 _log = logging.getLogger(__name__)
+_hiding_main = threading.Lock()
 
 
 class WorkersUnavailable(ImgSearchError):
@@ -171,13 +172,15 @@ def _without_main() -> Iterator[None]:
     """Hide the main module while a process is started, which would run it again to find what it needs there.
 
     Nothing of ours lies there, and it may be a script that indexes, or a page that Streamlit has put in its place.
+    Two runs wait for each other: one must not put back what the other hid.
     """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
+    with _hiding_main:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 # --- what runs in a process -----------------------------------------------------------------------------------------
