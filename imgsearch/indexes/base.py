@@ -63,10 +63,9 @@ class ScansCodes(Protocol):
     def pays_among(self, items: int, expansion: int) -> bool:
         """Return whether searching among so many items is sooner done than comparing them all."""
 
-    def search_among(
-        self, vector: Vectors, k: int, among: Keys, *, expansion: int | None = None
-    ) -> tuple[Keys, Vectors]:
+    def search_among(self, vector: Vectors, k: int, among: Keys, *, expansion: int) -> tuple[Keys, Vectors]:
         """Return up to k (keys, cosine similarities) near a (dim,) vector, best first, all of them among the keys.
 
-        `among` is ascending; the same array again is known by its identity, so it must not be changed.
+        `expansion` is how many candidates are compared exactly. `among` is ascending; the same array again is known
+        by its identity, so it must not be changed.
         """

@@ -222,14 +222,10 @@ class ListIndex:
         if k <= 0 or held == 0:
             return np.zeros(0, np.uint64), np.zeros(0, np.float32)
         candidates = min(max(k, self.expansion_search if expansion is None else expansion), held)
-        turned = vector @ self._turn + self._moved
+        turned = self._turned(vector)
         numbers, distances = self._near(turned, candidates, held)
-        with self._lock:
-            self._lists.nprobe = len(numbers)
-            _, found = self._lists.search_preassigned(
-                turned[None], candidates, numbers[None], distances[None]
-            )
-        return best_of(found[0][found[0] != -1].view(np.uint64), self._read_rows, vector, k)
+        found = self._scanned(turned, candidates, numbers, distances)
+        return best_of(found, self._read_rows, vector, k)
 
     def candidates_for(self, wanted: int, *, far: bool) -> int:
         """Return how many candidates to ask for so that the `wanted` nearest are among them.
@@ -244,9 +240,7 @@ class ListIndex:
         scanned = min(1.0, SCANNED_AMONG * expansion / max(items, 1)) * len(self)
         return CANDIDATE_AS_DEAR * expansion + scanned / CODES_AS_DEAR < items
 
-    def search_among(
-        self, vector: Vectors, k: int, among: Keys, *, expansion: int | None = None
-    ) -> tuple[Keys, Vectors]:
+    def search_among(self, vector: Vectors, k: int, among: Keys, *, expansion: int) -> tuple[Keys, Vectors]:
         """Return up to k (keys, cosine similarities) near a (dim,) vector, best first, all of them among the keys.
 
         `among` is ascending; the same array again is known by its identity, so it must not be changed. The nearest
@@ -255,16 +249,35 @@ class ListIndex:
         self._searched = True
         if k <= 0 or len(among) == 0:
             return np.zeros(0, np.uint64), np.zeros(0, np.float32)
-        candidates = min(max(k, self.expansion_search if expansion is None else expansion), len(among))
-        turned = np.ascontiguousarray(vector @ self._turn + self._moved, np.float32)[None]
-        distances = self._distances(turned[0])
-        numbers = np.argsort(distances)
+        candidates = min(max(k, expansion), len(among))
+        turned = self._turned(vector)
         selection = self._selection(among)
+        distances = self._distances(turned)
+        numbers = np.argsort(distances)
         enough = np.searchsorted(np.cumsum(selection.in_list[numbers]), SCANNED_AMONG * candidates) + 1
         numbers = numbers[:enough]
-        near = distances[numbers] + np.float32(turned[0] @ turned[0])
-        scores = np.empty((1, candidates), np.float32)
-        found = np.empty((1, candidates), np.int64)
+        near = distances[numbers] + np.float32(turned @ turned)
+        found = self._scanned(turned, candidates, numbers, near, sel=selection.selector)
+        return best_of(found, self._read_rows, vector, k)
+
+    def _turned(self, vector: Vectors) -> Vectors:
+        """Return a vector as the lists compare it."""
+        return np.ascontiguousarray(vector @ self._turn + self._moved, np.float32)
+
+    def _scanned(
+        self,
+        turned: Vectors,
+        candidates: int,
+        numbers: NDArray[np.int64],
+        distances: Vectors,
+        **parameters: Any,
+    ) -> Keys:
+        """Return the keys, so many at most, whose codes come nearest to a turned vector in some of the lists.
+
+        `distances` say how far (squared) the lists are, `parameters` what else faiss is to heed.
+        """
+        scores = np.empty(candidates, np.float32)
+        found = np.empty(candidates, np.int64)
         with self._lock:
             # faiss' own wrapper takes no parameters here.
             self._lists.search_preassigned_c(
@@ -272,13 +285,14 @@ class ListIndex:
                 faiss.swig_ptr(turned),
                 candidates,
                 faiss.swig_ptr(numbers),
-                faiss.swig_ptr(near),
+                faiss.swig_ptr(distances),
                 faiss.swig_ptr(scores),
                 faiss.swig_ptr(found),
                 False,
-                _Parameters(sel=selection.selector, nprobe=len(numbers)),
+                _Parameters(nprobe=len(numbers), **parameters),
             )
-        return best_of(found[0][found[0] != -1].view(np.uint64), self._read_rows, vector, k)
+        keys: Keys = found[found != -1].view(np.uint64)
+        return keys
 
     def _selection(self, among: Keys) -> _Selection:
         """Return what a search among these keys needs; kept for the latest ones."""
@@ -294,7 +308,7 @@ class ListIndex:
     def _places(self) -> NDArray[np.uint32]:
         """Return in which list each key lay when last looked up, by key; `nlist` for one that lay in none."""
         held = len(self._keys)
-        if abs(held - self._placed) * 20 > held or not len(self._list_of):
+        if abs(held - self._placed) * 20 > held:
             with self._lock:
                 self._list_of, self._placed = _list_of_keys(self._lists), held
         return self._list_of
@@ -348,9 +362,8 @@ class _Selection:
         chosen = np.zeros(int(keys[-1]) + 1, np.uint8)
         chosen[keys] = 1
         bits = np.packbits(chosen, bitorder="little")
-        in_list = np.bincount(list_of[keys[: np.searchsorted(keys, len(list_of))]], minlength=lists + 1)[
-            :lists
-        ]
+        placed = keys[: np.searchsorted(keys, np.uint64(len(list_of)))]
+        in_list = np.bincount(list_of[placed], minlength=lists + 1)[:lists]
         return _Selection(weakref.ref(keys), bits, _Selector(bits), in_list)
 
 
