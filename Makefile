@@ -19,7 +19,7 @@ $(READY): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo 'Installing imgsearch into $(VENV) (a few minutes the first time: PyTorch is large) ...'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,explore,onnx,milvus,ray]'
 	@touch $@
 
 demo: $(READY)   ## open the app on the Sample Store, or on a folder: make demo IMAGES=~/photos

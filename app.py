@@ -2,6 +2,6 @@
 
 import streamlit as st
 
-from imgsearch.asgi import app_arguments
+from imgsearch.app.asgi import app_arguments
 
 app = st.App(**app_arguments())

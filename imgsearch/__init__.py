@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from imgsearch.notebook import Catalog
+    from imgsearch.library import Catalog
 
 __all__ = ["Catalog", "__version__"]
 
@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """Load `Catalog` at its first use: it needs numpy, pandas and the database, which many a program does not."""
     if name == "Catalog":
-        from imgsearch.notebook import Catalog
+        from imgsearch.library import Catalog
 
         return Catalog
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

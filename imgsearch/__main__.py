@@ -1,5 +1,5 @@
 """`python -m imgsearch`: the same as the `imgsearch` command."""
 
-from imgsearch.cli import main
+from imgsearch.cli.main import main
 
 main()

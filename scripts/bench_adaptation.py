@@ -24,17 +24,17 @@ import pandas as pd
 import torch
 from simulation import Taste, Visitors
 
-from imgsearch.adaptation.adapting import adapt, publish_head, roll_back_head
-from imgsearch.catalog import Catalog, NewItem
-from imgsearch.database import insert_frame
+from imgsearch.core.errors import EncoderUnavailable
+from imgsearch.core.query_address import query_key
+from imgsearch.core.records import Query
 from imgsearch.encoders import Encoder
-from imgsearch.errors import EncoderUnavailable
-from imgsearch.feedback import FeedbackLog
-from imgsearch.generations import LiveIndex
-from imgsearch.heads import Projection, save_head
-from imgsearch.links import query_key
-from imgsearch.records import Query
-from imgsearch.search import Searcher
+from imgsearch.improve.adaptation.adapting import adapt, publish_head, roll_back_head
+from imgsearch.index.heads import Projection, save_head
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.search.searcher import Searcher
+from imgsearch.store.catalog import Catalog, NewItem
+from imgsearch.store.database import insert_frame
+from imgsearch.store.feedback import FeedbackLog
 
 BLOCK = 10_000
 COLOURS, TYPES = 12, 40

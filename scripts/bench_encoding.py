@@ -16,7 +16,7 @@ that a busy machine disturbs all of them alike; the table has medians. `ratio` i
 time, all threads added, which a busy machine disturbs less. `cosine` is the least one to plain, over real photos.
 
 The second form has so many threads encode single pictures, then single texts, as visitors would: each straight
-through the encoder, and batched together by `imgsearch.batching`.
+through the encoder, and batched together by `imgsearch.encoders.batching`.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ import open_clip
 import torch
 from numpy.typing import NDArray
 
-from imgsearch.batching import BatchingEncoder
 from imgsearch.encoders import Encoder, load_encoder
 from imgsearch.encoders.base import unit_rows
-from imgsearch.encoders.lite_onnx import written_down
+from imgsearch.encoders.batching import BatchingEncoder
+from imgsearch.encoders.lite.onnx import written_down
 from imgsearch.encoders.openclip import OpenClipEncoder
-from imgsearch.images import decode_image
-from imgsearch.reading.originals import file_of
-from imgsearch.reading.sources import Photo, open_source
+from imgsearch.ingest.sources import Photo, open_source
+from imgsearch.store.originals import file_of
+from imgsearch.vision.images import decode_image
 
 BATCHES = (1, 8, 32)
 PHOTOS = 32

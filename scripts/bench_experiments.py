@@ -23,13 +23,13 @@ from pathlib import Path
 from million_impressions import fill
 from streamlit.testing.v1 import AppTest
 
-from imgsearch.config import Settings
-from imgsearch.experiments.experiment import Arm, Experiment, arm_of
-from imgsearch.experiments.outcomes import outcome_of
-from imgsearch.records import Query
-from imgsearch.sample_store import ensure_demo_catalog
-from imgsearch.service import SearchService, set_service
-from imgsearch.systems import System
+from imgsearch.app.service import SearchService, set_service
+from imgsearch.core.config import Settings
+from imgsearch.core.records import Query
+from imgsearch.demo import ensure_demo_catalog
+from imgsearch.improve.experiments.experiments import Arm, Experiment, arm_of
+from imgsearch.improve.experiments.outcomes import outcome_of
+from imgsearch.search.systems import System
 
 HALVES = (Arm("live", 0.5), Arm("varied", 0.5))
 REPEATS = 5

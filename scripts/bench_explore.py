@@ -22,13 +22,13 @@ import numpy as np
 from PIL import Image
 from running_app import chromium_flags, find_chromium, running_app
 
-from imgsearch.catalog import Catalog, NewItem
+from imgsearch.core.errors import EncoderUnavailable
+from imgsearch.core.records import Query
 from imgsearch.encoders import Encoder
-from imgsearch.errors import EncoderUnavailable
 from imgsearch.explore.explorer import Explorer
-from imgsearch.generations import LiveIndex
-from imgsearch.records import Query
-from imgsearch.search import Searcher
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.search.searcher import Searcher
+from imgsearch.store.catalog import Catalog, NewItem
 
 BLOCK = 10_000
 TYPES = 40

@@ -22,18 +22,18 @@ from pathlib import Path
 
 import numpy as np
 
-from imgsearch.config import Settings
-from imgsearch.database import Database
-from imgsearch.records import Query
-from imgsearch.service import SearchService
+from imgsearch.app.service import SearchService
+from imgsearch.core.config import Settings
+from imgsearch.core.records import Query
+from imgsearch.store.database import Database
 
 KILLED_AFTER_S = 5.0
 RECORDING = """
 import sys, time
 from pathlib import Path
-from imgsearch.database import Database
-from imgsearch.feedback import FeedbackLog
-from imgsearch.records import Hit, Query, SearchResult
+from imgsearch.store.database import Database
+from imgsearch.store.feedback import FeedbackLog
+from imgsearch.core.records import Hit, Query, SearchResult
 log = FeedbackLog(Database(Path(sys.argv[1])))
 hits = tuple(Hit(f"{rank}.jpg", rank, 0.5, rank, "/x") for rank in range(1, 25))
 for number in range(1_000_000):

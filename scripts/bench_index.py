@@ -78,12 +78,12 @@ class Ours(Subject):
     parameters: ClassVar[dict[str, Any]]
 
     def _new(self, sample: Callable[[int], Rows]) -> Any:
-        from imgsearch.indexes.engines import new_index
+        from imgsearch.index.engines import new_index
 
         return new_index(self.parameters, DIM, self.items, self._rows(), sample, threads=self.threads)
 
     def _rows(self) -> Callable[..., Any]:
-        from imgsearch.embeddings import EmbeddingFile
+        from imgsearch.store.vector_file import EmbeddingFile
 
         return EmbeddingFile(self.work / "vectors.f16", DIM).stored
 
@@ -98,7 +98,7 @@ class Ours(Subject):
         path.with_suffix(".json").write_text(json.dumps(index.parameters))
 
     def load(self, path: Path) -> None:
-        from imgsearch.indexes.engines import load_index
+        from imgsearch.index.engines import load_index
 
         parameters = json.loads(path.with_suffix(".json").read_text())
         self._index = load_index(path, DIM, self._rows(), parameters, threads=self.threads)
@@ -360,7 +360,7 @@ def _import(subject: Subject) -> None:
     some = np.random.default_rng(0).standard_normal((256, DIM), np.float32)
     (some @ some.T).sum()
     if isinstance(subject, Ours):
-        from imgsearch.indexes.engines import new_index
+        from imgsearch.index.engines import new_index
 
         tiny = new_index(
             subject.parameters, DIM, 256, lambda keys: some[keys].astype(np.float16), lambda count: some
@@ -368,8 +368,8 @@ def _import(subject: Subject) -> None:
         tiny.add(np.arange(len(some), dtype=np.uint64), some)
         tiny.search(some[0], 10)
     with contextlib.suppress(ImportError):
-        __import__(subject.needs or "imgsearch.indexes.engines")
-    __import__("imgsearch.embeddings")
+        __import__(subject.needs or "imgsearch.index.engines")
+    __import__("imgsearch.store.vector_file")
 
 
 def _memory_mb() -> dict[str, float]:

@@ -35,17 +35,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from imgsearch.catalog import Catalog
-from imgsearch.config import cpu_count
+from imgsearch.core.config import cpu_count
+from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.records import IndexingReport
 from imgsearch.encoders import Encoder, load_encoder
-from imgsearch.errors import ImgSearchError
-from imgsearch.generations import LiveIndex
-from imgsearch.images import decode_picture
-from imgsearch.indexing import ENCODE_AT_ONCE, IndexingOptions, index_sources
-from imgsearch.looks.look import describe
-from imgsearch.reading.originals import file_of
-from imgsearch.reading.sources import Photo, open_source
-from imgsearch.records import IndexingReport
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.ingest.indexing import ENCODE_AT_ONCE, IndexingOptions, index_sources
+from imgsearch.ingest.sources import Photo, open_source
+from imgsearch.store.catalog import Catalog
+from imgsearch.store.originals import file_of
+from imgsearch.vision.images import decode_picture
+from imgsearch.vision.looks import describe
 
 MOST_READY = 2_000
 RUNS = ("threads", "workers")

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from running_app import running_app
 
-from imgsearch.catalog import Catalog, NewItem
-from imgsearch.feedback import FeedbackLog
-from imgsearch.judging.sets import ImportedVerdict, Judging
+from imgsearch.improve.judging.sets import ImportedVerdict, Judging
+from imgsearch.store.catalog import Catalog, NewItem
+from imgsearch.store.feedback import FeedbackLog
 
 ITEMS = 2000
 DIM = 32

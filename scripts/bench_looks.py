@@ -25,12 +25,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from imgsearch.database import Database, insert_frame
-from imgsearch.images import decode_image
-from imgsearch.looks.look import LOOK_DIM, color_look, describe, emphasised
-from imgsearch.looks.store import LookStore
-from imgsearch.records import Emphasis
-from imgsearch.sample_store import sample_store
+from imgsearch.core.records import Emphasis
+from imgsearch.demo import sample_store
+from imgsearch.store.database import Database, insert_frame
+from imgsearch.store.look_table import LookStore
+from imgsearch.vision.images import decode_image
+from imgsearch.vision.looks import LOOK_DIM, color_look, describe, emphasised
 
 CANDIDATES = 2048
 

@@ -25,17 +25,17 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 
-from imgsearch.catalog import Catalog, NewItem
-from imgsearch.config import Settings
+from imgsearch.app.service import SearchService
+from imgsearch.core.config import Settings
+from imgsearch.core.records import Filter, Query, Term
 from imgsearch.encoders import load_encoder
-from imgsearch.generations import LiveIndex
-from imgsearch.indexing import index_sources
-from imgsearch.ranking.diversity import mmr_order
-from imgsearch.ranking.duplicates import duplicates_of
-from imgsearch.ranking.rules import Rule, rules_of
-from imgsearch.records import Filter, Query, Term
-from imgsearch.search import Searcher
-from imgsearch.service import SearchService
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.ingest.indexing import index_sources
+from imgsearch.search.ranking.diversity import mmr_order
+from imgsearch.search.ranking.duplicates import duplicates_of
+from imgsearch.search.ranking.rules import Rule, rules_of
+from imgsearch.search.searcher import Searcher
+from imgsearch.store.catalog import Catalog, NewItem
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STORE = REPOSITORY / "imgsearch" / "data" / "sample_store" / "images"

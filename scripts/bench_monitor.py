@@ -22,9 +22,9 @@ from typing import Any
 from million_impressions import fill
 from running_app import chromium_flags, find_chromium, running_app
 
-from imgsearch.catalog import Catalog
-from imgsearch.monitoring.drift import drifts
-from imgsearch.monitoring.overview import PERIODS, Period, overview
+from imgsearch.improve.monitoring.drift import drifts
+from imgsearch.improve.monitoring.overview import PERIODS, Period, overview
+from imgsearch.store.catalog import Catalog
 
 TIMES = 3
 

@@ -29,9 +29,9 @@ from urllib.parse import quote
 
 from running_app import chromium_flags, find_chromium, running_app
 
-from imgsearch.catalog import Catalog
-from imgsearch.filters import format_filter
-from imgsearch.records import Filter
+from imgsearch.core.filter_grammar import format_filter
+from imgsearch.core.records import Filter
+from imgsearch.store.catalog import Catalog
 
 PATIENCE_S = 180.0
 PAGE_PATIENCE_MS = 90_000

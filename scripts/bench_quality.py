@@ -20,10 +20,10 @@ import numpy as np
 from million_impressions import fill
 from running_app import chromium_flags, find_chromium, running_app
 
-from imgsearch.catalog import Catalog
-from imgsearch.quality.evaluation import EvaluationReport, MeasureResult, RatedHit, bootstrap_interval
-from imgsearch.quality.qrels import Topic
-from imgsearch.quality.reports import Reports, run_of
+from imgsearch.improve.quality.evaluation import EvaluationReport, MeasureResult, RatedHit, bootstrap_interval
+from imgsearch.improve.quality.qrels import Topic
+from imgsearch.improve.quality.reports import Reports, run_of
+from imgsearch.store.catalog import Catalog
 
 VIEWS = {
     "results": ".q-rows",
@@ -63,7 +63,7 @@ def main() -> int:
 
 def demo_catalog() -> Path:
     """Return the folder of the Sample Store's catalog, made where there is none yet."""
-    from imgsearch.sample_store import ensure_demo_catalog
+    from imgsearch.demo import ensure_demo_catalog
 
     return ensure_demo_catalog()
 

@@ -21,15 +21,15 @@ from typing import Any
 import numpy as np
 from running_app import free_port
 
-from imgsearch.catalog import Catalog, NewItem
+from imgsearch.core.errors import IndexUnavailable
+from imgsearch.core.filter_grammar import parse_filters
+from imgsearch.core.records import Query, Term
 from imgsearch.encoders import load_encoder
-from imgsearch.errors import IndexUnavailable
-from imgsearch.filters import parse_filters
-from imgsearch.fleet.encoding import encode_to_shards
-from imgsearch.generations import LiveIndex
-from imgsearch.reading.sources import open_source
-from imgsearch.records import Query, Term
-from imgsearch.search import Searcher
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.ingest.distributed import encode_to_shards
+from imgsearch.ingest.sources import open_source
+from imgsearch.search.searcher import Searcher
+from imgsearch.store.catalog import Catalog, NewItem
 
 DIM = 512
 SEARCHES = 50

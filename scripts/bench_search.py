@@ -28,12 +28,12 @@ from pathlib import Path
 
 import numpy as np
 
-from imgsearch.catalog import Catalog
+from imgsearch.core.records import Filter, Query
 from imgsearch.encoders import load_encoder
-from imgsearch.generations import LiveIndex
-from imgsearch.indexing import IndexingOptions, index_sources
-from imgsearch.records import Filter, Query
-from imgsearch.search import Searcher
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.ingest.indexing import IndexingOptions, index_sources
+from imgsearch.search.searcher import Searcher
+from imgsearch.store.catalog import Catalog
 
 WORDS = (
     *("red", "blue", "green", "black", "white", "yellow", "shirt", "dress", "shoe"),

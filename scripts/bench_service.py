@@ -39,10 +39,10 @@ import httpx2
 import numpy as np
 from running_app import running_app
 
-from imgsearch.catalog import Catalog
-from imgsearch.filters import format_filter
-from imgsearch.records import Filter
-from imgsearch.sample_store import sample_store
+from imgsearch.core.filter_grammar import format_filter
+from imgsearch.core.records import Filter
+from imgsearch.demo import sample_store
+from imgsearch.store.catalog import Catalog
 
 Ask = Callable[[httpx2.AsyncClient, random.Random], Any]
 

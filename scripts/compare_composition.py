@@ -19,11 +19,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from imgsearch.catalog import Catalog
+from imgsearch.core.query_address import LESS_WEIGHT, MORE_WEIGHT
+from imgsearch.demo import ensure_demo_catalog
 from imgsearch.encoders import load_encoder
-from imgsearch.links import LESS_WEIGHT, MORE_WEIGHT
-from imgsearch.ranking.composition import STRATEGIES
-from imgsearch.sample_store import ensure_demo_catalog
+from imgsearch.search.ranking.composition import STRATEGIES
+from imgsearch.store.catalog import Catalog
 
 Vectors = NDArray[np.float32]
 Case = tuple[Vectors, NDArray[np.float64], NDArray[np.bool_], list[int]]

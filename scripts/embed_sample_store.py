@@ -9,11 +9,11 @@ import time
 
 import numpy as np
 
+from imgsearch.demo import sample_store
 from imgsearch.encoders import load_encoder
-from imgsearch.images import decode_image
-from imgsearch.looks.look import describe
-from imgsearch.reading.tables import read_table
-from imgsearch.sample_store import sample_store
+from imgsearch.ingest.tables import read_table
+from imgsearch.vision.images import decode_image
+from imgsearch.vision.looks import describe
 
 
 def main() -> None:

@@ -32,14 +32,14 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from safetensors.torch import save_file
 from torch.nn.utils import parametrize
 
-from imgsearch.adaptation.training_pairs import relevance_table
-from imgsearch.catalog import Catalog
+from imgsearch.core.errors import ImgSearchError
 from imgsearch.encoders.spec import EncoderSpec
-from imgsearch.errors import ImgSearchError
-from imgsearch.feedback import FeedbackLog
-from imgsearch.images import decode_image
-from imgsearch.quality.qrels import Topic, topic_query
-from imgsearch.reading.originals import Originals
+from imgsearch.improve.adaptation.training_pairs import relevance_table
+from imgsearch.improve.quality.qrels import Topic, topic_query
+from imgsearch.store.catalog import Catalog
+from imgsearch.store.feedback import FeedbackLog
+from imgsearch.store.originals import Originals
+from imgsearch.vision.images import decode_image
 
 FEWEST_PAIRS = 20
 LIKED_FROM = 0.1

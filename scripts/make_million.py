@@ -23,13 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 from realistic_vectors import BLOCK, Maker, RealVectors
 
-from imgsearch.catalog import Catalog, NewItem
-from imgsearch.config import cpu_count
-from imgsearch.encoders.lite_weights import lite_id
-from imgsearch.generations import LiveIndex
-from imgsearch.images import decode_image
-from imgsearch.looks.look import Look, describe
-from imgsearch.sample_store import sample_store
+from imgsearch.core.config import cpu_count
+from imgsearch.demo import sample_store
+from imgsearch.encoders.lite.weights import lite_id
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.store.catalog import Catalog, NewItem
+from imgsearch.vision.images import decode_image
+from imgsearch.vision.looks import Look, describe
 
 SOURCE = "made by scripts/make_million.py"
 COPY_NOISE = 0.02

@@ -11,11 +11,11 @@ import csv
 
 import numpy as np
 
+from imgsearch.demo import sample_store
 from imgsearch.encoders import load_encoder
-from imgsearch.quality.qrels import read_topics
-from imgsearch.ranking.calibration import PHOTO_PROBES, WORD_PROBES
-from imgsearch.ranking.confidence import BEST, Kind, Levels, photo_levels, word_levels, words_of
-from imgsearch.sample_store import sample_store
+from imgsearch.improve.quality.qrels import read_topics
+from imgsearch.search.ranking.calibration import PHOTO_PROBES, WORD_PROBES
+from imgsearch.search.ranking.confidence import BEST, Kind, Levels, photo_levels, word_levels, words_of
 
 
 def main() -> None:

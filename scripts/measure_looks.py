@@ -2,7 +2,7 @@
 
     python scripts/measure_looks.py [--half both|first|second] [--json]
 
-The constants of `imgsearch/looks/look.py` were chosen on the products of the first half; the second is for
+The constants of `imgsearch/vision/looks.py` were chosen on the products of the first half; the second is for
 reporting. The halves part the queries, by every second product; all photos are candidates, except those of the
 query's own product: finding another photo of the very same thing is no feat of colour.
 
@@ -26,11 +26,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from imgsearch.core.records import Emphasis
+from imgsearch.demo import sample_store
 from imgsearch.encoders import load_encoder
-from imgsearch.images import decode_image
-from imgsearch.looks.look import COLOR, LOOK_DIM, color_look, describe, emphasised, same_color
-from imgsearch.records import Emphasis
-from imgsearch.sample_store import sample_store
+from imgsearch.vision.images import decode_image
+from imgsearch.vision.looks import COLOR, LOOK_DIM, color_look, describe, emphasised, same_color
 
 FAMILIES = {"navy": "blue", "silver": "grey", "gold": "yellow", "olive": "green", "copper": "orange"}
 PICKED = {

@@ -28,10 +28,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from imgsearch.images import decode_image
-from imgsearch.looks.saliency import suggested_regions
-from imgsearch.records import Region
-from imgsearch.sample_store import sample_store
+from imgsearch.core.records import Region
+from imgsearch.demo import sample_store
+from imgsearch.vision.images import decode_image
+from imgsearch.vision.saliency import suggested_regions
 
 GROUNDS = ("#ffffff", "#e9e4da", "#c9d6df", "#f3c9c5", "#d8d2f0", "#8a9a8b", "#b08d6a", "gradient")
 TILES = (

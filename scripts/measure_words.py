@@ -26,17 +26,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imgsearch.catalog import Catalog
+from imgsearch.core.records import Query, SearchResult
+from imgsearch.demo import ensure_demo_catalog, sample_store
 from imgsearch.encoders import Encoder, load_encoder
-from imgsearch.generations import LiveIndex
-from imgsearch.indexing import IndexingOptions, index_sources
-from imgsearch.quality.evaluation import evaluate
-from imgsearch.quality.qrels import Topic, read_qrels, read_topics
-from imgsearch.records import Query, SearchResult
-from imgsearch.sample_store import ensure_demo_catalog, sample_store
-from imgsearch.search import Searcher
-from imgsearch.words.help import WordHelp, with_text
-from imgsearch.words.titles import titles_of
+from imgsearch.improve.quality.evaluation import evaluate
+from imgsearch.improve.quality.qrels import Topic, read_qrels, read_topics
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.ingest.indexing import IndexingOptions, index_sources
+from imgsearch.search.searcher import Searcher
+from imgsearch.search.words.titles import titles_of
+from imgsearch.search.words.word_help import WordHelp, with_text
+from imgsearch.store.catalog import Catalog
 
 OTHER_WORDS = {
     "T-Shirt": ("t-shirt", "tee"),

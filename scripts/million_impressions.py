@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from imgsearch.catalog import Catalog
-from imgsearch.links import query_string
-from imgsearch.records import Query
+from imgsearch.core.query_address import query_string
+from imgsearch.core.records import Query
+from imgsearch.store.catalog import Catalog
 
 HITS_A_SEARCH = 24
 DAYS = 30

@@ -159,7 +159,7 @@ def _unit(rows: NDArray[np.floating]) -> Rows:
 
 
 def _photos(folders: Sequence[Path]) -> list[Path]:
-    from imgsearch.sample_store import sample_store
+    from imgsearch.demo import sample_store
 
     places = [*folders, sample_store().folder / "images"]
     return [path for place in places for path in sorted(place.rglob("*")) if path.suffix.lower() in SUFFIXES]
@@ -169,12 +169,12 @@ def _encode(paths: Sequence[Path], views: int) -> tuple[Rows, NDArray[np.int64]]
     """Return the network's features of every view, (n, 1280), and the numbers of the photos."""
     import torch
 
-    from imgsearch.config import cpu_count
+    from imgsearch.core.config import cpu_count
+    from imgsearch.core.errors import ImageError
     from imgsearch.encoders.device import pick_device
-    from imgsearch.encoders.lite_backbone import Backbone
-    from imgsearch.encoders.lite_framing import pixels_of
-    from imgsearch.errors import ImageError
-    from imgsearch.images import decode_image
+    from imgsearch.encoders.lite.backbone import Backbone
+    from imgsearch.encoders.lite.framing import pixels_of
+    from imgsearch.vision.images import decode_image
 
     network = Backbone(pick_device("cpu"))
 

@@ -45,7 +45,7 @@ def main() -> int:
 
 def demo_catalog() -> Path:
     """Return the folder of the Sample Store's catalog, made where there is none yet."""
-    from imgsearch.sample_store import ensure_demo_catalog
+    from imgsearch.demo import ensure_demo_catalog
 
     return ensure_demo_catalog()
 

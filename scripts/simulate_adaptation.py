@@ -21,18 +21,18 @@ import numpy as np
 import pandas as pd
 from simulation import Labeler, Taste, Visitors
 
-from imgsearch.adaptation.adapting import adapt, condensed_ndcg, part_of
-from imgsearch.catalog import Catalog
-from imgsearch.database import insert_frame
+from imgsearch.core.query_address import query_key
+from imgsearch.core.records import Item, Query, SearchResult
+from imgsearch.demo import ensure_demo_catalog
 from imgsearch.encoders import Encoder, load_encoder
-from imgsearch.feedback import FeedbackLog
-from imgsearch.generations import LiveIndex
-from imgsearch.heads import get_head
-from imgsearch.links import query_key
-from imgsearch.records import Item, Query, SearchResult
-from imgsearch.sample_store import ensure_demo_catalog
-from imgsearch.search import Searcher
-from imgsearch.spaces import VectorSpace
+from imgsearch.improve.adaptation.adapting import adapt, condensed_ndcg, part_of
+from imgsearch.index.heads import get_head
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.vector_space import VectorSpace
+from imgsearch.search.searcher import Searcher
+from imgsearch.store.catalog import Catalog
+from imgsearch.store.database import insert_frame
+from imgsearch.store.feedback import FeedbackLog
 
 SHOWN = 24
 

@@ -29,15 +29,22 @@ import pandas as pd
 from numpy.typing import NDArray
 from simulation import Taste, Visitors
 
-from imgsearch.catalog import Catalog
-from imgsearch.database import insert_frame
+from imgsearch.core.query_address import query_key
+from imgsearch.core.records import Query
 from imgsearch.encoders.base import Encoder
-from imgsearch.experiments.experiment import Arm, Experiment, Experiments, arm_of, coins_of, team_draft
-from imgsearch.experiments.outcomes import Outcome, outcome_of
-from imgsearch.generations import LiveIndex
-from imgsearch.links import query_key
-from imgsearch.records import Query
-from imgsearch.systems import System, Systems
+from imgsearch.improve.experiments.experiments import (
+    Arm,
+    Experiment,
+    Experiments,
+    arm_of,
+    coins_of,
+    team_draft,
+)
+from imgsearch.improve.experiments.outcomes import Outcome, outcome_of
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.search.systems import System, Systems
+from imgsearch.store.catalog import Catalog
+from imgsearch.store.database import insert_frame
 
 HITS = 24
 DAYS = 14
@@ -257,7 +264,7 @@ def main() -> int:
     parser.add_argument("--catalog", type=Path, help="the catalog to copy; the Sample Store if not given")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    from imgsearch.sample_store import ensure_demo_catalog
+    from imgsearch.demo import ensure_demo_catalog
 
     source = given.catalog or ensure_demo_catalog()
     with tempfile.TemporaryDirectory() as scratch:

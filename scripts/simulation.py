@@ -20,9 +20,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from imgsearch.feedback import FeedbackLog
-from imgsearch.records import Judgment, Query, SearchResult, Verdict
-from imgsearch.service import query_key
+from imgsearch.app.service import query_key
+from imgsearch.core.records import Judgment, Query, SearchResult, Verdict
+from imgsearch.store.feedback import FeedbackLog
 
 LEVELS = 4
 """Relevance 1 as a grade of qrels; what agrees in nothing has grade 0."""

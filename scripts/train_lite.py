@@ -26,9 +26,9 @@ from lite_training.cutouts import cut_out_all, on_white
 from lite_training.mask import train_mask
 from lite_training.measures import measure
 
-from imgsearch.encoders import lite_weights
-from imgsearch.encoders.lite_backbone import Backbone
-from imgsearch.encoders.lite_image import MaskHead, Seen
+from imgsearch.encoders.lite import weights as lite_weights
+from imgsearch.encoders.lite.backbone import Backbone
+from imgsearch.encoders.lite.image_tower import MaskHead, Seen
 
 STORE = Path(__file__).resolve().parent.parent / "imgsearch" / "data" / "sample_store"
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from photos import write_photos
 from samples import Vectors, index_into, raw_items
 
-from imgsearch.catalog import Catalog
 from imgsearch.encoders import Encoder, load_encoder
+from imgsearch.store.catalog import Catalog
 
 Keys = NDArray[np.uint64]
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imgsearch.catalog import Catalog, NewItem
+from imgsearch.core.records import IndexingReport
 from imgsearch.encoders import Encoder
-from imgsearch.generations import LiveIndex
-from imgsearch.indexing import IndexingOptions, index_sources
-from imgsearch.records import IndexingReport
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.ingest.indexing import IndexingOptions, index_sources
+from imgsearch.store.catalog import Catalog, NewItem
 
 Vectors = NDArray[np.float32]
 

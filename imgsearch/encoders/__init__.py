@@ -59,7 +59,7 @@ def load_encoder(
 
         raise refusal(spec)
     if parsed.kind == "lite":
-        from imgsearch.encoders.lite import LiteEncoder
+        from imgsearch.encoders.lite.encoder import LiteEncoder
 
         return LiteEncoder(device=device, backend=backend)
     from imgsearch.encoders.openclip import load_open_clip

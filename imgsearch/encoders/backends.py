@@ -23,10 +23,10 @@ from pathlib import Path
 
 import numpy as np
 
-from imgsearch.config import user_cache_dir
+from imgsearch.core.config import user_cache_dir
+from imgsearch.core.errors import EncoderError
+from imgsearch.core.files import write_durably
 from imgsearch.encoders.base import Embeddings
-from imgsearch.errors import EncoderError
-from imgsearch.files import write_durably
 
 __all__ = ["AUTO", "BACKENDS", "ONNX", "TORCH", "Trial", "known_backend", "remembered", "tried"]
 

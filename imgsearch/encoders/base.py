@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from imgsearch.errors import EncoderError
+from imgsearch.core.errors import EncoderError
 
 __all__ = ["Embeddings", "Encoder", "HasVocabulary", "KnowsWords", "require_texts", "unit_rows"]
 

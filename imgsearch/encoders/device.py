@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import torch
 
-from imgsearch.errors import EncoderError
+from imgsearch.core.errors import EncoderError
 
 __all__ = ["compute_alone", "compute_with", "pick_device"]
 

@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 from numpy.typing import NDArray
 from PIL import Image
 
+from imgsearch.core.errors import EncoderUnavailable
 from imgsearch.encoders.base import Embeddings
-from imgsearch.errors import EncoderUnavailable
 
 __all__ = ["ExternalEncoder", "refusal"]
 

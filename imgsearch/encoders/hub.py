@@ -15,8 +15,8 @@ from typing import Any
 import huggingface_hub
 from huggingface_hub import constants
 
+from imgsearch.core.errors import EncoderError, EncoderUnavailable
 from imgsearch.encoders.spec import EncoderSpec
-from imgsearch.errors import EncoderError, EncoderUnavailable
 
 __all__ = ["download_weights", "find_weights", "hub_refusal", "tag_config"]
 

@@ -13,8 +13,8 @@ from typing import Any, Protocol, runtime_checkable
 from numpy.typing import NDArray
 from PIL import Image
 
+from imgsearch.core.errors import EncoderMismatch
 from imgsearch.encoders.base import Encoder
-from imgsearch.errors import EncoderMismatch
 
 __all__ = ["EncoderRecipe", "Preparation", "Repeatable"]
 

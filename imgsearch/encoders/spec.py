@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from imgsearch.errors import EncoderError
+from imgsearch.core.errors import EncoderError
 
 __all__ = ["AUTO", "LITE", "OPEN_CLIP_DEFAULT", "EncoderSpec"]
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imgsearch.catalog import Catalog
+from imgsearch.core.records import TITLE_COLUMNS
 from imgsearch.encoders.base import Encoder, KnowsWords
 from imgsearch.explore.clusters import words_of_clusters
-from imgsearch.records import TITLE_COLUMNS
+from imgsearch.store.catalog import Catalog
 
 __all__ = ["candidate_words", "cluster_words", "shared_values"]
 

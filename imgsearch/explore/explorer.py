@@ -32,19 +32,19 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from imgsearch.catalog import Catalog
+from imgsearch.core.background import JobRunner, Progress
+from imgsearch.core.errors import ExploreError, ImgSearchError, QueryError
+from imgsearch.core.files import flush_to_disk
+from imgsearch.core.key_arrays import places_in
+from imgsearch.core.memory import available_bytes
+from imgsearch.core.records import Item
 from imgsearch.encoders.base import Encoder
-from imgsearch.errors import ExploreError, ImgSearchError, QueryError
 from imgsearch.explore.cluster_words import cluster_words, shared_values
 from imgsearch.explore.clusters import Clustering, medoids
 from imgsearch.explore.projection import Axes, principal_axes, project
 from imgsearch.explore.worker import NO_MEMORY, has_umap
-from imgsearch.files import flush_to_disk
-from imgsearch.generations import LiveIndex
-from imgsearch.jobs import JobRunner, Progress
-from imgsearch.memory import available_bytes
-from imgsearch.ordered_keys import places_in
-from imgsearch.records import Item
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.store.catalog import Catalog
 
 __all__ = ["ClusterCard", "Explorer", "Layout", "MapState", "Plan", "plan_for"]
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 from urllib.parse import parse_qs
 
-from imgsearch.errors import ImageError, QueryError
-from imgsearch.links import (
+from imgsearch.core.errors import ImageError, QueryError
+from imgsearch.core.query_address import (
     LESS_WEIGHT,
     MORE_WEIGHT,
     parse_region,
@@ -24,7 +24,7 @@ from imgsearch.links import (
     query_string,
     query_to_params,
 )
-from imgsearch.records import Filter, Query, Term, Verdict
+from imgsearch.core.records import Filter, Query, Term, Verdict
 
 __all__ = [
     "NOTHING",

@@ -12,13 +12,13 @@ from typing import Any
 
 import streamlit as st
 
-from imgsearch.errors import ImgSearchError
-from imgsearch.heads import Head, list_heads, live_head_id
-from imgsearch.jobs import Job
-from imgsearch.links import thumbnail_url
-from imgsearch.quality.qrels import Topic, topic_query
-from imgsearch.service import SearchService, get_service
-from imgsearch.systems import System
+from imgsearch.app.service import SearchService, get_service
+from imgsearch.core.background import Job
+from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.query_address import thumbnail_url
+from imgsearch.improve.quality.qrels import Topic, topic_query
+from imgsearch.index.heads import Head, list_heads, live_head_id
+from imgsearch.search.systems import System
 from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.messages import draw_job_end, draw_message, draw_no_items
 

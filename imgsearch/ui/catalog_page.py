@@ -9,7 +9,7 @@ from html import escape
 
 import streamlit as st
 
-from imgsearch.service import get_service
+from imgsearch.app.service import get_service
 
 __all__ = ["draw"]
 

@@ -1,7 +1,7 @@
 """The collections page: a visitor's sets, one set as a gallery, two sets compared, and recent searches.
 
 It owns the drawing and the address: `?set=ID` opens a set, for everybody who has the link, and `with=ID` compares it
-with another one. Only the visitor who made a set may change it, which `imgsearch.collections_store` sees to.
+with another one. Only the visitor who made a set may change it, which `imgsearch.store.collections` sees to.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from urllib.parse import parse_qs
 
 import streamlit as st
 
-from imgsearch.collections_store import (
+from imgsearch.app.service import SearchService, get_service
+from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.query_address import thumbnail_url
+from imgsearch.core.records import Item, Term
+from imgsearch.store.collections import (
     MAX_NAME,
     Collection,
     collection_csv,
     compare,
     set_query,
 )
-from imgsearch.errors import ImgSearchError
-from imgsearch.links import thumbnail_url
-from imgsearch.records import Item, Term
-from imgsearch.service import SearchService, get_service
 from imgsearch.ui import search_page
 from imgsearch.ui.actions import NOTHING, REMEMBERED_EVENTS, GalleryEvent, to_params, to_query
 from imgsearch.ui.callbacks import in_full

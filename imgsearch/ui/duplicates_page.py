@@ -11,13 +11,13 @@ from html import escape
 
 import streamlit as st
 
-from imgsearch.errors import ImgSearchError
-from imgsearch.links import thumbnail_url
-from imgsearch.monitoring.retention import author_name
-from imgsearch.ranking.duplicates import DuplicateGroup
-from imgsearch.ranking.rules import Rule
-from imgsearch.records import Item
-from imgsearch.service import SearchService, get_service
+from imgsearch.app.service import SearchService, get_service
+from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.query_address import thumbnail_url
+from imgsearch.core.records import Item
+from imgsearch.improve.monitoring.retention import author_name
+from imgsearch.search.ranking.duplicates import DuplicateGroup
+from imgsearch.search.ranking.rules import Rule
 from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.messages import draw_job_end, draw_message, draw_no_items
 from imgsearch.ui.session import current_session

@@ -1,7 +1,7 @@
 """The experiments page: what is tried out on visitors, what to do about it, and the figures behind that.
 
 It owns the drawing, the forms and what its buttons ask for. Which visitor gets what is decided in
-`imgsearch.experiments.experiment`, what came of it in `imgsearch.experiments.outcomes`.
+`imgsearch.improve.experiments.experiments`, what came of it in `imgsearch.improve.experiments.outcomes`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import altair
 import pandas as pd
 import streamlit as st
 
-from imgsearch.errors import ImgSearchError
-from imgsearch.experiments.experiment import GOALS, MAX_ARMS, Arm, Experiment
-from imgsearch.experiments.outcomes import (
+from imgsearch.app.service import SearchService, get_service
+from imgsearch.core.errors import ImgSearchError
+from imgsearch.improve.experiments.experiments import GOALS, MAX_ARMS, Arm, Experiment
+from imgsearch.improve.experiments.outcomes import (
     MEASURES,
     MISMATCH_BELOW,
     ArmOutcome,
@@ -27,8 +28,7 @@ from imgsearch.experiments.outcomes import (
     in_words,
     outcome_of,
 )
-from imgsearch.service import SearchService, get_service
-from imgsearch.systems import LIVE, System
+from imgsearch.search.systems import LIVE, System
 from imgsearch.ui.bundles import asset
 from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.messages import draw_message

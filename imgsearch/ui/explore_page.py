@@ -18,12 +18,12 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from imgsearch.errors import ImgSearchError
+from imgsearch.app.service import SearchService, get_service
+from imgsearch.core.csv_cells import harmless
+from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.query_address import query_to_params
+from imgsearch.core.records import Item, Query
 from imgsearch.explore.explorer import ClusterCard, MapState
-from imgsearch.links import query_to_params
-from imgsearch.records import Item, Query
-from imgsearch.service import SearchService, get_service
-from imgsearch.spreadsheets import harmless
 from imgsearch.ui import search_page
 from imgsearch.ui.actions import PAGE_SIZE, REMEMBERED_EVENTS, GalleryEvent
 from imgsearch.ui.callbacks import in_full

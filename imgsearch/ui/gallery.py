@@ -11,8 +11,8 @@ from typing import Any
 
 import streamlit as st
 
-from imgsearch.links import thumbnail_url
-from imgsearch.records import TITLE_COLUMNS, Hit, Item, SearchResult, Verdict
+from imgsearch.core.query_address import thumbnail_url
+from imgsearch.core.records import TITLE_COLUMNS, Hit, Item, SearchResult, Verdict
 from imgsearch.ui.bundles import asset, script
 from imgsearch.ui.wording import is_machine_column, readable
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import streamlit as st
 
-from imgsearch.errors import ImgSearchError
-from imgsearch.links import thumbnail_url
-from imgsearch.records import Item, Query
-from imgsearch.service import SearchService
+from imgsearch.app.service import SearchService
+from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.query_address import thumbnail_url
+from imgsearch.core.records import Item, Query
 from imgsearch.ui.gallery import draw_gallery, hit_tiles
 from imgsearch.ui.session import Session
 from imgsearch.ui.wording import label_of, readable

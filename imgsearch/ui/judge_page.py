@@ -2,7 +2,7 @@
 
 It owns the drawing and the address: `?set=` names a set, `labeler=` who judges (then the view is drawn), and
 `role=referee` is who decides where raters differ. What is judged, and who gets which pair, is decided in
-`imgsearch.judging.sets`.
+`imgsearch.improve.judging.sets`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from html import escape
 
 import streamlit as st
 
-from imgsearch.errors import ImgSearchError, JudgingError
-from imgsearch.judging.files import qrels_zip, verdicts_csv, verdicts_from_csv, verdicts_from_qrels
-from imgsearch.judging.pools import listed, make_pool, most_clicked, most_searched, random_items
-from imgsearch.judging.sets import (
+from imgsearch.app.service import SearchService, get_service
+from imgsearch.core.errors import ImgSearchError, JudgingError
+from imgsearch.core.query_address import thumbnail_url
+from imgsearch.improve.judging.pools import listed, make_pool, most_clicked, most_searched, random_items
+from imgsearch.improve.judging.sets import (
     MAX_GUIDELINE,
     MAX_NAME,
     Disagreement,
@@ -25,10 +26,14 @@ from imgsearch.judging.sets import (
     Role,
     clean_name,
 )
-from imgsearch.links import thumbnail_url
-from imgsearch.quality.qrels import Topic, decode_text, parse_topics, topic_of, topic_query
-from imgsearch.service import SearchService, get_service
-from imgsearch.systems import LIVE
+from imgsearch.improve.judging.verdict_files import (
+    qrels_zip,
+    verdicts_csv,
+    verdicts_from_csv,
+    verdicts_from_qrels,
+)
+from imgsearch.improve.quality.qrels import Topic, decode_text, parse_topics, topic_of, topic_query
+from imgsearch.search.systems import LIVE
 from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.judge_view import draw_judge_view
 from imgsearch.ui.messages import draw_message, draw_no_items

@@ -1,4 +1,4 @@
-"""The entry of the pages: title, look and navigation. `imgsearch.asgi` names this file to `st.App`.
+"""The entry of the pages: title, look and navigation. `imgsearch.app.asgi` names this file to `st.App`.
 
 It owns nothing else; the pages are functions of the modules beside it (no `pages/` folder, which Streamlit would
 discover by itself).
@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from imgsearch.errors import ImgSearchError
-from imgsearch.service import SearchService, get_service
+from imgsearch.app.service import SearchService, get_service
+from imgsearch.core.errors import ImgSearchError
 from imgsearch.ui import (
     adaptation_page,
     catalog_page,

@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from imgsearch.jobs import Job
+from imgsearch.core.background import Job
 
 __all__ = ["draw_job_end", "draw_message", "draw_no_items", "draw_no_service"]
 

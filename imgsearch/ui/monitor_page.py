@@ -1,6 +1,6 @@
 """The monitor page: how the search is used and whether it is well.
 
-It owns the drawing; every figure comes from `imgsearch.monitoring.overview` and `imgsearch.monitoring.drift`
+It owns the drawing; every figure comes from `imgsearch.improve.monitoring.overview` and `imgsearch.improve.monitoring.drift`
 through the service. Times are UTC. The figures draw themselves anew every minute while the page is open.
 """
 
@@ -14,10 +14,12 @@ from urllib.parse import parse_qs
 
 import streamlit as st
 
-from imgsearch.errors import ImgSearchError
-from imgsearch.links import query_from_params, thumbnail_url, upload_url
-from imgsearch.monitoring.drift import Drift
-from imgsearch.monitoring.overview import (
+from imgsearch.app.service import SearchService, get_service
+from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.query_address import query_from_params, thumbnail_url, upload_url
+from imgsearch.core.records import Item, Query
+from imgsearch.improve.monitoring.drift import Drift
+from imgsearch.improve.monitoring.overview import (
     PERIODS,
     Finding,
     Health,
@@ -28,8 +30,6 @@ from imgsearch.monitoring.overview import (
     StageLatency,
     findings,
 )
-from imgsearch.records import Item, Query
-from imgsearch.service import SearchService, get_service
 from imgsearch.ui.bundles import asset
 from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.charts import columns, sparkline, spreads

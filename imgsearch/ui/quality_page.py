@@ -1,6 +1,6 @@
 """The quality page: measure the search on judgments, look at the worst queries, compare systems, check robustness.
 
-It owns the drawing; what is measured and kept is `imgsearch.quality.measuring`'s. Opening the page measures
+It owns the drawing; what is measured and kept is `imgsearch.improve.quality.measuring`'s. Opening the page measures
 nothing: a measurement is a job in the background, which goes on when the visitor leaves.
 """
 
@@ -14,16 +14,17 @@ import altair
 import pandas as pd
 import streamlit as st
 
-from imgsearch.errors import EvaluationError, ImgSearchError
-from imgsearch.jobs import Job
-from imgsearch.links import query_string, thumbnail_url
-from imgsearch.quality.comparison import Comparison
-from imgsearch.quality.evaluation import DEFAULT_MEASURES, EvaluationReport
-from imgsearch.quality.ground_truth import GroundTruth, uploaded
-from imgsearch.quality.measuring import Quality
-from imgsearch.quality.qrels import Topic, topic_query
-from imgsearch.quality.report_files import report_csv, standalone_html
-from imgsearch.quality.report_html import (
+from imgsearch.app.service import SearchService, get_service
+from imgsearch.core.background import Job
+from imgsearch.core.errors import EvaluationError, ImgSearchError
+from imgsearch.core.query_address import query_string, thumbnail_url
+from imgsearch.improve.quality.comparison import Comparison
+from imgsearch.improve.quality.evaluation import DEFAULT_MEASURES, EvaluationReport
+from imgsearch.improve.quality.ground_truth import GroundTruth, uploaded
+from imgsearch.improve.quality.measuring import Quality
+from imgsearch.improve.quality.qrels import Topic, topic_query
+from imgsearch.improve.quality.report_files import report_csv, standalone_html
+from imgsearch.improve.quality.report_html import (
     Pictures,
     Row,
     comparison_html,
@@ -35,9 +36,8 @@ from imgsearch.quality.report_html import (
     rows_html,
     rows_of,
 )
-from imgsearch.quality.reports import Run
-from imgsearch.service import SearchService, get_service
-from imgsearch.systems import LIVE
+from imgsearch.improve.quality.reports import Run
+from imgsearch.search.systems import LIVE
 from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.messages import draw_job_end, draw_message, draw_no_items
 

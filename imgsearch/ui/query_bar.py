@@ -10,9 +10,9 @@ from typing import Any
 
 import streamlit as st
 
-from imgsearch.errors import ImgSearchError
-from imgsearch.links import regions_url, thumbnail_url, upload_url
-from imgsearch.records import Item, Query, Term
+from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.query_address import regions_url, thumbnail_url, upload_url
+from imgsearch.core.records import Item, Query, Term
 from imgsearch.ui.actions import Step
 from imgsearch.ui.bundles import asset, script
 from imgsearch.ui.gallery import pass_on, sent_by

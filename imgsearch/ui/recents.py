@@ -1,6 +1,6 @@
 """Recent searches: the visitor's latest ones as a row of buttons, and a button that clears them.
 
-It owns their drawing; what counts as recent, `imgsearch.collections_store` decides.
+It owns their drawing; what counts as recent, `imgsearch.store.collections` decides.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from urllib.parse import parse_qs
 
 import streamlit as st
 
-from imgsearch.collections_store import Recent
-from imgsearch.errors import ImgSearchError
-from imgsearch.records import Query
-from imgsearch.service import SearchService
+from imgsearch.app.service import SearchService
+from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.records import Query
+from imgsearch.store.collections import Recent
 from imgsearch.ui.actions import to_query
 from imgsearch.ui.query_bar import query_label
 from imgsearch.ui.session import Session

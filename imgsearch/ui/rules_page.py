@@ -1,7 +1,7 @@
 """The Rules page: what is hidden, pinned or boosted, what each rule hits, and every change ever made.
 
 It owns the drawing and the form, for a new rule and for one that is changed; what a rule means is decided in
-`imgsearch.ranking.rules`.
+`imgsearch.search.ranking.rules`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any, cast
 
 import streamlit as st
 
-from imgsearch.errors import ImgSearchError, QueryError
-from imgsearch.filters import format_filter, parse_filters
-from imgsearch.links import thumbnail_url
-from imgsearch.monitoring.retention import author_name
-from imgsearch.ranking.rules import MAX_BOOST, MAX_TEXT, Rule, RuleAction
-from imgsearch.records import Item
-from imgsearch.service import SearchService, get_service
+from imgsearch.app.service import SearchService, get_service
+from imgsearch.core.errors import ImgSearchError, QueryError
+from imgsearch.core.filter_grammar import format_filter, parse_filters
+from imgsearch.core.query_address import thumbnail_url
+from imgsearch.core.records import Item
+from imgsearch.improve.monitoring.retention import author_name
+from imgsearch.search.ranking.rules import MAX_BOOST, MAX_TEXT, Rule, RuleAction
 from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.messages import draw_message, draw_no_items
 from imgsearch.ui.session import current_session

@@ -1,6 +1,6 @@
 """Saving: the dialog that asks which collection an item or a search goes into.
 
-It owns the dialog and the word that it was done; what a collection is, `imgsearch.collections_store` decides.
+It owns the dialog and the word that it was done; what a collection is, `imgsearch.store.collections` decides.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from html import escape
 
 import streamlit as st
 
-from imgsearch.collections_store import MAX_NAME, Collection
-from imgsearch.errors import ImgSearchError
-from imgsearch.service import SearchService
+from imgsearch.app.service import SearchService
+from imgsearch.core.errors import ImgSearchError
+from imgsearch.store.collections import MAX_NAME, Collection
 from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.recents import plain
 from imgsearch.ui.session import Saving, Session

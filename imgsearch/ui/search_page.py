@@ -16,10 +16,10 @@ from urllib.parse import parse_qs
 
 import streamlit as st
 
-from imgsearch.errors import ImgSearchError
-from imgsearch.ranking.confidence import WEAK_SENTENCE
-from imgsearch.records import Judgment, Query, SearchResult
-from imgsearch.service import SearchService, get_service, query_key
+from imgsearch.app.service import SearchService, get_service, query_key
+from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.records import Judgment, Query, SearchResult
+from imgsearch.search.ranking.confidence import WEAK_SENTENCE
 from imgsearch.ui.actions import (
     NOTHING,
     PAGE_SIZE,

@@ -18,9 +18,9 @@ from urllib.parse import parse_qs
 
 import streamlit as st
 
-from imgsearch.errors import ImgSearchError
-from imgsearch.records import Query, SearchResult, Verdict
-from imgsearch.service import SearchService
+from imgsearch.app.service import SearchService
+from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.records import Query, SearchResult, Verdict
 from imgsearch.ui.actions import (
     REMEMBERED_EVENTS,
     BarEvent,

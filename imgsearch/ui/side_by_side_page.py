@@ -1,7 +1,7 @@
 """The Side by side page: one query, two ways of answering it in two columns, the differences marked.
 
 It owns the drawing and the address, which holds everything: the query in the search page's grammar, and `left` and
-`right` in that of `imgsearch.side_by_side`. How far two answers agree is measured there. Nothing is recorded here.
+`right` in that of `imgsearch.search.side_by_side`. How far two answers agree is measured there. Nothing is recorded here.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from urllib.parse import parse_qs
 
 import streamlit as st
 
-from imgsearch.errors import ImgSearchError
-from imgsearch.heads import list_heads
-from imgsearch.links import thumbnail_url
-from imgsearch.records import Query
-from imgsearch.service import SearchService, get_service
-from imgsearch.side_by_side import (
+from imgsearch.app.service import SearchService, get_service
+from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.query_address import thumbnail_url
+from imgsearch.core.records import Query
+from imgsearch.index.heads import list_heads
+from imgsearch.search.side_by_side import (
     PERSISTENCE,
     Answer,
     Mark,
@@ -32,7 +32,7 @@ from imgsearch.side_by_side import (
     side_of,
     title_of,
 )
-from imgsearch.systems import LIVE
+from imgsearch.search.systems import LIVE
 from imgsearch.ui.actions import (
     NOTHING,
     BarEvent,

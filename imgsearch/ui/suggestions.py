@@ -1,6 +1,6 @@
 """What the words of a query suggest, as one-click chips below the query bar, and how a misspelt text was meant.
 
-It owns their words and what accepting one makes of the query; what is suggested, `imgsearch.words.help` knows.
+It owns their words and what accepting one makes of the query; what is suggested, `imgsearch.search.words.word_help` knows.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from html import escape
 
 import streamlit as st
 
-from imgsearch.records import Query
+from imgsearch.core.records import Query
+from imgsearch.search.words.filter_suggestions import Suggestion
+from imgsearch.search.words.spelling import Correction
+from imgsearch.search.words.word_help import text_of, with_text
 from imgsearch.ui.actions import PAGE_SIZE, with_column_filters
 from imgsearch.ui.recents import plain
 from imgsearch.ui.wording import label_of, readable
-from imgsearch.words.help import text_of, with_text
-from imgsearch.words.query_words import Suggestion
-from imgsearch.words.spelling import Correction
 
 __all__ = ["accepted", "draw_correction", "draw_suggestions", "suggestion_label"]
 

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from imgsearch.encoders.lite_backbone import Backbone
-from imgsearch.encoders.lite_image import FEATURES, MEANING, ImageTower, MaskHead, Seen, see
+from imgsearch.encoders.lite.backbone import Backbone
+from imgsearch.encoders.lite.image_tower import FEATURES, MEANING, ImageTower, MaskHead, Seen, see
 from lite_training.sources import Picture
 
 __all__ = ["Concepts", "Views", "look", "train_projection"]
@@ -50,7 +50,7 @@ class Concepts:
 
 def look(backbone: Backbone, mask: MaskHead, pictures: list[Picture]) -> Seen:
     """Return what is seen in the pictures."""
-    from imgsearch.encoders.lite_framing import pixels_of
+    from imgsearch.encoders.lite.framing import pixels_of
 
     parts = []
     for start in range(0, len(pictures), 8):

@@ -15,9 +15,9 @@ import torch
 from PIL import Image, ImageOps
 from torch import nn
 
-from imgsearch.encoders.lite_backbone import MASK_CELLS, Backbone
-from imgsearch.encoders.lite_framing import INPUT_PX, plain_border
-from imgsearch.encoders.lite_image import MaskHead
+from imgsearch.encoders.lite.backbone import MASK_CELLS, Backbone
+from imgsearch.encoders.lite.framing import INPUT_PX, plain_border
+from imgsearch.encoders.lite.image_tower import MaskHead
 from lite_training.cutouts import shown
 
 __all__ = ["train_mask"]

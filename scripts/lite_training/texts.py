@@ -20,9 +20,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from imgsearch.encoders.lite_colors import SHADES, shades_of_rgb
-from imgsearch.encoders.lite_image import COLORS, color_block
-from imgsearch.encoders.lite_text import TextTower, Vocabulary, words_of
+from imgsearch.encoders.lite.colors import SHADES, shades_of_rgb
+from imgsearch.encoders.lite.image_tower import COLORS, color_block
+from imgsearch.encoders.lite.text_tower import TextTower, Vocabulary, words_of
 from lite_training import vocabulary
 from lite_training.images import Concepts
 from lite_training.sentences import Corpus, Teacher, color_names, entries

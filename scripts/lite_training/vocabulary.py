@@ -178,7 +178,7 @@ BASIC_COLORS = {
     "beige": ("beige, cream, sand, nude, taupe, skin, ecru, champagne, stone"),
 }
 
-# Which shades (imgsearch.encoders.lite_colors) a basic colour may look like, and what single words mean instead.
+# Which shades (imgsearch.encoders.lite.colors) a basic colour may look like, and what single words mean instead.
 BASIC_SHADES = {
     "black": ("black"),
     "white": ("white"),

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from running_app import running_app
 
-from imgsearch.catalog import Catalog
-from imgsearch.feedback import FeedbackLog
-from imgsearch.generations import LiveIndex
-from imgsearch.heads import Projection, save_head
-from imgsearch.links import query_key
-from imgsearch.records import Judgment, Query
-from imgsearch.systems import System, Systems
+from imgsearch.core.query_address import query_key
+from imgsearch.core.records import Judgment, Query
+from imgsearch.index.heads import Projection, save_head
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.search.systems import System, Systems
+from imgsearch.store.catalog import Catalog
+from imgsearch.store.feedback import FeedbackLog
 
 pytestmark = pytest.mark.browser
 

@@ -17,12 +17,12 @@ pytest.importorskip("playwright")
 from playwright.sync_api import Error as PlaywrightError
 from running_app import running_app
 
-from imgsearch.catalog import Catalog
-from imgsearch.feedback import FeedbackLog
-from imgsearch.judging.pools import pool_of
-from imgsearch.judging.sets import Judging
-from imgsearch.links import query_key
-from imgsearch.records import Query
+from imgsearch.core.query_address import query_key
+from imgsearch.core.records import Query
+from imgsearch.improve.judging.pools import pool_of
+from imgsearch.improve.judging.sets import Judging
+from imgsearch.store.catalog import Catalog
+from imgsearch.store.feedback import FeedbackLog
 
 pytestmark = pytest.mark.browser
 

@@ -1,1 +1,0 @@
-"""Feedback becomes a head that is published only when it wins."""

@@ -1,0 +1,1 @@
+"""The service and its HTTP API in one ASGI process."""

@@ -1,0 +1,129 @@
+"""The whole application in one ASGI process: the Streamlit pages and the HTTP API over one service.
+
+It owns how the two are joined, Streamlit's server options, the process's allocator for Arrow, and that the service is
+opened at start and closed at the end. It knows neither searching nor drawing.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import tomllib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+import pyarrow
+import streamlit as st
+import streamlit.config
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from imgsearch.app.api.routes import PREFIXES, create_api
+from imgsearch.app.service import close_service, get_service
+from imgsearch.core.config import Settings
+from imgsearch.core.errors import ImgSearchError
+
+__all__ = ["app_arguments", "create_app"]
+
+UI_FOLDER = Path(__file__).parent.parent / "ui"
+
+_LOG = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings | None = None) -> st.App:
+    """Return the application, ready for any ASGI server; `settings` come from the environment if not given."""
+    return st.App(**app_arguments(settings))
+
+
+def app_arguments(settings: Settings | None = None) -> dict[str, Any]:
+    """Return the arguments of `st.App`, for `app.py`: `streamlit run` finds only an app that is made right there."""
+    settings = settings or Settings.load()
+    _use_system_memory_for_arrow()
+    _set_streamlit_options(settings)
+    return {
+        "script_path": UI_FOLDER / "main.py",
+        "routes": [_ApiRoute(create_api(lambda: get_service(settings), settings))],
+        "lifespan": _lifespan(settings),
+    }
+
+
+class _ApiRoute(BaseRoute):
+    """Hands every request below the API's prefixes to the API, with its whole path.
+
+    One route for all, because Streamlit answers what no route takes with its own page and a 200.
+    """
+
+    def __init__(self, api: ASGIApp) -> None:
+        self.path = PREFIXES[0]
+        self._api = api
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match by prefix, at a slash."""
+        path: str = scope["path"].removeprefix(scope.get("root_path", "")) if scope["type"] == "http" else ""
+        ours = any(path == prefix or path.startswith(f"{prefix}/") for prefix in PREFIXES)
+        return (Match.FULL if ours else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the API answer."""
+        await self._api(scope, receive, send)
+
+
+def _lifespan(settings: Settings) -> Callable[[st.App], AbstractAsyncContextManager[dict[str, Any] | None]]:
+    @asynccontextmanager
+    async def lifespan(app: st.App) -> AsyncIterator[None]:
+        try:
+            await anyio.to_thread.run_sync(get_service, settings)
+        except ImgSearchError as error:
+            # The app comes up all the same: its page and /healthz say what is missing, and try again.
+            _LOG.error("%s", error)
+        try:
+            yield
+        finally:
+            await anyio.to_thread.run_sync(close_service)
+
+    return lifespan
+
+
+def _use_system_memory_for_arrow() -> None:
+    """Have what pandas keeps in Arrow (its texts) lie in memory of the system's allocator.
+
+    Arrow's own, mimalloc 3, has ended servers whose threads come and go, as those of this one do (apache/arrow,
+    issues 50471 and 50908: a crash of the process, not an exception). What lies there is small, and no slower.
+    """
+    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
+
+
+def _set_streamlit_options(settings: Settings) -> None:
+    """Set what the app needs of Streamlit, wherever it is started from; what the user configured stays."""
+    options = {
+        "server.maxUploadSize": math.ceil(settings.max_upload_bytes / 1024**2),
+        "server.enableStaticServing": False,
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": False,
+        "client.toolbarMode": "viewer",
+        "client.showErrorDetails": "none",
+        "runner.magicEnabled": False,
+        # A run that is asked to stop before it has begun would take the click that started it along.
+        "runner.fastReruns": False,
+        **_theme_options(UI_FOLDER / "theme.toml"),
+    }
+    for name, value in options.items():
+        if not streamlit.config.is_manually_set(name):
+            streamlit.config.set_option(name, value)
+
+
+def _theme_options(path: Path) -> dict[str, Any]:
+    """Return a theme file's values by their dotted option names: theme.dark.sidebar.borderColor, ..."""
+
+    def flat(prefix: str, table: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, value in table.items():
+            found |= (
+                flat(f"{prefix}.{name}", value) if isinstance(value, dict) else {f"{prefix}.{name}": value}
+            )
+        return found
+
+    return flat("theme", tomllib.loads(path.read_text(encoding="utf-8"))["theme"])

@@ -1,0 +1,193 @@
+"""Replicas: processes that answer searches from a copy of the catalog, and send their feedback to one writer.
+
+It owns how feedback travels: a replica's `ForwardedFeedback` sends rows in numbered batches and keeps what the writer
+has not taken, the writer's `Inbox` checks every value and takes a batch once. What the rows mean, and what else a
+replica must not do, is known elsewhere.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import math
+import threading
+import uuid
+from collections import OrderedDict, deque
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, get_args
+
+import httpx2
+
+from imgsearch.core.errors import FeedbackError, NotAWriter
+from imgsearch.core.records import Verdict
+from imgsearch.store.database import Database
+from imgsearch.store.feedback import MAX_QUEUED, MAX_TEXT, FeedbackLog, FeedbackRow, FeedbackState
+
+__all__ = ["MAX_BATCH_BYTES", "ForwardedFeedback", "Inbox"]
+
+ROUTE = "/api/v1/replica-feedback"
+BATCH_ROWS = 2000
+MAX_BATCH_BYTES = 16 * 1024 * 1024
+RETRY_S = 2.0
+TIMEOUT_S = 10.0
+REMEMBERED = 10_000
+"""So many batches are remembered, for the replica that sends one again because it missed the answer."""
+
+_COLUMNS: Mapping[str, str] = {
+    "impressions": (
+        "search_id:t at:d visitor:t query_key:t encoder:t generation:i arm:t item_id:t rank:i score:f ms:f"
+    ),
+    "empty_searches": "search_id:t at:d visitor:t query_key:t ms:f",
+    "exposures": "search_id:t at:d experiment:t arm:t visitor:t query_key:t first_rank:i hits:i ms:f failed:b",
+    "clicks": "search_id:t at:d visitor:t item_id:t rank:i action:t",
+    "judgments": "at:d query_key:t item_id:t verdict:v labeler:t search_id:o",
+}
+"""The columns of each table in their order, and what each holds: text, date, int, float, bool, verdict, or none."""
+
+_log = logging.getLogger(__name__)
+
+
+class ForwardedFeedback(FeedbackLog):
+    """A replica's feedback: checked as ever, then sent to the writer instead of written here.
+
+    While the writer does not answer, rows wait in memory, `MAX_QUEUED` at most, the oldest given up first.
+    """
+
+    def __init__(self, database: Database, writer: str, token: str) -> None:
+        """Send to the service at the address `writer`, which must know the same token."""
+        self._writer = writer.rstrip("/")
+        self._client = httpx2.Client(timeout=TIMEOUT_S, headers={"Authorization": f"Bearer {token}"})
+        self._unsent: deque[tuple[str, Sequence[FeedbackRow]]] = deque()
+        self._given_up = 0
+        self._ended = threading.Event()
+        super().__init__(database)
+
+    def state(self) -> FeedbackState:
+        """Return how many rows of this process the writer has taken, how many wait, and how many were given up."""
+        state, waiting = super().state(), self._waiting()
+        return FeedbackState(
+            state.written - waiting - self._given_up, state.queued + waiting, state.lost + self._given_up
+        )
+
+    def flush(self) -> None:
+        """Send the queued rows now, and those that the writer did not take before."""
+        with self._lock:
+            idle = not self._pending
+        super().flush()
+        if idle and self._unsent:
+            with self._flushing:
+                self._write(())
+
+    def close(self) -> None:
+        """Send what is queued, as far as the writer takes it."""
+        self._ended.set()
+        super().close()
+        if waiting := self._waiting():
+            _log.error("the writer %s did not take %d rows of feedback", self._writer, waiting)
+        self._client.close()
+
+    def _append(self, row: FeedbackRow) -> None:
+        self._queue([row])
+
+    def _write(self, rows: Sequence[FeedbackRow]) -> None:
+        for start in range(0, len(rows), BATCH_ROWS):
+            self._unsent.append((uuid.uuid4().hex, rows[start : start + BATCH_ROWS]))
+        while self._waiting() > MAX_QUEUED:
+            self._given_up += len(self._unsent.popleft()[1])
+        while self._unsent:
+            if not self._sent(*self._unsent[0]):
+                threading.Timer(0 if self._ended.is_set() else RETRY_S, self._wake.set).start()
+                return
+            self._unsent.popleft()
+
+    def _sent(self, batch: str, rows: Sequence[FeedbackRow]) -> bool:
+        """Send a batch and return whether the writer has it; one that it refuses would be refused for ever."""
+        values = [[table, [_plain(value) for value in row]] for table, row in rows]
+        try:
+            answer = self._client.post(f"{self._writer}{ROUTE}", json={"batch": batch, "rows": values})
+        except httpx2.HTTPError as error:
+            _log.warning("the writer %s cannot be reached (%s); feedback waits", self._writer, error)
+            return False
+        if answer.status_code == 201:
+            return True
+        _log.warning("the writer %s answered %d to feedback", self._writer, answer.status_code)
+        return answer.status_code == 400
+
+    def _waiting(self) -> int:
+        return sum(len(rows) for _, rows in list(self._unsent))
+
+
+class Inbox:
+    """The writer's side: takes the batches of replicas; safe to use from any thread."""
+
+    def __init__(self, feedback: FeedbackLog, token: str) -> None:
+        """Write into `feedback` what comes with the token; without a token nothing is taken."""
+        self._feedback = feedback
+        self._token = token
+        self._known: OrderedDict[str, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, authorization: str, document: Mapping[str, Any]) -> int:
+        """Write the rows of a batch, whole or not at all, and return how many; 0 for one that came before.
+
+        Raises `NotAWriter` where the token is not the one of this service, `FeedbackError` for rows that cannot be.
+        """
+        given = authorization.removeprefix("Bearer ")
+        if not self._token or not hmac.compare_digest(given.encode(), self._token.encode()):
+            raise NotAWriter("This service takes no feedback of replicas, or not with that token.")
+        batch, rows = document.get("batch"), document.get("rows")
+        if not isinstance(batch, str) or not 0 < len(batch) <= 64:
+            raise FeedbackError("A batch needs a name of at most 64 characters.")
+        if not isinstance(rows, list) or len(rows) > BATCH_ROWS:
+            raise FeedbackError(f"A batch holds a list of at most {BATCH_ROWS} rows.")
+        checked = [_checked(row) for row in rows]
+        with self._lock:
+            if batch in self._known:
+                return 0
+            self._feedback.take(checked)
+            self._known[batch] = None
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        return len(checked)
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _checked(row: object) -> FeedbackRow:
+    """Return a row as it is written; raises `FeedbackError` for any that this program would not have made."""
+    if not (isinstance(row, list) and len(row) == 2 and row[0] in _COLUMNS and isinstance(row[1], list)):
+        raise FeedbackError(f"A row must be one of {', '.join(_COLUMNS)} with its values.")
+    table, values = row
+    columns = [column.split(":") for column in _COLUMNS[table].split()]
+    if len(values) != len(columns):
+        raise FeedbackError(f"A row of {table} has {len(columns)} values.")
+    return table, tuple(
+        _value(f"{table}.{name}", kind, value) for (name, kind), value in zip(columns, values, strict=True)
+    )
+
+
+def _value(name: str, kind: str, value: object) -> object:
+    right = False
+    if kind == "d" and isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value).replace(tzinfo=None)
+        except ValueError:
+            pass
+    elif kind == "i":
+        right = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
+    elif kind == "f":
+        right = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    elif kind == "b":
+        right = isinstance(value, bool)
+    elif kind == "v":
+        right = value in get_args(Verdict)
+    elif kind == "o" and value is None:
+        right = True
+    elif isinstance(value, str):
+        right = len(value) <= MAX_TEXT and not any("\ud800" <= letter <= "\udfff" for letter in value)
+    if not right:
+        raise FeedbackError(f"{name} holds {str(value)[:50]!r}, which it cannot.")
+    return value

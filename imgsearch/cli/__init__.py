@@ -1,0 +1,1 @@
+"""The `imgsearch` command, one file for each group of commands."""

@@ -1,0 +1,213 @@
+"""`imgsearch adapt` and `imgsearch heads`: learn from feedback, and what of it is in force."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imgsearch.cli.terminal import (
+    CatalogOption,
+    JsonOption,
+    many,
+    one_line,
+    open_searcher,
+    print_json,
+    print_table,
+    progress,
+    say,
+)
+from imgsearch.core.config import Settings
+
+if TYPE_CHECKING:
+    from imgsearch.improve.adaptation.adapting import AdaptationReport
+
+__all__ = ["adapt", "heads", "register"]
+
+heads = typer.Typer(
+    name="heads",
+    help="Learned heads: which there are, and which is in force.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the `imgsearch` command."""
+    app.command()(adapt)
+    app.add_typer(heads)
+
+
+def adapt(
+    catalog: CatalogOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Learn and report only; keep and publish nothing.")
+    ] = False,
+    no_publish: Annotated[
+        bool, typer.Option("--no-publish", help="Keep a head that wins, but do not put it in force.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Splits the queries and starts the learning.")] = 0,
+    eta: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, max=3.0, help="How fast attention falls: 1 / rank^eta. Estimated from clicks by default."
+        ),
+    ] = None,
+    product_column: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The column that says which photos show one product."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn a head from clicks and judgments, and publish it if it wins on queries that it has not seen.
+
+    No photo is decoded, and the embeddings stay as they are: `imgsearch heads rollback` undoes it.
+
+    Example: `imgsearch adapt --dry-run`
+    """
+    from imgsearch.improve.adaptation import adapting as adaptation
+    from imgsearch.store.feedback import FeedbackLog
+
+    settings = Settings.load(catalog=catalog)
+    with (
+        open_searcher(settings) as (opened, searcher),
+        contextlib.closing(FeedbackLog(opened.database)) as feedback,
+    ):
+        with progress("Learning") as show:
+            report = adaptation.adapt(
+                opened,
+                feedback,
+                searcher.embedding,
+                searcher.encoder,
+                seed=seed,
+                eta=eta,
+                product_column=product_column,
+                keep=not dry_run,
+                progress=show,
+            )
+        published = bool(report.head) and not no_publish
+        if published:
+            with progress(f"Publishing {report.head}") as show:
+                adaptation.publish_head(opened, report.head, threads=settings.worker_threads, progress=show)
+    if as_json:
+        print_json({**report.as_dict(), "published": published})
+    else:
+        _print_report(report, published)
+
+
+@heads.command("list")
+def list_heads(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """List the heads that were kept, and which is in force.
+
+    Example: `imgsearch heads list`
+    """
+    from rich.table import Table
+
+    from imgsearch.index import heads as kept
+    from imgsearch.store.catalog import Catalog
+
+    with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
+        live = kept.live_head_id(opened)
+        found = kept.list_heads(opened)
+        changes = kept.head_changes(opened)
+    if as_json:
+        rows: list[dict[str, Any]] = [
+            {
+                "id": head.id,
+                "live": head.id == live,
+                "created_at": head.created_at,
+                "rank": head.rank,
+                "report": dict(head.report),
+            }
+            for head in found
+        ]
+        history = [
+            {"happened_at": f"{one.happened_at.isoformat()}Z", "action": one.action, "head": one.head}
+            for one in changes
+        ]
+        print_json({"live": live or None, "heads": rows, "history": history})
+        return
+    if not found:
+        say("No head was learned yet; run `imgsearch adapt`.")
+        return
+    table = Table(box=None, header_style="bold")
+    for name in ("head", "in force", "learned at", "nDCG@10 before", "after", "change (99%)"):
+        table.add_column(name)
+    for head in found:
+        report = head.report
+        table.add_row(
+            head.id,
+            "yes" if head.id == live else "",
+            head.created_at,
+            f"{report['before']:.4f}",
+            f"{report['after']:.4f}",
+            f"{report['low']:+.4f} to {report['high']:+.4f}",
+        )
+    print_table(table)
+
+
+@heads.command("publish")
+def publish(
+    head: Annotated[str, typer.Argument(metavar="HEAD", help="Such as head-0001; see `heads list`.")],
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a kept head in force: its vectors and index are made ready first, without decoding a photo.
+
+    Example: `imgsearch heads publish head-0001`
+    """
+    from imgsearch.improve.adaptation import adapting as adaptation
+    from imgsearch.store.catalog import Catalog
+
+    settings = Settings.load(catalog=catalog)
+    with Catalog.open(settings.catalog) as opened, progress(f"Publishing {one_line(head)}") as show:
+        index = adaptation.publish_head(opened, head, threads=settings.worker_threads, progress=show)
+    _print_live(head, index.generation, as_json=as_json)
+
+
+@heads.command("rollback")
+def rollback(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Put in force again what was before the head that is in force now.
+
+    Example: `imgsearch heads rollback`
+    """
+    from imgsearch.improve.adaptation import adapting as adaptation
+    from imgsearch.store.catalog import Catalog
+
+    settings = Settings.load(catalog=catalog)
+    with Catalog.open(settings.catalog) as opened:
+        index = adaptation.roll_back_head(opened, threads=settings.worker_threads)
+    _print_live(index.space.head.id if index.space.head else "", index.generation, as_json=as_json)
+
+
+def _print_live(head: str, generation: int, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"live": head or None, "generation": generation})
+    else:
+        print(f"{head or 'The model without a head'} is in force, as generation {generation} of the index.")
+
+
+def _print_report(report: AdaptationReport, published: bool) -> None:
+    used = sum(report.queries.values())
+    print(
+        f"Feedback: {many(report.clicks, 'click')} on {many(report.impressions, 'impression')} and "
+        f"{many(report.judgments, 'judgment')}; {many(used, 'query', 'queries')} to learn from "
+        f"({', '.join(f'{count:,} {part}' for part, count in report.queries.items())})."
+    )
+    for why, count in report.skipped.items():
+        print(f"Left out: {many(count, 'query', 'queries')} {why}.")
+    print(f"Attention falls as 1 / rank^{report.eta:.2f} ({report.eta_source}).")
+    for note in report.notes:
+        print(note)
+    if report.rank:
+        print(f"nDCG@10 on held-out queries: {report.before:.4f} before, {report.after:.4f} after.")
+    for guard in report.guards:
+        state = "holds" if guard.holds else "is lost"
+        print(f"Guard: {guard.name} {guard.before:.1%} before, {guard.after:.1%} after: {state}.")
+    print(report.reason)
+    if published:
+        print(f"{report.head} is in force; `imgsearch heads rollback` undoes it.")
+    elif report.head:
+        print(f"{report.head} is kept; `imgsearch heads publish {report.head}` puts it in force.")

@@ -1,0 +1,320 @@
+"""`imgsearch system` and `imgsearch experiment`: what is tried out on visitors, and what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imgsearch.cli.terminal import (
+    CatalogOption,
+    JsonOption,
+    new_table,
+    one_line,
+    open_systems,
+    print_json,
+    print_table,
+    say,
+)
+from imgsearch.core.config import Settings
+
+if TYPE_CHECKING:
+    from imgsearch.improve.experiments.experiments import Experiment, Experiments
+    from imgsearch.improve.experiments.outcomes import Outcome
+    from imgsearch.search.systems import Systems
+
+__all__ = ["register"]
+
+experiment_app = typer.Typer(
+    name="experiment",
+    help="Experiments: try systems out on visitors, and see which one they click more.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+system_app = typer.Typer(
+    name="system",
+    help="Systems: the ways of answering a query that are judged, measured and tried out.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the `imgsearch` command."""
+    app.add_typer(experiment_app)
+    app.add_typer(system_app)
+
+
+@contextlib.contextmanager
+def _opened(folder: Path | None) -> Iterator[tuple[Experiments, Systems]]:
+    from imgsearch.improve.experiments.experiments import Experiments
+
+    with open_systems(Settings.load(catalog=folder)) as (catalog, systems):
+        yield Experiments(catalog.database, systems), systems
+
+
+# --- systems ------------------------------------------------------------------------------------------------------
+
+
+@system_app.command("add")
+def add_system(
+    name: NameArgument,
+    head: Annotated[
+        str,
+        typer.Option(
+            metavar="HEAD",
+            help="`live` (the published head), `base` (the encoder's own embeddings), or a head's id.",
+        ),
+    ] = "live",
+    other: Annotated[
+        Path | None,
+        typer.Option(
+            "--other-catalog",
+            metavar="DIR",
+            help="Answer from another catalog of the same photos: another encoder.",
+        ),
+    ] = None,
+    expansion: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="How many candidates the index looks at; by default tuned."),
+    ] = None,
+    diversity: Annotated[
+        float, typer.Option(metavar="D", help="How much variety counts against likeness, from 0 to 1.")
+    ] = 0.0,
+    size: Annotated[
+        int | None, typer.Option("--size", "-n", metavar="N", help="The most hits that a query gets.")
+    ] = None,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Define a system; it keeps its settings for ever.
+
+    Example: `imgsearch system add varied --diversity 0.3`
+    """
+    from imgsearch.search.systems import System
+
+    system = System(name, head, str(other) if other else "", expansion, diversity, size)
+    with _opened(catalog) as (_, systems):
+        systems.save(system)
+        kept = systems.get(name)
+    if as_json:
+        print_json(asdict(kept))
+    else:
+        print(f"{kept.name}: {one_line(kept.describe())}.")
+
+
+@system_app.command("list")
+def list_systems(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """List the systems with their settings.
+
+    Example: `imgsearch system list`
+    """
+
+    with _opened(catalog) as (_, systems):
+        found = systems.all()
+    if as_json:
+        print_json([asdict(system) for system in found])
+        return
+    table = new_table()
+    table.add_column("system")
+    table.add_column("settings")
+    for system in found:
+        table.add_row(system.name, one_line(system.describe()))
+    print_table(table)
+
+
+# --- experiments --------------------------------------------------------------------------------------------------
+
+
+@experiment_app.command()
+def create(
+    name: NameArgument,
+    arm: Annotated[
+        list[str],
+        typer.Option(
+            metavar="SYSTEM=PERCENT",
+            help="A system and its share of all visitors; the first is the control. Twice or more.",
+        ),
+    ],
+    mode: Annotated[
+        str,
+        typer.Option(
+            help="`split`: each visitor gets one arm. `interleave`: lists mix the hits of two, which needs fewer "
+            "visitors."
+        ),
+    ] = "split",
+    goal: Annotated[
+        str,
+        typer.Option(help="What decides a split: ctr, clicks, abandoned, first_rank or good_rate."),
+    ] = "ctr",
+    min_effect: Annotated[
+        float, typer.Option(metavar="PERCENT", help="The smallest change of the goal worth knowing.")
+    ] = 5.0,
+    visitors: Annotated[
+        int, typer.Option(metavar="N", help="How many visitors you expect by the decision.")
+    ] = 2000,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Define an experiment; `imgsearch experiment start` begins it.
+
+    Example: `imgsearch experiment create spring --arm live=50 --arm varied=50`
+    """
+    from imgsearch.improve.experiments.experiments import Experiment
+
+    arms = tuple(_arm(text) for text in arm)
+    wanted = Experiment(
+        name,
+        arms,
+        mode=mode,  # type: ignore[arg-type]  # checked by `create`
+        goal=goal,
+        min_effect=min_effect / 100,
+        planned_visitors=visitors,
+    )
+    with _opened(catalog) as (experiments, _):
+        made = experiments.create(wanted)
+    _print(made, as_json=as_json)
+
+
+def _arm(text: str) -> Any:
+    from imgsearch.core.errors import ExperimentError
+    from imgsearch.improve.experiments.experiments import Arm
+
+    system, _, percent = text.partition("=")
+    try:
+        return Arm(system, float(percent.removesuffix("%")) / 100)
+    except ValueError:
+        raise ExperimentError(
+            f"The arm {text[:60]!r} is not SYSTEM=PERCENT, such as --arm live=50."
+        ) from None
+
+
+@experiment_app.command()
+def start(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Begin to send visitors to the arms, from the next `imgsearch serve` on.
+
+    Example: `imgsearch experiment start spring`
+    """
+    with _opened(catalog) as (experiments, _):
+        made = experiments.start(name)
+    _print(made, as_json=as_json)
+
+
+@experiment_app.command()
+def stop(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Give every visitor the live system again, for good.
+
+    Example: `imgsearch experiment stop spring`
+    """
+    with _opened(catalog) as (experiments, _):
+        made = experiments.stop(name)
+    _print(made, as_json=as_json)
+
+
+@experiment_app.command("list")
+def list_experiments(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """List the experiments, the newest first.
+
+    Example: `imgsearch experiment list`
+    """
+
+    with _opened(catalog) as (experiments, _):
+        found = experiments.all()
+    if as_json:
+        print_json([_document(each) for each in found])
+        return
+    if not found:
+        say("There is no experiment yet; make one with `imgsearch experiment create`.")
+        return
+    table = new_table()
+    for title in ("experiment", "state", "mode", "arms"):
+        table.add_column(title)
+    for each in found:
+        table.add_row(each.name, each.state, each.mode, _arms(each))
+    print_table(table)
+
+
+@experiment_app.command()
+def report(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Say what to do about an experiment, and the figures behind it; look as often as you like.
+
+    Example: `imgsearch experiment report spring`
+    """
+    from imgsearch.improve.experiments.outcomes import outcome_of
+
+    with open_systems(Settings.load(catalog=catalog)) as (opened, systems):
+        from imgsearch.improve.experiments.experiments import Experiments
+
+        outcome = outcome_of(opened.database, Experiments(opened.database, systems).get(name))
+    if as_json:
+        print_json(outcome.as_dict())
+    else:
+        _print_outcome(outcome)
+
+
+def _print_outcome(outcome: Outcome) -> None:
+
+    from imgsearch.improve.experiments.outcomes import MEASURES, in_words
+
+    print(f"{outcome.verdict.sentence}\n")
+    table = new_table()
+    table.add_column("measure")
+    for arm in outcome.arms:
+        table.add_column(arm.system, justify="right")
+    table.add_row("visitors", *(f"{arm.visitors:,}" for arm in outcome.arms))
+    table.add_row("searches", *(f"{arm.searches:,}" for arm in outcome.arms))
+    shown = [outcome.goal, *(each for each in MEASURES.values() if each.name != outcome.goal.name)]
+    for measure in shown:
+        cells = [arm.values.get(measure.name) for arm in outcome.arms]
+        if any(cells):
+            table.add_row(
+                measure.title,
+                *(
+                    f"{in_words(cell.value, measure.unit)} ({in_words(cell.low, measure.unit)} to "
+                    f"{in_words(cell.high, measure.unit)})"
+                    if cell
+                    else "-"
+                    for cell in cells
+                ),
+            )
+    table.add_row(
+        "95% of searches within", *(f"{arm.p95_ms:.0f} ms" if arm.p95_ms else "-" for arm in outcome.arms)
+    )
+    print_table(table)
+    for contrast in outcome.contrasts:
+        if contrast.measure == outcome.goal.name:
+            unit = outcome.goal.unit
+            print(
+                f"\n{contrast.system}, {outcome.goal.title}: {contrast.difference:+.4f} "
+                f"({contrast.low:+.4f} to {contrast.high:+.4f}), p = {contrast.p:.2g}"
+                + (" (shares)" if unit == "share" else "")
+            )
+    for warning in outcome.warnings:
+        say(f"Warning: {warning}")
+
+
+def _print(experiment: Experiment, *, as_json: bool) -> None:
+    if as_json:
+        print_json(_document(experiment))
+    else:
+        print(f"{experiment.name} is {experiment.state}: {experiment.mode}, {_arms(experiment)}.")
+
+
+def _arms(experiment: Experiment) -> str:
+    return ", ".join(f"{arm.system} {arm.share * 100:g}%" for arm in experiment.arms)
+
+
+def _document(experiment: Experiment) -> dict[str, Any]:
+    document = asdict(experiment) | {"state": experiment.state}
+    for name in ("created", "started", "stopped"):
+        moment = getattr(experiment, name)
+        document[name] = moment.isoformat(timespec="seconds") + "Z" if moment else None
+    return document

@@ -1,0 +1,341 @@
+"""`imgsearch judge-set`: make, list, watch, import and export what labelers judge on the Judge page."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imgsearch.cli.terminal import (
+    CatalogOption,
+    JsonOption,
+    many,
+    new_table,
+    one_line,
+    open_systems,
+    print_json,
+    print_table,
+    progress,
+    say,
+)
+from imgsearch.core.config import Settings
+
+if TYPE_CHECKING:
+    from imgsearch.improve.judging.sets import Judging, JudgingSet
+    from imgsearch.improve.quality.qrels import Topic
+    from imgsearch.store.catalog import Catalog
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="judge-set",
+    help="Judging sets: the queries and candidates that labelers judge on the Judge page.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The judging set's name.")]
+
+
+@contextlib.contextmanager
+def _judging(catalog: Catalog) -> Iterator[Judging]:
+    from imgsearch.improve.judging.sets import Judging
+    from imgsearch.store.feedback import FeedbackLog
+
+    with contextlib.closing(FeedbackLog(catalog.database)) as feedback:
+        yield Judging(catalog, feedback)
+
+
+@contextlib.contextmanager
+def _opened(folder: Path | None) -> Iterator[Judging]:
+    from imgsearch.store.catalog import Catalog
+
+    with Catalog.open(Settings.load(catalog=folder).catalog) as catalog, _judging(catalog) as judging:
+        yield judging
+
+
+@app.command()
+def create(
+    name: NameArgument,
+    random: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Queries: N items drawn at random.")
+    ] = None,
+    most_searched: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Queries: the N that visitors searched most.")
+    ] = None,
+    most_clicked: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Queries: the N whose hits were clicked most.")
+    ] = None,
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            "--list",
+            metavar="FILE",
+            help="Queries: one a line, an item's id, words, or text=red+mug&less=1.jpg.",
+        ),
+    ] = None,
+    topics: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Queries: query_id, kind and query, by tabs.")
+    ] = None,
+    system: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A system whose hits are pooled; repeatable. By default `live`."),
+    ] = None,
+    depth: Annotated[int, typer.Option(min=1, help="How many hits of every system are judged.")] = 10,
+    raters: Annotated[int, typer.Option(min=1, help="How many labelers judge each pair.")] = 1,
+    seed: Annotated[int, typer.Option(help="Decides which items are drawn, and every order.")] = 0,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a judging set: search the queries with every system, and shuffle what they find.
+
+    Example: `imgsearch judge-set create chairs --random 50 --depth 10 --raters 2`
+    """
+    given = [each for each in (random, most_searched, most_clicked, queries, topics) if each is not None]
+    if len(given) != 1:
+        raise typer.BadParameter(
+            "give exactly one of --random, --most-searched, --most-clicked, --list and --topics"
+        )
+    from imgsearch.improve.judging import pools
+    from imgsearch.improve.quality.qrels import read_text, read_topics
+    from imgsearch.search.systems import LIVE
+
+    def topics_of(opened: Catalog) -> tuple[str, list[Topic]]:
+        if random is not None:
+            return "random photos", pools.random_items(opened, random, seed=seed)
+        if most_searched is not None:
+            return "most searched", pools.most_searched(opened, most_searched)
+        if most_clicked is not None:
+            return "most clicked", pools.most_clicked(opened, most_clicked)
+        if queries is not None:
+            return f"the list {queries.name}", pools.listed(opened, read_text(queries))
+        assert topics is not None
+        return f"the topics {topics.name}", read_topics(topics)
+
+    chosen = list(dict.fromkeys(system or [LIVE]))
+    with open_systems(Settings.load(catalog=catalog)) as (opened, systems), _judging(opened) as judging:
+        source, asked = topics_of(opened)
+        with progress("Searching") as show:
+            pool = pools.make_pool(
+                asked, systems.search, systems=chosen, depth=depth, seed=seed, progress=show
+            )
+        made = judging.create(
+            name, pool, source=source, systems=chosen, depth=depth, raters=raters, seed=seed
+        )
+    for query_id, reason in pool.skipped.items():
+        say(f"Left out: {one_line(query_id)}: {one_line(reason)}")
+    if as_json:
+        print_json(_document(made) | {"skipped": pool.skipped})
+    else:
+        _say_made(made)
+
+
+@app.command("list")
+def list_sets(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """List the judging sets with how far they are.
+
+    Example: `imgsearch judge-set list`
+    """
+    with _opened(catalog) as judging:
+        found = [(each, judging.progress(each)) for each in judging.all()]
+    if as_json:
+        print_json([_document(each) | {"progress": progress.as_dict()} for each, progress in found])
+        return
+    if not found:
+        say("There is no judging set yet; make one with `imgsearch judge-set create`.")
+        return
+    rows = [(each.name, each.queries, each.pairs, each.raters, far.judged, far.wanted) for each, far in found]
+    _print_rows(("name", "queries", "pairs", "raters", "judged", "wanted"), rows)
+
+
+@app.command("progress")
+def show_progress(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Show how far a judging set is, and what each labeler did.
+
+    Example: `imgsearch judge-set progress chairs`
+    """
+    with _opened(catalog) as judging:
+        found = judging.progress(judging.get(name))
+    if as_json:
+        print_json(found.as_dict())
+        return
+    print(
+        f"{found.judged:,} of {many(found.wanted, 'judgment')}; {found.pairs_done:,} of {many(found.pairs, 'pair')} "
+        f"done, {found.divided:,} with raters who differ."
+    )
+    if found.gone:
+        print(f"{many(found.gone, 'pair')} left out: their photos are no longer in the catalog.")
+    if found.labelers:
+        rows = [
+            (each.labeler, each.judged, f"{each.per_hour:,.0f}" if each.per_hour else "")
+            for each in found.labelers
+        ]
+        _print_rows(("labeler", "judged", "an hour"), rows)
+
+
+@app.command()
+def agreement(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Show how far the labelers of a set agree, and the pairs on which they differ.
+
+    Cohen's kappa for two labelers, Krippendorff's alpha for any number; "can't tell" counts as no answer.
+
+    Example: `imgsearch judge-set agreement chairs --json`
+    """
+    with _opened(catalog) as judging:
+        judging_set = judging.get(name)
+        found, differ = judging.agreement(judging_set), judging.disagreements(judging_set)
+    if as_json:
+        print_json(
+            found.as_dict()
+            | {
+                "disagreements": [
+                    {
+                        "query": each.query_key,
+                        "item_id": each.item_id,
+                        "verdicts": dict(each.verdicts),
+                        "referee": each.referee,
+                    }
+                    for each in differ
+                ]
+            }
+        )
+        return
+    if not found.units:
+        print("No pair has been judged good or bad by two labelers yet.")
+        return
+    print(f"{many(found.units, 'pair')} judged by several of {many(len(found.raters), 'labeler')}.")
+    figures = (
+        ("same verdict", found.share),
+        ("Cohen's kappa", found.kappa),
+        ("Krippendorff's alpha", found.alpha),
+    )
+    _print_rows(
+        ("measure", "value"), [(what, f"{value:.3f}") for what, value in figures if value is not None]
+    )
+    if differ:
+        print(f"\n{many(len(differ), 'pair')} on which they differ:")
+        _print_rows(
+            ("query", "item", "verdicts", "referee"),
+            [
+                (
+                    each.query_key,
+                    each.item_id,
+                    ", ".join(f"{labeler}: {verdict}" for labeler, verdict in each.verdicts.items()),
+                    each.referee or "",
+                )
+                for each in differ
+            ],
+        )
+
+
+@app.command("import")
+def import_file(
+    name: NameArgument,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="TREC qrels, or (.csv) the columns query, item_id, verdict and labeler."
+        ),
+    ],
+    topics: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The topics of the qrels; by default those beside them, else what the query ids say.",
+        ),
+    ] = None,
+    labeler: Annotated[
+        str, typer.Option(metavar="NAME", help="Who judged, where the file does not say.")
+    ] = "imported",
+    raters: Annotated[
+        int, typer.Option(min=0, help="How many labelers judge each pair; at least as many as the file has.")
+    ] = 0,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a judging set of judgments from a file; all of them or nothing.
+
+    Example: `imgsearch judge-set import 'spring 2025' judged.csv`
+    """
+    from imgsearch.improve.judging.verdict_files import read_verdicts
+    from imgsearch.store.catalog import Catalog
+
+    with Catalog.open(Settings.load(catalog=catalog).catalog) as opened, _judging(opened) as judging:
+        verdicts = read_verdicts(file, opened, labeler=labeler, topics=topics)
+        made = judging.import_set(name, verdicts, source=f"imported from {file.name}", raters=raters)
+    if as_json:
+        print_json(_document(made) | {"judgments": len(verdicts)})
+    else:
+        _say_made(made)
+
+
+@app.command()
+def export(
+    name: NameArgument,
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="FILE.csv has every verdict; any other name gives TREC qrels."),
+    ],
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a set's judgments: CSV with every verdict, or TREC qrels with their topics beside them.
+
+    In qrels relevance is 1 where more labelers said good than bad, else 0; a referee's word alone counts where there
+    is one, and "can't tell" is left out.
+
+    Example: `imgsearch judge-set export chairs chairs.trec`
+    """
+    from imgsearch.improve.judging.verdict_files import write_verdicts_csv
+    from imgsearch.improve.quality.qrels import export_judgments
+
+    with _opened(catalog) as judging:
+        judging_set = judging.get(name)
+        verdicts, votes = judging.verdicts(judging_set), judging.votes(judging_set)
+    if file.suffix.lower() == ".csv":
+        write_verdicts_csv(verdicts, file)
+        document: dict[str, Any] = {"csv": str(file), "judgments": len(verdicts)}
+    else:
+        document = export_judgments(votes, file).as_dict()
+    if as_json:
+        print_json(document)
+    else:
+        print(f"Wrote {many(document['judgments'], 'judgment')} to {file}.")
+
+
+def _document(judging_set: JudgingSet) -> dict[str, Any]:
+    return {
+        "name": judging_set.name,
+        "created_at": judging_set.created_at.isoformat(timespec="seconds"),
+        "source": judging_set.source,
+        "systems": list(judging_set.systems),
+        "depth": judging_set.depth,
+        "raters": judging_set.raters,
+        "seed": judging_set.seed,
+        "queries": judging_set.queries,
+        "pairs": judging_set.pairs,
+    }
+
+
+def _say_made(judging_set: JudgingSet) -> None:
+    print(
+        f"Made {one_line(judging_set.name)}: {many(judging_set.queries, 'query', 'queries')}, "
+        f"{many(judging_set.pairs, 'pair')}, {many(judging_set.raters, 'rater')} each."
+    )
+
+
+def _print_rows(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    from rich.text import Text
+
+    table = new_table()
+    for number, title in enumerate(titles):
+        table.add_column(
+            title, justify="right" if isinstance(rows[0][number], int) else "left", overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else one_line(str(cell))) for cell in row))
+    print_table(table)

@@ -1,0 +1,395 @@
+"""`imgsearch duplicates` and `imgsearch rules`: what is one photo, and what is hidden, pinned or boosted."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imgsearch.cli.terminal import (
+    CatalogOption,
+    JsonOption,
+    many,
+    one_line,
+    print_json,
+    print_table,
+    progress,
+    say,
+)
+from imgsearch.core.config import Settings
+
+if TYPE_CHECKING:
+    from imgsearch.search.ranking.rules import Rule, RuleAction, Rules
+
+__all__ = ["duplicates", "register", "rules"]
+
+rules = typer.Typer(
+    name="rules",
+    help="Merchandisers' rules: what is hidden, pinned to the top, or boosted.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+
+SHOWN_ITEMS = 8
+
+ItemsOption = Annotated[
+    list[str] | None, typer.Option("--item", metavar="ID", help="An item; may be given several times.")
+]
+FiltersOption = Annotated[
+    list[str] | None,
+    typer.Option("--filter", metavar="FILTER", help="All items that pass, such as 'category=shoes'."),
+]
+WhenTextOption = Annotated[
+    str, typer.Option("--when", metavar="WORDS", help="Only for queries with these words.")
+]
+WhenFilterOption = Annotated[
+    list[str] | None,
+    typer.Option("--when-filter", metavar="FILTER", help="Only for queries with this filter."),
+]
+FromOption = Annotated[
+    datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day that it holds (UTC).")
+]
+UntilOption = Annotated[
+    datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="The last day that it holds (UTC).")
+]
+NoteOption = Annotated[str, typer.Option("--note", help="What colleagues should know.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what it would hit, and change nothing.")]
+RuleArgument = Annotated[int, typer.Argument(metavar="RULE", help="Its number; see `rules list`.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the `imgsearch` command."""
+    app.command()(duplicates)
+    app.add_typer(rules)
+
+
+def duplicates(
+    catalog: CatalogOption = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Look at every photo again, not only at new ones.")
+    ] = False,
+    n: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many groups to print.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """Look for near-duplicates among new photos, and list the groups that there are.
+
+    Example: `imgsearch duplicates --json`
+    """
+    from imgsearch.index.live_index import LiveIndex
+    from imgsearch.index.vector_space import live_space
+    from imgsearch.search.ranking.duplicates import duplicates_of
+    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.originals import Originals
+
+    settings = Settings.load(catalog=catalog)
+    with Catalog.open(settings.catalog) as opened, contextlib.closing(Originals()) as originals:
+        index = LiveIndex.open(opened, threads=settings.worker_threads, space=live_space(opened))
+        found = duplicates_of(opened)
+        with progress("Looking for duplicates") as show:
+            found.look(index, lambda item: originals.read(item.location), again=again, progress=show)
+        total, groups = found.list_groups(limit=n)
+        state = found.state()
+    if as_json:
+        rows: list[dict[str, Any]] = [
+            {
+                "items": [item.item_id for item in group.items],
+                "cosine": round(group.cosine, 4),
+                "residual": None if group.residual is None else round(group.residual, 4),
+            }
+            for group in groups
+        ]
+        print_json(
+            {"groups": total, "looked_at": state.looked_at, "threshold": state.threshold, "shown": rows}
+        )
+        return
+    for group in groups:
+        print("\t".join(one_line(item.item_id) for item in group.items))
+    say(f"{many(total, 'group')} of near-duplicates among {many(state.looked_at, 'photo')}.")
+
+
+@rules.command("list")
+def list_rules(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """List the rules with what they hit.
+
+    Example: `imgsearch rules list`
+    """
+    from rich.table import Table
+
+    from imgsearch.core.errors import ImgSearchError
+    from imgsearch.search.ranking.rules import rules_of
+    from imgsearch.store.catalog import Catalog
+
+    rows: list[dict[str, Any]] = []
+    with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
+        kept = rules_of(opened)
+        for rule in kept.all():
+            try:
+                hits: int | None = kept.matching(rule)[0]
+            except ImgSearchError:  # its items or its column are gone
+                hits = None
+            rows.append({**_as_dict(rule), "hits": hits})
+    if as_json:
+        print_json({"rules": rows})
+        return
+    if not rows:
+        say("There are no rules yet; see `imgsearch rules --help`.")
+        return
+    table = Table(box=None, header_style="bold")
+    for name in ("rule", "on", "what", "hits"):
+        table.add_column(name)
+    for row in rows:
+        hits_text = "gone" if row["hits"] is None else f"{row['hits']:,}"
+        table.add_row(str(row["rule"]), "yes" if row["on"] else "", one_line(row["what"]), hits_text)
+    print_table(table)
+
+
+@rules.command("hide")
+def hide(
+    item: ItemsOption = None,
+    filters: FiltersOption = None,
+    starts: FromOption = None,
+    until: UntilOption = None,
+    note: NoteOption = "",
+    dry_run: DryRunOption = False,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Hide items from everything that visitors see.
+
+    Example: `imgsearch rules hide --filter 'brand=Oskra' --until 2027-01-31`
+    """
+    rule = _new_rule("hide", item, filters, starts=starts, until=until, note=note)
+    _save(catalog, lambda _: rule, dry_run=dry_run, as_json=as_json)
+
+
+@rules.command("pin")
+def pin(
+    item: ItemsOption = None,
+    filters: FiltersOption = None,
+    when: WhenTextOption = "",
+    when_filter: WhenFilterOption = None,
+    starts: FromOption = None,
+    until: UntilOption = None,
+    note: NoteOption = "",
+    dry_run: DryRunOption = False,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Pin items to the top of the results.
+
+    Example: `imgsearch rules pin --item mug-003-1 --when 'red mug'`
+    """
+    rule = _new_rule(
+        "pin", item, filters, when=when, when_filter=when_filter, starts=starts, until=until, note=note
+    )
+    _save(catalog, lambda _: rule, dry_run=dry_run, as_json=as_json)
+
+
+@rules.command("boost")
+def boost(
+    amount: Annotated[
+        float,
+        typer.Argument(help="From -3 to 3, in standard deviations of the scores; after -- where negative."),
+    ],
+    item: ItemsOption = None,
+    filters: FiltersOption = None,
+    when: WhenTextOption = "",
+    when_filter: WhenFilterOption = None,
+    starts: FromOption = None,
+    until: UntilOption = None,
+    note: NoteOption = "",
+    dry_run: DryRunOption = False,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Move items up in the results, or down.
+
+    Example: `imgsearch rules boost 1.5 --filter 'material=oak'`
+    """
+    rule = _new_rule(
+        "boost",
+        item,
+        filters,
+        amount=amount,
+        when=when,
+        when_filter=when_filter,
+        starts=starts,
+        until=until,
+        note=note,
+    )
+    _save(catalog, lambda _: rule, dry_run=dry_run, as_json=as_json)
+
+
+@rules.command("change")
+def change(
+    rule: RuleArgument,
+    item: ItemsOption = None,
+    filters: FiltersOption = None,
+    amount: Annotated[float | None, typer.Option("--amount", help="How far a boost moves items now.")] = None,
+    when: Annotated[
+        str | None, typer.Option("--when", metavar="WORDS", help="Only for queries with these words.")
+    ] = None,
+    when_filter: WhenFilterOption = None,
+    always: Annotated[
+        bool, typer.Option("--always", help="For every query: its words and filters are taken away.")
+    ] = False,
+    starts: FromOption = None,
+    until: UntilOption = None,
+    no_dates: Annotated[bool, typer.Option("--no-dates", help="From now on, and for ever.")] = False,
+    note: Annotated[str | None, typer.Option("--note", help="What colleagues should know.")] = None,
+    dry_run: DryRunOption = False,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change a rule: what is named here is new, the rest stays as it was.
+
+    Example: `imgsearch rules change 3 --until 2027-01-31`
+    """
+    from imgsearch.core.filter_grammar import parse_filters
+
+    def changed(before: Rule) -> Rule:
+        if always:
+            before = replace(before, when_text="", when_filters=())
+        if no_dates:
+            before = replace(before, starts_on=None, ends_on=None)
+        if item or filters:
+            before = replace(before, item_ids=tuple(item or ()), filters=parse_filters(filters or []))
+        return replace(
+            before,
+            amount=before.amount if amount is None else amount,
+            when_text=before.when_text if when is None else when,
+            when_filters=parse_filters(when_filter) if when_filter else before.when_filters,
+            starts_on=starts.date() if starts else before.starts_on,
+            ends_on=until.date() if until else before.ends_on,
+            note=before.note if note is None else note,
+        )
+
+    _save(catalog, lambda kept: changed(kept.get(rule)), dry_run=dry_run, as_json=as_json)
+
+
+@rules.command("off")
+def off(rule: RuleArgument, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Put a rule off; it stays in the history and can be put on again.
+
+    Example: `imgsearch rules off 3`
+    """
+    _act(catalog, lambda kept: kept.switch(rule, on=False, author=_author()), as_json=as_json)
+
+
+@rules.command("on")
+def on(rule: RuleArgument, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Put a rule on again.
+
+    Example: `imgsearch rules on 3`
+    """
+    _act(catalog, lambda kept: kept.switch(rule, on=True, author=_author()), as_json=as_json)
+
+
+@rules.command("undo")
+def undo(rule: RuleArgument, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Give a rule the state that it had before its latest change; one that was only added is put off.
+
+    Example: `imgsearch rules undo 3`
+    """
+    _act(catalog, lambda kept: kept.undo(rule, author=_author()), as_json=as_json)
+
+
+def _new_rule(
+    action: RuleAction,
+    item: list[str] | None,
+    filters: list[str] | None,
+    *,
+    starts: datetime | None,
+    until: datetime | None,
+    note: str,
+    amount: float = 0.0,
+    when: str = "",
+    when_filter: list[str] | None = None,
+) -> Rule:
+    """Return the rule that the options of a command say."""
+    from imgsearch.core.filter_grammar import parse_filters
+    from imgsearch.search.ranking.rules import Rule
+
+    return Rule(
+        action,
+        tuple(item or ()),
+        parse_filters(filters or []),
+        amount,
+        when_text=when,
+        when_filters=parse_filters(when_filter or []),
+        starts_on=starts.date() if starts else None,
+        ends_on=until.date() if until else None,
+        note=note,
+    )
+
+
+def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: bool, as_json: bool) -> None:
+    """Keep the rule that is made, or with `dry_run` only say what it hits."""
+    from imgsearch.search.ranking.rules import rules_of
+    from imgsearch.store.catalog import Catalog
+
+    with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
+        kept = rules_of(opened)
+        rule = make(kept)
+        hits, items = kept.matching(rule, limit=SHOWN_ITEMS)
+        if not dry_run:
+            rule = kept.save(rule, author=_author())
+    names = ", ".join(one_line(item.item_id) for item in items)
+    more = " and more" if hits > len(items) else ""
+    say(
+        f"{'It would hit' if dry_run else 'It hits'} {many(hits, 'item')}{f': {names}{more}' if names else ''}."
+    )
+    if dry_run:
+        say("Nothing was changed.")
+    if as_json:
+        print_json({**_as_dict(rule), "hits": hits, "dry_run": dry_run})
+    elif not dry_run:
+        _print_rule(rule)
+
+
+def _act(catalog: CatalogOption, act: Callable[[Rules], Rule], *, as_json: bool) -> None:
+    from imgsearch.search.ranking.rules import rules_of
+    from imgsearch.store.catalog import Catalog
+
+    with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
+        rule = act(rules_of(opened))
+    if as_json:
+        print_json(_as_dict(rule))
+    else:
+        _print_rule(rule)
+
+
+def _print_rule(rule: Rule) -> None:
+    print(f"Rule {rule.rule_id} is {'on' if rule.enabled else 'off'}: {one_line(rule.describe())}")
+
+
+def _as_dict(rule: Rule) -> dict[str, Any]:
+    from imgsearch.core.filter_grammar import format_filter
+
+    return {
+        "rule": rule.rule_id,
+        "on": rule.enabled,
+        "action": rule.action,
+        "what": rule.describe(),
+        "items": list(rule.item_ids),
+        "filters": [format_filter(one) for one in rule.filters],
+        "amount": rule.amount,
+        "when": rule.when_text,
+        "when_filters": [format_filter(one) for one in rule.when_filters],
+        "from": rule.starts_on.isoformat() if rule.starts_on else None,
+        "until": rule.ends_on.isoformat() if rule.ends_on else None,
+        "note": rule.note,
+    }
+
+
+def _author() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container without a name for its user
+        return "the command line"

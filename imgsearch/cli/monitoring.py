@@ -1,0 +1,214 @@
+"""`imgsearch monitor` and `imgsearch events`: a period in figures, and deleting events, old ones or a visitor's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgsearch.cli.terminal import (
+    CatalogOption,
+    JsonOption,
+    many,
+    new_table,
+    one_line,
+    print_json,
+    print_table,
+    say,
+)
+from imgsearch.core.config import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imgsearch.improve.monitoring.drift import Drift
+    from imgsearch.improve.monitoring.overview import Overview, QueryFigures
+    from imgsearch.store.database import Database
+
+__all__ = ["register"]
+
+PERIOD_NAMES = ("1h", "24h", "7d", "30d", "90d", "1y")
+_AGE = re.compile(r"([1-9][0-9]{0,4})([hdw])")
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+events = typer.Typer(
+    name="events",
+    help="Impressions and clicks: delete those that are too old, or everything of one visitor.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the program's."""
+    app.command()(monitor)
+    app.add_typer(events)
+
+
+def monitor(
+    period: Annotated[
+        str, typer.Option(metavar="PERIOD", help=f"How far back: {', '.join(PERIOD_NAMES)}.")
+    ] = "24h",
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sum up the last day: searches, latency, clicks, failing queries, drift.
+
+    While the app runs, its Monitor page shows the same.
+
+    Example: `imgsearch monitor --period 7d --json`
+    """
+    if period not in PERIOD_NAMES:
+        raise typer.BadParameter(f"{period!r} is none of {', '.join(PERIOD_NAMES)}", param_hint="--period")
+    from imgsearch.improve.monitoring.drift import drifts
+    from imgsearch.improve.monitoring.overview import Period, overview
+    from imgsearch.store.catalog import Catalog
+
+    with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
+        found, moved = overview(opened.database, Period.last(period)), drifts(opened.database)
+    if as_json:
+        print_json({**found.as_dict(), "drift": [drift.as_dict() for drift in moved]})
+    else:
+        _print_overview(found, moved)
+
+
+@events.command()
+def prune(
+    older_than: Annotated[str, typer.Option("--older-than", metavar="AGE", help="Such as 180d, 26w or 12h.")],
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete impressions and clicks of that age; judgments and counts without names stay.
+
+    Example: `imgsearch events prune --older-than 180d`
+    """
+    found = _AGE.fullmatch(older_than.strip())
+    if found is None:
+        raise typer.BadParameter(
+            f"{older_than!r} is no age; write a number and h, d or w, such as 180d", param_hint="--older-than"
+        )
+    from imgsearch.improve.monitoring.retention import prune_events
+    from imgsearch.store.catalog import Catalog
+
+    before = datetime.now(UTC).replace(tzinfo=None) - int(found[1]) * _UNITS[found[2]]
+    with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
+        deleted = prune_events(opened.database, before)
+    _warn_if_not_erased(opened.database)
+    if as_json:
+        print_json({"before": before.isoformat(timespec="seconds"), "deleted": deleted})
+    else:
+        print(f"Deleted {_in_words(deleted)}.")
+
+
+@events.command("forget-visitor")
+def forget_visitor(
+    visitor: Annotated[str, typer.Argument(metavar="ID", help="The visitor as the website names them.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count the rows only, and delete nothing.")
+    ] = False,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete every row of a visitor, verdicts given under that name too, and the pictures that only they sent.
+
+    The rules and texts that they wrote stay, without their name. The bytes of what is deleted are gone from the
+    database's file when the command ends; counts without names stay.
+
+    Example: `imgsearch events forget-visitor 3b241101e2bb4255a3a1`
+    """
+    from imgsearch.improve.monitoring.retention import forget_visitor as forget
+    from imgsearch.improve.monitoring.retention import rows_of_visitor
+    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.uploads import UploadStore
+    from imgsearch.vision.images import ImageLimits
+
+    settings = Settings.load(catalog=catalog)
+    uploads: Sequence[str] = ()
+    unsigned: Mapping[str, int] = {}
+    with Catalog.open(settings.catalog) as opened:
+        if dry_run:
+            rows: Mapping[str, int] = rows_of_visitor(opened.database, visitor)
+        else:
+            forgotten = forget(opened.database, visitor)
+            rows, uploads, unsigned = forgotten.rows, forgotten.uploads, forgotten.unsigned
+            store = UploadStore(
+                opened.folder / "uploads", max_bytes=settings.upload_cache_bytes, limits=ImageLimits()
+            )
+            for upload_id in uploads:
+                store.remove(upload_id)
+    _warn_if_not_erased(opened.database)
+    if as_json:
+        print_json(
+            {
+                "visitor": visitor,
+                "rows": dict(rows),
+                "unsigned": dict(unsigned),
+                "uploads": len(uploads),
+                "dry_run": dry_run,
+            }
+        )
+    elif dry_run:
+        print(f"There are {_in_words(rows)} of {one_line(visitor)!r}; nothing was deleted.")
+    else:
+        print(f"Deleted {_in_words(rows)} of {one_line(visitor)!r} and {many(len(uploads), 'picture')}.")
+        if unsigned:
+            print(f"Took the name off {_in_words(unsigned)}.")
+
+
+def _warn_if_not_erased(closed: Database) -> None:
+    if closed.erasing:
+        say(
+            "Warning: the rows are deleted, but the file could not be written anew (is there room for two?): "
+            "their bytes are still in it, and the next command on this catalog tries again."
+        )
+
+
+def _in_words(rows: Mapping[str, int]) -> str:
+    parts = [f"{count:,} {table.replace('_', ' ')}" for table, count in rows.items() if count]
+    return ", ".join(parts) or "no rows"
+
+
+def _print_overview(found: Overview, moved: Sequence[Drift]) -> None:
+    rate = found.zero_click_rate
+    hours = (found.period.end - found.period.start).total_seconds() / 3600
+    span = f"{hours:.0f} hours" if hours <= 48 else f"{hours / 24:.0f} days"
+    print(f"The {span} to {found.period.end:%Y-%m-%d %H:%M} UTC")
+    print(f"{found.searches:,} searches ({found.searches_before:,} before), {found.visitors:,} visitors")
+    print(f"{found.clicks:,} clicks; without a click: {'no searches' if rate is None else f'{rate:.1%}'}")
+    print(f"{found.empty:,} found nothing, {found.failed:,} failed, {found.judgments:,} judgments")
+    for code, amount in found.failures.items():
+        print(f"  {amount:,} {one_line(code)}")
+    for stage in found.stages:
+        print(
+            f"{stage.stage}: p50 {stage.p50_ms:.2f} ms, p95 {stage.p95_ms:.2f} ms, p99 {stage.p99_ms:.2f} ms"
+        )
+    for drift in moved:
+        index = "not enough queries yet" if drift.index is None else f"stability index {drift.index:.3f}"
+        print(f"drift of {drift.kind}: {drift.state} ({index})")
+    _print_queries("Asked most often", found.top)
+    _print_queries("Failing", found.failing)
+
+
+def _print_queries(title: str, found: Sequence[QueryFigures]) -> None:
+    from rich.text import Text
+
+    if not found:
+        return
+    table = new_table()
+    table.add_column(title, overflow="fold")
+    for name in ("searches", "clicked"):
+        table.add_column(name, justify="right")
+    table.add_column("why")
+    for figures in found:
+        table.add_row(
+            Text(one_line(figures.query_key[:200])),
+            f"{figures.searches:,}",
+            f"{figures.clicked:,}",
+            ", ".join(figures.reasons),
+        )
+    print()
+    print_table(table)

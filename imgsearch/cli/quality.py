@@ -1,0 +1,425 @@
+"""`imgsearch evaluate`, `robustness`, `reports` and `export-judgments`: how good the search is, in figures."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgsearch.cli.terminal import (
+    CatalogOption,
+    JsonOption,
+    many,
+    new_table,
+    one_line,
+    open_systems,
+    print_json,
+    print_table,
+    progress,
+    say,
+)
+from imgsearch.core.config import Settings
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from imgsearch.improve.quality.comparison import Comparison
+    from imgsearch.improve.quality.evaluation import EvaluationReport, MeasureResult
+    from imgsearch.improve.quality.reports import Run
+    from imgsearch.improve.quality.robustness import RobustnessReport
+    from imgsearch.store.catalog import Catalog
+
+__all__ = ["evaluate", "export_judgments", "register", "reports", "robustness"]
+
+HtmlOption = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write the report as a standalone web page.")
+]
+CsvOption = Annotated[
+    Path | None, typer.Option("--csv", metavar="FILE", help="Write the measures of every query.")
+]
+THUMBNAIL_PX = 96
+
+reports = typer.Typer(
+    name="reports",
+    help="Evaluations that were kept with `evaluate --save` or on the Quality page.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the `imgsearch` command."""
+    app.command()(evaluate)
+    app.command()(robustness)
+    app.command("export-judgments")(export_judgments)
+    app.add_typer(reports)
+
+
+# --- evaluate ---------------------------------------------------------------------------------------------------
+
+
+def evaluate(
+    qrels: Annotated[
+        Path, typer.Option(metavar="FILE.trec", help="Judgments: query_id 0 item_id relevance.")
+    ],
+    measures: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES", help="nDCG, P, R, AP, RR, Success, Rprec, Bpref; with cut-offs, as in P@5."
+        ),
+    ] = "nDCG@10 P@10 R@10 AP",
+    topics: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Queries: query_id, kind (item, text, query) and query, by tabs. By default FILE.topics.tsv beside "
+            "the qrels, else the query ids are item ids.",
+        ),
+    ] = None,
+    complete: Annotated[
+        bool,
+        typer.Option(
+            "--complete", help="The qrels list all that is relevant: the rest counts as judged, not relevant."
+        ),
+    ] = False,
+    system: Annotated[
+        str, typer.Option(metavar="NAME", help="The system to measure; see `imgsearch system list`.")
+    ] = "live",
+    compare: Annotated[
+        str | None, typer.Option(metavar="SYSTEM", help="Another system to compare it with, query by query.")
+    ] = None,
+    save: Annotated[bool, typer.Option("--save", help="Keep the report in the catalog.")] = False,
+    name: Annotated[
+        str, typer.Option(metavar="TEXT", help="What to call the report that is kept; implies --save.")
+    ] = "",
+    html: HtmlOption = None,
+    csv: CsvOption = None,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the search against relevance judgments, with 95% intervals.
+
+    Example: `imgsearch evaluate --qrels judged.trec --measures 'nDCG@10 R@50'`
+    """
+    from imgsearch.improve.quality import evaluation
+    from imgsearch.improve.quality.qrels import (
+        default_topics_path,
+        read_qrels,
+        read_topics,
+        topics_from_qrels,
+    )
+    from imgsearch.improve.quality.reports import Reports, judgments_digest, run_of
+
+    evaluation.parse_measures(measures)
+    judged = read_qrels(qrels)
+    given = topics or default_topics_path(qrels)
+    settings = Settings.load(catalog=catalog)
+    with open_systems(settings) as (opened, systems):
+        asked = [systems.get(each).name for each in dict.fromkeys([system, *([compare] if compare else [])])]
+        has_topics = topics is not None or given.is_file()
+        queries = read_topics(given) if has_topics else topics_from_qrels(judged, opened)
+        found: list[tuple[Run, EvaluationReport]] = []
+        digest = judgments_digest(judged, queries)
+        for each in asked:
+            with progress(f"Searching with {each}" if compare else "Searching") as show:
+                report = evaluation.evaluate(
+                    lambda query, each=each: systems.search(query, each),  # type: ignore[misc]
+                    opened,
+                    judged,
+                    queries,
+                    measures,
+                    complete=complete,
+                    progress=show,
+                )
+            found.append(
+                (run_of(report, name=name, system=each, judgments=qrels.name, digest=digest), report)
+            )
+        if save or name:
+            kept = Reports(opened.database)
+            with opened.database.transaction():
+                for run, report in found:
+                    kept.save(run, report)
+        other = found[1] if len(found) > 1 else None
+        _write_files(settings, opened, found[0], other, html, csv)
+    run, report = found[0]
+    compared = _compared(found[0], other)
+    if as_json:
+        document = report.as_dict()
+        if save or name:
+            document["run_id"] = run.run_id
+        if other is not None:
+            document["comparison"] = {
+                "first": other[0].system,
+                "second": run.system,
+                "measures": {each.measure: each.as_dict() for each in compared},
+            }
+        print_json(document)
+    else:
+        print_table(_measures_table(report.measures))
+        if other is not None:
+            _print_comparison(compared, other[0].system, run.system)
+        if save or name:
+            say(f"Kept as report {run.run_id}.")
+    for warning in report.warnings:
+        say(f"Warning: {warning}")
+
+
+def _compared(
+    measured: tuple[Run, EvaluationReport], other: tuple[Run, EvaluationReport] | None
+) -> tuple[Comparison, ...]:
+    """Return how the measured system differs from the other one."""
+    from imgsearch.improve.quality.comparison import compare
+
+    return compare(other[1].per_query, measured[1].per_query) if other else ()
+
+
+def _write_files(
+    settings: Settings,
+    catalog: Catalog,
+    measured: tuple[Run, EvaluationReport],
+    other: tuple[Run, EvaluationReport] | None,
+    html: Path | None,
+    csv: Path | None,
+) -> None:
+    from imgsearch.improve.quality.report_files import report_csv, standalone_html, write_file
+    from imgsearch.store.originals import Originals
+    from imgsearch.store.thumbnails import ThumbnailCache
+
+    if csv is not None:
+        write_file(csv, report_csv(*measured, other[1] if other else None))
+    if html is not None:
+        beside = (*other, _compared(measured, other)) if other else None
+        with contextlib.closing(Originals()) as originals:
+            thumbnails = ThumbnailCache(
+                catalog.folder / "thumbnails", originals, max_bytes=settings.thumbnail_cache_bytes
+            )
+            page = standalone_html(
+                *measured,
+                catalog,
+                lambda item: thumbnails.get(item, THUMBNAIL_PX).data,
+                other=beside,
+            )
+        write_file(html, page)
+
+
+def _table(*columns: str) -> Table:
+
+    table = new_table()
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left", overflow="fold")
+    return table
+
+
+def _measures_table(measures: Sequence[MeasureResult]) -> Table:
+    table = _table("measure", "mean", "95% interval", "queries")
+    for result in measures:
+        table.add_row(
+            result.measure,
+            f"{result.mean:.4f}",
+            f"{result.low:.4f} to {result.high:.4f}",
+            f"{result.queries:,}",
+        )
+    return table
+
+
+def _print_comparison(compared: Sequence[Comparison], first: str, second: str) -> None:
+    table = _table("measure", first, second, "difference", "95% interval", "p", "better", "equal", "worse")
+    for each in compared:
+        table.add_row(
+            each.measure,
+            f"{each.first:.4f}",
+            f"{each.second:.4f}",
+            f"{each.difference:+.4f}",
+            f"{each.low:+.4f} to {each.high:+.4f}",
+            f"{each.p_value:.4f}",
+            *(f"{count:,}" for count in (each.wins, each.ties, each.losses)),
+        )
+    print()
+    print_table(table)
+    print(f"\n{compared[0].sentence(first, second)}")
+
+
+# --- reports ----------------------------------------------------------------------------------------------------
+
+
+@reports.command("list")
+def list_reports(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """List the reports that were kept, the newest first.
+
+    Example: `imgsearch reports list`
+    """
+    from rich.text import Text
+
+    from imgsearch.improve.quality.reports import Reports
+    from imgsearch.store.catalog import Catalog
+
+    with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
+        runs = Reports(opened.database).all()
+    if as_json:
+        print_json({"reports": [run.as_dict() for run in runs]})
+        return
+    if not runs:
+        say("No report was kept yet; keep one with `imgsearch evaluate --save`.")
+        return
+    table = _table("id", "when (UTC)", "name", "system", "judgments", "queries", "measure", "mean")
+    for run in runs:
+        first = run.measures[0]
+        table.add_row(
+            run.run_id,
+            f"{run.happened_at:%Y-%m-%d %H:%M}",
+            *(Text(one_line(text)) for text in (run.name, run.system, run.judgments)),
+            f"{first.queries:,}",
+            first.measure,
+            f"{first.mean:.4f}",
+        )
+    print_table(table)
+
+
+@reports.command("show")
+def show_report(
+    run_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The report's id, or its first four characters or more.")
+    ],
+    compare: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Another report on the same judgments to compare it with."),
+    ] = None,
+    html: HtmlOption = None,
+    csv: CsvOption = None,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a report that was kept, compare it with another one, or write it to a file.
+
+    Example: `imgsearch reports show 3f2a --html report.html`
+    """
+    from imgsearch.improve.quality.reports import Reports, check_comparable
+    from imgsearch.store.catalog import Catalog
+
+    settings = Settings.load(catalog=catalog)
+    with Catalog.open(settings.catalog) as opened:
+        kept = Reports(opened.database)
+        run = kept.get(run_id)
+        measured = run, kept.report(run)
+        other = None
+        if compare is not None:
+            before = kept.get(compare)
+            check_comparable(before, run)
+            other = before, kept.report(before)
+        _write_files(settings, opened, measured, other, html, csv)
+    compared = _compared(measured, other)
+    if as_json:
+        document = run.as_dict() | {"report": measured[1].as_dict()}
+        if other is not None:
+            document["comparison"] = {
+                "first": other[0].run_id,
+                "second": run.run_id,
+                "measures": {each.measure: each.as_dict() for each in compared},
+            }
+        print_json(document)
+        return
+    facts = [run.title, run.system, run.judgments, f"{run.happened_at:%Y-%m-%d %H:%M} UTC", run.encoder]
+    print(f"{one_line(' · '.join(dict.fromkeys(facts)))}\n")
+    print_table(_measures_table(run.measures))
+    if other is not None:
+        _print_comparison(compared, other[0].title, run.title)
+    for warning in run.warnings:
+        say(f"Warning: {warning}")
+
+
+# --- robustness -------------------------------------------------------------------------------------------------
+
+
+def robustness(
+    n: Annotated[int, typer.Option("-n", "--n", min=1, max=10_000, help="How many photos to draw.")] = 100,
+    seed: Annotated[int, typer.Option(help="Decides which photos are drawn.")] = 0,
+    system: Annotated[
+        str, typer.Option(metavar="NAME", help="The system to check; see `imgsearch system list`.")
+    ] = "live",
+    save: Annotated[bool, typer.Option("--save", help="Keep the result in the catalog.")] = False,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that photos find themselves, and keep their neighbours when they are mirrored, cropped or turned.
+
+    It needs no judgments.
+
+    Example: `imgsearch robustness --n 100`
+    """
+    from imgsearch.improve.quality.reports import Reports
+    from imgsearch.improve.quality.robustness import check_robustness
+    from imgsearch.store.originals import Originals
+
+    with (
+        open_systems(Settings.load(catalog=catalog)) as (opened, systems),
+        contextlib.closing(Originals()) as originals,
+    ):
+        systems.get(system)
+        with progress("Checking") as show:
+            report = check_robustness(
+                lambda query: systems.search(query, system),
+                opened,
+                lambda item: originals.read(item.location),
+                n=n,
+                seed=seed,
+                progress=show,
+            )
+        if save:
+            Reports(opened.database).save_robustness(report, system=system)
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        _print_robustness(report)
+    for warning in report.warnings:
+        say(f"Warning: {warning}")
+
+
+def _print_robustness(report: RobustnessReport) -> None:
+    table = _table("change", "kept", "95% interval", "photos")
+    for score in report.scores:
+        table.add_row(
+            score.change, f"{score.mean:.1%}", f"{score.low:.1%} to {score.high:.1%}", f"{score.photos:,}"
+        )
+    print_table(table)
+    print(
+        f"\nRobustness: {report.score:.1%} of the {report.neighbours} nearest photos stay, over all changes."
+    )
+
+
+# --- export-judgments -------------------------------------------------------------------------------------------
+
+
+def export_judgments(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.trec", help="The qrels to write; its topics go beside it.")
+    ],
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the judgments made in the app as TREC qrels, with their queries as FILE.topics.tsv.
+
+    Relevance is 1 where more labelers said good than bad, else 0; "can't tell" is left out.
+
+    Example: `imgsearch export-judgments judged.trec`
+    """
+    from imgsearch.improve.quality import qrels
+    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.feedback import FeedbackLog
+
+    with (
+        Catalog.open(Settings.load(catalog=catalog).catalog) as opened,
+        contextlib.closing(FeedbackLog(opened.database)) as feedback,
+    ):
+        report = qrels.export_judgments(feedback.latest_judgments(), file)
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        left_out = f", {many(report.skipped, 'vote')} of can't tell left out" if report.skipped else ""
+        print(
+            f"Wrote {many(report.judgments, 'judgment')} of {many(report.queries, 'query', 'queries')} to "
+            f"{report.qrels} and {report.topics}{left_out}."
+        )

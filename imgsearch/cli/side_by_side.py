@@ -1,0 +1,98 @@
+"""`imgsearch compare`: one query by two systems or settings, and how far the two answers agree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgsearch.cli.terminal import (
+    CatalogOption,
+    JsonOption,
+    new_table,
+    one_line,
+    open_systems,
+    print_json,
+    print_table,
+    say,
+)
+from imgsearch.core.config import Settings
+
+if TYPE_CHECKING:
+    from imgsearch.search.side_by_side import SideBySide
+
+__all__ = ["register"]
+
+SIDE_HELP = (
+    "`live`, a saved system's name, `head:base` or `head:head-0001`; settings of its own behind commas: "
+    "`live,shape:0.5,diversity:0.4,duplicates:collapse,same:color`."
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the program's."""
+    app.command()(compare)
+
+
+def compare(
+    text: Annotated[list[str] | None, typer.Option("--text", metavar="T", help="Words; repeatable.")] = None,
+    item: Annotated[
+        list[str] | None, typer.Option("--item", metavar="ID", help="An item of the catalog; repeatable.")
+    ] = None,
+    left: Annotated[str, typer.Option(metavar="SIDE", help=SIDE_HELP)] = "live",
+    right: Annotated[str, typer.Option(metavar="SIDE", help="The other side, likewise.")] = "head:base",
+    n: Annotated[int, typer.Option("-n", min=1, max=1000, help="How many hits of each side.")] = 10,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option("--filter", metavar="CONDITION", help="As for `search`; repeatable."),
+    ] = None,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer one query by two systems or settings side by side, and say how far the answers agree.
+
+    Example: `imgsearch compare --text 'red mug' --right live,diversity:0.4 -n 10`
+    """
+    if not (text or item):
+        raise typer.BadParameter("give at least one of --text and --item")
+    from imgsearch.core.filter_grammar import parse_filters
+    from imgsearch.core.records import Query, Term
+    from imgsearch.search.side_by_side import parse_side, search_both
+
+    sides = parse_side(left), parse_side(right)
+    terms = [Term("text", words) for words in text or ()] + [Term("item", item_id) for item_id in item or ()]
+    query = Query(tuple(terms), n=n, filters=parse_filters(filters or ()))
+    with open_systems(Settings.load(catalog=catalog)) as (_, systems):
+        found = search_both(systems, query, *sides)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        _print(found)
+
+
+def _print(found: SideBySide) -> None:
+    from rich.text import Text
+
+    for note in dict.fromkeys((*found.left.result.notes, *found.right.result.notes)):
+        say(note)
+    table = new_table()
+    table.add_column("rank", justify="right")
+    for answer, elsewhere in ((found.left, "right"), (found.right, "left")):
+        table.add_column(one_line(str(answer.side)), overflow="fold")
+        table.add_column(f"{elsewhere} rank", justify="right")
+    marks = found.marks("left"), found.marks("right")
+    for place in range(found.depth):
+        cells: list[str | Text] = []
+        for answer, side_marks in zip((found.left, found.right), marks, strict=True):
+            if place < len(side_marks):
+                other = side_marks[place].other
+                cells += [Text(one_line(answer.item_ids[place])), "-" if other is None else str(other)]
+            else:
+                cells += ["", ""]
+        table.add_row(str(place + 1), *cells)
+    print_table(table)
+    print(f"\n{found.sentence()}")
+    print(
+        f"overlap@{found.depth} {found.overlap:.2f}, rank-biased overlap {found.rbo:.2f}, "
+        f"median {found.left.median_ms:.1f} and {found.right.median_ms:.1f} ms"
+    )

@@ -1,0 +1,194 @@
+"""What every command shares on the terminal: options, progress, tables, JSON, opening a catalog to search it.
+
+It owns how things look there; data goes to stdout, everything else to stderr. It knows no command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imgsearch.core.config import Settings
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from imgsearch.encoders import Encoder
+    from imgsearch.index.live_index import LiveIndex
+    from imgsearch.search.searcher import Searcher
+    from imgsearch.search.systems import Systems
+    from imgsearch.store.catalog import Catalog
+
+__all__ = [
+    "CatalogOption",
+    "IndexOption",
+    "JsonOption",
+    "many",
+    "new_table",
+    "one_line",
+    "open_searcher",
+    "open_systems",
+    "print_json",
+    "print_table",
+    "progress",
+    "say",
+]
+
+PLAIN_PROGRESS_EVERY_S = 5.0
+
+CatalogOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--catalog",
+        metavar="DIR",
+        help="The catalog's folder; by default $IMGSEARCH_CATALOG, else a folder of this user's.",
+    ),
+]
+IndexOption = Annotated[
+    str | None,
+    typer.Option(
+        "--index",
+        metavar="WHERE",
+        help="Where the index lies: `milvus://host:19530`, or `local` for the catalog's folder; a catalog "
+        "remembers it.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+
+@contextlib.contextmanager
+def open_searcher(settings: Settings) -> Iterator[tuple[Catalog, Searcher]]:
+    """Open a catalog to search it; the encoder is loaded when the first text or picture needs it."""
+    from imgsearch.search.ranking.calibration import Calibration
+    from imgsearch.search.searcher import Searcher
+
+    with _open_index(settings) as (catalog, index, encoder):
+        calibration = Calibration(catalog, encoder, in_background=False)
+        yield catalog, Searcher(catalog, index, encoder, levels=calibration.levels)
+
+
+@contextlib.contextmanager
+def open_systems(settings: Settings) -> Iterator[tuple[Catalog, Systems]]:
+    """Open a catalog to search it by any of its systems; encoders are loaded when they are needed."""
+    from imgsearch.search.systems import Systems
+
+    with (
+        _open_index(settings) as (catalog, index, encoder),
+        contextlib.closing(Systems(catalog, index, encoder, threads=settings.worker_threads)) as systems,
+    ):
+        yield catalog, systems
+
+
+@contextlib.contextmanager
+def _open_index(settings: Settings) -> Iterator[tuple[Catalog, LiveIndex, Callable[[], Encoder]]]:
+    from imgsearch.encoders import load_encoder
+    from imgsearch.index.live_index import LiveIndex
+    from imgsearch.index.vector_space import live_space
+    from imgsearch.search.words.titles import titles_of
+    from imgsearch.store.catalog import Catalog
+
+    with Catalog.open(settings.catalog) as catalog:
+
+        @functools.cache
+        def encoder() -> Encoder:
+            model = load_encoder(
+                catalog.encoder_spec,
+                progress=say,
+                device=settings.device or None,
+                backend=settings.backend,
+            )
+            catalog.bind_encoder(model.spec, model.id, model.dim)
+            return model
+
+        if settings.titles:
+            titles_of(catalog).use(encoder, in_background=False)
+        catalog.bind_index(settings.index)
+        index = LiveIndex.open(catalog, threads=settings.worker_threads, space=live_space(catalog))
+        yield catalog, index, encoder
+
+
+@contextlib.contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Give a function of (done, total) that shows progress on stderr: a bar on a terminal, else some lines."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    started = time.monotonic()
+
+    def rate(done: int) -> str:
+        return f"{done / max(time.monotonic() - started, 1e-3):,.1f}/s"
+
+    if console.is_terminal:
+        bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        with bar:
+            task = bar.add_task(what, total=None, rate="")
+            yield lambda done, total: bar.update(task, completed=done, total=total, rate=rate(done))
+        return
+    said_at = started
+
+    def show(done: int, total: int | None) -> None:
+        nonlocal said_at
+        if time.monotonic() - said_at >= PLAIN_PROGRESS_EVERY_S:
+            said_at = time.monotonic()
+            of_all = f" of {total:,}" if total else ""
+            left = f", {(said_at - started) / done * (total - done):,.0f} s left" if total and done else ""
+            say(f"{what}: {done:,}{of_all}, {rate(done)}{left}")
+
+    yield show
+
+
+def say(message: str) -> None:
+    """Tell the person something, on stderr."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document on stdout."""
+    # Escaped where a terminal or a pipe of another encoding could not take it.
+    unicode_ok = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    text = json.dumps(document, ensure_ascii=not unicode_ok, indent=2, allow_nan=False)
+    print(text.encode("utf-8", "replace").decode() if unicode_ok else text)
+
+
+def new_table() -> Table:
+    """Return an empty table without lines, for `print_table`."""
+    from rich.table import Table
+
+    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+
+
+def print_table(table: Table) -> None:
+    """Print a table on stdout, wide where no terminal limits it: data must not be cut."""
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 500)
+    with console.capture() as captured:
+        console.print(table)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def one_line(text: str) -> str:
+    """Return a text whose newlines and other control characters cannot disturb the terminal."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def many(count: int, one: str, more: str = "") -> str:
+    """Return a count with its noun: `many(2, "query", "queries")`."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"

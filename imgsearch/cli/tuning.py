@@ -1,0 +1,98 @@
+"""`imgsearch tune`: the index's engine and effort, chosen by measuring on the catalog's own vectors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgsearch.cli.terminal import (
+    CatalogOption,
+    JsonOption,
+    new_table,
+    print_json,
+    print_table,
+    progress,
+    say,
+)
+from imgsearch.core.config import Settings
+
+if TYPE_CHECKING:
+    from imgsearch.index.live_index import IndexHeader
+    from imgsearch.index.tuning import Tuning
+
+__all__ = ["register", "tune"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the `imgsearch` command."""
+    app.command()(tune)
+
+
+def tune(
+    recall: Annotated[
+        float,
+        typer.Option(min=0.5, max=0.9999, metavar="SHARE", help="The ann_recall@10 that must be reached."),
+    ] = 0.99,
+    sample: Annotated[
+        int,
+        typer.Option(min=1000, metavar="N", help="How many of the items the trials are made on, at most."),
+    ] = 50_000,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the index's engines on this catalog's own vectors and build the best one.
+
+    The fastest that reaches the recall is taken, or a smaller one that is nearly as fast.
+
+    Example: `imgsearch tune --recall 0.99`
+    """
+    from imgsearch.core.errors import ConfigError
+    from imgsearch.index.live_index import LiveIndex
+    from imgsearch.index.tuning import tune as run
+    from imgsearch.index.vector_space import live_space
+    from imgsearch.store.catalog import Catalog
+
+    settings = Settings.load(catalog=catalog)
+    with Catalog.open(settings.catalog) as opened:
+        if opened.index_address:
+            raise ConfigError(
+                f"The index of this catalog lies at {opened.index_address}, which chooses its own engine; "
+                "use `--index local` to have one here that can be tuned."
+            )
+        index = LiveIndex.open(opened, threads=settings.worker_threads, space=live_space(opened))
+        with progress("Measuring") as show:
+            tuning = run(index, recall=recall, sample=sample, progress=show)
+        header = index.header
+    if not tuning.chosen.reached:
+        say(f"No engine reached {recall}; the nearest was taken.")
+    if as_json:
+        found = {"generation": header.generation, "ann_recall@10": header.ann_recall_at_10} if header else {}
+        print_json({**tuning.as_dict(), **found})
+    else:
+        _print(tuning, header)
+
+
+def _print(tuning: Tuning, header: IndexHeader | None) -> None:
+
+    table = new_table()
+    for number, title in enumerate(
+        ("engine", "ann_recall@10", "effort", "ms", "bytes an item", "build s", "")
+    ):
+        table.add_column(title, justify="right" if 0 < number < 6 else "left")
+    for trial in tuning.trials:
+        table.add_row(
+            trial.name,
+            f"{trial.ann_recall_at_10:.4f}",
+            str(trial.effort),
+            f"{trial.milliseconds:.3f}",
+            f"{trial.index_bytes / tuning.items:.0f}",
+            f"{trial.build_s:.1f}",
+            "chosen" if trial is tuning.chosen else "" if trial.reached else f"below {tuning.recall}",
+        )
+    print_table(table)
+    if header:
+        print(
+            f"\nGeneration {header.generation} holds {header.items:,} items; its ann_recall@10 is "
+            f"{header.ann_recall_at_10}."
+        )

@@ -1,0 +1,306 @@
+"""The frozen records that carry data between the modules: items, queries, hits, results, feedback.
+
+It owns their shapes only: no storage, no search, no drawing. Anything that crosses a floor of the house is one
+of these or a numpy array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, Literal, NamedTuple
+
+__all__ = [
+    "TITLE_COLUMNS",
+    "Confidence",
+    "Duplicates",
+    "Emphasis",
+    "Exposure",
+    "Facet",
+    "FacetValue",
+    "Failure",
+    "Filter",
+    "Hit",
+    "IndexingReport",
+    "Item",
+    "Judgment",
+    "Operator",
+    "Query",
+    "Region",
+    "SearchResult",
+    "Spelling",
+    "Term",
+    "Verdict",
+    "display_title",
+]
+
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "in", "contains"]
+Verdict = Literal["good", "bad", "cant_tell"]
+Duplicates = Literal["collapse", "show"]
+Confidence = Literal["strong", "fair", "weak"]
+Spelling = Literal["correct", "keep"]
+
+TITLE_COLUMNS = ("title", "name", "label")
+"""The metadata columns that name an item: the first of them that has words does."""
+
+
+def display_title(item_id: str, metadata: Mapping[str, Any]) -> str:
+    """Return the words to show for an item: its `title` or `name` metadata, else its file name made readable."""
+    for column in TITLE_COLUMNS:
+        value = metadata.get(column)
+        if isinstance(value, str) and value.strip():
+            return value.strip()
+    stem = PurePosixPath(item_id).stem
+    return stem.replace("_", " ").replace("-", " ").strip() or item_id
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One product photo with its row.
+
+    `key` is the uint64 by which the index and the embeddings know the present content of the photo: a changed
+    photo gets a new key, and keys are never used twice. `location` says where the original lies: a path, a URL,
+    or `archive!member` for a photo inside a .tar or .zip.
+    """
+
+    item_id: str
+    key: int
+    location: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    width_px: int = 0
+    height_px: int = 0
+
+    @property
+    def title(self) -> str:
+        """The words to show for this item."""
+        return display_title(self.item_id, self.metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One condition on a metadata column; a query's filters must all hold.
+
+    `value` is a str, float or bool for the comparisons, a tuple of them for `in`, and a str for `contains`
+    (case-insensitive). A missing (null) value matches nothing, not even `!=`.
+    """
+
+    column: str
+    operator: Operator
+    value: Any
+
+    def __str__(self) -> str:
+        """Return the filter in the grammar that `imgsearch.core.filter_grammar.parse_filter` reads."""
+        from imgsearch.core.filter_grammar import format_filter
+
+        return format_filter(self)
+
+
+class Region(NamedTuple):
+    """A part of a photo: its edges as fractions of the upright photo's width and height, 0 to 1."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One part of a query: words, a photo or a colour; a negative weight means "less like this".
+
+    `value` is the text, the item id, the colour as `#rrggbb`, or (kind `image`) the encoded picture's bytes; `kind`
+    `upload` holds the id of a picture that the service keeps. With a `region`, that part of the photo counts alone.
+    """
+
+    kind: Literal["text", "item", "image", "upload", "color"]
+    value: str | bytes
+    weight: float = 1.0
+    region: Region | None = None
+
+
+class Emphasis(NamedTuple):
+    """How much more a look-alike's colour, shape and pattern count than in the embedding: 0 (no more) to 1 each."""
+
+    color: float = 0.0
+    shape: float = 0.0
+    pattern: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to look for: any mix of terms, how many hits (`n`), from which rank on (`offset`), and filters.
+
+    `emphasis` ranks the nearest items anew by how they look, and `same_color` leaves out those of other colours.
+    `duplicates` says whether near-duplicates and further photos of one product are collapsed into the best of them.
+    `diversity` from 0 to 1 trades nearness for variety. `spelling` says whether words that nobody knows may be
+    corrected by who asks (`imgsearch.search.words.spelling`); a search itself takes them as they are.
+    """
+
+    terms: tuple[Term, ...]
+    n: int = 10
+    filters: tuple[Filter, ...] = ()
+    offset: int = 0
+    emphasis: Emphasis = field(default_factory=Emphasis)
+    same_color: bool = False
+    duplicates: Duplicates = "show"
+    diversity: float = 0.0
+    spelling: Spelling = "correct"
+
+    @staticmethod
+    def of(
+        *,
+        text: str | None = None,
+        item: str | None = None,
+        image: bytes | None = None,
+        n: int = 10,
+        filters: tuple[Filter, ...] = (),
+    ) -> Query:
+        """Return the query made of the given parts, each of weight 1."""
+        terms: list[Term] = []
+        if text is not None:
+            terms.append(Term("text", text))
+        if item is not None:
+            terms.append(Term("item", item))
+        if image is not None:
+            terms.append(Term("image", image))
+        return Query(tuple(terms), n=n, filters=filters)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One search result: `rank` counts from 1, `score` is the cosine similarity (higher is better).
+
+    Where the query asks for more than the nearest (an emphasis, diversity, a rule), or where titles count beside the
+    photos (`imgsearch.search.words.titles`), the order is not that of the scores. `also` names the items that are
+    collapsed into this one, best first.
+    """
+
+    item_id: str
+    rank: int
+    score: float
+    key: int
+    image: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The words to show for this hit."""
+        return display_title(self.item_id, self.metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The hits of one query, best first, with what produced them.
+
+    `search_id` names this search in the feedback; `timing_ms` has one entry a stage plus `total`. `matching` is
+    the number of items that pass the filters, hits or not. `notes` are sentences on what to think of the hits, and
+    `confidence` says how good the best of them are for this catalog; None where that is not known.
+    """
+
+    query: Query
+    hits: tuple[Hit, ...]
+    encoder: str
+    generation: int
+    matching: int
+    timing_ms: Mapping[str, float]
+    search_id: str
+    notes: tuple[str, ...] = ()
+    confidence: Confidence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """That a visitor's search was answered within an experiment.
+
+    `arm` is the system that answered it ("" where the hits of two are mixed), and `failed` says that it could not, so
+    that the live one stepped in. `first_rank` is above 1 for further hits of a search. `total_ms` is what the visitor
+    waited for the service, a failure included.
+    """
+
+    search_id: str
+    experiment: str
+    arm: str
+    visitor: str
+    query_key: str
+    first_rank: int
+    hits: int
+    total_ms: float
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """One value of a metadata column and how many items have it."""
+
+    value: Any
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """A metadata column as a filter offers it.
+
+    `kind` is `choice` (few distinct values: `values`, most frequent first), `range` (numbers: `low`, `high`) or
+    `text` (too many values to list: search inside them with `contains`).
+    """
+
+    column: str
+    kind: Literal["choice", "range", "text"]
+    values: tuple[FacetValue, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One photo that could not be indexed: where it lies, and why in one sentence."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexingReport:
+    """What one indexing run did.
+
+    `unchanged` items were left as they are, `vanished` ones are in the catalog but no longer in their source (and
+    among `removed` where pruning was asked for). `seconds` has one entry a stage plus `total`; `notes` are
+    sentences on what a person should look at though nothing failed.
+    """
+
+    added: int
+    changed: int
+    unchanged: int
+    removed: int
+    vanished: int
+    failed: tuple[Failure, ...]
+    seconds: Mapping[str, float]
+    encoder: str
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as the JSON of `imgsearch index --json`."""
+        return {
+            "added": self.added,
+            "changed": self.changed,
+            "unchanged": self.unchanged,
+            "removed": self.removed,
+            "vanished": self.vanished,
+            "failed": [{"path": failure.path, "reason": failure.reason} for failure in self.failed],
+            "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
+            "encoder": self.encoder,
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Judgment:
+    """One labeler's or shopper's verdict on one item for one query (`query_text` describes it in words)."""
+
+    query_key: str
+    item_id: str
+    verdict: Verdict
+    labeler: str
+    search_id: str | None = None

@@ -1,0 +1,156 @@
+"""The Sample Store: the bundled catalog of rendered products that the demo opens and the tests measure on.
+
+It owns where the bundled files lie and the demo's own catalog folder; photos, manifest and ground truth are made by
+`scripts/render_sample_store.py`, the embeddings and looks beside them by `scripts/embed_sample_store.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgsearch.core.config import cpu_count, user_data_dir
+from imgsearch.core.errors import SourceError
+from imgsearch.encoders import load_encoder
+from imgsearch.encoders.lite.weights import lite_id
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.vector_space import live_space
+from imgsearch.ingest.indexing import IndexingOptions, ProgressCallback, index_sources
+from imgsearch.search.ranking.calibration import Calibration
+from imgsearch.store.catalog import Catalog
+from imgsearch.vision.looks import LOOK_VERSION, Look
+
+__all__ = ["SampleStore", "ensure_demo_catalog", "sample_store"]
+
+LOOKS_FILE = "looks.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class SampleStore:
+    """The bundled files: `manifest.csv` names the photos, `topics.tsv` and the `.trec` files are the ground truth."""
+
+    folder: Path
+
+    @property
+    def manifest(self) -> Path:
+        """The table of photos: id, image, title, product_id, view, type, category, material, colour, ..."""
+        return self.folder / "manifest.csv"
+
+    @property
+    def topics(self) -> Path:
+        """The queries of the ground truth, `qid<TAB>kind<TAB>query`."""
+        return self.folder / "topics.tsv"
+
+    @property
+    def embeddings(self) -> Path:
+        """The `lite` embeddings of the photos, row by row of the manifest, float16."""
+        return self.folder / "embeddings.lite.npy"
+
+    def embeddings_of(self, encoder_id: str) -> Path | None:
+        """Return the file of shipped embeddings if they are this encoder's, else None."""
+        try:
+            made_by = json.loads(self.embeddings.with_suffix(".json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return self.embeddings if made_by == self._stamp(encoder_id) else None
+
+    def write_embeddings(self, encoder_id: str, vectors: NDArray[np.float32]) -> None:
+        """Ship embeddings: (photos, dim) float32 unit rows in the manifest's order, and who made them."""
+        np.save(self.embeddings, vectors.astype(np.float16))
+        stamp = json.dumps(self._stamp(encoder_id), indent=2)
+        self.embeddings.with_suffix(".json").write_text(stamp + "\n", encoding="utf-8")
+
+    def looks(self) -> dict[str, Look]:
+        """Return the shipped looks of the photos by id; empty where they are of another version or other photos."""
+        try:
+            with np.load(self.folder / LOOKS_FILE, allow_pickle=False) as shipped:
+                if str(shipped["stamp"]) != self._looks_stamp():
+                    return {}
+                rows = zip(
+                    shipped["ids"].tolist(), shipped["vectors"], shipped["phashes"].tolist(), strict=True
+                )
+                return {item_id: Look(row.astype(np.float32), phash) for item_id, row, phash in rows}
+        except FileNotFoundError:
+            return {}
+
+    def write_looks(self, looks: Mapping[str, Look]) -> None:
+        """Ship the looks of photos by id, stamped with their version and that of the photos."""
+        np.savez_compressed(
+            self.folder / LOOKS_FILE,
+            stamp=np.array(self._looks_stamp()),
+            ids=np.array(list(looks)),
+            vectors=np.array([look.vector for look in looks.values()], np.float16),
+            phashes=np.array([look.phash for look in looks.values()], np.uint64),
+        )
+
+    @property
+    def version(self) -> str:
+        """A name that changes with the bundled photos or their rows."""
+        return hashlib.sha256(self.manifest.read_bytes()).hexdigest()[:16]
+
+    def _stamp(self, encoder_id: str) -> dict[str, str]:
+        return {"encoder": encoder_id, "manifest": self.version}
+
+    def _looks_stamp(self) -> str:
+        return f"looks {LOOK_VERSION} of {self.version}"
+
+
+def sample_store() -> SampleStore:
+    """Return the bundled Sample Store; raises `SourceError` when this installation lacks it."""
+    folder = Path(str(resources.files("imgsearch") / "data" / "sample_store"))
+    store = SampleStore(folder)
+    if not store.manifest.is_file():
+        raise SourceError(
+            f"The Sample Store is missing from this installation ({folder}); install imgsearch again."
+        )
+    return store
+
+
+def ensure_demo_catalog(progress: ProgressCallback | None = None, *, folder: Path | None = None) -> Path:
+    """Return the folder of the demo's catalog, built or brought up to date first.
+
+    It lies in the user's data folder. A demo catalog of an older encoder is set aside, not deleted: it may hold
+    judgments that somebody made.
+    """
+    store = sample_store()
+    folder = folder or user_data_dir() / "demo"
+    mark = folder / "sample-store-version"
+    encoder_id = lite_id()  # by the files alone: loading the encoder takes seconds
+    wanted = f"{store.version} {encoder_id}"
+    if mark.is_file() and mark.read_text(encoding="utf-8") == wanted:
+        return folder
+    if (folder / "catalog.duckdb").is_file():
+        with Catalog.open(folder) as catalog:
+            made_by = catalog.encoder_id
+        if made_by not in ("", encoder_id):
+            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+            folder.rename(folder.with_name(f"{folder.name}-before-{stamp}"))
+    encoder = load_encoder("lite")
+    with Catalog.open(folder, create=True) as catalog:
+        index = LiveIndex.open(catalog, threads=cpu_count(), space=live_space(catalog))
+        options = IndexingOptions(embeddings=store.embeddings_of(encoder_id), prune=True)
+        index_sources(catalog, index, encoder, [store.manifest], options=options, progress=progress)
+        _give_looks(catalog, store)
+        # So that the very first search says how good it is.
+        calibration = Calibration(catalog, lambda: encoder, in_background=False)
+        calibration.levels(index, "photo")
+        calibration.levels(index, "words")
+    mark.write_text(wanted, encoding="utf-8")
+    return folder
+
+
+def _give_looks(catalog: Catalog, store: SampleStore) -> None:
+    """Keep the shipped looks of the photos that have none, so that colours count from the first moment."""
+    looks = store.looks()
+    items = catalog.get_many(list(looks))
+    catalog.looks.store(
+        np.array([item.key for item in items], np.uint64), [looks[item.item_id] for item in items]
+    )

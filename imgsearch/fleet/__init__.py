@@ -1,1 +1,0 @@
-"""Beyond one machine: embeddings made by many workers, an index on a Milvus, replicas of one writer."""

@@ -1,0 +1,1 @@
+"""Measure and improve the search: judging, quality, experiments, adaptation, monitoring."""

@@ -1,0 +1,1 @@
+"""Learned heads: training pairs from feedback, training, evaluation, publication."""

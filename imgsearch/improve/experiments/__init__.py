@@ -1,0 +1,1 @@
+"""Online experiments: assignment of visitors to systems, outcomes, statistics."""

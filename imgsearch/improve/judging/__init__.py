@@ -1,0 +1,1 @@
+"""Labelers judge pairs of query and item: sets, pools, assignment, agreement."""

@@ -1,0 +1,188 @@
+"""Verdicts of labelers as files: TREC qrels with their topics, and CSV with one row a verdict; both ways.
+
+It owns the CSV's columns; the formats of qrels and topics are those of `imgsearch.improve.quality.qrels`. It stores nothing.
+
+    query,item_id,labeler,verdict,role,judged_at,seconds     query: in the address bar's grammar, or an item's id;
+                                                             verdict: good, bad or cant_tell
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+from imgsearch.core.errors import EvaluationError, JudgingError
+from imgsearch.core.query_address import query_key
+from imgsearch.core.records import Verdict
+from imgsearch.improve.judging.sets import ImportedVerdict, clean_name
+from imgsearch.improve.quality.qrels import (
+    Topic,
+    default_topics_path,
+    export_judgments,
+    known_qrels,
+    parse_qrels,
+    read_text,
+    read_topics,
+    topic_query,
+    topics_from_qrels,
+)
+from imgsearch.store.catalog import Catalog
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "qrels_zip",
+    "read_verdicts",
+    "verdicts_csv",
+    "verdicts_from_csv",
+    "verdicts_from_qrels",
+    "write_verdicts_csv",
+]
+
+CSV_COLUMNS = ("query", "item_id", "labeler", "verdict", "role", "judged_at", "seconds")
+_NEEDED = ("query", "item_id", "verdict")
+
+
+def read_verdicts(
+    path: Path, catalog: Catalog, *, labeler: str, topics: Path | None = None
+) -> list[ImportedVerdict]:
+    """Return the verdicts of a file: CSV where its name ends in .csv, else TREC qrels with their topics.
+
+    The topics of qrels are those of `topics`, else those beside them, else what the query ids say. `labeler` is who
+    judged where the file does not say. Raises `EvaluationError` or `JudgingError` naming what is wrong where.
+    """
+    text = read_text(path)
+    if path.suffix.lower() == ".csv":
+        return verdicts_from_csv(text, str(path), catalog, labeler=labeler)
+    beside = default_topics_path(path)
+    given = read_topics(topics or beside) if topics is not None or beside.is_file() else None
+    return verdicts_from_qrels(text, str(path), catalog, labeler=labeler, topics=given)
+
+
+def verdicts_from_qrels(
+    text: str, name: str, catalog: Catalog, *, labeler: str, topics: list[Topic] | None = None
+) -> list[ImportedVerdict]:
+    """Return the judgments in the text of a qrels file as one labeler's verdicts: above 0 is good, else bad.
+
+    Raises `EvaluationError` for a malformed line or a query that no topic explains.
+    """
+    labeler = clean_name(labeler, "The labeler's name")
+    qrels, _ = known_qrels(parse_qrels(text, name), catalog)
+    by_id = {
+        topic.query_id: topic for topic in (topics_from_qrels(qrels, catalog) if topics is None else topics)
+    }
+    missing = [query_id for query_id in qrels if query_id not in by_id]
+    if missing:
+        raise EvaluationError(
+            f"{name} judges the query {missing[0][:80]!r}, which is not among the topics; add it to them."
+        )
+    keys = {query_id: query_key(topic_query(by_id[query_id])) for query_id in qrels}
+    return [
+        ImportedVerdict(keys[query_id], item_id, labeler, "good" if level > 0 else "bad")
+        for query_id, levels in qrels.items()
+        for item_id, level in levels.items()
+    ]
+
+
+def verdicts_from_csv(text: str, name: str, catalog: Catalog, *, labeler: str) -> list[ImportedVerdict]:
+    """Return the verdicts in the text of a CSV file with the columns query, item_id, verdict and maybe labeler.
+
+    Rows of referees are left out: the raters' words are what is imported. Raises `EvaluationError` for a missing
+    column, a malformed line or a query that is not understood.
+    """
+    fallback = clean_name(labeler, "The labeler's name")
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    columns = rows.fieldnames or []
+    missing = [column for column in _NEEDED if column not in columns]
+    if missing:
+        raise EvaluationError(
+            f"{name} has no column {missing[0]!r}; a CSV of judgments has {', '.join(CSV_COLUMNS[:4])}."
+        )
+    keys: dict[str, str] = {}
+    found = []
+    try:
+        for row in rows:
+            where = f"Line {rows.line_num} of {name}"
+            if row.get("role") == "referee":
+                continue
+            query, item_id, verdict = (row[column] or "" for column in _NEEDED)
+            if verdict not in get_args(Verdict):
+                raise EvaluationError(
+                    f"{where} has the verdict {verdict[:40]!r}, but must have {', '.join(get_args(Verdict))}."
+                )
+            if query not in keys:
+                keys[query] = _key_of(query, where, catalog)
+            try:
+                judge = clean_name(row.get("labeler") or fallback, "The labeler's name")
+            except JudgingError as error:
+                raise EvaluationError(f"{where}: {error}") from None
+            found.append(ImportedVerdict(keys[query], item_id, judge, cast(Verdict, verdict)))
+    except csv.Error as error:
+        raise EvaluationError(f"Line {rows.line_num} of {name} is no CSV: {error}.") from None
+    if not found:
+        raise EvaluationError(f"The file {name} holds no judgments.")
+    return found
+
+
+def _key_of(query: str, where: str, catalog: Catalog) -> str:
+    try:
+        (topic,) = topics_from_qrels({query: {}}, catalog)
+    except EvaluationError:
+        raise EvaluationError(
+            f"{where} has the query {query[:80]!r}, which is no item of the catalog; write words as text=red+mug."
+        ) from None
+    return query_key(topic_query(topic))
+
+
+def verdicts_csv(verdicts: pd.DataFrame) -> str:
+    """Return verdicts (the columns of `Judging.verdicts`) as CSV with the columns query to seconds."""
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_csv_row(row) for row in verdicts.to_dict("records"))
+    return buffer.getvalue()
+
+
+def qrels_zip(votes: pd.DataFrame, stem: str) -> bytes:
+    """Return votes (the columns of `Judging.votes`) as a zip of `stem`.trec and its topics.
+
+    Raises `EvaluationError` where nobody said good or bad.
+    """
+    buffer = io.BytesIO()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        export_judgments(votes, Path(folder) / f"{stem}.trec")
+        for each in sorted(Path(folder).iterdir()):
+            archive.write(each, each.name)
+    return buffer.getvalue()
+
+
+def _csv_row(row: Mapping[Any, Any]) -> dict[str, object]:
+    return {
+        "query": row["query_key"],
+        "item_id": row["item_id"],
+        "labeler": row["labeler"],
+        "verdict": row["verdict"],
+        "role": row["role"],
+        "judged_at": row["happened_at"].isoformat(timespec="seconds"),
+        "seconds": round(row["took_ms"] / 1000, 1),
+    }
+
+
+def write_verdicts_csv(verdicts: pd.DataFrame, path: Path) -> None:
+    """Write verdicts as CSV. Raises `EvaluationError` where there are none or the file cannot be written."""
+    if verdicts.empty:
+        raise EvaluationError("There are no judgments in this set to export yet.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(verdicts_csv(verdicts), encoding="utf-8", newline="")
+    except OSError as error:
+        raise EvaluationError(f"{path} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,1 @@
+"""Telemetry, usage overview, drift, and retention of events."""

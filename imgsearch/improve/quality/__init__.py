@@ -1,0 +1,1 @@
+"""Offline evaluation: qrels, measures, comparisons, stored reports, robustness checks."""

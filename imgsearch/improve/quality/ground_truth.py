@@ -1,0 +1,146 @@
+"""Where a catalog's relevance judgments come from: the Sample Store's ground truth, the app's own, uploaded files.
+
+It owns the list of these sources and how each is read; it measures nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from imgsearch.core.errors import EvaluationError, SourceError
+from imgsearch.demo import sample_store
+from imgsearch.improve.judging.sets import Judging, JudgingSet
+from imgsearch.improve.quality.qrels import (
+    Qrels,
+    Topic,
+    Votes,
+    decode_text,
+    parse_qrels,
+    parse_topics,
+    read_qrels,
+    read_topics,
+    topics_from_qrels,
+)
+from imgsearch.store.catalog import Catalog
+from imgsearch.store.feedback import FeedbackLog
+
+__all__ = ["GroundTruth", "JudgmentSource", "judgment_sources", "uploaded"]
+
+MAX_FILE_BYTES = 64 * 1024 * 1024
+PROBE = 20
+SAMPLE_STORE = {
+    "lookalike": (
+        "Sample Store: look-alikes",
+        "Photos of similar products, the more alike the higher graded.",
+    ),
+    "text": ("Sample Store: words", "The products that a query in words describes."),
+    "instance": ("Sample Store: same product", "The other photos of the very same product."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GroundTruth:
+    """Judgments and the queries they are for.
+
+    `complete` says that everything relevant is listed: what is not listed is known not to be relevant.
+    """
+
+    label: str
+    qrels: Qrels
+    topics: tuple[Topic, ...]
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JudgmentSource:
+    """Judgments that can be measured on; `load` reads them, and raises `EvaluationError` where there are none."""
+
+    name: str
+    label: str
+    detail: str
+    load: Callable[[], GroundTruth]
+
+
+def judgment_sources(catalog: Catalog, feedback: FeedbackLog, judging: Judging) -> list[JudgmentSource]:
+    """Return the sources that this catalog has, none of them read yet.
+
+    First the judging sets, the newest first, then all judgments made here, then the Sample Store's ground truth
+    where its photos are in the catalog.
+    """
+    sources = [_of_set(judging, judging_set) for judging_set in reversed(judging.all())]
+    count = _count_judgments(catalog)
+    if count:
+        sources.append(
+            JudgmentSource(
+                "judged-here",
+                "All judgments made here",
+                f"{count:,} judgments from the search and judge pages.",
+                lambda: _of_votes("All judgments made here", Votes.count(feedback.latest_judgments())),
+            )
+        )
+    if _holds_sample_store(catalog):
+        sources += [_of_sample_store(name) for name in SAMPLE_STORE]
+    return sources
+
+
+def uploaded(
+    qrels: bytes, name: str, topics: bytes | None, topics_name: str, catalog: Catalog
+) -> GroundTruth:
+    """Return the judgments of uploaded files: TREC qrels and, where the query ids do not say them, topics.
+
+    Raises `EvaluationError` naming what is wrong with them.
+    """
+    for data, what in ((qrels, name), (topics or b"", topics_name)):
+        if len(data) > MAX_FILE_BYTES:
+            raise EvaluationError(f"The file {what} has more than {MAX_FILE_BYTES // 1024**2} MiB.")
+    judged = parse_qrels(decode_text(qrels, name), name)
+    if topics is None:
+        asked = topics_from_qrels(judged, catalog)
+    else:
+        asked = parse_topics(decode_text(topics, topics_name), topics_name)
+    return GroundTruth(name, judged, tuple(asked))
+
+
+def _of_set(judging: Judging, judging_set: JudgingSet) -> JudgmentSource:
+    label = f"Judging set: {judging_set.name}"
+    return JudgmentSource(
+        f"set/{judging_set.name}",
+        label,
+        f"{judging_set.pairs:,} pairs of {judging_set.queries:,} queries, {judging_set.raters:,} labelers each.",
+        lambda: _of_votes(label, Votes.count(judging.votes(judging_set))),
+    )
+
+
+def _of_votes(label: str, votes: Votes) -> GroundTruth:
+    if not votes.qrels:
+        raise EvaluationError(f"{label}: nothing was judged good or bad yet; judge some results first.")
+    return GroundTruth(label, votes.qrels, tuple(votes.topics))
+
+
+def _of_sample_store(name: str) -> JudgmentSource:
+    label, detail = SAMPLE_STORE[name]
+
+    def load() -> GroundTruth:
+        store = sample_store()
+        qrels = read_qrels(store.folder / f"{name}.trec")
+        topics = tuple(topic for topic in read_topics(store.topics) if topic.query_id in qrels)
+        return GroundTruth(label, qrels, topics, complete=True)
+
+    return JudgmentSource(f"sample-store/{name}", label, detail, load)
+
+
+def _count_judgments(catalog: Catalog) -> int:
+    row = catalog.database.cursor().execute("SELECT count(*) FROM judgments").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _holds_sample_store(catalog: Catalog) -> bool:
+    """Say whether the Sample Store's photos are in the catalog, by the ids of its first queries."""
+    try:
+        topics = sample_store().topics
+        with topics.open(encoding="utf-8") as file:
+            ids = [line.split("\t")[0] for line, _ in zip(file, range(PROBE), strict=False)]
+    except (OSError, SourceError):
+        return False
+    return len(catalog.get_many(ids)) == len(ids)

@@ -1,0 +1,166 @@
+"""The quality of one catalog's search: measured on judgments, compared between systems, checked for robustness.
+
+It owns what happens when somebody asks for a measurement: judgments are read, systems searched, reports kept, in the
+background where a page asks. It draws nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from imgsearch.core.background import JobRunner, Progress
+from imgsearch.core.records import Item
+from imgsearch.improve.judging.sets import Judging
+from imgsearch.improve.quality.comparison import Comparison, compare
+from imgsearch.improve.quality.evaluation import DEFAULT_MEASURES, EvaluationReport, evaluate, parse_measures
+from imgsearch.improve.quality.ground_truth import GroundTruth, JudgmentSource, judgment_sources
+from imgsearch.improve.quality.reports import (
+    Reports,
+    Run,
+    StoredRobustness,
+    check_comparable,
+    judgments_digest,
+    run_of,
+)
+from imgsearch.improve.quality.robustness import check_robustness
+from imgsearch.search.systems import Systems
+from imgsearch.store.catalog import Catalog
+from imgsearch.store.feedback import FeedbackLog
+
+__all__ = ["Quality"]
+
+KEPT_COMPARISONS = 8
+"""Kept runs never change, so a comparison is computed once."""
+
+
+class Quality:
+    """Measures the systems of one catalog and keeps the reports; safe to use from any thread."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        systems: Systems,
+        feedback: FeedbackLog,
+        judging: Judging,
+        read_photo: Callable[[Item], bytes],
+    ) -> None:
+        """Measure `systems`; `read_photo` gives the bytes of an item's photo for the robustness check."""
+        self._catalog = catalog
+        self._systems = systems
+        self._feedback = feedback
+        self._judging = judging
+        self._read_photo = read_photo
+        self.reports = Reports(catalog.database)
+        self.jobs = JobRunner()
+        self._compared = lru_cache(KEPT_COMPARISONS)(self._compare)
+
+    def sources(self) -> list[JudgmentSource]:
+        """Return the judgments that can be measured on; see `judgment_sources`."""
+        return judgment_sources(self._catalog, self._feedback, self._judging)
+
+    def measure(
+        self,
+        truth: GroundTruth,
+        systems: Sequence[str],
+        measures: str = DEFAULT_MEASURES,
+        *,
+        name: str = "",
+        progress: Progress | None = None,
+    ) -> list[Run]:
+        """Measure each system on the same judgments and keep the reports, all of them or none.
+
+        `progress` is called with (queries done, queries in all) over all the systems. Raises what `evaluate` raises,
+        and `UnknownSystem`.
+        """
+        reports: list[tuple[str, EvaluationReport]] = []
+        for number, system in enumerate(systems):
+
+            def show(done: int, total: int, number: int = number) -> None:
+                if progress is not None:
+                    progress(number * total + done, len(systems) * total)
+
+            reports.append((system, self._evaluate(truth, system, measures, show)))
+        digest = judgments_digest(truth.qrels, truth.topics)
+        runs = [
+            run_of(report, name=name, system=system, judgments=truth.label, digest=digest)
+            for system, report in reports
+        ]
+        with self._catalog.database.transaction():
+            for run, (_, report) in zip(runs, reports, strict=True):
+                self.reports.save(run, report)
+        return runs
+
+    def _evaluate(
+        self, truth: GroundTruth, system: str, measures: str, progress: Progress
+    ) -> EvaluationReport:
+        self._systems.get(system)
+        progress(0, len(truth.topics))  # the first search may have to wait for the model
+        return evaluate(
+            lambda query: self._systems.search(query, system),
+            self._catalog,
+            truth.qrels,
+            truth.topics,
+            measures,
+            complete=truth.complete,
+            progress=progress,
+        )
+
+    def compare(self, first: Run, second: Run) -> tuple[Comparison, ...]:
+        """Return the comparison of two runs over the measures that both have; raises `EvaluationError`."""
+        check_comparable(first, second)
+        return self._compared(first, second)
+
+    def _compare(self, first: Run, second: Run) -> tuple[Comparison, ...]:
+        return compare(self.reports.report(first).per_query, self.reports.report(second).per_query)
+
+    def check_robustness(
+        self, system: str, *, n: int = 100, seed: int = 0, progress: Progress | None = None
+    ) -> StoredRobustness:
+        """Check a system's robustness on a sample of the catalog, and keep the result; see `check_robustness`."""
+        self._systems.get(system)
+        report = check_robustness(
+            lambda query: self._systems.search(query, system),
+            self._catalog,
+            self._read_photo,
+            n=n,
+            seed=seed,
+            progress=progress,
+        )
+        return self.reports.save_robustness(report, system=system)
+
+    # --- in the background ------------------------------------------------------------------------------------
+
+    def start_measuring(
+        self,
+        load: Callable[[], GroundTruth],
+        systems: Sequence[str],
+        measures: str = DEFAULT_MEASURES,
+        *,
+        name: str = "",
+    ) -> None:
+        """Begin to measure in the background; the job's result is the id of the last system's run.
+
+        Raises `EvaluationError` for unknown measures, `UnknownSystem`, and `JobRunning` while another job runs.
+        """
+        parse_measures(measures)
+        for system in systems:
+            self._systems.get(system)
+        self.jobs.start(
+            "Measuring",
+            lambda progress: self.measure(load(), systems, measures, name=name, progress=progress)[-1].run_id,
+        )
+
+    def start_robustness(self, system: str, *, n: int, seed: int = 0) -> None:
+        """Begin a robustness check in the background; raises `UnknownSystem`, and `JobRunning` as above."""
+        self._systems.get(system)
+
+        def work(progress: Progress) -> str:
+            self.check_robustness(system, n=n, seed=seed, progress=progress)
+            return ""
+
+        self.jobs.start("The robustness check", work)
+
+    def close(self) -> None:
+        """Stop the job in the background, if one runs."""
+        self.jobs.close()

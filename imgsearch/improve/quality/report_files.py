@@ -1,0 +1,102 @@
+"""Reports as files: CSV for a spreadsheet, HTML for a person.
+
+It owns what is written to disk; the HTML itself is `imgsearch.improve.quality.report_html`'s.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from imgsearch.core.csv_cells import harmless
+from imgsearch.core.errors import EvaluationError, ImageError, SourceError
+from imgsearch.core.records import Item
+from imgsearch.improve.quality.comparison import Comparison
+from imgsearch.improve.quality.evaluation import EvaluationReport
+from imgsearch.improve.quality.report_html import SHOWN_ROWS, Pictures, report_page, rows_of
+from imgsearch.improve.quality.reports import Run
+from imgsearch.store.catalog import Catalog
+
+__all__ = ["report_csv", "standalone_html", "write_file"]
+
+
+def report_csv(run: Run, report: EvaluationReport, other: EvaluationReport | None = None) -> str:
+    """Return a report as CSV: one row a query, the queries left out below with the reason.
+
+    Columns: query_id, kind, query, every measure, with `other` also each of its measures as `other MEASURE`, and
+    left_out. A text that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
+    measures = [result.measure for result in run.measures]
+    theirs = [name for name in measures if other and all(name in row for row in other.per_query.values())]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(
+        ["query_id", "kind", "query", *measures, *(f"other {name}" for name in theirs), "left_out"]
+    )
+    for query_id in [*report.per_query, *report.skipped]:
+        topic = report.topics.get(query_id)
+        values = report.per_query.get(query_id, {})
+        beside = other.per_query.get(query_id, {}) if other else {}
+        writer.writerow(
+            [
+                harmless(query_id),
+                topic.kind if topic else "",
+                harmless(topic.query) if topic else "",
+                *(values.get(name, "") for name in measures),
+                *(beside.get(name, "") for name in theirs),
+                harmless(report.skipped.get(query_id, "")),
+            ]
+        )
+    return buffer.getvalue()
+
+
+def standalone_html(
+    run: Run,
+    report: EvaluationReport,
+    catalog: Catalog,
+    thumbnail: Callable[[Item], bytes],
+    *,
+    other: tuple[Run, EvaluationReport, Sequence[Comparison]] | None = None,
+) -> str:
+    """Return a report as an HTML page that carries its pictures; see `report_page`.
+
+    `thumbnail` gives an item's small WebP; photos that cannot be read are left grey.
+    """
+    measure = run.measures[0].measure
+    rows = rows_of(report, measure, other=other[1] if other else None, order="lost" if other else "worst")
+    wanted: dict[str, None] = {}
+    for row in rows[:SHOWN_ROWS]:
+        wanted.update(dict.fromkeys(hit.item_id for hit in (*row.hits, *(row.other or ()))))
+        if row.topic.kind == "item":
+            wanted[row.topic.query] = None
+    items = {item.item_id: item for item in catalog.get_many(list(wanted))}
+    sources = _data_urls(items.values(), thumbnail)
+    pictures = Pictures(
+        title=lambda item_id: items[item_id].title if item_id in items else item_id,
+        source=lambda item_id: sources.get(item_id, ""),
+        link=lambda topic: "",
+    )
+    return report_page(run, report, pictures, other=other)
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a text; raises `EvaluationError` where it cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise EvaluationError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _data_urls(items: Iterable[Item], thumbnail: Callable[[Item], bytes]) -> dict[str, str]:
+    urls = {}
+    for item in items:
+        try:
+            data = thumbnail(item)
+        except (ImageError, SourceError):
+            continue
+        urls[item.item_id] = f"data:image/webp;base64,{base64.b64encode(data).decode('ascii')}"
+    return urls

@@ -1,0 +1,1 @@
+"""Vector indexes: the protocol, its engines (one file each), and the live index of a catalog."""

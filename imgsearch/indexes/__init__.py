@@ -1,1 +1,0 @@
-"""Vector indexes: the protocol and its engines, one file each."""

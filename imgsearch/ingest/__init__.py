@@ -1,0 +1,1 @@
+"""From photos to a catalog: sources, manifests, preparation, encoding, shards, verification."""

@@ -1,0 +1,212 @@
+"""Encoding by many workers: the shards of a place are shared out among processes, on this machine or a Ray cluster.
+
+The only file that imports Ray. It owns who encodes which shard and when, and that a worker that dies is replaced and
+its shard begun anew; what a shard is, and that a finished one is never made again, is `imgsearch.ingest.shards`'s.
+The same function encodes a shard everywhere, so that many workers give the very bytes that one gives.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from imgsearch.core.errors import ConfigError, EncoderMismatch
+from imgsearch.core.records import Failure
+from imgsearch.encoders import Encoder, load_encoder
+from imgsearch.ingest.shards import (
+    SHARD_PHOTOS,
+    Plan,
+    ShardReport,
+    encode_shard,
+    finished_shards,
+    is_finished,
+    plan_shards,
+)
+from imgsearch.ingest.sources import Source
+from imgsearch.store.originals import Originals
+from imgsearch.store.remote_files import place_of
+from imgsearch.vision.images import ImageLimits
+
+__all__ = ["Engine", "FleetReport", "encode_to_shards"]
+
+Engine = Literal["local", "ray"]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetReport:
+    """What a run did: shards there before and made now, photos encoded and failed in those made now."""
+
+    shards: int
+    finished_before: int
+    encoded: int
+    failed: tuple[Failure, ...]
+    workers: int
+    seconds: float
+
+
+def encode_to_shards(
+    place: str,
+    sources: Sequence[Source],
+    encoder: Encoder,
+    *,
+    engine: Engine = "local",
+    workers: int = 0,
+    device: str = "",
+    shard_photos: int = SHARD_PHOTOS,
+    threads: int = 1,
+    limits: ImageLimits | None = None,
+    private_hosts: bool = False,
+    progress: Progress | None = None,
+) -> FleetReport:
+    """Encode all photos of the sources that the place has no embedding of yet, and return what was done.
+
+    `engine` is `local` (this process alone) or `ray`: the cluster that RAY_ADDRESS names, else one of this
+    machine's processors, with `workers` processes (0: one for each GPU, or for each `threads` processors). Each
+    computes with `threads` threads. `progress` is told of photos done and in all. Stop it at any moment and run it
+    again: it goes on from there. Raises `EncoderMismatch`, `SourceError` (see `plan_shards`), and `ConfigError`
+    where Ray is not installed.
+    """
+    started = time.perf_counter()
+    place = place_of(place)
+    plans, failures = plan_shards(place, sources, encoder, shard_photos=shard_photos, threads=threads)
+    before = finished_shards(place)
+    wanted = [(plan, number) for plan in plans for number in plan.numbers if number not in before]
+    job = _Job(place, limits or ImageLimits(), device, private_hosts)
+    reports: Iterable[ShardReport] = ()
+    used = 0
+    if not wanted:
+        pass
+    elif engine == "ray":
+        reports, used = _by_ray(job, wanted, workers)
+    else:
+        reports, used = _by_this_process(job, wanted, encoder), 1
+    total = sum(plan.photos for plan in plans)
+    done = total - sum(plan.photos_in(number) for plan, number in wanted)
+    encoded = 0
+    for report in reports:
+        encoded += report.encoded
+        failures += report.failed
+        done += report.encoded + len(report.failed)
+        if progress is not None:
+            progress(done, total)
+    return FleetReport(
+        shards=sum(plan.shards for plan in plans),
+        finished_before=len(before),
+        encoded=encoded,
+        failed=tuple(failures),
+        workers=used,
+        seconds=time.perf_counter() - started,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What every worker needs to know."""
+
+    place: str
+    limits: ImageLimits
+    device: str
+    private_hosts: bool
+
+    def originals(self) -> Originals:
+        return Originals(max_bytes=self.limits.max_bytes, private_hosts=self.private_hosts)
+
+
+def _by_this_process(
+    job: _Job, wanted: Sequence[tuple[Plan, int]], encoder: Encoder
+) -> Iterator[ShardReport]:
+    from imgsearch.encoders.device import compute_with
+
+    originals = job.originals()
+    try:
+        for plan, number in wanted:
+            with compute_with(plan.threads):
+                yield encode_shard(job.place, plan, number, encoder, originals=originals, limits=job.limits)
+    finally:
+        originals.close()
+
+
+# --- Ray --------------------------------------------------------------------------------------------------------
+
+
+class _Worker:
+    """What runs in a process of the cluster: one model, one shard after the other."""
+
+    def __init__(self, job: _Job, plans: dict[int, Plan], threads: int) -> None:
+        from imgsearch.encoders.device import compute_with
+
+        self._job = job
+        self._plans = plans
+        self._threads = compute_with(threads)
+        self._threads.__enter__()
+        plan = next(iter(plans.values()))
+        self._encoder = load_encoder(plan.encoder_spec, device=job.device or None)
+        if self._encoder.id != plan.encoder_id:
+            raise EncoderMismatch(
+                f"A worker's {plan.encoder_spec} is {self._encoder.id}, but the plan wants {plan.encoder_id}: "
+                "install the same imgsearch and the same weights on every machine."
+            )
+        self._originals = job.originals()
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        number = int(row["shard"])
+        # Ray repeats the task of a worker that died; it may have died after its shard was in place.
+        if is_finished(self._job.place, number):
+            return {"shard": number, "encoded": 0, "paths": [], "reasons": []}
+        plan = self._plans[int(row["plan"])]
+        report = encode_shard(
+            self._job.place, plan, number, self._encoder, originals=self._originals, limits=self._job.limits
+        )
+        return {
+            "shard": number,
+            "encoded": report.encoded,
+            "paths": [failure.path for failure in report.failed],
+            "reasons": [failure.reason for failure in report.failed],
+        }
+
+
+def _by_ray(job: _Job, wanted: Sequence[tuple[Plan, int]], workers: int) -> tuple[Iterator[ShardReport], int]:
+    """Share the shards out among Ray actors; Ray starts another one for each that dies, and repeats its shard."""
+    try:
+        import ray
+        import ray.data
+    except ImportError:
+        raise ConfigError("--engine ray needs Ray; install it with: pip install 'imgsearch[ray]'.") from None
+    ours = not ray.is_initialized()
+    if ours:
+        # It would tell its makers over the network that it was started.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        ray.init(include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    threads = wanted[0][0].threads
+    resources = ray.cluster_resources()
+    gpus = 1 if resources.get("GPU", 0) >= 1 and job.device in ("", "cuda") else 0
+    fitting = resources.get("GPU", 0) if gpus else resources.get("CPU", 1) // threads
+    count = max(1, min(workers or int(fitting), len(wanted)))
+    rows = [{"plan": plan.number, "shard": number} for plan, number in wanted]
+    made = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
+        _Worker,
+        fn_constructor_args=(job, {plan.number: plan for plan, _ in wanted}, threads),
+        compute=ray.data.ActorPoolStrategy(size=count, max_tasks_in_flight_per_actor=2),
+        num_cpus=0 if gpus else min(threads, max(resources.get("CPU", 1) / count, 0.01)),
+        num_gpus=gpus or None,
+    )
+    return _reports(made, ray.shutdown if ours else None), count
+
+
+def _reports(made: Any, shutdown: Callable[[], None] | None) -> Iterator[ShardReport]:
+    """Yield what comes of each shard as it is finished, and close a cluster that was started for this run."""
+    try:
+        for row in made.iter_rows():
+            failed = zip(row["paths"], row["reasons"], strict=True)
+            failures = tuple(Failure(path, reason) for path, reason in failed)
+            yield ShardReport(int(row["shard"]), int(row["encoded"]), failures)
+    finally:
+        if shutdown is not None:
+            shutdown()

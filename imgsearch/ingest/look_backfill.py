@@ -1,0 +1,119 @@
+"""Looks of photos that were indexed without: made later, from the kept thumbnail or the original.
+
+It owns which photos are tried again and the thread that fills a served catalog, in small batches with pauses, so that
+searches stay fast. How a look is made and kept it is told.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from imgsearch.core.errors import ImageError, SourceError
+from imgsearch.core.records import Item
+from imgsearch.store.catalog import Catalog
+from imgsearch.store.originals import Originals
+from imgsearch.store.thumbnails import ThumbnailCache
+from imgsearch.vision.images import ImageLimits, decode_image
+from imgsearch.vision.looks import SIDE_PX, Look, describe
+
+__all__ = ["LookFiller", "LookMaker"]
+
+AT_ONCE = 16
+SHARE_OF_TIME = 0.5
+"""Of the time the filler works; for the rest it waits."""
+
+_log = logging.getLogger(__name__)
+
+
+class LookMaker:
+    """Makes looks from photos; safe to use from any thread."""
+
+    def __init__(
+        self,
+        originals: Originals,
+        thumbnails: ThumbnailCache | None = None,
+        limits: ImageLimits | None = None,
+    ) -> None:
+        """Read a photo's kept thumbnail where there is one, else its original."""
+        self._originals = originals
+        self._thumbnails = thumbnails
+        self._limits = limits or ImageLimits()
+
+    def make(self, item: Item) -> Look | None:
+        """Return the look of an item's photo, or None for one that is no usable picture.
+
+        Raises `SourceError` where the photo cannot be had now.
+        """
+        kept = self._thumbnails.kept(item.key, SIDE_PX) if self._thumbnails else None
+        try:
+            data = kept if kept is not None else self._originals.read(item.location)
+            return describe(decode_image(data, target_px=SIDE_PX, limits=self._limits))
+        except ImageError:
+            return None
+
+    def fill(self, catalog: Catalog, items: Iterable[Item]) -> int:
+        """Make and keep the looks of items and return how many were settled; those that cannot be had now are not."""
+        settled: dict[int, Look | None] = {}
+        for item in items:
+            try:
+                settled[item.key] = self.make(item)
+            except SourceError:
+                continue
+            except Exception:  # one photo must not stop the others, whatever a decoder makes of it
+                _log.exception("the look of %s could not be made", item.location)
+                settled[item.key] = None
+        if settled:
+            catalog.looks.store(np.array(list(settled), np.uint64), list(settled.values()))
+        return len(settled)
+
+
+class LookFiller:
+    """Fills a catalog's missing looks in a thread of its own; ends when there are none left."""
+
+    def __init__(self, catalog: Catalog, maker: LookMaker) -> None:
+        """Do nothing before `start`."""
+        self._catalog = catalog
+        self._maker = maker
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="fill-looks", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop after the photo in work and wait for it; closing twice, or before the start, is fine."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until nothing is left to do, at most `timeout_s`; return whether that is so."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            keys = self._catalog.looks.missing()
+            for start in range(0, len(keys), AT_ONCE):
+                began = time.perf_counter()
+                self._maker.fill(
+                    self._catalog, self._until_stopped(self._catalog.by_keys(keys[start : start + AT_ONCE]))
+                )
+                took = time.perf_counter() - began
+                if self._stop.wait(took * (1 / SHARE_OF_TIME - 1)):
+                    return
+        except Exception:
+            # Searching goes on without; the next start tries again.
+            _log.exception("missing looks could not be filled")
+
+    def _until_stopped(self, items: Sequence[Item]) -> Iterable[Item]:
+        for item in items:
+            if self._stop.is_set():
+                return
+            yield item

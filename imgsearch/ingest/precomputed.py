@@ -1,0 +1,118 @@
+"""Embeddings that were made elsewhere: a .npy beside a manifest, a .parquet with ids, or shards of a fleet.
+
+It owns the first two formats and how a row finds its item; it does not know what made the embeddings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgsearch.core.errors import SourceError
+from imgsearch.ingest.shards import ShardedEmbeddings
+from imgsearch.ingest.sources import ManifestSource, Source
+from imgsearch.ingest.tables import id_text, read_table, rows_of
+from imgsearch.store.remote_files import is_remote
+
+__all__ = ["EmbeddingsByItem", "ImportedEmbeddings", "embedding_dim", "open_embeddings"]
+
+ID_NAMES = ("id", "item_id", "image", "path")
+EMBEDDING_NAMES = ("embedding", "vector", "embeddings")
+
+
+class EmbeddingsByItem(Protocol):
+    """Embeddings that are found by item id."""
+
+    @property
+    def dim(self) -> int:
+        """The length of an embedding."""
+
+    def find(self, item_id: str) -> NDArray[np.float32]:
+        """Return the item's (dim,) unit row; raises `SourceError` saying why there is none."""
+
+
+def open_embeddings(where: str | Path, sources: Sequence[Source]) -> EmbeddingsByItem:
+    """Open a file of embeddings, or a folder or URL with the shards of a fleet; raises `SourceError`."""
+    if is_remote(str(where)) or Path(where).is_dir():
+        return ShardedEmbeddings(str(where))
+    return ImportedEmbeddings.read(Path(where), sources)
+
+
+def embedding_dim(where: str | Path) -> int:
+    """Return the length of the embeddings in a file or in shards; raises `SourceError` where there are none."""
+    if is_remote(str(where)) or Path(where).is_dir():
+        return ShardedEmbeddings(str(where)).dim
+    path = Path(where)
+    vectors = _read_npy(path) if path.suffix.lower() == ".npy" else _read_rows(path)[1]
+    if vectors.ndim != 2:
+        raise SourceError(f"{path} holds an array {vectors.shape}, but rows of numbers are needed.")
+    return int(vectors.shape[1])
+
+
+class ImportedEmbeddings:
+    """Embeddings by item id, read from a file."""
+
+    def __init__(self, path: Path, rows: Mapping[str, int], vectors: NDArray[np.floating[Any]]) -> None:
+        """Use `ImportedEmbeddings.read`."""
+        self._path = path
+        self._rows = rows
+        self._vectors = vectors
+        self.dim = vectors.shape[1]
+
+    @classmethod
+    def read(cls, path: Path, sources: Sequence[Source]) -> ImportedEmbeddings:
+        """Read a .npy (row i belongs to row i of the one manifest) or a .parquet with `id` and `embedding`.
+
+        Raises `SourceError` where the file does not fit.
+        """
+        if path.suffix.lower() == ".npy":
+            manifests = [source for source in sources if isinstance(source, ManifestSource)]
+            if len(manifests) != 1 or len(sources) != 1:
+                raise SourceError(
+                    f"{path} goes by row number, so the source must be one manifest with the same rows."
+                )
+            ids, vectors = manifests[0].ids, _read_npy(path)
+        else:
+            ids, vectors = _read_rows(path)
+        if vectors.ndim != 2 or len(vectors) != len(ids):
+            raise SourceError(
+                f"{path} holds an array {vectors.shape}, but {len(ids)} rows of numbers are needed."
+            )
+        return cls(path, {item_id: row for row, item_id in enumerate(ids)}, vectors)
+
+    def find(self, item_id: str) -> NDArray[np.float32]:
+        """Return the item's embedding scaled to unit length; raises `SourceError` where there is no usable one."""
+        row = self._rows.get(item_id)
+        if row is None:
+            raise SourceError(f"{self._path} holds no embedding for this id.")
+        vector = np.asarray(self._vectors[row], np.float32)
+        length = float(np.linalg.norm(vector))
+        if not np.isfinite(length) or length == 0:
+            raise SourceError("The embedding is zero or holds numbers that are not finite.")
+        return vector / np.float32(length)
+
+
+def _read_npy(path: Path) -> NDArray[np.floating[Any]]:
+    try:
+        vectors: NDArray[np.floating[Any]] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise SourceError(f"{path} cannot be read as .npy ({error}).") from error
+    return vectors
+
+
+def _read_rows(path: Path) -> tuple[Sequence[str], NDArray[np.floating[Any]]]:
+    frame = read_table(path)
+    names = {str(name).lower(): str(name) for name in frame.columns}
+    key = next((names[name] for name in ID_NAMES if name in names), None)
+    column = next((names[name] for name in EMBEDDING_NAMES if name in names), None)
+    if key is None or column is None:
+        raise SourceError(f"{path} needs the columns id and embedding; it has: {', '.join(names.values())}.")
+    ids = [id_text(next(iter(row.values()), "")) for row in rows_of(frame[[key]])]
+    try:
+        return ids, np.stack([np.asarray(value, np.float32) for value in frame[column]])
+    except (TypeError, ValueError) as error:
+        raise SourceError(f"The embeddings in {path} are not all rows of one length.") from error

@@ -1,0 +1,405 @@
+"""Embeddings in shards: a plan of which photos each shard holds, the shards themselves, and reading them again.
+
+It owns the files of a place (a folder or a URL) where a fleet of workers writes embeddings:
+
+    plan-0001.parquet        the photos that were listed, a row group for each shard
+    plan-0001.json           written after it: the encoder, how many photos a batch has, which shards
+    shard-000000.parquet     `id` and `embedding` of the photos that could be read; the others with their reasons
+
+Which photos a shard holds, and which of them share a batch, is fixed by the plan alone, so that a shard has the same
+bytes whoever encodes it and however often. A shard is there whole or not at all, and never made again. Photos that
+came or changed since are listed in a further plan, and the newest embedding of an id counts. It knows neither who
+runs the work (`imgsearch.ingest.distributed`) nor catalogs.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from imgsearch.core.errors import EncoderMismatch, SourceError
+from imgsearch.core.records import Failure
+from imgsearch.encoders.base import Embeddings, Encoder
+from imgsearch.ingest.preparation import Unreadable
+from imgsearch.ingest.sources import Photo, Source
+from imgsearch.store.originals import Originals, in_a_line, is_url
+from imgsearch.store.remote_files import (
+    is_remote,
+    is_there,
+    list_names,
+    open_file,
+    place_of,
+    read_file,
+    write_file,
+)
+from imgsearch.vision.images import ImageLimits, decode_picture
+
+__all__ = [
+    "Plan",
+    "ShardReport",
+    "ShardedEmbeddings",
+    "encode_shard",
+    "finished_shards",
+    "is_finished",
+    "plan_shards",
+]
+
+FORMAT = 1
+SHARD_PHOTOS = 2048
+BATCH_PHOTOS = 32
+READ_THREADS = 4
+OPEN_SHARDS = 8
+FETCHES = 3
+PAUSE_S = 0.5
+
+_PHOTOS = pa.schema(
+    [
+        ("shard", pa.int32()),
+        ("item_id", pa.string()),
+        ("location", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("modified_ns", pa.int64()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which photos are encoded by what into which shards: `shards` of them from number `first_shard` on.
+
+    `threads` is how many a worker computes with: sums come out otherwise, in the last digits, with another number.
+    """
+
+    number: int
+    encoder_spec: str
+    encoder_id: str
+    dim: int
+    first_shard: int
+    shards: int
+    photos: int
+    shard_photos: int = SHARD_PHOTOS
+    batch_photos: int = BATCH_PHOTOS
+    threads: int = 1
+    format: int = FORMAT
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of its shards."""
+        return range(self.first_shard, self.first_shard + self.shards)
+
+    def photos_in(self, number: int) -> int:
+        """Return how many photos one of its shards was planned with: all but the last have as many."""
+        return min(self.shard_photos, self.photos - self.shard_photos * (number - self.first_shard))
+
+
+@dataclass(frozen=True, slots=True)
+class ShardReport:
+    """What came of one shard: how many photos were encoded, and which could not be."""
+
+    number: int
+    encoded: int
+    failed: tuple[Failure, ...]
+
+
+def plan_shards(
+    place: str,
+    sources: Iterable[Source],
+    encoder: Encoder,
+    *,
+    shard_photos: int = SHARD_PHOTOS,
+    batch_photos: int = BATCH_PHOTOS,
+    threads: int = 1,
+) -> tuple[list[Plan], list[Failure]]:
+    """Return the plans of a place, with one more for photos that no plan has yet, and what could not be listed.
+
+    A plan that is there is never changed: a run that was broken off goes on by it. Raises `EncoderMismatch` where the
+    place holds another encoder's shards, `SourceError` where it or a source cannot be read.
+    """
+    plans = read_plans(place)
+    for plan in plans:
+        if (plan.encoder_id, plan.dim) != (encoder.id, encoder.dim):
+            raise EncoderMismatch(
+                f"{place} holds embeddings of {plan.encoder_id}, which cannot be mixed with those of {encoder.id}; "
+                "give another place with --shards."
+            )
+    known = _planned_photos(place, plans)
+    wanted: dict[str, Photo] = {}
+    failures: list[Failure] = []
+    for source in sources:
+        for entry in source.photos():
+            if isinstance(entry, Failure):
+                failures.append(entry)
+            elif entry.item_id in wanted:
+                failures.append(
+                    Failure(entry.location, f"The id {entry.item_id} was already used in this run.")
+                )
+            else:
+                wanted[entry.item_id] = entry
+    new = [photo for photo in wanted.values() if known.get(photo.item_id) != _mark(photo)]
+    if new:
+        plan = Plan(
+            number=len(plans) + 1,
+            encoder_spec=encoder.spec,
+            encoder_id=encoder.id,
+            dim=encoder.dim,
+            first_shard=sum(plan.shards for plan in plans),
+            shards=-(-len(new) // shard_photos),
+            photos=len(new),
+            shard_photos=shard_photos,
+            batch_photos=batch_photos,
+            threads=threads,
+        )
+        _write_plan(place, plan, new)
+        plans.append(plan)
+    return plans, failures
+
+
+def read_plans(place: str) -> list[Plan]:
+    """Return the plans of a place, the oldest first; none where there is no place."""
+    found = [name for name in list_names(place) if name.startswith("plan-") and name.endswith(".json")]
+    plans = []
+    for name in sorted(found):
+        try:
+            plan = Plan(**json.loads(read_file(f"{place}/{name}")))
+        except (ValueError, TypeError) as error:
+            raise SourceError(f"{place}/{name} is not a plan of shards ({in_a_line(error)}).") from None
+        if plan.format != FORMAT:
+            raise SourceError(f"{place}/{name} was written by another version of imgsearch.")
+        plans.append(plan)
+    return plans
+
+
+def finished_shards(place: str) -> set[int]:
+    """Return the numbers of the shards that are there."""
+    names = [name.removesuffix(".parquet") for name in list_names(place) if name.startswith("shard-")]
+    return {int(name.removeprefix("shard-")) for name in names if name.removeprefix("shard-").isdigit()}
+
+
+def is_finished(place: str, number: int) -> bool:
+    """Tell whether a shard is there."""
+    return is_there(_shard_file(place, number))
+
+
+def encode_shard(
+    place: str, plan: Plan, number: int, encoder: Encoder, *, originals: Originals, limits: ImageLimits
+) -> ShardReport:
+    """Encode the photos of one shard and put it in its place; a photo that cannot be read is listed, not raised."""
+    photos = _photos_of_shard(place, plan, number)
+    chunks = [photos[start : start + plan.batch_photos] for start in range(0, len(photos), plan.batch_photos)]
+    ids: list[str] = []
+    rows: list[Embeddings] = []
+    failed: list[Failure] = []
+    load = functools.partial(_load, encoder, originals, limits)
+    with ThreadPoolExecutor(READ_THREADS, thread_name_prefix="decode") as pool:
+        for chunk, loading in _ahead(pool, chunks, load):
+            arrays = []
+            for photo, future in zip(chunk, loading, strict=True):
+                loaded = future.result()
+                if isinstance(loaded, Failure):
+                    failed.append(loaded)
+                else:
+                    arrays.append(loaded)
+                    ids.append(photo.item_id)
+            if arrays:
+                rows.append(encoder.encode_arrays(arrays))
+    vectors = np.concatenate(rows) if rows else np.zeros((0, plan.dim), np.float32)
+    write_file(_shard_file(place, number), _shard_bytes(plan, ids, vectors, failed))
+    return ShardReport(number, len(ids), tuple(failed))
+
+
+class ShardedEmbeddings:
+    """The embeddings of all shards of a place, by item id; safe to use from any thread.
+
+    Only ids are kept in memory, and the shards that were last asked for: items come about in the order of the shards.
+    """
+
+    def __init__(self, place: str) -> None:
+        """List what the shards of a place hold; raises `SourceError` where there are none."""
+        self._place = place_of(place)
+        plans = read_plans(self._place)
+        if not plans:
+            raise SourceError(f"There are no shards of embeddings in {place}.")
+        self.dim = plans[0].dim
+        self.encoder_spec = plans[0].encoder_spec
+        self._rows: dict[str, tuple[int, int]] = {}
+        self._failed: dict[str, str] = {}
+        self._open: OrderedDict[int, NDArray[np.float32]] = OrderedDict()
+        self._lock = threading.Lock()
+        done = finished_shards(self._place)
+        self.missing = sum(number not in done for plan in plans for number in plan.numbers)
+        for number in sorted(done):
+            ids, failed = _ids_of_shard(self._place, number)
+            self._rows.update((item_id, (number, row)) for row, item_id in enumerate(ids))
+            for failure in failed:  # the photo that an older shard had an embedding of is another one by now
+                self._rows.pop(failure.path, None)
+                self._failed[failure.path] = failure.reason
+
+    def __len__(self) -> int:
+        """Return how many items have an embedding."""
+        return len(self._rows)
+
+    def find(self, item_id: str) -> NDArray[np.float32]:
+        """Return the item's (dim,) unit row; raises `SourceError` saying why there is none."""
+        place = self._rows.get(item_id)
+        if place is None:
+            if reason := self._failed.get(item_id):
+                raise SourceError(reason)
+            unfinished = f", of which {self.missing} shards are not finished" if self.missing else ""
+            raise SourceError(f"{self._place} holds no embedding for this id{unfinished}.")
+        number, row = place
+        vector: NDArray[np.float32] = self._shard(number)[row]
+        length = float(np.linalg.norm(vector))
+        if not np.isfinite(length) or length == 0:
+            raise SourceError("The embedding is zero or holds numbers that are not finite.")
+        return vector / np.float32(length)
+
+    def _shard(self, number: int) -> NDArray[np.float32]:
+        with self._lock:
+            if number not in self._open:
+                self._open[number] = _vectors_of_shard(self._place, number, self.dim)
+                if len(self._open) > OPEN_SHARDS:
+                    self._open.popitem(last=False)
+            self._open.move_to_end(number)
+            return self._open[number]
+
+
+# --- plans ------------------------------------------------------------------------------------------------------
+
+
+def _mark(photo: Photo) -> tuple[str, int, int]:
+    """Return what differs when a photo is another one."""
+    return photo.location, photo.size_bytes, photo.modified_ns
+
+
+def _planned_photos(place: str, plans: Sequence[Plan]) -> dict[str, tuple[str, int, int]]:
+    """Return the marks of all photos that are in a plan, by id; those of the newest plan count."""
+    known: dict[str, tuple[str, int, int]] = {}
+    for plan in plans:
+        with open_file(_plan_file(place, plan.number)) as file:
+            columns = pq.read_table(file).to_pydict()
+        marks = zip(columns["location"], columns["size_bytes"], columns["modified_ns"], strict=True)
+        known.update(zip(columns["item_id"], marks, strict=True))
+    return known
+
+
+def _write_plan(place: str, plan: Plan, photos: Sequence[Photo]) -> None:
+    buffer = io.BytesIO()
+    with pq.ParquetWriter(buffer, _PHOTOS) as writer:
+        for position, number in enumerate(plan.numbers):
+            part = photos[position * plan.shard_photos : (position + 1) * plan.shard_photos]
+            columns = {
+                "shard": [number] * len(part),
+                "item_id": [photo.item_id for photo in part],
+                "location": [photo.location for photo in part],
+                "size_bytes": [photo.size_bytes for photo in part],
+                "modified_ns": [photo.modified_ns for photo in part],
+            }
+            writer.write_table(pa.table(columns, schema=_PHOTOS), row_group_size=len(part))
+    write_file(_plan_file(place, plan.number), buffer.getvalue())
+    # A plan counts from here on: one that was broken off before is written anew.
+    write_file(f"{place}/plan-{plan.number:04d}.json", json.dumps(asdict(plan), indent=2).encode())
+
+
+def _photos_of_shard(place: str, plan: Plan, number: int) -> list[Photo]:
+    with open_file(_plan_file(place, plan.number)) as file:
+        columns = pq.ParquetFile(file).read_row_group(number - plan.first_shard).to_pydict()
+    rows = zip(*(columns[name] for name in _PHOTOS.names[1:]), strict=True)
+    return [Photo(item_id, place, location, size, modified) for item_id, location, size, modified in rows]
+
+
+def _plan_file(place: str, number: int) -> str:
+    return f"{place}/plan-{number:04d}.parquet"
+
+
+# --- shards -----------------------------------------------------------------------------------------------------
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, chunks: Sequence[list[Photo]], load: Callable[[Photo], NDArray[Any] | Failure]
+) -> Iterator[tuple[list[Photo], list[Future[NDArray[Any] | Failure]]]]:
+    """Yield each chunk with its photos being read, the next chunk's already under way."""
+    flying: list[list[Future[NDArray[Any] | Failure]]] = []
+    for number, chunk in enumerate(chunks):
+        for later in chunks[number + len(flying) : number + 2]:
+            flying.append([pool.submit(load, photo) for photo in later])
+        yield chunk, flying.pop(0)
+
+
+def _load(
+    encoder: Encoder, originals: Originals, limits: ImageLimits, photo: Photo
+) -> NDArray[Any] | Failure:
+    """Return the network's input for a photo, or why there is none."""
+    try:
+        data = _fetched(originals, photo.location)
+        return encoder.preprocess(decode_picture(data, target_px=encoder.input_px, limits=limits).image)
+    except Exception as error:  # one photo must not stop a run, whatever a decoder makes of it
+        return Failure(photo.item_id, Unreadable.because_of(error, photo.location).reason)
+
+
+def _fetched(originals: Originals, location: str) -> bytes:
+    """Return a photo's bytes; what comes through a network is asked for again when it fails."""
+    for attempt in range(1, FETCHES):
+        try:
+            return originals.read(location)
+        except SourceError:
+            if not (is_url(location) or is_remote(location)):
+                raise
+            time.sleep(PAUSE_S * attempt)
+    return originals.read(location)
+
+
+def _shard_bytes(plan: Plan, ids: Sequence[str], vectors: Embeddings, failed: Sequence[Failure]) -> bytes:
+    flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
+    about = {
+        "encoder_id": plan.encoder_id,
+        "failed": [[failure.path, failure.reason] for failure in failed],
+    }
+    table = pa.table(
+        {
+            "id": pa.array(ids, pa.string()),
+            "embedding": pa.FixedSizeListArray.from_arrays(flat, plan.dim),
+        }
+    ).replace_schema_metadata({"imgsearch": json.dumps(about)})
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", use_dictionary=False, row_group_size=max(len(ids), 1))
+    return buffer.getvalue()
+
+
+def _ids_of_shard(place: str, number: int) -> tuple[list[str], list[Failure]]:
+    file = _read_shard(place, number)
+    about: Mapping[str, Any] = json.loads((file.schema_arrow.metadata or {}).get(b"imgsearch", b"{}"))
+    ids: list[str] = file.read(columns=["id"])["id"].to_pylist()
+    return ids, [Failure(path, reason) for path, reason in about.get("failed", ())]
+
+
+def _vectors_of_shard(place: str, number: int, dim: int) -> NDArray[np.float32]:
+    rows = _read_shard(place, number).read(columns=["embedding"])["embedding"].combine_chunks()
+    vectors: NDArray[np.float32] = rows.flatten().to_numpy(zero_copy_only=False).reshape(-1, dim)
+    return vectors
+
+
+def _read_shard(place: str, number: int) -> pq.ParquetFile:
+    path = _shard_file(place, number)
+    try:
+        return pq.ParquetFile(io.BytesIO(read_file(path)))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise SourceError(
+            f"{path} is damaged ({in_a_line(error)}); delete it and run the same command again."
+        ) from None
+
+
+def _shard_file(place: str, number: int) -> str:
+    return f"{place}/shard-{number:06d}.parquet"

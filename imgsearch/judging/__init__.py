@@ -1,1 +1,0 @@
-"""People judge results: what is judged, who is given what, whether they agree."""

@@ -1,0 +1,421 @@
+"""The library as a data scientist meets it: `from imgsearch import Catalog`, search, look, go on in pandas.
+
+It owns the `Catalog` of that line, a thin front of the modules below (the stored one is `imgsearch.store.catalog.Catalog`),
+and how a result shows itself in a notebook. It records no feedback and knows no server.
+
+    with Catalog.open("shop") as catalog:
+        catalog.search(text="red mug", filters="price<20")                  # thumbnails, in a notebook
+        catalog.search(image="x.jpg", text={"wood": 0.5, "metal": -0.5}).to_pandas()
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from html import escape
+from pathlib import Path
+from types import TracebackType
+from typing import Any, overload
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from imgsearch.core.config import Settings
+from imgsearch.core.errors import ImgSearchError, QueryError
+from imgsearch.core.filter_grammar import parse_filters
+from imgsearch.core.records import (
+    Duplicates,
+    Emphasis,
+    Filter,
+    Hit,
+    IndexingReport,
+    Item,
+    Query,
+    SearchResult,
+    Term,
+)
+from imgsearch.encoders import Encoder, load_encoder, resolve_auto
+from imgsearch.improve.quality.evaluation import DEFAULT_MEASURES, EvaluationReport, evaluate
+from imgsearch.improve.quality.qrels import default_topics_path, read_qrels, read_topics, topics_from_qrels
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.vector_space import live_space
+from imgsearch.ingest.indexing import IndexingOptions, index_sources
+from imgsearch.search.ranking.calibration import Calibration
+from imgsearch.search.searcher import Searcher
+from imgsearch.search.words.titles import titles_of
+from imgsearch.store.catalog import Catalog as Store
+from imgsearch.store.originals import Originals
+from imgsearch.store.thumbnails import ThumbnailCache
+from imgsearch.vision.images import ImageLimits, decode_image, nearest_thumbnail_size
+
+__all__ = ["Catalog", "Results"]
+
+SHOWN_PHOTOS = 48
+"""How many thumbnails a result shows in a notebook at most: a notebook file keeps every one of them."""
+SHOWN_PX = 128
+BATCH = 32
+
+Values = Any
+"""One value, several, or a mapping of values to weights (pairs of value and weight for what cannot be a key)."""
+
+
+class Results(Sequence[Hit]):
+    """The hits of a search, best first: a sequence that shows its photos in a notebook.
+
+    `result` is the whole `SearchResult`, with its notes and timings.
+    """
+
+    def __init__(self, result: SearchResult, catalog: Catalog) -> None:
+        """Use `Catalog.search`."""
+        self.result = result
+        self._catalog = catalog
+
+    @overload
+    def __getitem__(self, place: int) -> Hit: ...
+    @overload
+    def __getitem__(self, place: slice) -> Results: ...
+    def __getitem__(self, place: int | slice) -> Hit | Results:
+        """Return the hit at a place counted from 0, or the results of a slice (their ranks stay)."""
+        if isinstance(place, slice):
+            return Results(replace(self.result, hits=self.result.hits[place]), self._catalog)
+        return self.result.hits[place]
+
+    def __len__(self) -> int:
+        """Return the number of hits."""
+        return len(self.result.hits)
+
+    def __repr__(self) -> str:
+        """Return one line a hit, the first ten."""
+        lines = [
+            f"{hit.rank:>4}  {hit.score:.3f}  {hit.item_id}  {hit.title}" for hit in self.result.hits[:10]
+        ]
+        if len(self) > len(lines):
+            lines.append(f"      and {len(self) - len(lines):,} more")
+        return "\n".join([f"{len(self):,} of {self.result.matching:,} items", *lines])
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a table of the hits, best first: rank, item_id, title, score, then the metadata columns.
+
+        A metadata column of one of those names is left out.
+        """
+        own = ["rank", "item_id", "title", "score"]
+        names = [name for name in self._catalog.store.columns if name not in own]
+        rows = [
+            [hit.rank, hit.item_id, hit.title, hit.score, *(hit.metadata.get(name) for name in names)]
+            for hit in self.result.hits
+        ]
+        return pd.DataFrame(rows, columns=[*own, *names])
+
+    def _repr_html_(self) -> str:
+        """Return the photos as a grid, each with its rank, title and score."""
+        shown = self.result.hits[:SHOWN_PHOTOS]
+        left = len(self) - len(shown)
+        notes = [*self.result.notes, *([f"{left:,} more are not shown here."] if left else [])]
+        return (
+            '<div style="display:grid;grid-template-columns:repeat(auto-fill,minmax(112px,1fr));gap:12px;'
+            'max-width:920px;font:12px/1.35 system-ui,sans-serif">'
+            + "".join(self._tile(hit) for hit in shown)
+            + "</div>"
+            + "".join(f'<p style="font:12px system-ui,sans-serif">{escape(note)}</p>' for note in notes)
+        )
+
+    def _tile(self, hit: Hit) -> str:
+        box = "width:100%;aspect-ratio:1;object-fit:contain;border-radius:8px;background:rgb(128 128 128/12%)"
+        title, source = escape(hit.title, quote=True), self._catalog.picture(hit.item_id)
+        photo = (
+            f'<img src="{source}" alt="{title}" style="{box}">'
+            if source
+            else f'<div style="{box};display:grid;place-items:center;opacity:.7">no photo</div>'
+        )
+        return (
+            f'<figure style="margin:0;min-width:0" title="{escape(hit.item_id, quote=True)}">{photo}'
+            f'<figcaption style="overflow:hidden;text-overflow:ellipsis;white-space:nowrap">{title}</figcaption>'
+            f'<span style="opacity:.65">{hit.rank} · {hit.score:.3f}</span></figure>'
+        )
+
+
+class Catalog:
+    """One catalog, opened to index, search and measure it from Python; a context manager.
+
+    One process holds a catalog at a time: close it before a server or another notebook opens it.
+    """
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        """Use `Catalog.open`."""
+        self.store = store
+        self._settings = settings
+        self._limits = ImageLimits(max_pixels=settings.max_pixels)
+        self._originals = Originals()
+        self._thumbnails = ThumbnailCache(
+            store.folder / "thumbnails",
+            self._originals,
+            max_bytes=settings.thumbnail_cache_bytes,
+            limits=self._limits,
+        )
+        self._lock = threading.RLock()
+        self._encoder: Encoder | None = None
+        self._calibration = Calibration(store, self._loaded, in_background=False)
+        if settings.titles:
+            titles_of(store).use(self._loaded, in_background=False)
+        self._open_index()
+
+    @classmethod
+    def open(cls, folder: Path | str | None = None, *, create: bool = False) -> Catalog:
+        """Open the catalog in `folder` (by default $IMGSEARCH_CATALOG); with `create`, make it where there is none.
+
+        Raises `CatalogNotFound`, `CatalogLocked` naming the process that holds it, `CatalogCorrupt`.
+        """
+        settings = Settings.load(catalog=folder)
+        store = Store.open(settings.catalog, create=create)
+        try:
+            return cls(store, settings)
+        except BaseException:
+            store.close()
+            raise
+
+    def close(self) -> None:
+        """Close the catalog, for others to open; closing twice is fine."""
+        self._calibration.close()
+        self._originals.close()
+        self.store.close()
+
+    def __enter__(self) -> Catalog:
+        """Return the catalog itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the catalog."""
+        self.close()
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+        return len(self.store)
+
+    def __iter__(self) -> Iterator[Item]:
+        """Yield every item, in the order in which they were indexed."""
+        return self.store.iter_items()
+
+    def __getitem__(self, item_id: str) -> Item:
+        """Return an item by its id; raises `UnknownItem`."""
+        return self.store.get(item_id)
+
+    def __repr__(self) -> str:
+        """Return the catalog in a line."""
+        return f"<Catalog {self.store.folder}: {len(self):,} items, {self.store.encoder_spec or 'no encoder yet'}>"
+
+    # --- indexing ---------------------------------------------------------------------------------------------
+
+    def index(
+        self,
+        *sources: Path | str,
+        metadata: Path | str | None = None,
+        encoder: str | None = None,
+        prune: bool = False,
+    ) -> IndexingReport:
+        """Bring photos into the catalog: folders, archives or manifests; what is there unchanged is left alone.
+
+        `metadata` is a file of further columns, `encoder` a spec for a new catalog (by default that of the settings).
+        Raises `SourceError` for a source that cannot be read and `EncoderMismatch` for another encoder than the
+        catalog's; photos that cannot be read are in the report.
+        """
+        wanted = encoder if encoder not in (None, "auto") else self.store.encoder_spec
+        spec, reason = wanted or self._settings.encoder, self.store.encoder_reason
+        if spec == "auto":
+            spec, reason = resolve_auto()
+        if self._encoder is None or self._encoder.spec != spec:
+            self._encoder = self._load(spec, reason)
+        report = index_sources(
+            self.store,
+            self._index,
+            self._encoder,
+            [str(source) for source in sources],
+            options=IndexingOptions(
+                metadata=Path(metadata) if metadata else None,
+                prune=prune,
+                threads=self._settings.threads,
+                workers=self._settings.worker_processes,
+                limits=self._limits,
+            ),
+            originals=self._originals,
+            thumbnails=self._thumbnails,
+        )
+        self._open_index()
+        return report
+
+    # --- searching --------------------------------------------------------------------------------------------
+
+    def search(
+        self,
+        *,
+        text: Values = None,
+        image: Values = None,
+        item: Values = None,
+        color: Values = None,
+        n: int = 10,
+        filters: str | Filter | Sequence[str | Filter] = (),
+        emphasis: Emphasis | Mapping[str, float] | None = None,
+        same_color: bool = False,
+        duplicates: Duplicates = "show",
+        diversity: float = 0.0,
+    ) -> Results:
+        """Return the n items that look most alike to a text, a picture, an item, a colour, or to a mix of them.
+
+        Each of the four takes one value, a list of them, or a mapping of values to weights; a negative weight means
+        "less like this". Pictures are paths, bytes or PIL images (weighted ones as pairs of image and weight), items
+        are ids, colours `#rrggbb`. Filters are written as on the command line: `"price<20"`, `["color=red"]`.
+        The rest is as for `imgsearch.core.records.Query`. Raises what `Searcher.search` raises.
+        """
+        terms = [Term("text", str(words), weight) for words, weight in _weighted(text)]
+        terms += [Term("image", _picture(each), weight) for each, weight in _weighted(image)]
+        terms += [Term("item", str(item_id), weight) for item_id, weight in _weighted(item)]
+        terms += [Term("color", str(each), weight) for each, weight in _weighted(color)]
+        looks = emphasis if isinstance(emphasis, Emphasis) else Emphasis(**(emphasis or {}))
+        query = Query(
+            tuple(terms),
+            n=n,
+            filters=_filters(filters),
+            emphasis=looks,
+            same_color=same_color,
+            duplicates=duplicates,
+            diversity=diversity,
+        )
+        return Results(self._searcher.search(query), self)
+
+    def embed(
+        self, *, images: Values = None, texts: str | Sequence[str] | None = None
+    ) -> NDArray[np.float32]:
+        """Return the embeddings of pictures or of texts, (n, dim) float32 unit rows, in the order given.
+
+        They lie in the space of `vectors`: the product of the two is the cosine. Raises `QueryError` where both or
+        neither are given, `ImageError`, and what loading the encoder raises.
+        """
+        if (images is None) == (texts is None):
+            raise QueryError("Give either images or texts to embed.")
+        encoder = self._loaded()
+        if texts is not None:
+            words = [texts] if isinstance(texts, str) else list(texts)
+            rows = encoder.encode_texts(words) if words else np.zeros((0, encoder.dim), np.float32)
+            return np.asarray(rows, np.float32)
+        pictures = [_picture(each) for each in _listed(images)]
+        parts = [
+            encoder.encode_images(
+                [
+                    decode_image(data, target_px=encoder.input_px, limits=self._limits)
+                    for data in pictures[start : start + BATCH]
+                ]
+            )
+            for start in range(0, len(pictures), BATCH)
+        ]
+        return np.concatenate(parts) if parts else np.zeros((0, encoder.dim), np.float32)
+
+    # --- tables -----------------------------------------------------------------------------------------------
+
+    def metadata(self) -> pd.DataFrame:
+        """Return the rows of all items by `item_id`, in the order in which they were indexed."""
+        items = list(self)
+        columns = list(self.store.columns)
+        rows = [[item.metadata.get(column) for column in columns] for item in items]
+        index = pd.Index([item.item_id for item in items], name="item_id")
+        return pd.DataFrame(rows, columns=columns, index=index)
+
+    def vectors(self) -> NDArray[np.float32]:
+        """Return the stored embeddings, (len, dim) float32 unit rows, row by row those of `metadata`."""
+        return self.store.vectors(self.store.keys())
+
+    # --- measuring --------------------------------------------------------------------------------------------
+
+    def evaluate(
+        self, qrels: Path | str, topics: Path | str | None = None, measures: str = DEFAULT_MEASURES
+    ) -> EvaluationReport:
+        """Return the measures of searching on judgments (a TREC file), as `imgsearch evaluate` does.
+
+        `topics` are the queries, by default those in the file beside it, else the judged ids are taken as items.
+        Raises `EvaluationError`.
+        """
+        judged = read_qrels(Path(qrels))
+        path = Path(topics) if topics else default_topics_path(Path(qrels))
+        asked = read_topics(path) if topics or path.is_file() else topics_from_qrels(judged, self.store)
+        return evaluate(self._searcher.search, self.store, judged, asked, measures)
+
+    # --- inside -----------------------------------------------------------------------------------------------
+
+    def picture(self, item_id: str, size_px: int = SHOWN_PX) -> str:
+        """Return an item's photo as a small WebP data URI, or nothing where it cannot be had any more."""
+        try:
+            data = self._thumbnails.get(self.store.get(item_id), nearest_thumbnail_size(size_px)).data
+        except ImgSearchError:
+            return ""
+        return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
+
+    def _open_index(self) -> None:
+        self._index = LiveIndex.open(
+            self.store, threads=self._settings.worker_threads, space=live_space(self.store)
+        )
+        self._searcher = Searcher(
+            self.store,
+            self._index,
+            self._loaded,
+            read_photo=lambda item: self._originals.read(item.location),
+            limits=self._limits,
+            levels=self._calibration.levels,
+        )
+
+    def _loaded(self) -> Encoder:
+        with self._lock:
+            if self._encoder is None:
+                self._encoder = self._load(self.store.encoder_spec, self.store.encoder_reason)
+            return self._encoder
+
+    def _load(self, spec: str, reason: str) -> Encoder:
+        encoder = load_encoder(spec, device=self._settings.device or None, backend=self._settings.backend)
+        self.store.bind_encoder(encoder.spec, encoder.id, encoder.dim, reason=reason)
+        return encoder
+
+
+def _weighted(given: Values) -> list[tuple[Any, float]]:
+    """Return values with their weights, 1 where none is given."""
+    if isinstance(given, Mapping):
+        return [(value, float(weight)) for value, weight in given.items()]
+    return [
+        (each[0], float(each[1])) if isinstance(each, tuple) and len(each) == 2 else (each, 1.0)
+        for each in _listed(given)
+    ]
+
+
+def _listed(given: Values) -> list[Any]:
+    if given is None:
+        return []
+    return list(given) if isinstance(given, list | tuple) and not _is_pair(given) else [given]
+
+
+def _is_pair(given: Any) -> bool:
+    return isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], int | float)
+
+
+def _picture(given: Any) -> bytes:
+    """Return the bytes of a picture given as a path, bytes or a PIL image."""
+    if isinstance(given, bytes):
+        return given
+    if isinstance(given, str | Path):
+        try:
+            return Path(given).expanduser().read_bytes()
+        except OSError as error:
+            raise QueryError(f"The picture {given} cannot be read: {error.strerror}.") from None
+    if hasattr(given, "save"):
+        buffer = io.BytesIO()
+        given.save(buffer, "PNG")
+        return buffer.getvalue()
+    raise QueryError(f"A picture is a path, bytes or a PIL image, not {type(given).__name__}.")
+
+
+def _filters(given: str | Filter | Sequence[str | Filter]) -> tuple[Filter, ...]:
+    listed = [given] if isinstance(given, str | Filter) else given
+    return tuple(
+        each for one in listed for each in ([one] if isinstance(one, Filter) else parse_filters([one]))
+    )

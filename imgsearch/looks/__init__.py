@@ -1,1 +1,0 @@
-"""The look of a photo: its colours, outline, pattern and parts, kept beside the catalog's embeddings."""

@@ -1,0 +1,1 @@
+"""A `Query` becomes a `SearchResult`: query encoding, candidates, ranking, words, systems."""

@@ -1,0 +1,1 @@
+"""The order of results: composition of terms, re-ranking, diversity, duplicates, rules, confidence."""

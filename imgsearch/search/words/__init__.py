@@ -1,0 +1,1 @@
+"""Text search beside the embedding of photos: titles, suggested filters, spelling."""

@@ -1,0 +1,376 @@
+"""Collections: named sets of items and searches that visitors save, and each visitor's recent searches.
+
+It owns the tables `collection_acts`, `collection_entries` and `recents_cleared`: append-only rows, of which the
+latest counts. A collection's id cannot be guessed: whoever has it may read the collection (that is what sharing a
+link does), and only the visitor who made it may change it. It knows no pages, and not how a search is answered.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import secrets
+import unicodedata
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import parse_qs
+
+import pandas as pd
+
+from imgsearch.core.csv_cells import harmless
+from imgsearch.core.errors import CollectionError, QueryError, UnknownCollection
+from imgsearch.core.query_address import query_from_params
+from imgsearch.core.records import Item, Query, Term
+from imgsearch.store.catalog import Catalog
+from imgsearch.store.database import insert_frame
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["Collection", "Collections", "Comparison", "Recent", "collection_csv", "compare", "set_query"]
+
+Kind = Literal["item", "query"]
+
+MAX_NAME = 80
+MAX_ITEMS = 5000
+MAX_QUERIES = 200
+MAX_COLLECTIONS = 200
+"""For one visitor."""
+MAX_ADDRESS = 8000
+MAX_VISITOR = 200
+TERMS_OF_A_SET = 24
+"""How many items of a collection a search by the whole of it is made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A named set: item ids and the query strings of searches, each in the order in which they were saved.
+
+    `owner` is the visitor who made it, and must never be shown to another one. Items may have left the catalog since.
+    Times are UTC.
+    """
+
+    id: str
+    name: str
+    owner: str
+    created: datetime
+    changed: datetime
+    items: tuple[str, ...]
+    queries: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the collection as JSON, without its owner."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "created": f"{self.created.isoformat(timespec='seconds')}Z",
+            "changed": f"{self.changed.isoformat(timespec='seconds')}Z",
+            "items": list(self.items),
+            "queries": list(self.queries),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The items of two collections: in the first alone, in both, in the second alone; each in the order saved."""
+
+    only_first: tuple[str, ...]
+    both: tuple[str, ...]
+    only_second: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """One search of a visitor: its query string, and when it was last made (UTC)."""
+
+    address: str
+    happened_at: datetime
+
+
+class Collections:
+    """The collections of one catalog; safe to use from any thread."""
+
+    def __init__(self, catalog: Catalog, *, writer: str = "") -> None:
+        """Keep the rows in the catalog's database; of a replica, whose `writer` has that address, none are kept."""
+        self._catalog = catalog
+        self._writer = writer
+        self._database = catalog.database
+
+    # --- reading ----------------------------------------------------------------------------------------------
+
+    def of(self, visitor: str) -> list[Collection]:
+        """Return a visitor's collections, the latest changed first."""
+        return self._read("visitor = ?", [visitor]) if visitor else []
+
+    def all(self) -> list[Collection]:
+        """Return everybody's collections, the latest changed first: for who runs the service, never for visitors."""
+        return self._read("true", [])
+
+    def get(self, collection_id: str) -> Collection:
+        """Return a collection by its id; raises `UnknownCollection` where there is none or it was removed."""
+        found = self._read("collection_id = ?", [collection_id]) if _is_storable(collection_id) else []
+        if not found:
+            raise UnknownCollection(
+                f"There is no collection {collection_id[:40]!r}; it may have been removed."
+            )
+        return found[0]
+
+    def recents(self, visitor: str, n: int = 12) -> list[Recent]:
+        """Return the visitor's latest n different searches since the last clearing, the latest first.
+
+        They are read from the feedback: where none is kept, there are none, and what is too old to be kept is gone.
+        """
+        if not visitor:
+            return []
+        rows = self._database.cursor().execute(
+            """
+            WITH searches AS (
+                SELECT query_key, happened_at FROM impressions WHERE visitor = $visitor
+                UNION ALL SELECT query_key, happened_at FROM empty_searches WHERE visitor = $visitor
+            )
+            SELECT query_key, max(happened_at) AS latest FROM searches
+            WHERE happened_at > coalesce(
+                (SELECT max(happened_at) FROM recents_cleared WHERE visitor = $visitor), TIMESTAMP '1970-01-01')
+            GROUP BY query_key ORDER BY latest DESC, query_key LIMIT $n
+            """,
+            {"visitor": visitor, "n": n},
+        )
+        return [Recent(str(address), latest) for address, latest in rows.fetchall()]
+
+    # --- changing ---------------------------------------------------------------------------------------------
+
+    def create(
+        self, name: str, visitor: str, item_ids: Sequence[str] = (), queries: Sequence[str] = ()
+    ) -> Collection:
+        """Make a collection of items and searches (query strings) and return it.
+
+        Raises `CollectionError` for a name that cannot be used or that the visitor has already, for too much of
+        anything, or without a visitor, `UnknownItem`, and `QueryError` for a search that makes no sense.
+        """
+        name, visitor = clean_name(name), _checked_visitor(visitor)
+        with self._writing() as cursor:
+            mine = self.of(visitor)
+            if len(mine) >= MAX_COLLECTIONS:
+                raise CollectionError(
+                    f"You have {MAX_COLLECTIONS} collections, which is the most; remove one."
+                )
+            _check_free(name, mine)
+            collection_id = secrets.token_hex(16)
+            values = [_now(), visitor, collection_id, "create", name]
+            cursor.execute("INSERT INTO collection_acts VALUES (?, ?, ?, ?, ?)", values)
+            self._save(self.get(collection_id), item_ids, queries)
+            return self.get(collection_id)
+
+    def rename(self, collection_id: str, visitor: str, name: str) -> Collection:
+        """Give a collection another name; raises `UnknownCollection` and `CollectionError` as `create` does."""
+        name = clean_name(name)
+        with self._writing() as cursor:
+            collection = self._own(collection_id, visitor)
+            _check_free(name, [each for each in self.of(visitor) if each.id != collection_id])
+            if name != collection.name:
+                values = [_now(), visitor, collection_id, "rename", name]
+                cursor.execute("INSERT INTO collection_acts VALUES (?, ?, ?, ?, ?)", values)
+            return self.get(collection_id)
+
+    def remove(self, collection_id: str, visitor: str) -> None:
+        """Remove a collection: its link leads nowhere from now on. Raises as `rename` does."""
+        with self._writing() as cursor:
+            collection = self._own(collection_id, visitor)
+            values = [_now(), visitor, collection_id, "remove", collection.name]
+            cursor.execute("INSERT INTO collection_acts VALUES (?, ?, ?, ?, ?)", values)
+
+    def add(
+        self, collection_id: str, visitor: str, item_ids: Sequence[str] = (), queries: Sequence[str] = ()
+    ) -> Collection:
+        """Save items and searches into a collection; what is in it stays as it is. Raises as `create` does."""
+        with self._writing():
+            self._save(self._own(collection_id, visitor), item_ids, queries)
+            return self.get(collection_id)
+
+    def take_out(
+        self, collection_id: str, visitor: str, item_ids: Sequence[str] = (), queries: Sequence[str] = ()
+    ) -> Collection:
+        """Take items and searches out of a collection; what is not in it is no error. Raises as `rename` does."""
+        with self._writing():
+            collection = self._own(collection_id, visitor)
+            items, asked = set(item_ids), set(queries)
+            self._append(collection, False, "item", [each for each in collection.items if each in items])
+            self._append(collection, False, "query", [each for each in collection.queries if each in asked])
+            return self.get(collection_id)
+
+    def clear_recents(self, visitor: str) -> None:
+        """Let the visitor's recent searches begin anew; the feedback rows stay."""
+        with self._writing() as cursor:
+            cursor.execute("INSERT INTO recents_cleared VALUES (?, ?)", [_now(), _checked_visitor(visitor)])
+
+    # --- inside -----------------------------------------------------------------------------------------------
+
+    def _writing(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        if self._writer:
+            raise CollectionError(
+                f"This is a replica, which keeps no collections: save them at {self._writer}."
+            )
+        return self._database.transaction()
+
+    def _own(self, collection_id: str, visitor: str) -> Collection:
+        collection = self.get(collection_id)
+        if not visitor or collection.owner != visitor:
+            raise CollectionError("This collection is somebody else's: it can be looked at, not changed.")
+        return collection
+
+    def _save(self, collection: Collection, item_ids: Sequence[str], queries: Sequence[str]) -> None:
+        items = [each for each in dict.fromkeys(item_ids) if each not in set(collection.items)]
+        asked = [each for each in dict.fromkeys(queries) if each not in set(collection.queries)]
+        for most, have, new, what in (
+            (MAX_ITEMS, collection.items, items, "items"),
+            (MAX_QUERIES, collection.queries, asked, "searches"),
+        ):
+            if len(have) + len(new) > most:
+                raise CollectionError(
+                    f"The collection would have {len(have) + len(new):,} {what}; at most {most:,} fit."
+                )
+        if len(self._catalog.get_many(items)) < len(items):
+            for item_id in items:
+                self._catalog.get(item_id)
+        for address in asked:
+            _check_address(address)
+        self._append(collection, True, "item", items)
+        self._append(collection, True, "query", asked)
+
+    def _append(self, collection: Collection, is_in: bool, kind: Kind, values: Sequence[str]) -> None:
+        if not values:
+            return
+        frame = pd.DataFrame(
+            {
+                "happened_at": _now(),
+                "visitor": collection.owner,
+                "collection_id": collection.id,
+                "kind": kind,
+                "value": list(values),
+                "is_in": is_in,
+            }
+        )
+        with self._writing() as cursor:
+            insert_frame(cursor, "collection_entries", frame)
+
+    def _read(self, where: str, values: list[Any]) -> list[Collection]:
+        """Return the collections that are not removed, each with what is in it now, the latest changed first."""
+        cursor = self._database.cursor()
+        heads = cursor.execute(
+            f"""
+            SELECT collection_id, arg_max(name, rowid), any_value(visitor), min(happened_at), max(happened_at)
+            FROM collection_acts WHERE {where} GROUP BY collection_id HAVING arg_max(act, rowid) <> 'remove'
+            """,
+            values,
+        ).fetchall()
+        entries = cursor.execute(
+            f"""
+            SELECT collection_id, kind, value, arg_max(is_in, rowid), max(happened_at)
+            FROM collection_entries WHERE {where} GROUP BY collection_id, kind, value ORDER BY max(rowid)
+            """,
+            values,
+        ).fetchall()
+        inside: dict[tuple[str, str], list[str]] = {}
+        changed: dict[str, datetime] = {}
+        for collection_id, kind, value, is_in, happened_at in entries:
+            changed[collection_id] = max(happened_at, changed.get(collection_id, happened_at))
+            if is_in:
+                inside.setdefault((collection_id, kind), []).append(value)
+        found = [
+            Collection(
+                id=collection_id,
+                name=name,
+                owner=owner,
+                created=created,
+                changed=max(latest, changed.get(collection_id, latest)),
+                items=tuple(inside.get((collection_id, "item"), ())),
+                queries=tuple(inside.get((collection_id, "query"), ())),
+            )
+            for collection_id, name, owner, created, latest in heads
+        ]
+        return sorted(found, key=lambda each: (each.changed, each.name), reverse=True)
+
+
+def compare(first: Collection, second: Collection) -> Comparison:
+    """Return which items two collections share and which they do not."""
+    ours, theirs = set(first.items), set(second.items)
+    return Comparison(
+        only_first=tuple(each for each in first.items if each not in theirs),
+        both=tuple(each for each in first.items if each in theirs),
+        only_second=tuple(each for each in second.items if each not in ours),
+    )
+
+
+def set_query(item_ids: Sequence[str], n: int = 10) -> Query:
+    """Return the search for what looks like a whole set; of a large one, evenly spaced items stand for all."""
+    chosen = item_ids
+    if len(item_ids) > TERMS_OF_A_SET:
+        step = len(item_ids) / TERMS_OF_A_SET
+        chosen = [item_ids[int(place * step)] for place in range(TERMS_OF_A_SET)]
+    return Query(tuple(Term("item", item_id) for item_id in chosen), n=n)
+
+
+def collection_csv(collection: Collection, items: Sequence[Item], columns: Sequence[str]) -> str:
+    """Return the collection as a table: kind, id, title, then the metadata columns; searches come last.
+
+    `items` are those that are still in the catalog; the others keep their ids. A text that a spreadsheet would take
+    for a formula begins with an apostrophe.
+    """
+    known: Mapping[str, Item] = {item.item_id: item for item in items}
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["kind", "id", "title", *map(harmless, columns)])
+    for item_id in collection.items:
+        item = known.get(item_id)
+        cells = [item.metadata.get(column) for column in columns] if item else [None] * len(columns)
+        writer.writerow(
+            ["item", harmless(item_id), harmless(item.title if item else ""), *map(harmless, cells)]
+        )
+    for address in collection.queries:
+        writer.writerow(["query", harmless(address), "", *([""] * len(columns))])
+    return buffer.getvalue()
+
+
+def clean_name(name: object) -> str:
+    """Return a name without double or outer white space; raises `CollectionError` for one that cannot be kept."""
+    if not isinstance(name, str):
+        raise CollectionError("The collection's name must be a text.")
+    clean = " ".join(unicodedata.normalize("NFC", name).split())
+    if not clean:
+        raise CollectionError("The collection has no name yet; type one.")
+    if len(clean) > MAX_NAME:
+        raise CollectionError(f"The name has {len(clean)} characters; at most {MAX_NAME} fit.")
+    if not _is_storable(clean) or not clean.isprintable():
+        raise CollectionError("The name holds characters that cannot be shown; leave them out.")
+    return clean
+
+
+def _check_free(name: str, mine: Sequence[Collection]) -> None:
+    if any(each.name.casefold() == name.casefold() for each in mine):
+        raise CollectionError(f"You have a collection named {name!r} already; choose another name.")
+
+
+def _checked_visitor(visitor: str) -> str:
+    if not visitor.strip() or len(visitor) > MAX_VISITOR or not _is_storable(visitor):
+        raise CollectionError(f"A collection needs a visitor's name of 1 to {MAX_VISITOR} characters.")
+    return visitor
+
+
+def _check_address(address: str) -> None:
+    if len(address) > MAX_ADDRESS or not _is_storable(address):
+        raise CollectionError(
+            f"The search is too long to be saved; at most {MAX_ADDRESS:,} characters are kept."
+        )
+    if not query_from_params(parse_qs(address), max_n=10**9).terms:
+        raise QueryError("There is nothing to save yet: search for something first.")
+
+
+def _is_storable(text: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -1,0 +1,275 @@
+"""Reading the original bytes of a photo from where it lies: a path, a URL, or a member of a .tar or .zip.
+
+It owns the grammar of locations and the caution that URLs need; it knows no catalog and does not decode.
+
+    /photos/a.jpg                      a path, as the system writes it
+    file:///photos/%ff.jpg             a path whose name is not valid UTF-8
+    https://shop.example/a.jpg         a URL
+    zip:/data/photos.zip!/shoes/1.jpg  a member of an archive (also tar:), both parts percent-encoded
+    s3://bucket/shoes/1.jpg            a file in an object store or on another machine (`remote_files`)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import socket
+import tarfile
+import threading
+import zipfile
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote, unquote, unquote_to_bytes, urljoin, urlsplit
+
+import httpx2
+
+from imgsearch.core.errors import ImageTooLarge, SourceError
+from imgsearch.store.remote_files import is_remote, read_file
+
+__all__ = [
+    "Originals",
+    "archive_location",
+    "content_digest",
+    "file_of",
+    "in_a_line",
+    "is_url",
+    "path_location",
+]
+
+MAX_REDIRECTS = 5
+TIMEOUT_S = 20.0
+OPEN_ARCHIVES = 4
+
+
+def is_url(text: str) -> bool:
+    """Tell whether a manifest's image is a URL rather than a path."""
+    return text.lower().startswith(("http://", "https://"))
+
+
+def path_location(path: Path) -> str:
+    """Return the location of a file."""
+    text = str(path)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return path.as_uri()
+    return text
+
+
+def archive_location(kind: str, archive: Path, member: str) -> str:
+    """Return the location of a member of a `tar` or `zip` archive."""
+    name = quote(member.encode("utf-8", "surrogateescape"))
+    return f"{kind}:{quote(bytes(archive))}!/{name}"
+
+
+def content_digest(data: bytes) -> str:
+    """Return the name by which a photo's bytes are told apart, 32 hex characters (BLAKE2b)."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def file_of(location: str) -> Path | None:
+    """Return the file on this machine that a location lies in (a photo or its archive), or None for a URL."""
+    if is_url(location) or is_remote(location):
+        return None
+    if location.startswith(("tar:", "zip:")):
+        archive = location.partition(":")[2].partition("!/")[0]
+        return Path(unquote(archive, errors="surrogateescape"))
+    if location.startswith("file://"):
+        return Path(unquote_to_bytes(location.removeprefix("file://")).decode("utf-8", "surrogateescape"))
+    return Path(location)
+
+
+class Originals:
+    """Reads originals; safe to use from any thread."""
+
+    def __init__(self, *, max_bytes: int = 30 * 1024 * 1024, private_hosts: bool = False) -> None:
+        """Read at most `max_bytes` a photo; with `private_hosts`, URLs may point into the local network."""
+        self._max_bytes = max_bytes
+        self._private_hosts = private_hosts
+        self._archives: OrderedDict[str, _Archive] = OrderedDict()
+        self._lock = threading.Lock()
+        self._client: httpx2.Client | None = None
+
+    def __reduce__(self) -> tuple[Callable[[int, bool], Originals], tuple[int, bool]]:
+        """Send what was asked for to another process; archives and connections are opened there anew."""
+        return _originals, (self._max_bytes, self._private_hosts)
+
+    def read(self, location: str) -> bytes:
+        """Return the photo's bytes.
+
+        Raises `SourceError` in a sentence when they cannot be had, `ImageTooLarge` when there are too many.
+        """
+        if is_url(location):
+            return self._fetch(location)
+        if location.startswith(("tar:", "zip:")):
+            return self._read_member(location)
+        if is_remote(location):
+            return self._within_limit(read_file(location, at_most_bytes=self._max_bytes + 1))
+        return self._read_file(file_of(location) or Path(location))
+
+    def close(self) -> None:
+        """Close the archives and connections that are kept open."""
+        with self._lock:
+            for archive in self._archives.values():
+                archive.close()
+            self._archives.clear()
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    def _read_file(self, path: Path) -> bytes:
+        try:
+            if not path.is_dir() and path.exists() and not path.is_file():
+                raise SourceError("It is no regular file.")  # a pipe would wait for ever
+            with path.open("rb") as file:
+                data = file.read(self._max_bytes + 1)
+        except FileNotFoundError:
+            if path.is_symlink():
+                raise SourceError("The link points to a file that is not there.") from None
+            raise SourceError("The file is no longer there.") from None
+        except PermissionError:
+            raise SourceError("The file may not be read (permission denied).") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise SourceError(f"The file cannot be read ({reason}).") from None
+        return self._within_limit(data)
+
+    def _within_limit(self, data: bytes) -> bytes:
+        self._check_size(len(data))
+        return data
+
+    def _check_size(self, size_bytes: int) -> None:
+        if size_bytes > self._max_bytes:
+            raise ImageTooLarge(f"The file has more than {self._max_bytes // 1024**2} MiB.")
+
+    # --- archives ---------------------------------------------------------------------------------------------
+
+    def _read_member(self, location: str) -> bytes:
+        kind, _, rest = location.partition(":")
+        archive_path, _, member = rest.partition("!/")
+        member = unquote(member, errors="surrogateescape")
+        with self._lock:
+            archive = self._archives.get(archive_path)
+            if archive is None:
+                archive = _Archive(kind, Path(unquote(archive_path, errors="surrogateescape")))
+                self._archives[archive_path] = archive
+                if len(self._archives) > OPEN_ARCHIVES:
+                    self._archives.popitem(last=False)[1].close()
+            self._archives.move_to_end(archive_path)
+            return self._within_limit(archive.read(member, self._max_bytes + 1))
+
+    # --- URLs -------------------------------------------------------------------------------------------------
+
+    def _fetch(self, url: str) -> bytes:
+        with self._lock:
+            if self._client is None:
+                self._client = httpx2.Client(timeout=TIMEOUT_S, follow_redirects=False)
+            client = self._client
+        for _ in range(MAX_REDIRECTS + 1):
+            self._check_host(url)
+            try:
+                with client.stream("GET", url) as response:
+                    if response.is_redirect:
+                        url = urljoin(url, response.headers["location"])
+                        continue
+                    if response.status_code != 200:
+                        raise SourceError(f"The server answered {response.status_code} for the photo's URL.")
+                    data = bytearray()
+                    for part in response.iter_bytes():
+                        data += part
+                        self._check_size(len(data))
+                    return bytes(data)
+            except (httpx2.HTTPError, httpx2.InvalidURL, KeyError, ValueError) as error:
+                raise SourceError(f"The photo's URL cannot be fetched ({in_a_line(error)}).") from None
+        raise SourceError(f"The photo's URL redirects more than {MAX_REDIRECTS} times.")
+
+    def _check_host(self, url: str) -> None:
+        """Refuse URLs that reach into this machine or the local network: manifests may come from strangers."""
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError as error:
+            raise SourceError(f"The photo's URL is no valid address ({error}).") from None
+        if parts.scheme not in ("http", "https") or not host:
+            raise SourceError("The photo's URL is not an http or https address.")
+        if self._private_hosts:
+            return
+        try:
+            found = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)
+        except (OSError, ValueError):
+            raise SourceError(f"The host {host[:100]} of the photo's URL cannot be found.") from None
+        if not all(ipaddress.ip_address(address[4][0]).is_global for address in found):
+            raise SourceError(
+                f"The host {host[:100]} lies in a private network; pass --private-hosts if it is yours."
+            )
+
+
+def _originals(max_bytes: int, private_hosts: bool) -> Originals:
+    return Originals(max_bytes=max_bytes, private_hosts=private_hosts)
+
+
+def in_a_line(error: Exception) -> str:
+    """Return an error's own words in one line of at most 150 characters."""
+    return " ".join(str(error).split())[:150].rstrip(".") or type(error).__name__
+
+
+class _Archive:
+    """One open archive; used by one thread at a time."""
+
+    def __init__(self, kind: str, path: Path) -> None:
+        self._zip: zipfile.ZipFile | None = None
+        self._tar: tarfile.TarFile | None = None
+        self._members: dict[str, tarfile.TarInfo] = {}
+        try:
+            if kind == "zip":
+                self._zip = zipfile.ZipFile(path)
+            else:
+                self._tar = tarfile.open(path)  # noqa: SIM115 (kept open)
+                self._list_members()
+        except FileNotFoundError:
+            raise SourceError(f"The archive {path} is no longer there.") from None
+        except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
+            raise SourceError(f"The archive {path} cannot be read ({in_a_line(error)}).") from None
+
+    def _list_members(self) -> None:
+        assert self._tar is not None
+        try:
+            for member in self._tar:
+                if member.isfile():
+                    self._members[member.name] = member
+        except (OSError, tarfile.TarError, EOFError, zlib.error):
+            if not self._members:
+                raise  # else those before the damage can still be read
+
+    def read(self, member: str, limit: int) -> bytes:
+        try:
+            if self._zip is not None:
+                with self._zip.open(member) as file:
+                    return file.read(limit)
+            assert self._tar is not None
+            found = self._members.get(member)
+            stream = self._tar.extractfile(found) if found else None
+            if stream is None:
+                raise KeyError(member)
+            with stream:
+                return stream.read(limit)
+        except KeyError:
+            raise SourceError("The photo is no longer in its archive.") from None
+        except RuntimeError as error:  # zipfile's word for "encrypted"
+            raise SourceError(f"The photo in the archive cannot be read ({error}).") from None
+        except (
+            OSError,
+            tarfile.TarError,
+            zipfile.BadZipFile,
+            EOFError,
+            zlib.error,
+            NotImplementedError,
+        ) as error:
+            raise SourceError(f"The photo in the archive is damaged ({in_a_line(error)}).") from None
+
+    def close(self) -> None:
+        for opened in (self._zip, self._tar):
+            if opened is not None:
+                opened.close()

@@ -1,0 +1,172 @@
+"""Files in object stores and on other machines, by URLs such as `s3://bucket/photos/1.jpg`.
+
+The only file that imports fsspec. It owns which texts are such URLs, listing, reading and writing whole files there,
+and the translation of everything a store can raise into `SourceError`. Each store needs its own small package
+(s3fs, gcsfs, adlfs, ...), and credentials lie where that package looks for them. Reading and writing take paths of
+this machine too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import fsspec
+
+from imgsearch.core.errors import SourceError
+from imgsearch.core.files import flush_to_disk
+
+__all__ = [
+    "RemoteFile",
+    "is_remote",
+    "is_there",
+    "list_files",
+    "list_names",
+    "open_file",
+    "place_of",
+    "read_file",
+    "write_file",
+]
+
+_URL = re.compile(r"([a-z][a-z0-9+.-]*)://.", re.I | re.S)
+_OWN_SCHEMES = frozenset({"http", "https", "file", "milvus", "milvus+tls"})
+"""Schemes that mean something else in this program."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file below a URL: its own URL, its path relative to that, and what changes when it does (0: unknown)."""
+
+    url: str
+    path: str
+    size_bytes: int
+    modified_ns: int
+
+
+def is_remote(text: str) -> bool:
+    """Tell whether a text is the URL of a file or folder elsewhere; web pages' URLs are not."""
+    found = _URL.match(text)
+    return found is not None and found[1].lower() not in _OWN_SCHEMES
+
+
+def place_of(text: str) -> str:
+    """Return a URL without a slash at its end, or the absolute path of a folder of this machine."""
+    return text.rstrip("/") if is_remote(text) else str(Path(text).expanduser().absolute())
+
+
+def list_files(url: str) -> Iterator[RemoteFile]:
+    """Yield every file below a URL, names in order; raises `SourceError` where there is none or it cannot be read."""
+    with _translated(url):
+        store, root = fsspec.url_to_fs(url)
+        root = root.rstrip("/")
+        scheme = url.partition("://")[0]
+        found = store.find(root, detail=True)
+    if not found:
+        raise SourceError(f"There is no file below {url}.")
+    for name in sorted(found):
+        details = found[name]
+        location = f"{scheme}://{name.lstrip('/') if scheme not in ('local',) else name}"
+        path = name.removeprefix(root).lstrip("/") or name.rpartition("/")[2]
+        yield RemoteFile(location, path, int(details.get("size") or 0), _modified_ns(details))
+
+
+def list_names(place: str) -> list[str]:
+    """Return the names of the files directly in a place, in order; none where the place is not there."""
+    if not is_remote(place):
+        folder = Path(place)
+        return sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+    with _translated(place):
+        store, root = fsspec.url_to_fs(place)
+        # What a store listed before may have changed since.
+        store.invalidate_cache()
+        try:
+            entries = store.ls(root, detail=True)
+        except FileNotFoundError:
+            return []
+    return sorted(str(entry["name"]).rpartition("/")[2] for entry in entries if entry["type"] == "file")
+
+
+def is_there(url: str) -> bool:
+    """Tell whether there is a file at a path or URL; raises `SourceError` where that cannot be asked."""
+    if not is_remote(url):
+        return Path(url).is_file()
+    with _translated(url):
+        store, path = fsspec.url_to_fs(url)
+        store.invalidate_cache()
+        return bool(store.exists(path))
+
+
+def read_file(url: str, *, at_most_bytes: int | None = None) -> bytes:
+    """Return the bytes of a file at a path or URL, those beyond a limit left out; raises `SourceError`."""
+    with open_file(url) as file:
+        return file.read(-1 if at_most_bytes is None else at_most_bytes)
+
+
+@contextmanager
+def open_file(url: str) -> Iterator[BinaryIO]:
+    """Open a file at a path or URL for reading anywhere in it; raises `SourceError`."""
+    with _translated(url):
+        if is_remote(url):
+            store, path = fsspec.url_to_fs(url)
+            file = store.open(path, "rb")
+        else:
+            file = Path(url).open("rb")  # noqa: SIM115 (closed below)
+        with file:
+            yield file
+
+
+def write_file(url: str, data: bytes) -> None:
+    """Put a file at a path or URL, whole or not at all, in place of what is there; raises `SourceError`."""
+    with _translated(url):
+        if is_remote(url) and not url.lower().startswith("local://"):
+            # Object stores show an object only once it is whole.
+            store, path = fsspec.url_to_fs(url)
+            store.pipe_file(path, data)
+            return
+        target = Path(url.partition("://")[2] if is_remote(url) else url)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{target.name}.part")
+        part.write_bytes(data)
+        flush_to_disk(part)
+        part.replace(target)
+
+
+def _modified_ns(details: Mapping[str, Any]) -> int:
+    """Return when a file was last changed, by whatever name its store has for that."""
+    for name in ("mtime", "LastModified", "last_modified", "updated", "created"):
+        value = details.get(name)
+        if isinstance(value, datetime):
+            return int(value.timestamp() * 1e9)
+        if isinstance(value, int | float):
+            return int(value * 1e9)
+        if isinstance(value, str):
+            try:
+                return int(datetime.fromisoformat(value).timestamp() * 1e9)
+            except ValueError:
+                continue
+    return 0
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    try:
+        yield
+    except SourceError:
+        raise
+    except FileNotFoundError:
+        raise SourceError(f"There is nothing at {url}.") from None
+    except PermissionError:
+        raise SourceError(f"{url} may not be accessed (permission denied).") from None
+    except ImportError as error:
+        raise SourceError(f"{url} cannot be accessed: {_in_a_line(error)}.") from None
+    except Exception as error:  # every store raises errors of its own
+        raise SourceError(f"{url} cannot be accessed ({_in_a_line(error)}).") from error
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__

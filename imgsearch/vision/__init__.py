@@ -1,0 +1,1 @@
+"""Pictures as arrays: decoding, colours, outlines, regions, and alignment of two pictures."""

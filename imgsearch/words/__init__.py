@@ -1,1 +1,0 @@
-"""Words beside pictures: titles that are searched, filters that a text suggests, misspelt words."""

@@ -1,0 +1,310 @@
+"""The service: one open catalog for pages and HTTP alike; searching by item works before any model is loaded."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from imgsearch.app.service import SearchService, close_service, get_service, query_key, set_service
+from imgsearch.core.config import Settings
+from imgsearch.core.errors import (
+    CatalogLocked,
+    CatalogNotFound,
+    EncoderError,
+    EncoderMismatch,
+    EncoderUnavailable,
+    ImageTooLarge,
+    ImgSearchError,
+    QueryError,
+    UnknownItem,
+)
+from imgsearch.core.records import Filter, Judgment, Query, Term
+from imgsearch.encoders import Encoder
+
+
+def settings_of(folder: Path, **given: object) -> Settings:
+    return Settings.load({}, catalog=folder, **given)
+
+
+@pytest.fixture
+def service(lite_catalog: Path) -> Iterator[SearchService]:
+    opened = SearchService.open(settings_of(lite_catalog))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def slow_encoder(monkeypatch: pytest.MonkeyPatch, lite: Encoder) -> threading.Event:
+    """Hold the encoder's loading back until the event is set."""
+    release = threading.Event()
+
+    def load(*_: object, **__: object) -> Encoder:
+        release.wait(30)
+        return lite
+
+    monkeypatch.setattr("imgsearch.app.service.load_encoder", load)
+    return release
+
+
+def wait_until_loaded(service: SearchService) -> None:
+    give_up = time.monotonic() + 120
+    while service.encoder_state.status == "loading" and time.monotonic() < give_up:
+        time.sleep(0.05)
+
+
+def rows(service: SearchService, sql: str) -> list[tuple[object, ...]]:
+    service.feedback.flush()
+    return service.catalog.database.cursor().execute(sql).fetchall()
+
+
+def test_texts_pictures_uploads_and_items_are_searched_by_the_real_model(
+    service: SearchService, shared_photos: Path
+) -> None:
+    data = (shared_photos / "mug/red-0.jpg").read_bytes()
+    upload_id = service.add_upload(data)
+    assert service.search(Query.of(image=data, n=1)).hits[0].item_id == "mug/red-0.jpg"
+    assert service.search(Query((Term("upload", upload_id),), n=1)).hits[0].item_id == "mug/red-0.jpg"
+    assert len(service.search(Query.of(text="red mug", n=5)).hits) == 5
+    assert "mug/red-0.jpg" not in {hit.item_id for hit in service.search(Query.of(item="mug/red-0.jpg")).hits}
+    assert service.encoder_state.status == "ready"
+
+
+def test_items_are_searched_at_once_and_texts_wait_for_the_model(
+    lite_catalog: Path, slow_encoder: threading.Event
+) -> None:
+    service = SearchService.open(settings_of(lite_catalog))
+    assert service.encoder_state.status == "loading"
+    assert service.encoder_state.spec == "lite"
+    assert len(service.search(Query.of(item="mug/red-0.jpg")).hits) == 10
+    threading.Timer(0.3, slow_encoder.set).start()
+    assert len(service.search(Query.of(text="mug")).hits) == 10
+    service.close()
+
+
+def test_a_model_that_does_not_come_in_time_is_an_error_that_says_so(
+    lite_catalog: Path, slow_encoder: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgsearch.app.service.ENCODER_PATIENCE_S", 0.05)
+    service = SearchService.open(settings_of(lite_catalog))
+    with pytest.raises(EncoderUnavailable, match="still loading"):
+        service.search(Query.of(text="mug"))
+    slow_encoder.set()
+    service.close()
+
+
+@pytest.mark.parametrize("error", [EncoderUnavailable("No weights."), RuntimeError("torch is broken")])
+def test_a_model_that_fails_leaves_the_rest_working_and_says_why(
+    lite_catalog: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    def load(*_: object, **__: object) -> Encoder:
+        raise error
+
+    monkeypatch.setattr("imgsearch.app.service.load_encoder", load)
+    service = SearchService.open(settings_of(lite_catalog))
+    wait_until_loaded(service)
+    assert service.encoder_state.status == "failed"
+    assert str(error) in service.encoder_state.reason
+    with pytest.raises(EncoderError):
+        service.search(Query.of(text="mug"))
+    assert len(service.search(Query.of(item="mug/red-0.jpg")).hits) == 10
+    service.close()
+
+
+def test_a_model_other_than_the_catalogs_is_refused(
+    colour_catalog: Path, lite: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgsearch.app.service.load_encoder", lambda *_, **__: lite)
+    service = SearchService.open(settings_of(colour_catalog))
+    wait_until_loaded(service)
+    with pytest.raises(EncoderMismatch):
+        service.search(Query.of(text="mug"))
+    service.close()
+
+
+def test_what_was_shown_is_recorded_under_a_stable_key(service: SearchService) -> None:
+    query = Query.of(item="mug/red-0.jpg", n=5, filters=(Filter("category", "=", "mug"),))
+    result = service.search(query, visitor="v")
+    service.search(query, record=False)
+    found = rows(
+        service, "SELECT search_id, query_key, visitor, item_id, rank FROM impressions ORDER BY rank"
+    )
+    assert [(row[0], row[2]) for row in found] == [(result.search_id, "v")] * 5
+    assert {row[1] for row in found} == {query_key(query)}
+    assert [row[3] for row in found] == [hit.item_id for hit in result.hits]
+
+
+def test_feedback_can_be_switched_off(lite_catalog: Path) -> None:
+    service = SearchService.open(settings_of(lite_catalog, feedback=False))
+    result = service.search(Query.of(item="mug/red-0.jpg"))
+    service.record_click(search_id=result.search_id, item_id="mug/red-1.jpg", rank=1)
+    assert service.feedback.counts() == {"impressions": 0, "clicks": 0, "judgments": 0}
+    service.close()
+
+
+def test_clicks_and_judgments_are_of_items_that_are_there(service: SearchService) -> None:
+    service.record_click(search_id="s", item_id="mug/red-0.jpg", rank=1)
+    service.record_judgment(Judgment("text=mug", "mug/red-0.jpg", "good", "l"))
+    with pytest.raises(UnknownItem):
+        service.record_click(search_id="s", item_id="none", rank=1)
+    with pytest.raises(UnknownItem):
+        service.record_judgment(Judgment("text=mug", "none", "good", "l"))
+    assert service.feedback.counts() == {"impressions": 0, "clicks": 1, "judgments": 1}
+
+
+def test_the_key_of_a_query_does_not_depend_on_how_many_hits_or_which_page() -> None:
+    text, item = Term("text", "red mug"), Term("item", "a/b.jpg", -0.4)
+    key = query_key(Query((text, item), n=10))
+    assert key == query_key(Query((item, text), n=50, offset=20)) == "text=red+mug&less=a%2Fb.jpg"
+    assert key != query_key(Query((text, item), filters=(Filter("a", "=", 1),)))
+    assert (
+        query_key(Query.of(image=b"abc"))
+        == query_key(Query.of(image=b"xyz"))
+        != query_key(Query.of(text="x"))
+    )
+
+
+def test_thumbnails_and_uploads_are_served_as_webp(service: SearchService, shared_photos: Path) -> None:
+    thumbnail = service.thumbnail("mug/red-0.jpg", 96)
+    assert Image.open(io.BytesIO(thumbnail.data)).size == (96, 96)
+    upload_id = service.add_upload((shared_photos / "mug/red-0.jpg").read_bytes())
+    assert Image.open(io.BytesIO(service.upload_webp(upload_id, 96))).size == (96, 96)
+    with pytest.raises(QueryError):
+        service.upload_webp("0" * 32, 96)
+    with pytest.raises(UnknownItem):
+        service.thumbnail("none", 96)
+
+
+def test_an_upload_over_the_limits_is_refused(lite_catalog: Path) -> None:
+    service = SearchService.open(settings_of(lite_catalog, max_upload_bytes=2000, max_pixels=10_000))
+    buffer = io.BytesIO()
+    Image.new("L", (101, 100)).save(buffer, "PNG")
+    for data in (bytes(2001), buffer.getvalue()):
+        with pytest.raises(ImageTooLarge):
+            service.add_upload(data)
+    service.close()
+
+
+def test_the_figures_say_what_is_open(service: SearchService, lite: Encoder) -> None:
+    info = service.info()
+    assert (info.items, info.encoder_id, info.dim, info.generation) == (48, lite.id, lite.dim, 1)
+    assert info.index is not None
+    assert info.index["ann_recall@10"] >= 0.99
+    assert service.latency_ms() == {}
+    service.search(Query.of(item="mug/red-0.jpg"))
+    assert service.latency_ms()["p50"] > 0
+    assert any("imgsearch_searches_total" in line for line in service.metrics.lines())
+
+
+def test_ten_threads_use_one_service(service: SearchService) -> None:
+    errors: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            for item in service.sample(4, seed=number):
+                result = service.search(Query.of(item=item.item_id, n=5), visitor=str(number))
+                assert len(result.hits) == 5
+                service.record_click(search_id=result.search_id, item_id=result.hits[0].item_id, rank=1)
+                assert service.thumbnail(item.item_id, 96).data
+                service.facets()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert service.feedback.counts() == {"impressions": 200, "clicks": 40, "judgments": 0}
+
+
+# --- opening and closing ----------------------------------------------------------------------------------------
+
+
+def test_opening_what_is_not_there_or_in_use_says_so(service: SearchService, tmp_path: Path) -> None:
+    with pytest.raises(CatalogNotFound):
+        SearchService.open(settings_of(tmp_path / "none"))
+    with pytest.raises(CatalogLocked, match="process"):
+        SearchService.open(settings_of(service.catalog.folder))
+
+
+def test_closing_twice_is_fine_and_frees_the_catalog(lite_catalog: Path) -> None:
+    service = SearchService.open(settings_of(lite_catalog))
+    service.search(Query.of(item="mug/red-0.jpg", n=7))
+    service.close()
+    service.close()
+    again = SearchService.open(settings_of(lite_catalog))
+    assert again.feedback.counts()["impressions"] == 7
+    again.close()
+
+
+def test_closing_waits_for_the_model_that_is_being_loaded(
+    lite_catalog: Path, slow_encoder: threading.Event
+) -> None:
+    service = SearchService.open(settings_of(lite_catalog))
+    threading.Timer(0.3, slow_encoder.set).start()
+    service.close()
+    assert slow_encoder.is_set()
+    assert "load-encoder" not in {thread.name for thread in threading.enumerate()}
+    assert service.encoder_state.status == "failed"
+
+
+def test_a_model_that_does_not_come_holds_closing_up_for_a_while_only(
+    lite_catalog: Path, slow_encoder: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgsearch.app.service.LOADER_PATIENCE_S", 0.05)
+    service = SearchService.open(settings_of(lite_catalog))
+    service.close()
+    assert not slow_encoder.is_set()
+    SearchService.open(settings_of(lite_catalog)).close()
+    slow_encoder.set()
+
+
+def test_a_service_whose_index_is_gone_mends_it_at_opening(lite_catalog: Path) -> None:
+    import shutil
+
+    shutil.rmtree(lite_catalog / "index")
+    service = SearchService.open(settings_of(lite_catalog))
+    assert len(service.search(Query.of(item="mug/red-0.jpg")).hits) == 10
+    service.close()
+
+
+def test_a_process_has_one_service_however_many_threads_ask_first(lite_catalog: Path) -> None:
+    settings = settings_of(lite_catalog)
+    found: list[SearchService] = []
+    threads = [threading.Thread(target=lambda: found.append(get_service(settings))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    try:
+        assert len(found) == 8
+        assert len({id(service) for service in found}) == 1
+    finally:
+        close_service()
+    other = SearchService.open(settings)
+    set_service(other)
+    try:
+        assert get_service() is other
+    finally:
+        set_service(None)
+        other.close()
+
+
+def test_an_empty_catalog_opens_and_refuses_searches_in_a_sentence(tmp_path: Path) -> None:
+    from imgsearch.store.catalog import Catalog
+
+    Catalog.open(tmp_path / "c", create=True).close()
+    service = SearchService.open(settings_of(tmp_path / "c"))
+    assert (service.sample(5, seed=0), service.facets(), service.info().items) == ([], [], 0)
+    for query in (Query.of(text="red"), Query.of(item="a")):
+        with pytest.raises(ImgSearchError) as refused:
+            service.search(query)
+        assert "\n" not in str(refused.value)
+    service.close()

@@ -1,0 +1,63 @@
+"""Settings: arguments before the environment before defaults, and every mistake named."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from imgsearch.core.config import Settings, cpu_count, user_data_dir
+from imgsearch.core.errors import ConfigError
+
+
+def test_arguments_win_over_the_environment_and_that_over_the_defaults() -> None:
+    environ = {"IMGSEARCH_PORT": "9000", "IMGSEARCH_TITLE": "Shop", "IMGSEARCH_CATALOG": "/from/environ"}
+    settings = Settings.load(environ, port=9001, catalog=None)
+    assert (settings.port, settings.title, settings.catalog) == (9001, "Shop", Path("/from/environ"))
+    assert settings.host == Settings.load({}).host == "127.0.0.1"
+
+
+@pytest.mark.parametrize(("text", "value"), [("1", True), ("TRUE", True), ("off", False), ("no", False)])
+def test_switches_are_read_as_people_write_them(text: str, value: bool) -> None:
+    assert Settings.load({"IMGSEARCH_FEEDBACK": text}).feedback is value
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("PORT", "http"), ("PORT", "70000"), ("PORT", "-1"), ("FEEDBACK", "maybe"), ("THREADS", "-2"),
+     ("MAX_PIXELS", "1"), ("MAX_RESULTS", "0"), ("MAX_UPLOAD_BYTES", "1.5")],
+)  # fmt: skip
+def test_a_value_that_does_not_fit_is_refused_by_name(name: str, text: str) -> None:
+    with pytest.raises(ConfigError, match=f"(?i){name}"):
+        Settings.load({f"IMGSEARCH_{name}": text})
+
+
+def test_an_unknown_argument_is_refused_and_an_empty_variable_is_none() -> None:
+    with pytest.raises(ConfigError, match="colour"):
+        Settings.load({}, colour="red")
+    assert Settings.load({"IMGSEARCH_PORT": ""}).port == 8501
+
+
+def test_a_tilde_is_the_home_folder() -> None:
+    assert Settings.load({"IMGSEARCH_CATALOG": "~/shop"}).catalog == Path.home() / "shop"
+
+
+def test_the_default_catalog_lies_in_this_users_data(tmp_path: Path) -> None:
+    assert Settings.load({"XDG_DATA_HOME": str(tmp_path)}).catalog == tmp_path / "imgsearch" / "catalog"
+    assert user_data_dir({}).is_absolute()
+
+
+def test_threads_are_what_is_set_or_what_this_process_may_use() -> None:
+    assert Settings.load({}, threads=3).worker_threads == 3
+    assert Settings.load({}).worker_threads == cpu_count() >= 1
+
+
+def test_settings_are_frozen_and_every_field_is_documented() -> None:
+    settings = Settings.load({})
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        settings.port = 1  # type: ignore[misc]
+    documentation = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
+    text = documentation.read_text(encoding="utf-8")
+    for field in dataclasses.fields(Settings):
+        assert f"IMGSEARCH_{field.name.upper()}" in text

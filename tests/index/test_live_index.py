@@ -1,0 +1,384 @@
+"""The index on disk is a cache: whatever happens to it, opening gives a right index and never a crash."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from samples import clustered, raw_items
+
+from imgsearch.core.errors import IndexCorrupt
+from imgsearch.index import engines
+from imgsearch.index import live_index as generations
+from imgsearch.index.live_index import LiveIndex, check_generation, exact_top_k, ranked
+from imgsearch.store.catalog import Catalog
+
+MakeCatalog = Callable[..., Catalog]
+
+
+@pytest.fixture
+def shop(make_catalog: MakeCatalog) -> Catalog:
+    """Return a catalog of 400 raw vectors whose index is saved as generation 1."""
+    catalog = make_catalog(clustered(400, 16))
+    LiveIndex.open(catalog)
+    return catalog
+
+
+def in_force(catalog: Catalog) -> Path:
+    folder = catalog.folder / "index"
+    return folder / (folder / "current").read_text().split()[0]
+
+
+def assert_right(catalog: Catalog, index: LiveIndex) -> None:
+    """Check that the index holds exactly the live items and finds each first by its own vector."""
+    keys = catalog.keys()
+    assert len(index) == len(keys)
+    for key in keys[:: max(1, len(keys) // 20)]:
+        found, scores = index.search(catalog.vectors(np.array([key]))[0], 3)
+        assert scores[0] > 0.99
+        assert key in found
+    assert check_generation(catalog).items == len(keys)
+
+
+def test_opening_again_reads_the_saved_generation_and_writes_nothing(shop: Catalog) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (shop.folder / "index").rglob("*")}
+    index = LiveIndex.open(shop)
+    assert (index.generation, index.reason_rebuilt) == (1, "")
+    assert {path: path.stat().st_mtime_ns for path in (shop.folder / "index").rglob("*")} == before
+    assert_right(shop, index)
+
+
+def test_the_header_says_what_the_index_is(shop: Catalog) -> None:
+    header = json.loads((in_force(shop) / "header.json").read_text())
+    assert (header["items"], header["dim"], header["encoder_id"]) == (400, 16, "test:raw@16")
+    assert header["ann_recall_at_10"] >= 0.99
+    assert header["parameters"]["metric"] == "cos"
+    assert header["parameters"]["dtype"] == "f16"
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "missing", "empty", "appended", "other file"])
+def test_a_damaged_index_file_is_rebuilt(shop: Catalog, damage: str) -> None:
+    file = in_force(shop) / "index.usearch"
+    data = bytearray(file.read_bytes())
+    if damage == "flipped":
+        for position in range(1000, len(data), 997):
+            data[position] ^= 0xFF
+        file.write_bytes(data)
+    elif damage == "missing":
+        file.unlink()
+    else:
+        cut = {
+            "truncated": data[: len(data) // 2],
+            "empty": b"",
+            "appended": data + b"x",
+            "other file": b"hello" * 99,
+        }
+        file.write_bytes(cut[damage])
+    with pytest.raises(IndexCorrupt):
+        check_generation(shop)
+    index = LiveIndex.open(shop)
+    assert "checksum" in index.reason_rebuilt
+    assert index.generation == 2
+    assert_right(shop, index)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"garbage", b"000009 abc\n", b"-1", b"1 2 3", b"\xff\xfe", b"9" * 6000]
+)
+def test_a_garbage_current_file_means_a_rebuild(shop: Catalog, content: bytes) -> None:
+    (shop.folder / "index" / "current").write_bytes(content)
+    index = LiveIndex.open(shop)
+    assert index.reason_rebuilt
+    assert_right(shop, index)
+    assert LiveIndex.open(shop).reason_rebuilt == ""
+
+
+def test_a_missing_index_folder_means_a_rebuild(shop: Catalog) -> None:
+    shutil.rmtree(shop.folder / "index")
+    assert_right(shop, LiveIndex.open(shop))
+
+
+def test_no_changed_byte_of_the_header_can_crash_the_opening(shop: Catalog) -> None:
+    file = in_force(shop) / "header.json"
+    data = file.read_bytes()
+    chance = random.Random(3)
+    for _ in range(40):
+        changed = bytearray(data)
+        for _ in range(chance.choice([1, 1, 3])):
+            changed[chance.randrange(len(data))] = chance.choice(b'0123456789"[]{},: -xe\xff')
+        if bytes(changed) == data:
+            continue
+        file.write_bytes(changed)
+        with pytest.raises(IndexCorrupt):
+            check_generation(shop)
+    index = LiveIndex.open(shop)
+    assert index.reason_rebuilt
+    assert_right(shop, index)
+
+
+def test_a_header_of_another_encoder_is_never_used(shop: Catalog, make_catalog: MakeCatalog) -> None:
+    other = make_catalog(clustered(400, 32, seed=1))
+    LiveIndex.open(other)
+    shutil.rmtree(shop.folder / "index")
+    shutil.copytree(other.folder / "index", shop.folder / "index")
+    index = LiveIndex.open(shop)
+    assert "test:raw@32" in index.reason_rebuilt
+    assert_right(shop, index)
+
+
+def test_generation_numbers_are_never_used_twice(shop: Catalog) -> None:
+    for expected in (2, 3, 4):
+        (shop.folder / "index" / "current").write_text("garbage")
+        assert LiveIndex.open(shop).generation == expected
+
+
+def test_old_generations_are_removed(shop: Catalog) -> None:
+    index = LiveIndex.open(shop)
+    for round_number in range(5):
+        keys, _ = shop.store(raw_items([f"new-{round_number}"]), clustered(1, 16, seed=round_number))
+        index.add(keys, shop.vectors(keys))
+        index.save()
+    folders = [path.name for path in (shop.folder / "index").iterdir() if path.is_dir()]
+    assert sorted(folders) == ["000005", "000006"]
+    assert LiveIndex.open(shop).generation == 6
+
+
+@pytest.mark.parametrize(
+    "step", ["half-written", "before its renaming", "before current", "current half-written"]
+)
+def test_a_crash_between_the_steps_of_saving_leaves_the_old_generation_in_force(
+    shop: Catalog, step: str
+) -> None:
+    folder = shop.folder / "index"
+    new = folder / (".000002.part" if "writ" in step or "renaming" in step else "000002")
+    shutil.copytree(in_force(shop), new)
+    if step == "half-written":
+        (new / "header.json").unlink()
+        (new / "index.usearch").write_bytes(b"half")
+    if step == "current half-written":
+        (folder / "current.part").write_text("0000")
+    index = LiveIndex.open(shop)
+    assert (index.generation, index.reason_rebuilt) == (1, "")
+    keys, _ = shop.store(raw_items(["new"]), clustered(1, 16, seed=7))
+    index.add(keys, shop.vectors(keys))
+    index.save()
+    assert_right(shop, LiveIndex.open(shop))
+    assert not list(folder.glob(".*.part"))
+
+
+def test_items_stored_but_not_indexed_before_a_crash_are_added_at_the_next_opening(shop: Catalog) -> None:
+    shop.store(raw_items(["late-1", "late-2", "00007.jpg"]), clustered(3, 16, seed=4))
+    shop.remove(["00000.jpg"])
+    index = LiveIndex.open(shop)
+    assert (index.reason_rebuilt, len(index)) == ("", 401)
+    assert_right(shop, index)
+    assert LiveIndex.open(shop).generation == index.generation
+
+
+def test_a_rebuild_happens_by_itself_when_removals_pile_up(shop: Catalog) -> None:
+    index = LiveIndex.open(shop)
+    ids = [item.item_id for item in shop.iter_items()]
+    for start in range(0, 300, 30):
+        index.remove(shop.remove(ids[start : start + 30]))
+    header = index.header
+    assert header is not None
+    assert header.generation > 1
+    assert header.dead * 4 <= header.items + 50 * 4
+    index.save()
+    assert_right(shop, LiveIndex.open(shop))
+
+
+def test_removals_one_by_one_survive_reopening_between(make_catalog: MakeCatalog) -> None:
+    catalog = make_catalog(clustered(120, 16))
+    for number in range(0, 100, 10):
+        index = LiveIndex.open(catalog)
+        index.remove(catalog.remove([f"{n:05d}.jpg" for n in range(number, number + 10)]))
+        index.save()
+    assert_right(catalog, LiveIndex.open(catalog))
+
+
+def test_damaged_embeddings_do_not_stop_the_opening_and_the_rest_is_found(shop: Catalog) -> None:
+    path = shop.folder / "embeddings" / "vectors.f16"
+    rows = np.fromfile(path, np.float16).reshape(-1, 16)
+    rows[5] = np.nan
+    rows[6] = np.inf
+    rows[7] = 0
+    rows.tofile(path)
+    shutil.rmtree(shop.folder / "index")
+    index = LiveIndex.open(shop)
+    assert len(index) == 397
+    assert index.search(shop.vectors(np.array([8], np.uint64))[0], 1)[0].tolist() == [8]
+    generation = index.generation
+    assert LiveIndex.open(shop).generation == generation
+
+
+def test_a_catalog_without_encoder_or_items_has_an_empty_index(
+    make_catalog: MakeCatalog, tmp_path: Path
+) -> None:
+    with Catalog.open(tmp_path / "new", create=True) as catalog:
+        index = LiveIndex.open(catalog)
+        assert (len(index), index.generation) == (0, 0)
+    empty = make_catalog(np.zeros((0, 16), np.float32))
+    assert len(LiveIndex.open(empty)) == 0
+    assert len(LiveIndex.open(empty)) == 0
+
+
+def test_the_search_effort_that_was_needed_is_kept(make_catalog: MakeCatalog) -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(4000, 96)).astype(np.float32)  # without clusters: the hardest case
+    catalog = make_catalog(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+    first = LiveIndex.open(catalog)
+    assert first.header is not None
+    assert first.header.ann_recall_at_10 is not None
+    assert first.header.ann_recall_at_10 >= 0.99
+    again = LiveIndex.open(catalog)
+    assert again.header == first.header
+
+
+# --- engines ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["codes", "lists"])
+def many_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the engine of catalogs of many items, where faiss is missing and where it is installed."""
+    if request.param == "lists":
+        pytest.importorskip("faiss")
+    else:
+        monkeypatch.setattr(generations, "can_be_had", lambda parameters: parameters["engine"] != "lists")
+    return str(request.param)
+
+
+@pytest.fixture
+def coded(shop: Catalog, many_engine: str, monkeypatch: pytest.MonkeyPatch) -> Catalog:
+    """Return the catalog of 400 with an index over codes, as catalogs of many items have."""
+    monkeypatch.setattr(generations, "MANY", 400)
+    index = LiveIndex.open(shop)
+    assert index.header is not None
+    assert index.header.parameters["engine"] == many_engine
+    return shop
+
+
+def test_from_many_items_on_codes_are_searched(coded: Catalog) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (coded.folder / "index").rglob("*")}
+    index = LiveIndex.open(coded)
+    assert (index.generation, index.reason_rebuilt) == (2, "")
+    assert {path: path.stat().st_mtime_ns for path in (coded.folder / "index").rglob("*")} == before
+    assert index.header is not None
+    assert (index.header.ann_recall_at_10 or 0) >= 0.99
+    assert_right(coded, index)
+
+
+def test_a_catalog_that_grows_gets_codes_when_it_has_many_items(
+    make_catalog: MakeCatalog, many_engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generations, "MANY", 300)
+    catalog = make_catalog(clustered(290, 16))
+    index = LiveIndex.open(catalog)
+    for number, engine in enumerate(["usearch", many_engine]):
+        keys, _ = catalog.store(
+            raw_items([f"new-{number}-{n}" for n in range(9)]), clustered(9, 16, seed=number)
+        )
+        index.add(keys, catalog.vectors(keys))
+        index.save()
+        assert index.header is not None
+        assert index.header.parameters["engine"] == engine
+    assert_right(catalog, index)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "missing", "empty"])
+def test_damaged_codes_mean_a_rebuild(coded: Catalog, damage: str) -> None:
+    file = in_force(coded) / "index.usearch.coding.npz"
+    if not file.exists():
+        file = in_force(coded) / "index.usearch"
+    if damage == "missing":
+        file.unlink()
+    else:
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data if damage == "flipped" else b"")
+    with pytest.raises(IndexCorrupt):
+        check_generation(coded)
+    index = LiveIndex.open(coded)
+    assert index.reason_rebuilt
+    assert_right(coded, index)
+
+
+def test_items_added_and_removed_later_are_found_by_their_codes_too(coded: Catalog) -> None:
+    index = LiveIndex.open(coded)
+    keys, _ = coded.store(raw_items([f"late-{n}" for n in range(30)]), clustered(30, 16, seed=4))
+    index.add(keys, coded.vectors(keys))
+    index.remove(coded.remove([f"{n:05d}.jpg" for n in range(20)]))
+    index.save()
+    assert_right(coded, LiveIndex.open(coded))
+
+
+def test_an_engine_that_is_no_longer_installed_gives_way_to_one_that_is(
+    shop: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("faiss")
+    LiveIndex.open(shop).build_as({"engine": "lists"}, 0.99)
+    assert check_generation(shop).parameters["engine"] == "lists"
+    for module in (engines, generations):
+        monkeypatch.setattr(module, "can_be_had", lambda parameters: parameters["engine"] != "lists")
+    index = LiveIndex.open(shop)
+    assert "imgsearch[faiss]" in index.reason_rebuilt
+    assert check_generation(shop).parameters["engine"] == "usearch"
+    assert_right(shop, index)
+
+
+def test_lists_are_learned_anew_when_there_are_many_times_more_items(make_catalog: MakeCatalog) -> None:
+    pytest.importorskip("faiss")
+    catalog = make_catalog(clustered(200, 16))
+    index = LiveIndex.open(catalog)
+    index.build_as({"engine": "lists"}, 0.99)
+    more, _ = catalog.store(raw_items([f"new-{n}" for n in range(9000)]), clustered(9000, 16, seed=1))
+    index.add(more, catalog.vectors(more))
+    assert index.header is not None
+    assert index.header.parameters["made_for"] == 9200
+    assert_right(catalog, index)
+
+
+def test_codes_that_miss_the_target_give_way_to_the_vectors_themselves(
+    make_catalog: MakeCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generations, "MANY", 3000)
+    monkeypatch.setattr(generations, "MAX_EXPANSION", 64)
+    monkeypatch.setattr(
+        generations, "_suited", lambda items: {"engine": "codes", "coding": "signs", "width": 8}
+    )
+    catalog = make_catalog(clustered(3000, 16))
+    index = LiveIndex.open(catalog)
+    assert index.header is not None
+    assert (index.header.parameters["engine"], index.header.chosen) == ("usearch", "by recall")
+    again = LiveIndex.open(catalog)
+    assert (again.generation, again.reason_rebuilt) == (index.generation, "")
+
+
+# --- exact search -----------------------------------------------------------------------------------------------
+
+
+def test_exact_search_is_a_sort_by_rounded_score_then_key(make_catalog: MakeCatalog) -> None:
+    vectors = clustered(9000, 12)
+    vectors[4000:4100] = vectors[17]
+    catalog = make_catalog(vectors)
+    queries = catalog.vectors(np.array([17, 3, 8999], np.uint64))
+    keys = catalog.keys()
+    stored = catalog.vectors(keys)
+    for k in (1, 10, 60, 9000):
+        for query, (found, scores) in zip(queries, exact_top_k(catalog, keys, queries, k), strict=True):
+            expected, expected_scores = ranked(keys, stored, query, k)
+            assert found.tolist() == expected.tolist()
+            assert scores.tolist() == expected_scores.tolist()
+
+
+def test_exact_search_of_fewer_than_k_gives_all(make_catalog: MakeCatalog) -> None:
+    catalog = make_catalog(clustered(5, 8))
+    ((keys, scores),) = exact_top_k(catalog, catalog.keys(), clustered(1, 8), 10)
+    assert len(keys) == len(scores) == 5
+    ((keys, _),) = exact_top_k(catalog, np.zeros(0, np.uint64), clustered(1, 8), 10)
+    assert len(keys) == 0

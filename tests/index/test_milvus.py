@@ -1,0 +1,376 @@
+"""The Milvus engine and the shared index, on a real Milvus Lite: skipped where its packages are not installed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import test_indexes
+from samples import clustered, raw_items
+
+from imgsearch.core.errors import ConfigError, FilterError, IndexCorrupt, IndexUnavailable
+from imgsearch.core.filter_grammar import parse_filters
+from imgsearch.core.records import Filter, Query, Term
+from imgsearch.index.live_index import LiveIndex, check_generation
+from imgsearch.search import searcher as search
+from imgsearch.search.searcher import Searcher
+from imgsearch.store.catalog import Catalog
+
+pytest.importorskip("pymilvus", reason="needs the extra milvus")
+pytest.importorskip("milvus_lite", reason="needs milvus-lite, a Milvus in a file")
+
+from imgsearch.index.milvus import Column, MilvusAddress, MilvusIndex, expression, lowered
+from imgsearch.index.milvus_index import SharedIndex
+
+DIM = 24
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the address of a Milvus Lite that this module's tests share: one takes a second to start."""
+    return f"milvus://{tmp_path_factory.mktemp('milvus') / 'shop.db'}"
+
+
+# --- the conformance tests of every engine ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def engine(address: str) -> Iterator[test_indexes.Engine]:
+    made: list[MilvusIndex] = []
+
+    def make(dim: int) -> MilvusIndex:
+        made.append(MilvusIndex(address, f"conformance_{len(made)}", dim))
+        return made[-1]
+
+    yield test_indexes.Engine(make, MilvusIndex.load)
+    for index in made:
+        index.drop()
+
+
+for _name in [name for name in vars(test_indexes) if name.startswith("test_")]:
+    globals()[_name] = getattr(test_indexes, _name)
+
+
+# --- addresses and expressions ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "uri", "database"),
+    [
+        ("milvus://shop-milvus:19530", "http://shop-milvus:19530", ""),
+        ("milvus://shop-milvus", "http://shop-milvus:19530", ""),
+        ("milvus://10.0.0.7:1234/shop", "http://10.0.0.7:1234", "shop"),
+        ("milvus+tls://cloud.example", "https://cloud.example:19530", ""),
+        ("milvus:///data/a%20shop.db", "/data/a shop.db", ""),
+        ("milvus://[::1]:19530", "http://[::1]:19530", ""),
+    ],
+)
+def test_an_address_says_where_and_which_database(text: str, uri: str, database: str) -> None:
+    address = MilvusAddress.parse(text)
+    assert (address.uri, address.database) == (uri, database)
+
+
+@pytest.mark.parametrize(
+    "text", ["qdrant://host", "host:19530", "milvus://", "milvus:///data/shop", "milvus://h:x"]
+)
+def test_an_address_that_is_none_is_refused_with_how_to_write_one(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"milvus://|\.db"):
+        MilvusAddress.parse(text)
+
+
+def test_a_password_in_an_address_is_refused_because_the_catalog_remembers_addresses() -> None:
+    with pytest.raises(ConfigError, match="IMGSEARCH_INDEX_TOKEN") as caught:
+        MilvusAddress.parse("milvus://root:secret@host")
+    assert "secret" not in str(caught.value)
+
+
+def test_an_address_where_nothing_listens_is_said_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(IndexUnavailable, match=r"milvus://127.0.0.1:1 .*--index") as caught:
+        MilvusIndex("milvus://127.0.0.1:1", "shop", DIM)
+    assert "\n" not in str(caught.value)
+
+
+COLUMNS = {"title": Column(0, "text"), "price": Column(1, "number"), "in stock": Column(2, "boolean")}
+
+
+@pytest.mark.parametrize(
+    ("filter", "expected"),
+    [
+        ("title=Red Mug", 'row["c0t"] == "red mug"'),
+        ("title!=x", 'row["c0t"] != "x"'),
+        ("title~50%", 'row["c0t"] like "%50_%"'),
+        ("title in a|B", 'row["c0t"] == "a" or row["c0t"] == "b"'),
+        ("price<50", 'row["c1n"] < 50.0'),
+        ("price in 1|2", 'row["c1n"] == 1.0 or row["c1n"] == 2.0'),
+        ("in stock=yes", 'row["c2b"] == true'),
+        ("price<inf", ""),
+    ],
+)
+def test_a_filter_becomes_an_expression(filter: str, expected: str) -> None:
+    assert expression(parse_filters([filter]), COLUMNS.__getitem__) == (f"({expected})" if expected else "")
+
+
+def test_the_longest_conditions_are_left_to_the_caller_where_all_are_too_long_to_send() -> None:
+    many = "|".join(f"value-{number}" for number in range(5000))
+    found = expression(parse_filters([f"title in {many}", "price<5"]), COLUMNS.__getitem__)
+    assert found == '(row["c1n"] < 5.0)'
+
+
+def test_a_value_that_does_not_fit_its_column_is_refused() -> None:
+    with pytest.raises(FilterError, match="numbers"):
+        expression(parse_filters(["price=cheap"]), COLUMNS.__getitem__)
+
+
+def test_texts_are_lowered_as_the_database_lowers_them(tmp_path: Path) -> None:
+    letters = [chr(code) for code in range(1, 0x30000) if not 0xD800 <= code < 0xE000]
+    words = [
+        "ΣΑΣ",
+        "İstanbul",
+        "STRASSE ẞ",
+        *("".join(letters[n : n + 50]) for n in range(0, len(letters), 50)),
+    ]
+    with Catalog.open(tmp_path / "catalog", create=True) as catalog:
+        frame = pd.DataFrame({"word": words})
+        cursor = catalog.database.cursor()
+        cursor.register("words", frame)
+        assert [lowered(word) for word in words] == [
+            row[0] for row in cursor.execute("SELECT lower(word) FROM words").fetchall()
+        ]
+
+
+# --- the shared index -------------------------------------------------------------------------------------------
+
+HOSTILE = [
+    'x" or key >= 0 or "" == "',
+    "back\\slash",
+    "100%",
+    "new\nline",
+    "under_score",
+    "'single'",
+    "\t",
+    "ÄÖ",
+]
+
+
+def fill(catalog: Catalog, count: int = 400) -> None:
+    """Store raw vectors with rows of every kind of metadata."""
+    catalog.bind_encoder("test:raw", f"test:raw@{DIM}", DIM)
+    rows: list[dict[str, Any]] = [
+        {
+            "title": HOSTILE[number % len(HOSTILE)],
+            "price": float(number % 50),
+            **({"sold": number % 2 == 0} if number % 3 else {}),
+        }
+        for number in range(count)
+    ]
+    items = raw_items([f"{number:04d}.jpg" for number in range(count)], rows)
+    catalog.store(items, clustered(count, DIM))
+
+
+@pytest.fixture
+def shop(address: str, tmp_path: Path) -> Iterator[Catalog]:
+    with Catalog.open(tmp_path / "catalog", create=True) as catalog:
+        fill(catalog)
+        catalog.bind_index(address)
+        yield catalog
+
+
+def no_encoder() -> Any:
+    raise AssertionError("no encoder is needed")
+
+
+def opened(catalog: Catalog, **options: Any) -> SharedIndex:
+    index = LiveIndex.open(catalog, **options)
+    assert isinstance(index, SharedIndex)
+    return index
+
+
+def passing(index: SharedIndex, catalog: Catalog, filters: Sequence[Filter]) -> list[int]:
+    """Return the keys that Milvus lets pass: all of them, where a search finds those near a vector."""
+    assert index._store is not None
+    where = expression(filters, lambda name: Column(*catalog.find_column(name)))
+    return [int(key) for key in index._store.keys(where=where)]
+
+
+def test_a_catalog_that_names_a_milvus_is_indexed_there_and_remembers_it(shop: Catalog, address: str) -> None:
+    index = opened(shop)
+    assert (len(index), index.generation) == (400, 1)
+    assert index.header is not None
+    assert index.header.ann_recall_at_10 is not None
+    assert index.header.ann_recall_at_10 >= 0.99
+    assert not (shop.folder / "index").exists()
+    shop.close()
+    with Catalog.open(shop.folder) as again:
+        assert again.index_address == address
+        index = opened(again)
+        assert (index.generation, check_generation(again).items) == (1, 400)
+        again.bind_index("local")
+        assert type(LiveIndex.open(again)) is LiveIndex
+        assert again.setting("index_address") == ""
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        *(
+            [f'title="{value}"']
+            for value in (text.replace("\\", "\\\\").replace('"', '\\"') for text in HOSTILE)
+        ),
+        ["title!=100%"],
+        ["title~slash"],
+        ['title~"\\\\"'],
+        ["title~_"],
+        ["title<n"],
+        ["price=10..20"],
+        ["price in 1|2|3"],
+        ["sold=true"],
+        ["sold!=true", "price<25"],
+        ["TITLE=äö"],
+    ],
+)
+def test_what_passes_the_filters_is_never_left_out(shop: Catalog, filters: list[str]) -> None:
+    parsed = parse_filters(filters)
+    wanted, found = shop.keys_matching(parsed).tolist(), passing(opened(shop), shop, parsed)
+    assert len(wanted) > 0
+    assert set(wanted) <= set(found)
+    if not any("~" in text for text in filters):
+        assert len(found) < 400
+
+
+def test_filtered_searches_through_milvus_give_the_very_hits_of_the_exact_search(
+    shop: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filters = parse_filters(["title in 100%|under_score", "price<30"])
+    query = Query((Term("item", "0007.jpg"),), n=12, filters=filters)
+    exact = Searcher(shop, opened(shop), no_encoder).search(query)
+    monkeypatch.setattr(search, "EXACT_BELOW", 0)
+    monkeypatch.setattr(search, "CANDIDATES", 16)
+    monkeypatch.setattr(search, "AS_DEAR", 1)
+    through = Searcher(shop, opened(shop), no_encoder).search(query)
+    assert [(hit.item_id, hit.score) for hit in through.hits] == [
+        (hit.item_id, hit.score) for hit in exact.hits
+    ]
+
+
+def test_what_is_added_removed_or_changed_is_found_so_at_once_and_after_opening_again(shop: Catalog) -> None:
+    index = opened(shop)
+    more = clustered(5, DIM, seed=8)
+    keys, _ = shop.store(raw_items([f"new-{n}.jpg" for n in range(5)], [{"title": "fresh"}] * 5), more)
+    index.add(keys, more)
+    fresh = parse_filters(["title=fresh"])
+    assert index.search(more[2], 5, filters=fresh)[0][0] == keys[2]
+    index.remove(shop.remove(["new-2.jpg"]))
+    assert keys[2] not in index.search(more[2], 10, filters=fresh)[0]
+    shop.update_rows([("new-3.jpg", "other", {"title": "stale"})])
+    index.refresh(keys[3:4])
+    assert sorted(index.search(more[3], 10, filters=fresh)[0].tolist()) == [keys[0], keys[1], keys[4]]
+    index.save()
+    again = opened(shop)
+    assert (len(again), again.generation) == (404, 2)
+    assert check_generation(shop).items == 404
+
+
+def test_a_run_that_was_broken_off_is_made_up_for_when_the_index_is_next_opened(shop: Catalog) -> None:
+    opened(shop)
+    more = clustered(30, DIM, seed=8)
+    shop.store(raw_items([f"new-{n}.jpg" for n in range(30)]), more)
+    shop.remove([f"{n:04d}.jpg" for n in range(10)])
+    shop.update_rows([("0011.jpg", "other", {"title": "stale"})])
+    with pytest.raises(IndexCorrupt):
+        check_generation(shop)
+    index = opened(shop)
+    assert len(index) == 420
+    assert check_generation(shop).items == 420
+    assert index.search(more[0], 400, filters=parse_filters(["title=stale"]))[0].tolist() == [11]
+
+
+def test_a_column_that_turns_from_numbers_to_text_is_pushed_anew(shop: Catalog) -> None:
+    opened(shop)
+    shop.update_rows([("0011.jpg", "other", {"price": "ask us"})])
+    assert shop.columns["price"] == "text"
+    index = opened(shop)
+    fifteen = parse_filters(["price=15"])
+    assert passing(index, shop, fifteen) == shop.keys_matching(fifteen).tolist()
+
+
+def test_a_collection_that_lost_items_is_noticed_by_its_count_and_filled_again(shop: Catalog) -> None:
+    index = opened(shop)
+    store = index._store
+    assert store is not None
+    store.remove(np.arange(50, dtype=np.uint64))
+    assert len(opened(shop)) == 400
+    assert check_generation(shop).items == 400
+
+
+def test_a_rebuild_is_put_in_force_for_every_process_that_has_the_index_open(shop: Catalog) -> None:
+    first = opened(shop)
+    second = opened(shop, rebuild=True)
+    assert second.generation == 2
+    vector = shop.vectors(np.array([7], np.uint64))[0]
+    assert first.search(vector, 5)[0].tolist() == second.search(vector, 5)[0].tolist()
+
+
+def test_two_catalogs_on_one_milvus_do_not_meet(shop: Catalog, address: str, tmp_path: Path) -> None:
+    opened(shop)
+    with Catalog.open(tmp_path / "other", create=True) as other:
+        fill(other, count=30)
+        other.bind_index(address)
+        assert len(opened(other)) == 30
+    assert len(opened(shop)) == 400
+
+
+def test_a_copy_of_a_catalog_searches_the_same_collection(shop: Catalog, tmp_path: Path) -> None:
+    opened(shop)
+    shop.close()
+    shutil.copytree(shop.folder, tmp_path / "copy")
+    with Catalog.open(tmp_path / "copy") as copy:
+        assert (len(opened(copy)), opened(copy).generation) == (400, 1)
+
+
+def test_a_replica_s_older_copy_neither_changes_the_collection_nor_shows_what_it_does_not_know(
+    shop: Catalog, address: str, tmp_path: Path
+) -> None:
+    opened(shop)
+    folder = shop.folder
+    shop.close()
+    shutil.copytree(folder, tmp_path / "copy")
+    more = clustered(5, DIM, seed=8)
+    with Catalog.open(folder) as writer:
+        keys, _ = writer.store(raw_items([f"new-{n}.jpg" for n in range(5)]), more)
+        writer.remove(["0001.jpg"])
+        opened(writer)
+        with Catalog.open(tmp_path / "copy") as copy:
+            copy.bind_index("", read_only=True)
+            replica = opened(copy)
+            assert replica.generation == 1
+            found = Searcher(copy, replica, no_encoder).search(Query((Term("item", "0007.jpg"),), n=399))
+            assert len(found.hits) == 399
+            assert not set(replica.search(more[0], 10)[0].tolist()) & set(keys.tolist())
+        assert check_generation(writer).items == 404
+
+
+def test_a_replica_does_not_fill_a_milvus_that_its_writer_has_not_filled(
+    tmp_path: Path, address: str
+) -> None:
+    with Catalog.open(tmp_path / "catalog", create=True) as catalog:
+        fill(catalog, count=20)
+        catalog.bind_index(address, read_only=True)
+        with pytest.raises(IndexUnavailable, match="writer"):
+            LiveIndex.open(catalog)
+
+
+def test_a_milvus_that_does_not_answer_is_not_remembered(tmp_path: Path) -> None:
+    folder = tmp_path / "catalog"
+    with Catalog.open(folder, create=True) as catalog:
+        fill(catalog, count=20)
+        catalog.bind_index("milvus://127.0.0.1:1")
+        with pytest.raises(IndexUnavailable):
+            LiveIndex.open(catalog)
+    with Catalog.open(folder) as catalog:
+        assert catalog.index_address == ""
+        assert len(LiveIndex.open(catalog)) == 20

@@ -1,0 +1,142 @@
+"""A run killed with SIGKILL at any moment: the next one goes on from there, nothing is lost and nothing doubled."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from colour_encoder import ColourEncoder
+from PIL import Image
+
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.ingest.indexing import COMMIT_AT_ONCE
+from imgsearch.ingest.verification import verify_catalog
+from imgsearch.store.catalog import Catalog
+from imgsearch.vision.images import decode_picture
+
+PHOTOS = 2400
+KILLS = 10
+
+RUN = """
+import sys, time
+from pathlib import Path
+from colour_encoder import ColourEncoder
+from imgsearch.ingest import indexing
+from imgsearch.store.catalog import Catalog
+from imgsearch.index.live_index import LiveIndex
+
+class Slow(ColourEncoder):
+    def encode_arrays(self, arrays):
+        time.sleep(0.02)
+        return super().encode_arrays(arrays)
+
+indexing.SAVE_INDEX_EVERY = 1  # so that kills fall into the saving of the index too
+folder, photos, log = map(Path, sys.argv[1:])
+print("started", flush=True)
+with Catalog.open(folder, create=True) as catalog:
+    report = indexing.index_sources(catalog, LiveIndex.open(catalog), Slow(log=log), [photos])
+print(report.added, report.unchanged, len(report.failed), flush=True)
+"""
+
+
+def start(folder: Path, photos: Path, log: Path) -> subprocess.Popen[str]:
+    """Start a run in a process of its own and wait until its imports are done."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, str(folder), str(photos), str(log)],
+        stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[1],
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    return process
+
+
+def lines(log: Path) -> list[str]:
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def wait_for(log: Path, count: int) -> None:
+    """Wait until that many photos have been encoded."""
+    give_up = time.monotonic() + 60
+    while len(lines(log)) < count and time.monotonic() < give_up:
+        time.sleep(0.005)
+
+
+def committed(folder: Path, scratch: Path) -> set[str]:
+    """Return the ids that a copy of the catalog holds: the catalog itself is left as the kill left it."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    if not (folder / "catalog.duckdb").exists():
+        return set()
+    shutil.copytree(folder, scratch)
+    with Catalog.open(scratch) as catalog:
+        return {item.item_id for item in catalog.iter_items()}
+
+
+def contents(folder: Path) -> dict[str, tuple[str, bytes]]:
+    """Return every item's digest and embedding, after checking that the catalog and its index are sound."""
+    with Catalog.open(folder) as catalog:
+        LiveIndex.open(catalog)
+        assert verify_catalog(catalog).problems == ()
+        ids = [item.item_id for item in catalog.iter_items()]
+        stored = catalog.stored_photos(ids)
+        return {
+            item_id: (stored[item_id].digest, catalog.vectors(np.array([stored[item_id].key]))[0].tobytes())
+            for item_id in ids
+        }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1])
+def test_ten_kills_at_random_moments_lose_at_most_the_batch_in_flight(tmp_path: Path, seed: int) -> None:
+    photos, log = tmp_path / "photos", tmp_path / "encoded.log"
+    photos.mkdir()
+    rng = np.random.default_rng(0)
+    by_hash = {}
+    encoder = ColourEncoder(log=tmp_path / "hashes.log")
+    for number in range(PHOTOS):
+        path = photos / f"{number:04d}.png"
+        Image.fromarray(rng.integers(0, 255, (6, 6, 3), dtype=np.uint8)).resize((40, 40)).save(path)
+        encoder.encode_images([decode_picture(path, target_px=encoder.input_px).image])
+    for number, line in enumerate(lines(tmp_path / "hashes.log")):
+        by_hash[line] = f"{number:04d}.png"
+    assert len(by_hash) == PHOTOS
+
+    start(tmp_path / "unkilled", photos, tmp_path / "unkilled.log").communicate()
+    assert len(lines(tmp_path / "unkilled.log")) == PHOTOS
+
+    chance = random.Random(seed)
+    folder = tmp_path / "killed"
+    before: set[str] = set()
+    while_working = 0
+    for number in range(KILLS):
+        seen = len(lines(log))
+        process = start(folder, photos, log)
+        if number >= 3:  # the first three are killed while the catalog is made
+            wait_for(log, seen + chance.randint(1, 180))
+        time.sleep(chance.uniform(0.0, 0.3 if number < 3 else 0.15))
+        while_working += process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        now = committed(folder, tmp_path / "scratch")
+        encoded = {by_hash[line] for line in lines(log)[seen:]}
+        assert encoded.isdisjoint(before), "a committed photo was encoded again"
+        assert before <= now, "a committed photo was lost"
+        assert len(encoded - now) <= COMMIT_AT_ONCE, "more than the batch in flight was lost"
+        before = now
+    assert while_working == KILLS
+    assert 0 < len(before) < PHOTOS
+
+    seen = len(lines(log))
+    output, _ = start(folder, photos, log).communicate(timeout=120)
+    assert output.split() == [str(PHOTOS - len(before)), str(len(before)), "0"]
+    assert {by_hash[line] for line in lines(log)[seen:]}.isdisjoint(before)
+    assert contents(folder) == contents(tmp_path / "unkilled")
+    output, _ = start(folder, photos, log).communicate(timeout=120)
+    assert output.split() == ["0", str(PHOTOS), "0"]
+    assert not list((folder / "index").glob(".*.part"))

@@ -1,0 +1,95 @@
+"""Spelling: what nobody knows is corrected to what somebody does, and nothing else is touched."""
+
+from __future__ import annotations
+
+import pytest
+
+from imgsearch.encoders import Encoder
+from imgsearch.encoders.base import HasVocabulary
+from imgsearch.search.words.spelling import Correction, Speller
+
+CATALOG = {"mug": 40, "red": 30, "sneakers": 20, "chair": 10, "armchair": 5, "label": 1}
+MODEL = ("the", "table", "sneaker", "credenza", "mum", "wooden", "cable")
+
+
+@pytest.fixture(scope="module")
+def speller() -> Speller:
+    return Speller(CATALOG, MODEL, complete=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "corrected", "unasked"),
+    [
+        ("mugg", "mug", True),
+        ("Mugg", "mug", True),
+        ("snekaers", "sneakers", True),
+        ("chiar", "chair", True),
+        ("armchiar", "armchair", True),
+        ("chiar mugg", "chair mug", True),
+        # A word that is known makes it a question.
+        ("red mugg", "red mug", False),
+        ("the  chiar, 42", "the chair, 42", False),
+        ("chiar qqqqqq", "chair qqqqqq", False),
+        # Of three letters the last two are put right, where the catalog has the word.
+        ("Rde mgu", "red mug", True),
+        ("rde mug qqq", "red mug qqq", False),
+        # Of equally near words the catalog's own come first.
+        ("lable", "label", True),
+    ],
+)
+def test_unknown_words_are_corrected(speller: Speller, text: str, corrected: str, unasked: bool) -> None:
+    assert speller.correct(text) == Correction(corrected, unasked)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "mug",
+            "mugs",
+            "MUGS",
+            "credenza",
+            "credenzas",
+            "table",
+            "tables",
+            "mub",
+            "umg",
+            "mmu",
+            "42",
+            "xqzwv",
+            "стул",
+            "🙂",
+        ),
+        *("the wooden table", "\ud800", "x" * 5000, "mum"),
+    ],
+)
+def test_known_short_and_hopeless_words_stay(speller: Speller, text: str) -> None:
+    assert speller.correct(text) is None
+
+
+def test_a_first_letter_is_seldom_wrong(speller: Speller) -> None:
+    assert speller.correct("kable") is None
+    assert speller.correct("tabel") == Correction("table", automatic=True)
+
+
+def test_an_encoder_that_knows_more_words_than_it_lists_is_only_asked_about() -> None:
+    speller = Speller(CATALOG, MODEL, complete=False)
+    assert speller.correct("mugg") == Correction("mug", automatic=False)
+
+
+def test_nothing_is_corrected_where_the_encoder_lists_no_words() -> None:
+    assert Speller(CATALOG, complete=True).correct("mugg") is None
+
+
+def test_accents_count_for_nothing(speller: Speller) -> None:
+    folded = Speller({"cafe": 1}, MODEL, complete=True)
+    assert folded.correct("Café") is None
+
+
+def test_lite_lists_the_words_that_it_reads_whole(lite: Encoder) -> None:
+    assert isinstance(lite, HasVocabulary)
+    words = lite.vocabulary()
+    assert len(words) > 10_000
+    assert {"mug", "sneakers", "credenza"} <= set(words)
+    assert "mugg" not in words

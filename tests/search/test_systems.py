@@ -1,0 +1,243 @@
+"""Systems: saved once, opened when they are needed, and answering as their settings say."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from colour_encoder import ColourEncoder
+from samples import clustered, raw_items
+
+from imgsearch.core.errors import CatalogError, CatalogNotFound, ExperimentError, UnknownSystem
+from imgsearch.core.records import Query, SearchResult
+from imgsearch.encoders import Encoder
+from imgsearch.index.heads import Projection, publish, save_head
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.vector_space import live_space
+from imgsearch.search.ranking.diversity import mmr_order
+from imgsearch.search.ranking.rules import Rule, rules_of
+from imgsearch.search.searcher import Searcher
+from imgsearch.search.systems import System, Systems
+from imgsearch.store.catalog import Catalog
+
+MUG = "mug/red-0.jpg"
+
+
+def no_encoder() -> Encoder:
+    raise AssertionError("this search needs no encoder")
+
+
+def ids(result: SearchResult) -> list[str]:
+    return [hit.item_id for hit in result.hits]
+
+
+@pytest.fixture
+def systems(catalog: Catalog) -> Iterator[Systems]:
+    opened = Systems(catalog, LiveIndex.open(catalog), no_encoder)
+    yield opened
+    opened.close()
+
+
+def test_the_live_system_is_always_there_and_answers_as_the_searcher_does(
+    systems: Systems, catalog: Catalog
+) -> None:
+    assert systems.all() == [System("live")]
+    searcher = Searcher(catalog, LiveIndex.open(catalog), no_encoder)
+    query = Query.of(item=MUG, n=12)
+    assert systems.search(query).hits == searcher.search(query).hits
+
+
+def test_a_saved_system_is_there_after_reopening_and_its_name_is_taken(colour_catalog: Path) -> None:
+    varied = System("varied", diversity=0.4, n=12, expansion=300)
+    with Catalog.open(colour_catalog) as catalog:
+        Systems(catalog, LiveIndex.open(catalog), no_encoder).save(varied)
+    with Catalog.open(colour_catalog) as catalog:
+        systems = Systems(catalog, LiveIndex.open(catalog), no_encoder)
+        assert systems.all() == [System("live"), varied]
+        with pytest.raises(ExperimentError, match="already"):
+            systems.save(System("varied", diversity=0.1))
+        assert systems.get("varied") == varied
+
+
+@pytest.mark.parametrize(
+    ("system", "words"),
+    [
+        (System("", diversity=0.5), "name"),
+        (System("a b", diversity=0.5), "name"),
+        (System("<b>x</b>", diversity=0.5), "name"),
+        (System("x" * 41, diversity=0.5), "name"),
+        (System("live", diversity=0.5), "already"),
+        (System("same"), "live system again"),
+        (System("far", diversity=1.5), "diversity"),
+        (System("nan", diversity=float("nan")), "diversity"),
+        (System("lazy", expansion=0), "expansion"),
+        (System("none", n=0), "at least 1"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_a_sentence_and_nothing_is_kept(
+    systems: Systems, system: System, words: str
+) -> None:
+    with pytest.raises(ExperimentError, match=words):
+        systems.save(system)
+    assert systems.all() == [System("live")]
+
+
+def test_a_head_that_was_never_learned_is_refused(systems: Systems) -> None:
+    with pytest.raises(UnknownSystem, match="head-0999"):
+        systems.save(System("headless", head="head-0999"))
+    assert systems.all() == [System("live")]
+
+
+def test_a_learned_head_is_searched_beside_the_live_one_and_alone_once_it_is_live(
+    catalog: Catalog, systems: Systems
+) -> None:
+    rng = np.random.default_rng(2)
+    mean, u, v = (
+        rng.normal(size=shape).astype(np.float32) for shape in [(catalog.dim,), *[(catalog.dim, 4)] * 2]
+    )
+    head = save_head(catalog, Projection(mean, u, v))
+    systems.save(System("learned", head=head.id))
+    systems.save(System("plain", head="base"))
+    query = Query.of(item=MUG, n=20)
+    live, learned = systems.search(query), systems.search(query, "learned")
+    assert systems.search(query, "plain").hits == live.hits
+    assert learned.encoder == f"{catalog.encoder_id}+{head.id}"
+    assert ids(learned) != ids(live)
+    publish(catalog, head.id)
+    later = Systems(catalog, LiveIndex.open(catalog, space=live_space(catalog)), no_encoder)
+    assert ids(later.search(query)) == ids(later.search(query, "learned")) == ids(learned)
+    assert ids(later.search(query, "plain")) == ids(live)
+
+
+def test_an_unknown_system_is_refused_by_name(systems: Systems) -> None:
+    with pytest.raises(UnknownSystem, match=r"no system 'nope'; there are: live"):
+        systems.search(Query.of(item=MUG), "nope")
+
+
+def test_a_size_limits_all_pages_together_and_an_effort_changes_no_hit_of_a_small_catalog(
+    systems: Systems,
+) -> None:
+    systems.save(System("short", n=5))
+    systems.save(System("eager", expansion=1000))
+    query = Query.of(item=MUG, n=10)
+    live = systems.search(query)
+    short = systems.search(query, "short")
+    assert (ids(short), short.matching, short.query) == (ids(live)[:5], 5, query)
+    second = systems.search(Query(query.terms, n=3, offset=3), "short")
+    assert [(hit.rank, hit.item_id) for hit in second.hits] == [(4, ids(live)[3]), (5, ids(live)[4])]
+    assert systems.search(Query(query.terms, n=3, offset=9), "short").hits == ()
+    assert systems.search(query, "eager").hits == live.hits
+
+
+def test_less_effort_finds_less_and_more_finds_all(make_catalog: Callable[..., Catalog]) -> None:
+    catalog = make_catalog(clustered(6000, 48, clusters=6, spread=2.0))
+    systems = Systems(catalog, LiveIndex.open(catalog), no_encoder)
+    systems.save(System("lazy", expansion=1))
+    systems.save(System("eager", expansion=1024))
+    found = {"lazy": 0, "eager": 0}
+    for number in range(0, 6000, 200):
+        item = f"{number:05d}.jpg"
+        key = catalog.get(item).key
+        everything = catalog.keys()
+        scores = catalog.vectors(everything) @ catalog.vectors(np.array([key], np.uint64))[0]
+        best = set(everything[np.argsort(-scores)[1:11]].tolist())
+        for name in found:
+            result = systems.search(Query.of(item=item, n=10), name)
+            found[name] += len(best & {hit.key for hit in result.hits})
+    assert found["lazy"] < found["eager"]
+    assert found["eager"] >= 0.99 * 300
+
+
+def test_variety_reorders_the_nearest_and_its_pages_fit_together(systems: Systems) -> None:
+    systems.save(System("varied", diversity=0.7))
+    query = Query.of(item=MUG, n=47)
+    live, varied = systems.search(query), systems.search(query, "varied")
+    assert ids(varied) != ids(live)
+    assert sorted(ids(varied)) == sorted(ids(live))
+    assert ids(varied)[0] == ids(live)[0]
+    assert [hit.rank for hit in varied.hits] == list(range(1, 48))
+    pages = [systems.search(Query(query.terms, n=10, offset=start), "varied") for start in range(0, 47, 10)]
+    assert [item for page in pages for item in ids(page)] == ids(varied)
+
+
+def test_maximal_marginal_relevance_agrees_with_its_definition() -> None:
+    rng = np.random.default_rng(3)
+    rows = rng.normal(size=(30, 8))
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    scores = np.sort(rng.uniform(0, 1, 30).astype(np.float32))[::-1]
+    assert mmr_order(rows, scores, 0.0) == list(range(30))
+    order = mmr_order(rows, scores, 0.6)
+    assert sorted(order) == list(range(30))
+    for step in range(1, 30):
+        chosen, rest = order[:step], order[step:]
+        values = {
+            place: 0.4 * float(scores[place])
+            - 0.6 * max(float(rows[place] @ rows[other]) for other in chosen)
+            for place in rest
+        }
+        assert values[order[step]] >= max(values.values()) - 2e-6
+
+
+def test_of_two_alike_photos_variety_shows_only_one_early() -> None:
+    rows = np.eye(3, dtype=np.float32)[[0, 0, 1]]
+    assert mmr_order(rows, np.array([0.9, 0.9, 0.5], np.float32), 0.5) == [0, 2, 1]
+    assert mmr_order(np.zeros((0, 3), np.float32), np.zeros(0, np.float32), 0.5) == []
+
+
+def test_another_catalog_answers_with_the_photos_and_rows_of_this_one(
+    catalog: Catalog, systems: Systems, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    names = [item.item_id for item in catalog.iter_items()]
+    with Catalog.open(other, create=True) as made:
+        made.bind_encoder("test:raw", "test:raw@16", 16)
+        made.store(raw_items([*names[:40], "only/there.jpg"]), clustered(41, 16))
+    systems.save(System("other", catalog=str(other)))
+    result = systems.search(Query.of(item=MUG, n=48), "other")
+    assert result.encoder == "test:raw@16"
+    assert set(ids(result)) == set(names[:40]) - {MUG}
+    assert [hit.rank for hit in result.hits] == list(range(1, 40))
+    for hit in result.hits:
+        assert (hit.key, hit.image) == (catalog.get(hit.item_id).key, catalog.get(hit.item_id).location)
+    rules_of(catalog).save(Rule("hide", item_ids=(result.hits[0].item_id,)), author="Ann")
+    assert ids(systems.search(result.query, "other")) == ids(result)[1:]
+    systems.close()
+    Catalog.open(other).close()  # the lock was given back
+
+
+def test_another_catalog_must_be_there_and_hold_the_same_items(
+    catalog: Catalog, systems: Systems, tmp_path: Path, make_catalog: Callable[..., Catalog]
+) -> None:
+    with pytest.raises(CatalogNotFound):
+        systems.save(System("gone", catalog=str(tmp_path / "gone")))
+    with pytest.raises(ExperimentError, match="this one"):
+        systems.save(System("self", catalog=str(catalog.folder)))
+    stranger = make_catalog(clustered(10, 8)).folder
+    shutil.copytree(stranger, tmp_path / "stranger")
+    with pytest.raises(CatalogError, match="other item ids"):
+        systems.save(System("stranger", catalog=str(tmp_path / "stranger")))
+    assert systems.all() == [System("live")]
+
+
+def test_a_catalog_of_the_same_encoder_shares_the_loaded_model(
+    catalog: Catalog, colour_catalog: Path, tmp_path: Path
+) -> None:
+    catalog.close()
+    shutil.copytree(colour_catalog, tmp_path / "copy")
+    calls: list[int] = []
+
+    def encoder() -> Encoder:
+        calls.append(1)
+        return ColourEncoder()
+
+    with Catalog.open(colour_catalog) as opened:
+        systems = Systems(opened, LiveIndex.open(opened), encoder)
+        systems.save(System("copy", catalog=str(tmp_path / "copy")))
+        query = Query.of(text="red", n=10)
+        assert ids(systems.search(query, "copy")) == ids(systems.search(query))
+        systems.warm("copy")
+        assert calls
+        systems.close()
