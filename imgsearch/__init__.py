@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from imgsearch.core.version import __version__
+
 if TYPE_CHECKING:
     from imgsearch.library import Catalog
 
 __all__ = ["Catalog", "__version__"]
-
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

@@ -27,17 +27,8 @@ from numpy.typing import NDArray
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import ImgSearchError, QueryError
 from imgsearch.core.filter_grammar import parse_filters
-from imgsearch.core.records import (
-    Duplicates,
-    Emphasis,
-    Filter,
-    Hit,
-    IndexingReport,
-    Item,
-    Query,
-    SearchResult,
-    Term,
-)
+from imgsearch.core.query import Duplicates, Emphasis, Filter, Query, Term
+from imgsearch.core.records import Hit, IndexingReport, Item, SearchResult
 from imgsearch.encoders import Encoder, load_encoder, resolve_auto
 from imgsearch.improve.quality.evaluation import DEFAULT_MEASURES, EvaluationReport, evaluate
 from imgsearch.improve.quality.qrels import default_topics_path, read_qrels, read_topics, topics_from_qrels
@@ -269,7 +260,7 @@ class Catalog:
         Each of the four takes one value, a list of them, or a mapping of values to weights; a negative weight means
         "less like this". Pictures are paths, bytes or PIL images (weighted ones as pairs of image and weight), items
         are ids, colours `#rrggbb`. Filters are written as on the command line: `"price<20"`, `["color=red"]`.
-        The rest is as for `imgsearch.core.records.Query`. Raises what `Searcher.search` raises.
+        The rest is as for `imgsearch.core.query.Query`. Raises what `Searcher.search` raises.
         """
         terms = [Term("text", str(words), weight) for words, weight in _weighted(text)]
         terms += [Term("image", _picture(each), weight) for each, weight in _weighted(image)]

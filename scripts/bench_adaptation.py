@@ -25,8 +25,8 @@ import torch
 from simulation import Taste, Visitors
 
 from imgsearch.core.errors import EncoderUnavailable
+from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
-from imgsearch.core.records import Query
 from imgsearch.encoders import Encoder
 from imgsearch.improve.adaptation.adapting import adapt, publish_head, roll_back_head
 from imgsearch.index.heads import Projection, save_head

@@ -25,7 +25,7 @@ from streamlit.testing.v1 import AppTest
 
 from imgsearch.app.service import SearchService, set_service
 from imgsearch.core.config import Settings
-from imgsearch.core.records import Query
+from imgsearch.core.query import Query
 from imgsearch.demo import ensure_demo_catalog
 from imgsearch.improve.experiments.experiments import Arm, Experiment, arm_of
 from imgsearch.improve.experiments.outcomes import outcome_of

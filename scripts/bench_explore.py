@@ -23,7 +23,7 @@ from PIL import Image
 from running_app import chromium_flags, find_chromium, running_app
 
 from imgsearch.core.errors import EncoderUnavailable
-from imgsearch.core.records import Query
+from imgsearch.core.query import Query
 from imgsearch.encoders import Encoder
 from imgsearch.explore.explorer import Explorer
 from imgsearch.index.live_index import LiveIndex

@@ -24,7 +24,7 @@ import numpy as np
 
 from imgsearch.app.service import SearchService
 from imgsearch.core.config import Settings
-from imgsearch.core.records import Query
+from imgsearch.core.query import Query
 from imgsearch.store.database import Database
 
 KILLED_AFTER_S = 5.0
@@ -33,7 +33,8 @@ import sys, time
 from pathlib import Path
 from imgsearch.store.database import Database
 from imgsearch.store.feedback import FeedbackLog
-from imgsearch.core.records import Hit, Query, SearchResult
+from imgsearch.core.query import Query
+from imgsearch.core.records import Hit, SearchResult
 log = FeedbackLog(Database(Path(sys.argv[1])))
 hits = tuple(Hit(f"{rank}.jpg", rank, 0.5, rank, "/x") for rank in range(1, 25))
 for number in range(1_000_000):

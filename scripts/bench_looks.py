@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from imgsearch.core.records import Emphasis
+from imgsearch.core.query import Emphasis
 from imgsearch.demo import sample_store
 from imgsearch.store.database import Database, insert_frame
 from imgsearch.store.look_table import LookStore

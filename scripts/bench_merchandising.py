@@ -27,7 +27,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 
 from imgsearch.app.service import SearchService
 from imgsearch.core.config import Settings
-from imgsearch.core.records import Filter, Query, Term
+from imgsearch.core.query import Filter, Query, Term
 from imgsearch.encoders import load_encoder
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.indexing import index_sources

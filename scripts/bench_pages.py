@@ -30,7 +30,7 @@ from urllib.parse import quote
 from running_app import chromium_flags, find_chromium, running_app
 
 from imgsearch.core.filter_grammar import format_filter
-from imgsearch.core.records import Filter
+from imgsearch.core.query import Filter
 from imgsearch.store.catalog import Catalog
 
 PATIENCE_S = 180.0

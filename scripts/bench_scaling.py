@@ -23,7 +23,7 @@ from running_app import free_port
 
 from imgsearch.core.errors import IndexUnavailable
 from imgsearch.core.filter_grammar import parse_filters
-from imgsearch.core.records import Query, Term
+from imgsearch.core.query import Query, Term
 from imgsearch.encoders import load_encoder
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.distributed import encode_to_shards

@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imgsearch.core.records import Filter, Query
+from imgsearch.core.query import Filter, Query
 from imgsearch.encoders import load_encoder
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.indexing import IndexingOptions, index_sources

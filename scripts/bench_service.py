@@ -40,7 +40,7 @@ import numpy as np
 from running_app import running_app
 
 from imgsearch.core.filter_grammar import format_filter
-from imgsearch.core.records import Filter
+from imgsearch.core.query import Filter
 from imgsearch.demo import sample_store
 from imgsearch.store.catalog import Catalog
 

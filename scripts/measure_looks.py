@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from imgsearch.core.records import Emphasis
+from imgsearch.core.query import Emphasis
 from imgsearch.demo import sample_store
 from imgsearch.encoders import load_encoder
 from imgsearch.vision.images import decode_image

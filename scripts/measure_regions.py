@@ -28,7 +28,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from imgsearch.core.records import Region
+from imgsearch.core.query import Region
 from imgsearch.demo import sample_store
 from imgsearch.vision.images import decode_image
 from imgsearch.vision.saliency import suggested_regions

@@ -26,7 +26,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imgsearch.core.records import Query, SearchResult
+from imgsearch.core.query import Query
+from imgsearch.core.records import SearchResult
 from imgsearch.demo import ensure_demo_catalog, sample_store
 from imgsearch.encoders import Encoder, load_encoder
 from imgsearch.improve.quality.evaluation import evaluate

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_string
-from imgsearch.core.records import Query
 from imgsearch.store.catalog import Catalog
 
 HITS_A_SEARCH = 24

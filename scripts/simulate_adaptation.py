@@ -21,8 +21,9 @@ import numpy as np
 import pandas as pd
 from simulation import Labeler, Taste, Visitors
 
+from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
-from imgsearch.core.records import Item, Query, SearchResult
+from imgsearch.core.records import Item, SearchResult
 from imgsearch.demo import ensure_demo_catalog
 from imgsearch.encoders import Encoder, load_encoder
 from imgsearch.improve.adaptation.adapting import adapt, condensed_ndcg, part_of

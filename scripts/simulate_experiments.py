@@ -29,8 +29,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from simulation import Taste, Visitors
 
+from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
-from imgsearch.core.records import Query
 from imgsearch.encoders.base import Encoder
 from imgsearch.improve.experiments.experiments import (
     Arm,

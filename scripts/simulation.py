@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.app.service import query_key
-from imgsearch.core.records import Judgment, Query, SearchResult, Verdict
+from imgsearch.core.query import Query
+from imgsearch.core.records import Judgment, SearchResult, Verdict
 from imgsearch.store.feedback import FeedbackLog
 
 LEVELS = 4

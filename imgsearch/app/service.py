@@ -21,8 +21,9 @@ from imgsearch.app.replicas import ForwardedFeedback, Inbox
 from imgsearch.core.background import JobRunner, unhurried
 from imgsearch.core.config import Settings, replica_token
 from imgsearch.core.errors import EncoderUnavailable, ImgSearchError, SourceError
+from imgsearch.core.query import Filter, Query, Region
 from imgsearch.core.query_address import query_key
-from imgsearch.core.records import Facet, Filter, Item, Judgment, Query, Region, SearchResult
+from imgsearch.core.records import Facet, Item, Judgment, SearchResult
 from imgsearch.encoders import load_encoder
 from imgsearch.encoders.base import Encoder
 from imgsearch.encoders.batching import BatchingEncoder

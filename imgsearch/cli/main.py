@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from imgsearch import __version__
 from imgsearch.cli import (
     adaptation,
     collections,
@@ -50,6 +49,7 @@ from imgsearch.cli.terminal import (
 )
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import ConfigError, ImageError, ImgSearchError, QueryError
+from imgsearch.core.version import __version__
 
 if TYPE_CHECKING:
     import uvicorn
@@ -466,7 +466,7 @@ def search(
         raise typer.BadParameter("give at least one of --text, --image and --item")
     from imgsearch.app.api.documents import result_document, words_document
     from imgsearch.core.filter_grammar import parse_filters
-    from imgsearch.core.records import Query, Term
+    from imgsearch.core.query import Query, Term
     from imgsearch.search.words.word_help import WordHelp
 
     terms = [Term("text", words) for words in text or ()]

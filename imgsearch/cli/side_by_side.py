@@ -56,7 +56,7 @@ def compare(
     if not (text or item):
         raise typer.BadParameter("give at least one of --text and --item")
     from imgsearch.core.filter_grammar import parse_filters
-    from imgsearch.core.records import Query, Term
+    from imgsearch.core.query import Query, Term
     from imgsearch.search.side_by_side import parse_side, search_both
 
     sides = parse_side(left), parse_side(right)

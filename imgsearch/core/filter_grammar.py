@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from imgsearch.core.errors import FilterError
-from imgsearch.core.records import Filter, Operator
+from imgsearch.core.query import Filter, Operator
 
 __all__ = ["ColumnKind", "condition", "format_filter", "parse_filter", "parse_filters", "values_of"]
 

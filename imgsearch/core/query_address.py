@@ -22,7 +22,8 @@ from urllib.parse import quote, urlencode
 
 from imgsearch.core.errors import QueryError
 from imgsearch.core.filter_grammar import format_filter, parse_filters
-from imgsearch.core.records import Duplicates, Emphasis, Hit, Item, Query, Region, Spelling, Term
+from imgsearch.core.query import Duplicates, Emphasis, Query, Region, Spelling, Term
+from imgsearch.core.records import Hit, Item
 
 __all__ = [
     "LESS_WEIGHT",

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from imgsearch.core.errors import IndexCorrupt
 from imgsearch.core.files import flush_to_disk, sha256_of_file, sha256_of_text, write_durably
-from imgsearch.core.records import Filter
+from imgsearch.core.query import Filter
 from imgsearch.index.base import Keys, ScansCodes, Vectors
 from imgsearch.index.engines import LISTS, LocalIndex, can_be_had, load_index, new_index
 from imgsearch.index.usearch import UsearchIndex

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from imgsearch.core.errors import ConfigError, IndexCorrupt, IndexUnavailable
 from imgsearch.core.filter_grammar import ColumnKind, values_of
-from imgsearch.core.records import Filter
+from imgsearch.core.query import Filter
 from imgsearch.index.base import Keys, Vectors
 
 __all__ = ["Column", "MilvusAddress", "MilvusIndex", "expression", "lowered", "row_document"]

@@ -21,7 +21,8 @@ from imgsearch.core.config import index_token
 from imgsearch.core.errors import ConfigError, IndexCorrupt
 from imgsearch.core.files import sha256_of_text
 from imgsearch.core.key_arrays import are_in
-from imgsearch.core.records import Filter, Item
+from imgsearch.core.query import Filter
+from imgsearch.core.records import Item
 from imgsearch.index.base import Keys, Vectors
 from imgsearch.index.live_index import IndexHeader, LiveIndex, Progress, exact_top_k
 from imgsearch.index.milvus import Column, MilvusIndex, expression, row_document

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from imgsearch.core.errors import QueryError
 from imgsearch.core.key_arrays import are_in, without
-from imgsearch.core.records import Confidence, Filter, Hit, Item, Query, Region, SearchResult, Term
+from imgsearch.core.query import Filter, Query, Region, Term
+from imgsearch.core.records import Confidence, Hit, Item, SearchResult
 from imgsearch.encoders.base import Encoder, KnowsWords
 from imgsearch.index.exact_search import among_the_best
 from imgsearch.index.live_index import LiveIndex, best_first, ranked

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from imgsearch.core.errors import QueryError
-from imgsearch.core.records import Duplicates, Emphasis, Query, SearchResult
+from imgsearch.core.query import Duplicates, Emphasis, Query
+from imgsearch.core.records import SearchResult
 from imgsearch.search.systems import BASE, LIVE, System, Systems
 
 __all__ = [

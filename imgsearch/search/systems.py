@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import AdaptationError, CatalogError, ExperimentError, UnknownSystem
-from imgsearch.core.records import Hit, Item, Query, SearchResult
+from imgsearch.core.query import Query
+from imgsearch.core.records import Hit, Item, SearchResult
 from imgsearch.encoders import load_encoder
 from imgsearch.encoders.base import Encoder
 from imgsearch.index.heads import get_head

@@ -31,7 +31,8 @@ from numpy.typing import NDArray
 
 from imgsearch.core.errors import CatalogError, CatalogNotFound, EncoderMismatch, FilterError, UnknownItem
 from imgsearch.core.filter_grammar import ColumnKind, condition
-from imgsearch.core.records import TITLE_COLUMNS, Facet, FacetValue, Filter, Item
+from imgsearch.core.query import Filter
+from imgsearch.core.records import TITLE_COLUMNS, Facet, FacetValue, Item
 from imgsearch.store.database import Database, insert_frame, lent_keys, update_from_frame
 from imgsearch.store.look_table import LookStore
 from imgsearch.store.vector_file import EmbeddingFile

@@ -22,8 +22,9 @@ import pandas as pd
 
 from imgsearch.core.csv_cells import harmless
 from imgsearch.core.errors import CollectionError, QueryError, UnknownCollection
+from imgsearch.core.query import Query, Term
 from imgsearch.core.query_address import query_from_params
-from imgsearch.core.records import Item, Query, Term
+from imgsearch.core.records import Item
 from imgsearch.store.catalog import Catalog
 from imgsearch.store.database import insert_frame
 

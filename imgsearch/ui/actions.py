@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 from urllib.parse import parse_qs
 
 from imgsearch.core.errors import ImageError, QueryError
+from imgsearch.core.query import Filter, Query, Term
 from imgsearch.core.query_address import (
     LESS_WEIGHT,
     MORE_WEIGHT,
@@ -24,7 +25,7 @@ from imgsearch.core.query_address import (
     query_string,
     query_to_params,
 )
-from imgsearch.core.records import Filter, Query, Term, Verdict
+from imgsearch.core.records import Verdict
 
 __all__ = [
     "NOTHING",

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from imgsearch.core.records import Emphasis, Query, Term
+from imgsearch.core.query import Emphasis, Query, Term
 from imgsearch.ui.actions import PAGE_SIZE
 from imgsearch.ui.callbacks import in_full
 

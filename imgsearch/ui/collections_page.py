@@ -18,8 +18,9 @@ import streamlit as st
 
 from imgsearch.app.service import SearchService, get_service
 from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.query import Term
 from imgsearch.core.query_address import thumbnail_url
-from imgsearch.core.records import Item, Term
+from imgsearch.core.records import Item
 from imgsearch.store.collections import (
     MAX_NAME,
     Collection,

@@ -21,8 +21,9 @@ import streamlit as st
 from imgsearch.app.service import SearchService, get_service
 from imgsearch.core.csv_cells import harmless
 from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_to_params
-from imgsearch.core.records import Item, Query
+from imgsearch.core.records import Item
 from imgsearch.explore.explorer import ClusterCard, MapState
 from imgsearch.ui import search_page
 from imgsearch.ui.actions import PAGE_SIZE, REMEMBERED_EVENTS, GalleryEvent

@@ -13,7 +13,8 @@ from typing import Any
 
 import streamlit as st
 
-from imgsearch.core.records import Facet, Filter, Query
+from imgsearch.core.query import Filter, Query
+from imgsearch.core.records import Facet
 from imgsearch.ui.actions import PAGE_SIZE, with_column_filters
 from imgsearch.ui.callbacks import in_full
 from imgsearch.ui.wording import is_machine_column, label_of, text_of

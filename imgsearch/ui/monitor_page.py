@@ -16,8 +16,9 @@ import streamlit as st
 
 from imgsearch.app.service import SearchService, get_service
 from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_from_params, thumbnail_url, upload_url
-from imgsearch.core.records import Item, Query
+from imgsearch.core.records import Item
 from imgsearch.improve.monitoring.drift import Drift
 from imgsearch.improve.monitoring.overview import (
     PERIODS,

@@ -11,8 +11,9 @@ from typing import Any
 import streamlit as st
 
 from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.query import Query, Term
 from imgsearch.core.query_address import regions_url, thumbnail_url, upload_url
-from imgsearch.core.records import Item, Query, Term
+from imgsearch.core.records import Item
 from imgsearch.ui.actions import Step
 from imgsearch.ui.bundles import asset, script
 from imgsearch.ui.gallery import pass_on, sent_by

@@ -13,7 +13,7 @@ import streamlit as st
 
 from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError
-from imgsearch.core.records import Query
+from imgsearch.core.query import Query
 from imgsearch.store.collections import Recent
 from imgsearch.ui.actions import to_query
 from imgsearch.ui.query_bar import query_label

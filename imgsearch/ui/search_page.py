@@ -18,7 +18,8 @@ import streamlit as st
 
 from imgsearch.app.service import SearchService, get_service, query_key
 from imgsearch.core.errors import ImgSearchError
-from imgsearch.core.records import Judgment, Query, SearchResult
+from imgsearch.core.query import Query
+from imgsearch.core.records import Judgment, SearchResult
 from imgsearch.search.ranking.confidence import WEAK_SENTENCE
 from imgsearch.ui.actions import (
     NOTHING,

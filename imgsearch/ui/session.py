@@ -20,7 +20,8 @@ import streamlit as st
 
 from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError
-from imgsearch.core.records import Query, SearchResult, Verdict
+from imgsearch.core.query import Query
+from imgsearch.core.records import SearchResult, Verdict
 from imgsearch.ui.actions import (
     REMEMBERED_EVENTS,
     BarEvent,

@@ -17,8 +17,8 @@ import streamlit as st
 
 from imgsearch.app.service import SearchService, get_service
 from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.query import Query
 from imgsearch.core.query_address import thumbnail_url
-from imgsearch.core.records import Query
 from imgsearch.index.heads import list_heads
 from imgsearch.search.side_by_side import (
     PERSISTENCE,

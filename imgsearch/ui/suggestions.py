@@ -11,7 +11,7 @@ from html import escape
 
 import streamlit as st
 
-from imgsearch.core.records import Query
+from imgsearch.core.query import Query
 from imgsearch.search.words.filter_suggestions import Suggestion
 from imgsearch.search.words.spelling import Correction
 from imgsearch.search.words.word_help import text_of, with_text

@@ -34,7 +34,7 @@ from PIL import (
 )
 
 from imgsearch.core.errors import ImageError, ImageTooLarge
-from imgsearch.core.records import Region
+from imgsearch.core.query import Region
 
 __all__ = [
     "DEFAULT_LIMITS",

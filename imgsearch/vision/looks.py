@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imgsearch.core.errors import QueryError
-from imgsearch.core.records import Emphasis
+from imgsearch.core.query import Emphasis
 from imgsearch.vision.oklab import cell_colors, cells_of, oklab, planes_of, smoothed
 from imgsearch.vision.saliency import LIGHTNESS_FACTOR, eroded, reduced, thing_weights
 

@@ -15,7 +15,7 @@ import scipy
 from numpy.typing import NDArray
 from PIL import Image
 
-from imgsearch.core.records import Region
+from imgsearch.core.query import Region
 from imgsearch.vision.oklab import cells_of, planes_of, smoothed
 
 __all__ = ["LIGHTNESS_FACTOR", "eroded", "reduced", "suggested_regions", "thing_weights"]

@@ -24,7 +24,8 @@ from imgsearch.core.errors import (
     QueryError,
     UnknownItem,
 )
-from imgsearch.core.records import Filter, Judgment, Query, Term
+from imgsearch.core.query import Filter, Query, Term
+from imgsearch.core.records import Judgment
 from imgsearch.encoders import Encoder
 
 

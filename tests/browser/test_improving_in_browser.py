@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from running_app import running_app
 
+from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
-from imgsearch.core.records import Judgment, Query
+from imgsearch.core.records import Judgment
 from imgsearch.index.heads import Projection, save_head
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.systems import System, Systems

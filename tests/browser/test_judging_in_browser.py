@@ -17,8 +17,8 @@ pytest.importorskip("playwright")
 from playwright.sync_api import Error as PlaywrightError
 from running_app import running_app
 
+from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
-from imgsearch.core.records import Query
 from imgsearch.improve.judging.pools import pool_of
 from imgsearch.improve.judging.sets import Judging
 from imgsearch.store.catalog import Catalog

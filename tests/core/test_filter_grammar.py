@@ -11,7 +11,7 @@ from samples import clustered
 
 from imgsearch.core.errors import FilterError
 from imgsearch.core.filter_grammar import format_filter, parse_filter, parse_filters
-from imgsearch.core.records import Filter
+from imgsearch.core.query import Filter
 from imgsearch.store.catalog import Catalog
 
 ROWS: list[dict[str, Any]] = [

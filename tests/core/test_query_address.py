@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from imgsearch.core.errors import FilterError, QueryError
+from imgsearch.core.query import Emphasis, Filter, Query, Region, Term
 from imgsearch.core.query_address import (
     LESS_WEIGHT,
     MORE_WEIGHT,
@@ -19,7 +20,7 @@ from imgsearch.core.query_address import (
     thumbnail_url,
     upload_url,
 )
-from imgsearch.core.records import Emphasis, Filter, Hit, Item, Query, Region, Term
+from imgsearch.core.records import Hit, Item
 
 
 def there_and_back(query: Query) -> Query:

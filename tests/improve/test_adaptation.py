@@ -16,8 +16,9 @@ import pytest
 from samples import clustered
 
 from imgsearch.core.errors import AdaptationError, EncoderUnavailable
+from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
-from imgsearch.core.records import Item, Judgment, Query
+from imgsearch.core.records import Item, Judgment
 from imgsearch.encoders import Encoder
 from imgsearch.improve.adaptation.adapting import AdaptationReport, Guard, adapt, condensed_ndcg, publish_head
 from imgsearch.improve.adaptation.training_pairs import (

@@ -16,8 +16,8 @@ from samples import clustered
 
 from imgsearch.app.service import query_key
 from imgsearch.core.errors import EvaluationError
+from imgsearch.core.query import Query, Term
 from imgsearch.core.query_address import query_from_params
-from imgsearch.core.records import Query, Term
 from imgsearch.improve.quality.evaluation import JUDGED, evaluate, measure_run, parse_measures
 from imgsearch.improve.quality.qrels import (
     Topic,

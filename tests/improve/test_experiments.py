@@ -16,7 +16,7 @@ from colour_encoder import ColourEncoder
 from imgsearch.app.service import SearchService
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import ExperimentError, ImgSearchError, UnknownItem, UnknownSystem
-from imgsearch.core.records import Query
+from imgsearch.core.query import Query
 from imgsearch.improve.experiments.experiments import Arm, Experiment, Experiments, arm_of, team_draft
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.systems import System, Systems

@@ -16,8 +16,8 @@ import pytest
 from colour_encoder import ColourEncoder
 
 from imgsearch.core.errors import EvaluationError, ImgSearchError, JudgingError, UnknownSystem
+from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
-from imgsearch.core.records import Query
 from imgsearch.improve.judging import sets as judging_module
 from imgsearch.improve.judging.pools import (
     listed,

@@ -27,8 +27,9 @@ from imgsearch.cli.main import app as cli_app
 from imgsearch.core.background import JobRunner, Progress
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import EvaluationError, JobRunning, SourceError, UnknownSystem
+from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
-from imgsearch.core.records import Item, Judgment, Query
+from imgsearch.core.records import Item, Judgment
 from imgsearch.improve.judging.sets import Judging
 from imgsearch.improve.quality.comparison import compare, randomisation_p_value
 from imgsearch.improve.quality.evaluation import (

@@ -16,7 +16,8 @@ import pytest
 from imgsearch.app.service import SearchService
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import FeedbackError
-from imgsearch.core.records import Judgment, Query, Term
+from imgsearch.core.query import Query, Term
+from imgsearch.core.records import Judgment
 from imgsearch.improve.monitoring.drift import drifts
 from imgsearch.improve.monitoring.overview import Period, overview
 from imgsearch.improve.monitoring.retention import (

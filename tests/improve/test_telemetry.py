@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from imgsearch.core.errors import QueryError
-from imgsearch.core.records import Hit, Query, SearchResult
+from imgsearch.core.query import Query
+from imgsearch.core.records import Hit, SearchResult
 from imgsearch.improve.monitoring.telemetry import (
     RELATIVE_ERROR,
     Telemetry,
@@ -108,7 +109,8 @@ import sys
 from pathlib import Path
 from imgsearch.store.database import Database
 from imgsearch.store.feedback import FeedbackLog
-from imgsearch.core.records import Hit, Query, SearchResult
+from imgsearch.core.query import Query
+from imgsearch.core.records import Hit, SearchResult
 from imgsearch.improve.monitoring.telemetry import Telemetry
 database = Database(Path(sys.argv[1]))
 result = SearchResult(Query.of(text="red"), (Hit("a", 1, 0.5, 1, "/a"),), "e", 1, 1, {"total": 1.0}, "s")

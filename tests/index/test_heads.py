@@ -17,7 +17,7 @@ from samples import clustered, raw_items
 from imgsearch.app.service import SearchService
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import AdaptationError, CatalogCorrupt
-from imgsearch.core.records import Query
+from imgsearch.core.query import Query
 from imgsearch.encoders import Encoder
 from imgsearch.improve.adaptation.adapting import publish_head, roll_back_head
 from imgsearch.index.heads import (

@@ -15,7 +15,7 @@ from samples import clustered, raw_items
 
 from imgsearch.core.errors import ConfigError, FilterError, IndexCorrupt, IndexUnavailable
 from imgsearch.core.filter_grammar import parse_filters
-from imgsearch.core.records import Filter, Query, Term
+from imgsearch.core.query import Filter, Query, Term
 from imgsearch.index.live_index import LiveIndex, check_generation
 from imgsearch.search import searcher as search
 from imgsearch.search.searcher import Searcher

@@ -22,7 +22,8 @@ from PIL import Image
 from samples import index_into
 
 from imgsearch.core.errors import EncoderMismatch, SourceError
-from imgsearch.core.records import IndexingReport, Item, Query
+from imgsearch.core.query import Query
+from imgsearch.core.records import IndexingReport, Item
 from imgsearch.encoders import Encoder
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.indexing import IndexingOptions, Progress, index_sources

@@ -12,7 +12,8 @@ import pytest
 from colour_encoder import ColourEncoder
 from numpy.typing import NDArray
 
-from imgsearch.core.records import Confidence, Query, Region, Term
+from imgsearch.core.query import Query, Region, Term
+from imgsearch.core.records import Confidence
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.ranking.calibration import Calibration
 from imgsearch.search.ranking.confidence import (

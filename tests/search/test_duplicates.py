@@ -22,7 +22,8 @@ from imgsearch.app.service import SearchService
 from imgsearch.cli.main import app
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import QueryError, SourceError, UnknownItem
-from imgsearch.core.records import Filter, Item, Query, Term
+from imgsearch.core.query import Filter, Query, Term
+from imgsearch.core.records import Item
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.ranking.duplicates import (
     MIRRORED_BITS,

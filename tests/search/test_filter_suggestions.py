@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from imgsearch.core.records import Facet, FacetValue, Filter
+from imgsearch.core.query import Filter
+from imgsearch.core.records import Facet, FacetValue
 from imgsearch.search.words.filter_suggestions import QueryWords, singular, suggest
 
 

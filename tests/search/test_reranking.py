@@ -13,7 +13,8 @@ from samples import clustered, raw_items
 
 from imgsearch.core.errors import QueryError
 from imgsearch.core.filter_grammar import parse_filters
-from imgsearch.core.records import Emphasis, Query, SearchResult, Term
+from imgsearch.core.query import Emphasis, Query, Term
+from imgsearch.core.records import SearchResult
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.ranking.duplicates import duplicates_of
 from imgsearch.search.ranking.reranking import by_value, diverse, wanted_look

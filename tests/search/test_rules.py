@@ -18,7 +18,7 @@ from imgsearch.cli.main import app as cli
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import FilterError, QueryError, UnknownItem
 from imgsearch.core.filter_grammar import parse_filters
-from imgsearch.core.records import Filter, Query
+from imgsearch.core.query import Filter, Query
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.ranking.rules import Rule, rules_of
 from imgsearch.search.searcher import Searcher

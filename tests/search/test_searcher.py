@@ -16,7 +16,8 @@ from samples import clustered, raw_items
 
 from imgsearch.core.errors import FilterError, ImageError, QueryError, UnknownItem
 from imgsearch.core.filter_grammar import parse_filters
-from imgsearch.core.records import Filter, Query, Region, SearchResult, Term
+from imgsearch.core.query import Filter, Query, Region, Term
+from imgsearch.core.records import SearchResult
 from imgsearch.encoders import Encoder
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.ranking.composition import composed

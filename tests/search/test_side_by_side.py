@@ -19,7 +19,8 @@ from imgsearch.app.service import SearchService, set_service
 from imgsearch.cli.main import app as cli
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import QueryError, UnknownItem, UnknownSystem
-from imgsearch.core.records import Emphasis, Hit, Query, SearchResult, Term
+from imgsearch.core.query import Emphasis, Query, Term
+from imgsearch.core.records import Hit, SearchResult
 from imgsearch.index.heads import Projection, save_head
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.ranking.rules import Rule, rules_of

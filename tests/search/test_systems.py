@@ -12,7 +12,8 @@ from colour_encoder import ColourEncoder
 from samples import clustered, raw_items
 
 from imgsearch.core.errors import CatalogError, CatalogNotFound, ExperimentError, UnknownSystem
-from imgsearch.core.records import Query, SearchResult
+from imgsearch.core.query import Query
+from imgsearch.core.records import SearchResult
 from imgsearch.encoders import Encoder
 from imgsearch.index.heads import Projection, publish, save_head
 from imgsearch.index.live_index import LiveIndex

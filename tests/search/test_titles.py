@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from samples import clustered
 
 from imgsearch.core.filter_grammar import parse_filters
-from imgsearch.core.records import Query, SearchResult
+from imgsearch.core.query import Query
+from imgsearch.core.records import SearchResult
 from imgsearch.encoders.base import unit_rows
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.searcher import POOL, Searcher

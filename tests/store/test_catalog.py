@@ -15,7 +15,7 @@ import pytest
 from samples import clustered, raw_items
 
 from imgsearch.core.errors import CatalogCorrupt, CatalogError, CatalogNotFound, EncoderMismatch, UnknownItem
-from imgsearch.core.records import Filter
+from imgsearch.core.query import Filter
 from imgsearch.store.catalog import Catalog
 
 MakeCatalog = Callable[..., Catalog]

@@ -11,7 +11,8 @@ import pytest
 
 from imgsearch.cli.main import app
 from imgsearch.core.errors import CollectionError, FilterError, QueryError, UnknownCollection, UnknownItem
-from imgsearch.core.records import Hit, Item, Query, SearchResult, Term
+from imgsearch.core.query import Query, Term
+from imgsearch.core.records import Hit, Item, SearchResult
 from imgsearch.improve.monitoring.retention import forget_visitor, rows_of_visitor
 from imgsearch.store.catalog import Catalog
 from imgsearch.store.collections import (

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from imgsearch.core.errors import FeedbackError
-from imgsearch.core.records import Hit, Judgment, Query, SearchResult
+from imgsearch.core.query import Query
+from imgsearch.core.records import Hit, Judgment, SearchResult
 from imgsearch.store.database import Database
 from imgsearch.store.feedback import FeedbackLog
 
@@ -144,7 +145,8 @@ import sys, time
 from pathlib import Path
 from imgsearch.store.database import Database
 from imgsearch.store.feedback import FeedbackLog
-from imgsearch.core.records import Hit, Query, SearchResult
+from imgsearch.core.query import Query
+from imgsearch.core.records import Hit, SearchResult
 log = FeedbackLog(Database(Path(sys.argv[1])))
 hits = tuple(Hit(f"{rank}.jpg", rank, 0.5, rank, "/x") for rank in range(1, 25))
 for number in range(100_000):

@@ -19,7 +19,8 @@ from imgsearch.app.api.openapi import openapi_document
 from imgsearch.app.api.routes import create_api
 from imgsearch.app.service import SearchService, set_service
 from imgsearch.core.config import Settings
-from imgsearch.core.records import Filter, Item
+from imgsearch.core.query import Filter
+from imgsearch.core.records import Item
 from imgsearch.explore.explorer import ClusterCard, MapState
 from imgsearch.explore.worker import has_umap
 from imgsearch.search.ranking.rules import Rule

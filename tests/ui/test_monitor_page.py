@@ -15,7 +15,8 @@ from streamlit.testing.v1 import AppTest
 from imgsearch.app.service import SearchService, set_service
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import UnknownItem
-from imgsearch.core.records import Hit, Item, Query, SearchResult
+from imgsearch.core.query import Query
+from imgsearch.core.records import Hit, Item, SearchResult
 from imgsearch.ui.charts import columns, sparkline, spreads
 from imgsearch.ui.monitor_page import _query_link
 

@@ -15,8 +15,9 @@ import imgsearch.ui.main
 from imgsearch.app.service import SearchService, set_service
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import ImageError, QueryError, UnknownItem
+from imgsearch.core.query import Filter, Query, Term
 from imgsearch.core.query_address import LESS_WEIGHT, MORE_WEIGHT, query_from_params, query_to_params
-from imgsearch.core.records import Facet, FacetValue, Filter, Hit, Item, Query, SearchResult, Term
+from imgsearch.core.records import Facet, FacetValue, Hit, Item, SearchResult
 from imgsearch.search.ranking.rules import Rule
 from imgsearch.ui.actions import (
     NOTHING,

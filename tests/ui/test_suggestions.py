@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imgsearch.core.records import Filter, Query, Term
+from imgsearch.core.query import Filter, Query, Term
 from imgsearch.encoders import Encoder
 from imgsearch.search.words.filter_suggestions import Suggestion
 from imgsearch.search.words.word_help import WordHelp, text_of, with_text

@@ -10,7 +10,7 @@ from photos import COLOURS, SHAPES, draw_photo
 from PIL import Image, ImageDraw, ImageOps
 
 from imgsearch.core.errors import QueryError
-from imgsearch.core.records import Emphasis
+from imgsearch.core.query import Emphasis
 from imgsearch.vision.looks import (
     COLOR,
     LOOK_DIM,

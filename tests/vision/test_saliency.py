@@ -7,7 +7,7 @@ import pytest
 from photos import SHAPES, draw_photo
 from PIL import Image, ImageDraw
 
-from imgsearch.core.records import Region
+from imgsearch.core.query import Region
 from imgsearch.vision.oklab import cells_of, planes_of, smoothed
 from imgsearch.vision.saliency import suggested_regions, thing_weights
 

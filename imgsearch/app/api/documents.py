@@ -13,7 +13,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from imgsearch.core.records import Hit, Item, Query, SearchResult
+from imgsearch.core.query import Query
+from imgsearch.core.records import Hit, Item, SearchResult
 from imgsearch.search.words.filter_suggestions import Suggestion
 from imgsearch.search.words.spelling import Correction
 

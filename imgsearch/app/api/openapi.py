@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any, get_args
 
-from imgsearch import __version__
 from imgsearch.core.config import Settings
 from imgsearch.core.query_address import LESS_WEIGHT, MORE_WEIGHT
 from imgsearch.core.records import Verdict
+from imgsearch.core.version import __version__
 
 __all__ = ["docs_page", "openapi_document"]
 

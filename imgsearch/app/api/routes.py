@@ -32,7 +32,6 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from imgsearch import __version__
 from imgsearch.app import replicas
 from imgsearch.app.api.documents import item_document, result_document, words_document
 from imgsearch.app.api.openapi import docs_page, openapi_document
@@ -52,6 +51,7 @@ from imgsearch.core.errors import (
     UnknownCollection,
     UnknownItem,
 )
+from imgsearch.core.query import Query, Region, Term
 from imgsearch.core.query_address import (
     LESS_WEIGHT,
     MORE_WEIGHT,
@@ -60,7 +60,8 @@ from imgsearch.core.query_address import (
     query_from_params,
     thumbnail_url,
 )
-from imgsearch.core.records import Item, Judgment, Query, Region, Term, Verdict
+from imgsearch.core.records import Item, Judgment, Verdict
+from imgsearch.core.version import __version__
 from imgsearch.improve.judging.sets import JudgingCall
 from imgsearch.improve.monitoring import metrics
 from imgsearch.store.collections import Collection, collection_csv

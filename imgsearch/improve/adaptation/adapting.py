@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import AdaptationError, EncoderError, ImgSearchError, QueryError, UnknownItem
-from imgsearch.core.records import Item, Query
+from imgsearch.core.query import Query
+from imgsearch.core.records import Item
 from imgsearch.encoders.base import Encoder
 from imgsearch.improve.adaptation.learning import Lesson, learn, principal_basis
 from imgsearch.improve.adaptation.training_pairs import relevance_table

@@ -21,8 +21,9 @@ from datetime import UTC, datetime
 from typing import Literal, get_args
 
 from imgsearch.core.errors import ExperimentError
+from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
-from imgsearch.core.records import Exposure, Hit, Query, SearchResult
+from imgsearch.core.records import Exposure, Hit, SearchResult
 from imgsearch.search.systems import LIVE, Systems, check_name
 from imgsearch.store.database import Database
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from imgsearch.core.errors import EncoderUnavailable, ImgSearchError, JudgingError, UnknownSystem
+from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
-from imgsearch.core.records import Query, SearchResult
+from imgsearch.core.records import SearchResult
 from imgsearch.improve.quality.qrels import Topic, topic_of, topic_query
 from imgsearch.store.catalog import Catalog
 from imgsearch.store.feedback import MAX_TEXT

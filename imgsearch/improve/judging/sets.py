@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 import pandas as pd
 
 from imgsearch.core.errors import ImgSearchError, JudgingError
+from imgsearch.core.query import Term
 from imgsearch.core.query_address import thumbnail_url, upload_url
-from imgsearch.core.records import Judgment, Term, Verdict
+from imgsearch.core.records import Judgment, Verdict
 from imgsearch.improve.judging.agreement import Agreement, disagreements, measure_agreement
 from imgsearch.improve.judging.pools import Pool, pool_of
 from imgsearch.improve.quality.qrels import topic_of, topic_query

@@ -24,7 +24,8 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from imgsearch.core.errors import ImgSearchError
-from imgsearch.core.records import Query, SearchResult
+from imgsearch.core.query import Query
+from imgsearch.core.records import SearchResult
 from imgsearch.improve.monitoring.metrics import Counter, Histogram, gauge
 from imgsearch.store.database import Database, insert_frame
 

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from imgsearch.core.errors import EvaluationError, ImgSearchError
-from imgsearch.core.records import Query, SearchResult
+from imgsearch.core.query import Query
+from imgsearch.core.records import SearchResult
 from imgsearch.improve.quality.qrels import Qrels, Topic, known_qrels, topic_query
 from imgsearch.store.catalog import Catalog
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import parse_qs, quote, unquote
 
 from imgsearch.core.errors import EvaluationError, ImgSearchError
+from imgsearch.core.query import Query, Term
 from imgsearch.core.query_address import query_from_params
-from imgsearch.core.records import Query, Term
 from imgsearch.store.catalog import Catalog
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ import numpy as np
 from PIL import Image
 
 from imgsearch.core.errors import EvaluationError, ImageError, SourceError
-from imgsearch.core.records import Item, Query, SearchResult
+from imgsearch.core.query import Query
+from imgsearch.core.records import Item, SearchResult
 from imgsearch.improve.quality.evaluation import bootstrap_interval
 from imgsearch.store.catalog import Catalog
 from imgsearch.vision.images import decode_image

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from imgsearch.core.records import Emphasis
+from imgsearch.core.query import Emphasis
 from imgsearch.search.ranking.diversity import mmr_order
 from imgsearch.vision.looks import COLOR, LOOK_DIM, PATTERN, SHAPE, color_look, emphasised
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from imgsearch.core.errors import FilterError, QueryError
 from imgsearch.core.filter_grammar import format_filter, parse_filters
-from imgsearch.core.records import Filter, Item, Query
+from imgsearch.core.query import Filter, Query
+from imgsearch.core.records import Item
 from imgsearch.store.catalog import Catalog
 
 __all__ = ["Rule", "RuleAction", "RuleChange", "Rules", "rules_of"]

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from imgsearch.core.filter_grammar import format_filter
-from imgsearch.core.records import Facet, Filter, Operator
+from imgsearch.core.query import Filter, Operator
+from imgsearch.core.records import Facet
 
 __all__ = ["QueryWords", "Suggestion", "folded", "singular", "suggest"]
 

@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from imgsearch.core.records import Facet, Query, Term
+from imgsearch.core.query import Query, Term
+from imgsearch.core.records import Facet
 from imgsearch.encoders.base import Encoder, HasVocabulary, KnowsWords
 from imgsearch.search.words.filter_suggestions import QueryWords, Suggestion, folded
 from imgsearch.search.words.spelling import Correction, Speller
