@@ -1,6 +1,7 @@
 """The library as a data scientist meets it: `from imgsearch import Catalog`, search, look, go on in pandas.
 
-It owns the `Catalog` of that line, a thin front of the modules below (the stored one is `imgsearch.store.catalog.Catalog`),
+It owns the `Catalog` of that line, a thin front of the modules below (the stored one is
+`imgsearch.store.catalog.Catalog`),
 and how a result shows itself in a notebook. It records no feedback and knows no server.
 
     with Catalog.open("shop") as catalog:

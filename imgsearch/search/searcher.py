@@ -5,7 +5,8 @@ knows the catalog, the index and an encoder; no HTTP, no pages, no feedback.
 
 Order of hits: cosine similarity of the stored vectors of the index's space (rounded to six decimals), highest first;
 ties by the order in which the photos were indexed. The index only proposes candidates: scores are computed exactly.
-For words, the order by titles is fused with it where those are used (`imgsearch.search.words.titles`); scores stay the
+For words, the order by titles is fused with it where those are used (`imgsearch.search.words.titles`);
+scores stay the
 photos'.
 """
 

@@ -214,7 +214,8 @@ ADAPTATION = """
     CREATE TABLE head_changes (happened_at TIMESTAMP NOT NULL, action VARCHAR NOT NULL, head VARCHAR NOT NULL);
 """
 
-# What the monitor keeps over restarts: counts by minute, later by hour (imgsearch.improve.monitoring.telemetry), and the
+# What the monitor keeps over restarts: counts by minute, later by hour
+# (imgsearch.improve.monitoring.telemetry), and the
 # searches that found nothing, which leave no impression (imgsearch.store.feedback).
 MONITORING = """
     CREATE TABLE telemetry (
@@ -253,7 +254,8 @@ COLLECTIONS = """
     CREATE TABLE recents_cleared (happened_at TIMESTAMP NOT NULL, visitor VARCHAR NOT NULL);
 """
 
-# Near-duplicate pairs, how far the photos were looked through, people's verdicts (imgsearch.search.ranking.duplicates),
+# Near-duplicate pairs, how far the photos were looked through, people's verdicts
+# (imgsearch.search.ranking.duplicates),
 # and every change of a merchandiser's rule with the state that it got as JSON (imgsearch.search.ranking.rules).
 MERCHANDISING = """
     CREATE TABLE duplicate_pairs (

@@ -1,6 +1,7 @@
 """The embeddings of titles on disk: each distinct title is encoded once, whatever is indexed later.
 
-It owns `embeddings/titles.f16` (float16 rows, `imgsearch.store.vector_file`) and `embeddings/titles.jsonl`, which says what
+It owns `embeddings/titles.f16` (float16 rows, `imgsearch.store.vector_file`) and `embeddings/titles.jsonl`,
+which says what
 the rows are: a line a batch with its encoder's id, its titles and the rows' CRC-32. Rows are written and fsynced
 before the line that names them. Both are a cache: what cannot be used (another encoder's rows, a torn line, damaged
 bytes) is dropped with all that follows, and encoded again. It knows neither items nor encoders.

@@ -1,6 +1,7 @@
 """The monitor page: how the search is used and whether it is well.
 
-It owns the drawing; every figure comes from `imgsearch.improve.monitoring.overview` and `imgsearch.improve.monitoring.drift`
+It owns the drawing; every figure comes from `imgsearch.improve.monitoring.overview` and
+`imgsearch.improve.monitoring.drift`
 through the service. Times are UTC. The figures draw themselves anew every minute while the page is open.
 """
 

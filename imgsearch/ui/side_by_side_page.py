@@ -1,7 +1,8 @@
 """The Side by side page: one query, two ways of answering it in two columns, the differences marked.
 
 It owns the drawing and the address, which holds everything: the query in the search page's grammar, and `left` and
-`right` in that of `imgsearch.search.side_by_side`. How far two answers agree is measured there. Nothing is recorded here.
+`right` in that of `imgsearch.search.side_by_side`. How far two answers agree is measured there. Nothing is
+recorded here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What the words of a query suggest, as one-click chips below the query bar, and how a misspelt text was meant.
 
-It owns their words and what accepting one makes of the query; what is suggested, `imgsearch.search.words.word_help` knows.
+It owns their words and what accepting one makes of the query; what is suggested,
+`imgsearch.search.words.word_help` knows.
 """
 
 from __future__ import annotations

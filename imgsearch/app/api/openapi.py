@@ -1,6 +1,7 @@
 """The description of the HTTP API: an OpenAPI 3.1 document, and a page that shows it with nothing from elsewhere.
 
-It owns the words and schemas; `imgsearch.app.api.routes` owns the behaviour, and the tests hold the two together: every
+It owns the words and schemas; `imgsearch.app.api.routes` owns the behaviour, and the tests hold the two
+together: every
 route is described here, and real answers are checked against these schemas.
 """
 

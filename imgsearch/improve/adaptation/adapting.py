@@ -1,6 +1,7 @@
 """Adaptation: a light head learned from feedback on the frozen embeddings, and whether it is worth publishing.
 
-It owns what is learned from (clicks and judgments by `imgsearch.improve.adaptation.training_pairs`, catalog texts, other
+It owns what is learned from (clicks and judgments by `imgsearch.improve.adaptation.training_pairs`, catalog
+texts, other
 photos of the same product), the split of the queries, the choice among candidates, and the test on queries that
 none of it has seen; and how a head is put in force: vectors and index first, then one row, so that a process killed
 at any moment leaves the old or the new in force. It knows no pages and no visitors.

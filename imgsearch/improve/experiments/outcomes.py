@@ -1,7 +1,8 @@
 """The outcome of an experiment: what its visitors did, arm by arm, and what to do about it in one sentence.
 
 It owns what the rows mean (a search with its further pages, its clicks, its verdicts), the measures, and the verdict;
-the formulas are in `imgsearch.improve.experiments.statistics`. It only reads, and sums in SQL: a million rows never leave
+the formulas are in `imgsearch.improve.experiments.statistics`. It only reads, and sums in SQL: a million
+rows never leave
 the database.
 
 A search is a first page with the further pages that the visitor asked for after it. Several clicks on one photo count

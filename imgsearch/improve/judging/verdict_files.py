@@ -1,6 +1,7 @@
 """Verdicts of labelers as files: TREC qrels with their topics, and CSV with one row a verdict; both ways.
 
-It owns the CSV's columns; the formats of qrels and topics are those of `imgsearch.improve.quality.qrels`. It stores nothing.
+It owns the CSV's columns; the formats of qrels and topics are those of `imgsearch.improve.quality.qrels`. It
+stores nothing.
 
     query,item_id,labeler,verdict,role,judged_at,seconds     query: in the address bar's grammar, or an item's id;
                                                              verdict: good, bad or cant_tell

@@ -4,7 +4,8 @@ It owns the questions and their answers as records; it reads `impressions`, `emp
 and `telemetry`, writes nothing, and draws nothing. All times are UTC, without a zone.
 
 A *search* is a first page of hits (or a page without any): scrolling on is no new search. A search is *clicked* when
-any of its pages got a click. Searches whose events were deleted by `imgsearch.improve.monitoring.retention` still count, as
+any of its pages got a click. Searches whose events were deleted by `imgsearch.improve.monitoring.retention`
+still count, as
 numbers.
 """
 

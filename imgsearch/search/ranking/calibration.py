@@ -1,7 +1,8 @@
 """The calibration of a catalog's confidence: which scores its own photos and titles reach, in every space searched.
 
 It owns which items are the probes, that their levels are found in the background, and `<catalog>/confidence.json`,
-where they wait for the next start. What a level means is `imgsearch.search.ranking.confidence`'s; it knows no query and no
+where they wait for the next start. What a level means is `imgsearch.search.ranking.confidence`'s; it knows
+no query and no
 page.
 """
 

@@ -1,7 +1,8 @@
 """Help with the words of a query, from what one catalog holds: suggested filters, and corrected spelling.
 
 It owns that both are prepared once for each state of the catalog. How words are read is
-`imgsearch.search.words.filter_suggestions`', what is misspelt `imgsearch.search.words.spelling`'s. It knows no page and no HTTP.
+`imgsearch.search.words.filter_suggestions`', what is misspelt `imgsearch.search.words.spelling`'s. It knows
+no page and no HTTP.
 """
 
 from __future__ import annotations
