@@ -69,7 +69,7 @@ def page(name: str) -> Callable[[], object]:
     """Return a function that draws the page of an experiment, as a visit does."""
 
     def draw() -> None:
-        from imgsearch.ui.experiments_page import draw
+        from imgsearch.ui.views.experiments import draw
 
         draw()
 

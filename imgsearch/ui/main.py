@@ -13,22 +13,22 @@ from streamlit.navigation.page import StreamlitPage
 
 from imgsearch.app.service import SearchService, get_service
 from imgsearch.core.errors import ImgSearchError
-from imgsearch.ui import (
-    adaptation_page,
-    catalog_page,
-    collections_page,
-    duplicates_page,
-    experiments_page,
-    explore_page,
-    judge_page,
-    monitor_page,
-    quality_page,
-    rules_page,
-    search_page,
-    side_by_side_page,
-)
 from imgsearch.ui.bundles import ASSETS, asset
-from imgsearch.ui.messages import draw_no_service
+from imgsearch.ui.components.messages import draw_no_service
+from imgsearch.ui.views import (
+    adapt,
+    catalog,
+    collections,
+    duplicates,
+    experiments,
+    explore,
+    judge,
+    monitor,
+    quality,
+    rules,
+    search,
+    side_by_side,
+)
 
 READING = frozenset({"", "explore", "catalog", "side-by-side"})
 """The addresses of pages that only read."""
@@ -41,34 +41,32 @@ def main() -> None:
     st.html(f"<style>{asset('page.css')}</style>")
     pages = {
         "": [
-            st.Page(search_page.draw, title="Search", icon=":material/search:", default=True),
-            st.Page(explore_page.draw, title="Explore", icon=":material/scatter_plot:", url_path="explore"),
+            st.Page(search.draw, title="Search", icon=":material/search:", default=True),
+            st.Page(explore.draw, title="Explore", icon=":material/scatter_plot:", url_path="explore"),
             st.Page(
-                collections_page.draw,
+                collections.draw,
                 title="Collections",
                 icon=":material/bookmarks:",
                 url_path="collections",
             ),
-            st.Page(catalog_page.draw, title="Catalog", icon=":material/grid_view:", url_path="catalog"),
+            st.Page(catalog.draw, title="Catalog", icon=":material/grid_view:", url_path="catalog"),
         ],
         "Merchandise": [
             st.Page(
-                duplicates_page.draw,
+                duplicates.draw,
                 title="Duplicates",
                 icon=":material/difference:",
                 url_path="duplicates",
             ),
-            st.Page(rules_page.draw, title="Rules", icon=":material/rule:", url_path="rules"),
-            side_by_side_page.page(),
+            st.Page(rules.draw, title="Rules", icon=":material/rule:", url_path="rules"),
+            side_by_side.page(),
         ],
         "Improve": [
-            st.Page(judge_page.draw, title="Judge", icon=":material/thumbs_up_down:", url_path="judge"),
-            st.Page(quality_page.draw, title="Quality", icon=":material/verified:", url_path="quality"),
-            st.Page(
-                experiments_page.draw, title="Experiments", icon=":material/science:", url_path="experiments"
-            ),
-            st.Page(adaptation_page.draw, title="Adapt", icon=":material/model_training:", url_path="adapt"),
-            st.Page(monitor_page.draw, title="Monitor", icon=":material/monitoring:", url_path="monitor"),
+            st.Page(judge.draw, title="Judge", icon=":material/thumbs_up_down:", url_path="judge"),
+            st.Page(quality.draw, title="Quality", icon=":material/verified:", url_path="quality"),
+            st.Page(experiments.draw, title="Experiments", icon=":material/science:", url_path="experiments"),
+            st.Page(adapt.draw, title="Adapt", icon=":material/model_training:", url_path="adapt"),
+            st.Page(monitor.draw, title="Monitor", icon=":material/monitoring:", url_path="monitor"),
         ],
     }
     service, refusal = _service()

@@ -104,7 +104,7 @@ def test_a_form_of_another_site_cannot_judge(client: TestClient, judging_set: Ju
 
 
 def page(**params: str) -> AppTest:
-    script = "import streamlit as st\nfrom imgsearch.ui import judge_page\njudge_page.draw()\n"
+    script = "import streamlit as st\nfrom imgsearch.ui.views import judge\njudge.draw()\n"
     app = AppTest.from_string(script, default_timeout=60)
     for name, value in params.items():
         app.query_params[name] = value
@@ -178,7 +178,7 @@ def test_who_judges_is_asked_once_and_stands_in_the_address(
 
 
 def test_the_judge_page_is_in_the_navigation() -> None:
-    assert "judge_page.draw" in Path(imgsearch.ui.main.__file__).read_text(encoding="utf-8")
+    assert "judge.draw" in Path(imgsearch.ui.main.__file__).read_text(encoding="utf-8")
 
 
 # --- the command line ---------------------------------------------------------------------------------------------

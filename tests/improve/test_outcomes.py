@@ -374,7 +374,7 @@ def test_the_page_leads_from_a_new_experiment_to_its_verdict(
 
 
 def _page() -> None:
-    from imgsearch.ui.experiments_page import draw
+    from imgsearch.ui.views.experiments import draw
 
     draw()
 

@@ -661,9 +661,9 @@ def service(colour_catalog: Path) -> Iterator[SearchService]:
 
 def page(view: str = "results") -> AppTest:
     def draw() -> None:
-        from imgsearch.ui import quality_page
+        from imgsearch.ui.views import quality
 
-        quality_page.draw()
+        quality.draw()
 
     app = AppTest.from_function(draw, default_timeout=60)
     app.session_state["view"] = view
@@ -731,7 +731,7 @@ def test_hostile_names_are_drawn_as_text(service: SearchService) -> None:
 
 
 def test_the_entry_knows_the_page() -> None:
-    assert "quality_page.draw" in Path(imgsearch.ui.main.__file__).read_text(encoding="utf-8")
+    assert "quality.draw" in Path(imgsearch.ui.main.__file__).read_text(encoding="utf-8")
 
 
 def test_votes_of_can_not_tell_are_counted_apart() -> None:

@@ -142,15 +142,15 @@ def service(colour_catalog: Path) -> Iterator[SearchService]:
 
 
 def draw_rules() -> None:
-    from imgsearch.ui import rules_page
+    from imgsearch.ui.views import rules
 
-    rules_page.draw()
+    rules.draw()
 
 
 def draw_duplicates() -> None:
-    from imgsearch.ui import duplicates_page
+    from imgsearch.ui.views import duplicates
 
-    duplicates_page.draw()
+    duplicates.draw()
 
 
 def texts(app: AppTest) -> str:

@@ -258,7 +258,7 @@ def service(colour_catalog: Path) -> Iterator[SearchService]:
 
 
 def page(**params: Any) -> AppTest:
-    script = "from imgsearch.ui import side_by_side_page\nside_by_side_page.draw()"
+    script = "from imgsearch.ui.views import side_by_side\nside_by_side.draw()"
     app = AppTest.from_string(script, default_timeout=60)
     for name, value in params.items():
         app.query_params[name] = value

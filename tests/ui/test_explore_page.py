@@ -24,8 +24,8 @@ from imgsearch.core.records import Item
 from imgsearch.explore.explorer import ClusterCard, MapState
 from imgsearch.explore.worker import has_umap
 from imgsearch.search.ranking.rules import Rule
-from imgsearch.ui.explore_map import MAX_SELECTED, MapEvent
-from imgsearch.ui.explore_page import age, cluster_tiles, csv_of, json_of
+from imgsearch.ui.components.explore_map import MAX_SELECTED, MapEvent
+from imgsearch.ui.views.explore import age, cluster_tiles, csv_of, json_of
 
 MIB = 1024**2
 
@@ -184,9 +184,9 @@ def drawn() -> AppTest:
     """Return the page by itself: `AppTest` knows no navigation."""
 
     def page() -> None:
-        from imgsearch.ui import explore_page
+        from imgsearch.ui.views import explore
 
-        explore_page.draw()
+        explore.draw()
 
     return AppTest.from_function(page, default_timeout=60)
 

@@ -17,8 +17,8 @@ from imgsearch.core.config import Settings
 from imgsearch.core.errors import UnknownItem
 from imgsearch.core.query import Query
 from imgsearch.core.records import Hit, Item, SearchResult
-from imgsearch.ui.charts import columns, sparkline, spreads
-from imgsearch.ui.monitor_page import _query_link
+from imgsearch.ui.components.charts import columns, sparkline, spreads
+from imgsearch.ui.views.monitor import _query_link
 
 VISITOR = "f" * 32
 
@@ -33,9 +33,9 @@ def service(colour_catalog: Path) -> Iterator[SearchService]:
 
 
 def draw_monitor() -> None:
-    from imgsearch.ui import monitor_page
+    from imgsearch.ui.views import monitor
 
-    monitor_page.draw()
+    monitor.draw()
 
 
 def page() -> AppTest:

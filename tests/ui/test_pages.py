@@ -19,7 +19,10 @@ from imgsearch.core.query import Filter, Query, Term
 from imgsearch.core.query_address import LESS_WEIGHT, MORE_WEIGHT, query_from_params, query_to_params
 from imgsearch.core.records import Facet, FacetValue, Hit, Item, SearchResult
 from imgsearch.search.ranking.rules import Rule
-from imgsearch.ui.actions import (
+from imgsearch.ui.components.filter_panel import chosen_values, filters_of_choice, filters_of_range
+from imgsearch.ui.components.gallery import caption_lines, hit_tiles, item_tiles, pass_on, relative_score
+from imgsearch.ui.components.query_bar import chips, query_label, words_of
+from imgsearch.ui.state.actions import (
     NOTHING,
     PAGE_SIZE,
     BarEvent,
@@ -34,10 +37,7 @@ from imgsearch.ui.actions import (
     merged,
     with_column_filters,
 )
-from imgsearch.ui.filter_panel import chosen_values, filters_of_choice, filters_of_range
-from imgsearch.ui.gallery import caption_lines, hit_tiles, item_tiles, pass_on, relative_score
-from imgsearch.ui.query_bar import chips, query_label, words_of
-from imgsearch.ui.session import Session
+from imgsearch.ui.state.session import Session
 from imgsearch.ui.wording import readable
 
 RED = Term("item", "mug/red.jpg")
@@ -483,7 +483,7 @@ def test_an_empty_catalog_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_facets_of_one_value_offer_no_choice() -> None:
-    from imgsearch.ui.filter_panel import is_useful
+    from imgsearch.ui.components.filter_panel import is_useful
 
     assert not is_useful(Facet("colour", "choice", (FacetValue("red", 3),)))
     assert not is_useful(Facet("price", "range", low=3.0, high=3.0))

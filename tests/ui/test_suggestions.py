@@ -11,8 +11,8 @@ from imgsearch.encoders import Encoder
 from imgsearch.search.words.filter_suggestions import Suggestion
 from imgsearch.search.words.word_help import WordHelp, text_of, with_text
 from imgsearch.store.catalog import Catalog
-from imgsearch.ui.actions import PAGE_SIZE
-from imgsearch.ui.suggestions import _all_accepted, accepted, suggestion_label
+from imgsearch.ui.components.suggestions import _all_accepted, accepted, suggestion_label
+from imgsearch.ui.state.actions import PAGE_SIZE
 
 
 @pytest.mark.parametrize(

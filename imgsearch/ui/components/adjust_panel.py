@@ -11,8 +11,8 @@ from dataclasses import replace
 import streamlit as st
 
 from imgsearch.core.query import Emphasis, Query, Term
-from imgsearch.ui.actions import PAGE_SIZE
-from imgsearch.ui.callbacks import in_full
+from imgsearch.ui.state.actions import PAGE_SIZE
+from imgsearch.ui.state.callbacks import in_full
 
 __all__ = ["VARIETY", "adjustments", "as_usual", "draw_adjust_panel", "draw_settings", "with_color"]
 

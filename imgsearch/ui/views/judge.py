@@ -34,10 +34,10 @@ from imgsearch.improve.judging.verdict_files import (
 )
 from imgsearch.improve.quality.qrels import Topic, decode_text, parse_topics, topic_of, topic_query
 from imgsearch.search.systems import LIVE
-from imgsearch.ui.callbacks import in_full
-from imgsearch.ui.judge_view import draw_judge_view
-from imgsearch.ui.messages import draw_message, draw_no_items
-from imgsearch.ui.query_bar import query_label
+from imgsearch.ui.components.judging import draw_judging
+from imgsearch.ui.components.messages import draw_message, draw_no_items
+from imgsearch.ui.components.query_bar import query_label
+from imgsearch.ui.state.callbacks import in_full
 
 __all__ = ["draw"]
 
@@ -77,7 +77,7 @@ def draw() -> None:
         return
     st.session_state["judging_labeler"] = labeler
     role: Role = "referee" if st.query_params.get("role") == "referee" else "rater"
-    draw_judge_view(
+    draw_judging(
         judging_set, service.judging.guideline(judging_set), labeler=labeler, role=role, on_leave=_go
     )
 

@@ -25,13 +25,13 @@ from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_to_params
 from imgsearch.core.records import Item
 from imgsearch.explore.explorer import ClusterCard, MapState
-from imgsearch.ui import search_page
-from imgsearch.ui.actions import PAGE_SIZE, REMEMBERED_EVENTS, GalleryEvent
-from imgsearch.ui.callbacks import in_full
-from imgsearch.ui.explore_map import MAX_SELECTED, MapEvent, draw_map
-from imgsearch.ui.gallery import Tile, draw_gallery, item_tiles
-from imgsearch.ui.messages import draw_job_end, draw_no_items
-from imgsearch.ui.session import Session, current_session
+from imgsearch.ui.components.explore_map import MAX_SELECTED, MapEvent, draw_map
+from imgsearch.ui.components.gallery import Tile, draw_gallery, item_tiles
+from imgsearch.ui.components.messages import draw_job_end, draw_no_items
+from imgsearch.ui.state.actions import PAGE_SIZE, REMEMBERED_EVENTS, GalleryEvent
+from imgsearch.ui.state.callbacks import in_full
+from imgsearch.ui.state.session import Session, current_session
+from imgsearch.ui.views import search
 from imgsearch.ui.wording import is_machine_column, label_of
 
 __all__ = ["age", "cluster_tiles", "csv_of", "draw", "json_of"]
@@ -84,7 +84,7 @@ def draw() -> None:
     if item_id:
         exploring.open_item = ""
         params = query_to_params(Query.of(item=item_id, n=PAGE_SIZE), default_n=PAGE_SIZE)
-        st.switch_page(st.Page(search_page.draw, title="Search", default=True), query_params=params)
+        st.switch_page(st.Page(search.draw, title="Search", default=True), query_params=params)
     state = service.explorer.state()
     if not state.usable and service.explorer.jobs.job is None and len(service.catalog) >= MIN_PHOTOS:
         service.explorer.start()

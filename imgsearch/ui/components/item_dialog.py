@@ -17,8 +17,8 @@ from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Query
 from imgsearch.core.query_address import thumbnail_url
 from imgsearch.core.records import Item
-from imgsearch.ui.gallery import draw_gallery, hit_tiles
-from imgsearch.ui.session import Session
+from imgsearch.ui.components.gallery import draw_gallery, hit_tiles
+from imgsearch.ui.state.session import Session
 from imgsearch.ui.wording import label_of, readable
 
 __all__ = ["draw_item_dialog"]

@@ -14,9 +14,9 @@ from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Query, Term
 from imgsearch.core.query_address import regions_url, thumbnail_url, upload_url
 from imgsearch.core.records import Item
-from imgsearch.ui.actions import Step
 from imgsearch.ui.bundles import asset, script
-from imgsearch.ui.gallery import pass_on, sent_by
+from imgsearch.ui.components.gallery import pass_on, sent_by
+from imgsearch.ui.state.actions import Step
 
 __all__ = ["chips", "draw_query_bar", "query_label", "words_of"]
 

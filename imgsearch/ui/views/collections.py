@@ -28,16 +28,16 @@ from imgsearch.store.collections import (
     compare,
     set_query,
 )
-from imgsearch.ui import search_page
-from imgsearch.ui.actions import NOTHING, REMEMBERED_EVENTS, GalleryEvent, to_params, to_query
-from imgsearch.ui.callbacks import in_full
-from imgsearch.ui.gallery import draw_gallery, item_tiles
-from imgsearch.ui.item_dialog import draw_item_dialog
-from imgsearch.ui.messages import draw_message
-from imgsearch.ui.query_bar import query_label
-from imgsearch.ui.recents import draw_recents, plain
-from imgsearch.ui.save_dialog import draw_saving
-from imgsearch.ui.session import Details, Saving, Session, current_session
+from imgsearch.ui.components.gallery import draw_gallery, item_tiles
+from imgsearch.ui.components.item_dialog import draw_item_dialog
+from imgsearch.ui.components.messages import draw_message
+from imgsearch.ui.components.query_bar import query_label
+from imgsearch.ui.components.recents import draw_recents, plain
+from imgsearch.ui.components.save_dialog import draw_saving
+from imgsearch.ui.state.actions import NOTHING, REMEMBERED_EVENTS, GalleryEvent, to_params, to_query
+from imgsearch.ui.state.callbacks import in_full
+from imgsearch.ui.state.session import Details, Saving, Session, current_session
+from imgsearch.ui.views import search
 
 __all__ = ["draw"]
 
@@ -77,7 +77,7 @@ def _go(**params: str) -> None:
 
 
 def _search_page() -> Any:
-    return st.Page(search_page.draw, default=True)
+    return st.Page(search.draw, default=True)
 
 
 # --- what the visitor does ----------------------------------------------------------------------------------------

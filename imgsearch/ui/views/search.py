@@ -21,7 +21,16 @@ from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Query
 from imgsearch.core.records import Judgment, SearchResult
 from imgsearch.search.ranking.confidence import WEAK_SENTENCE
-from imgsearch.ui.actions import (
+from imgsearch.ui.components.adjust_panel import draw_adjust_panel
+from imgsearch.ui.components.filter_panel import draw_filter_panel
+from imgsearch.ui.components.gallery import HIT_ACTIONS, SAMPLE_ACTIONS, draw_gallery, hit_tiles, item_tiles
+from imgsearch.ui.components.item_dialog import draw_item_dialog
+from imgsearch.ui.components.messages import draw_message, draw_no_items
+from imgsearch.ui.components.query_bar import draw_query_bar, query_label
+from imgsearch.ui.components.recents import draw_recents
+from imgsearch.ui.components.save_dialog import draw_saving, want_saved
+from imgsearch.ui.components.suggestions import draw_correction, draw_suggestions
+from imgsearch.ui.state.actions import (
     NOTHING,
     PAGE_SIZE,
     BarEvent,
@@ -39,17 +48,8 @@ from imgsearch.ui.actions import (
     to_params,
     to_query,
 )
-from imgsearch.ui.adjust_panel import draw_adjust_panel
-from imgsearch.ui.filter_panel import draw_filter_panel
-from imgsearch.ui.gallery import HIT_ACTIONS, SAMPLE_ACTIONS, draw_gallery, hit_tiles, item_tiles
-from imgsearch.ui.item_dialog import draw_item_dialog
-from imgsearch.ui.messages import draw_message, draw_no_items
-from imgsearch.ui.query_bar import draw_query_bar, query_label
-from imgsearch.ui.recents import draw_recents
-from imgsearch.ui.save_dialog import draw_saving, want_saved
-from imgsearch.ui.session import Details, Saving, Session, address_query, current_session
-from imgsearch.ui.side_by_side_page import compare_with_usual
-from imgsearch.ui.suggestions import draw_correction, draw_suggestions
+from imgsearch.ui.state.session import Details, Saving, Session, address_query, current_session
+from imgsearch.ui.views.side_by_side import compare_with_usual
 
 __all__ = ["draw"]
 

@@ -1,8 +1,4 @@
-"""What the words of a query suggest, as one-click chips below the query bar, and how a misspelt text was meant.
-
-It owns their words and what accepting one makes of the query; what is suggested,
-`imgsearch.search.words.word_help` knows.
-"""
+"""Chips below the query bar: filters that the words of a query suggest, and the correction of a misspelt text."""
 
 from __future__ import annotations
 
@@ -16,8 +12,8 @@ from imgsearch.core.query import Query
 from imgsearch.search.words.filter_suggestions import Suggestion
 from imgsearch.search.words.spelling import Correction
 from imgsearch.search.words.word_help import text_of, with_text
-from imgsearch.ui.actions import PAGE_SIZE, with_column_filters
-from imgsearch.ui.recents import plain
+from imgsearch.ui.components.recents import plain
+from imgsearch.ui.state.actions import PAGE_SIZE, with_column_filters
 from imgsearch.ui.wording import label_of, readable
 
 __all__ = ["accepted", "draw_correction", "draw_suggestions", "suggestion_label"]

@@ -15,8 +15,8 @@ import streamlit as st
 
 from imgsearch.core.query import Filter, Query
 from imgsearch.core.records import Facet
-from imgsearch.ui.actions import PAGE_SIZE, with_column_filters
-from imgsearch.ui.callbacks import in_full
+from imgsearch.ui.state.actions import PAGE_SIZE, with_column_filters
+from imgsearch.ui.state.callbacks import in_full
 from imgsearch.ui.wording import is_machine_column, label_of, text_of
 
 __all__ = ["chosen_values", "contains_text", "draw_filter_panel", "filters_of_choice", "filters_of_range"]

@@ -13,9 +13,9 @@ import streamlit as st
 from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.store.collections import MAX_NAME, Collection
-from imgsearch.ui.callbacks import in_full
-from imgsearch.ui.recents import plain
-from imgsearch.ui.session import Saving, Session
+from imgsearch.ui.components.recents import plain
+from imgsearch.ui.state.callbacks import in_full
+from imgsearch.ui.state.session import Saving, Session
 
 __all__ = ["draw_saving", "want_saved"]
 

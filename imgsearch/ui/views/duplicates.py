@@ -18,9 +18,9 @@ from imgsearch.core.records import Item
 from imgsearch.improve.monitoring.retention import author_name
 from imgsearch.search.ranking.duplicates import DuplicateGroup
 from imgsearch.search.ranking.rules import Rule
-from imgsearch.ui.callbacks import in_full
-from imgsearch.ui.messages import draw_job_end, draw_message, draw_no_items
-from imgsearch.ui.session import current_session
+from imgsearch.ui.components.messages import draw_job_end, draw_message, draw_no_items
+from imgsearch.ui.state.callbacks import in_full
+from imgsearch.ui.state.session import current_session
 
 __all__ = ["draw"]
 

@@ -13,7 +13,7 @@ import streamlit as st
 from imgsearch.improve.judging.sets import Guideline, JudgingSet, Role
 from imgsearch.ui.bundles import asset, script
 
-__all__ = ["draw_judge_view"]
+__all__ = ["draw_judging"]
 
 ENDPOINT = "/api/v1/judging"
 
@@ -24,7 +24,7 @@ _component = st.components.v2.component(
 )
 
 
-def draw_judge_view(
+def draw_judging(
     judging_set: JudgingSet, guideline: Guideline, *, labeler: str, role: Role, on_leave: Callable[[], None]
 ) -> None:
     """Draw the view, as high as the window allows; `on_leave` is called when the labeler wants back to the sets."""

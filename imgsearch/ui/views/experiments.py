@@ -30,8 +30,8 @@ from imgsearch.improve.experiments.outcomes import (
 )
 from imgsearch.search.systems import LIVE, System
 from imgsearch.ui.bundles import asset
-from imgsearch.ui.callbacks import in_full
-from imgsearch.ui.messages import draw_message
+from imgsearch.ui.components.messages import draw_message
+from imgsearch.ui.state.callbacks import in_full
 
 __all__ = ["draw"]
 

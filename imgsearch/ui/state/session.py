@@ -22,7 +22,7 @@ from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Query
 from imgsearch.core.records import SearchResult, Verdict
-from imgsearch.ui.actions import (
+from imgsearch.ui.state.actions import (
     REMEMBERED_EVENTS,
     BarEvent,
     GalleryEvent,

@@ -15,9 +15,9 @@ from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Query
 from imgsearch.store.collections import Recent
-from imgsearch.ui.actions import to_query
-from imgsearch.ui.query_bar import query_label
-from imgsearch.ui.session import Session
+from imgsearch.ui.components.query_bar import query_label
+from imgsearch.ui.state.actions import to_query
+from imgsearch.ui.state.session import Session
 
 __all__ = ["draw_recents", "plain"]
 

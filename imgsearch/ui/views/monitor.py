@@ -1,9 +1,4 @@
-"""The monitor page: how the search is used and whether it is well.
-
-It owns the drawing; every figure comes from `imgsearch.improve.monitoring.overview` and
-`imgsearch.improve.monitoring.drift`
-through the service. Times are UTC. The figures draw themselves anew every minute while the page is open.
-"""
+"""The Monitor page: usage, latency, failures and drift. Times are UTC; the figures refresh every minute."""
 
 from __future__ import annotations
 
@@ -33,9 +28,9 @@ from imgsearch.improve.monitoring.overview import (
     findings,
 )
 from imgsearch.ui.bundles import asset
-from imgsearch.ui.callbacks import in_full
-from imgsearch.ui.charts import columns, sparkline, spreads
-from imgsearch.ui.query_bar import query_label
+from imgsearch.ui.components.charts import columns, sparkline, spreads
+from imgsearch.ui.components.query_bar import query_label
+from imgsearch.ui.state.callbacks import in_full
 
 __all__ = ["draw"]
 

@@ -21,9 +21,9 @@ from imgsearch.core.query_address import thumbnail_url
 from imgsearch.core.records import Item
 from imgsearch.improve.monitoring.retention import author_name
 from imgsearch.search.ranking.rules import MAX_BOOST, MAX_TEXT, Rule, RuleAction
-from imgsearch.ui.callbacks import in_full
-from imgsearch.ui.messages import draw_message, draw_no_items
-from imgsearch.ui.session import current_session
+from imgsearch.ui.components.messages import draw_message, draw_no_items
+from imgsearch.ui.state.callbacks import in_full
+from imgsearch.ui.state.session import current_session
 
 __all__ = ["draw"]
 

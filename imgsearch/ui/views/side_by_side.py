@@ -1,8 +1,7 @@
 """The Side by side page: one query, two ways of answering it in two columns, the differences marked.
 
-It owns the drawing and the address, which holds everything: the query in the search page's grammar, and `left` and
-`right` in that of `imgsearch.search.side_by_side`. How far two answers agree is measured there. Nothing is
-recorded here.
+The address holds everything: the query in the search page's grammar, and `left` and `right` in the grammar of
+`imgsearch.search.side_by_side`. Nothing is recorded here.
 """
 
 from __future__ import annotations
@@ -34,7 +33,12 @@ from imgsearch.search.side_by_side import (
     title_of,
 )
 from imgsearch.search.systems import LIVE
-from imgsearch.ui.actions import (
+from imgsearch.ui.bundles import asset, script
+from imgsearch.ui.components.adjust_panel import VARIETY, adjustments, as_usual, draw_settings
+from imgsearch.ui.components.gallery import draw_gallery, item_tiles, pass_on, sent_by
+from imgsearch.ui.components.messages import draw_message, draw_no_items
+from imgsearch.ui.components.query_bar import draw_query_bar
+from imgsearch.ui.state.actions import (
     NOTHING,
     BarEvent,
     GalleryEvent,
@@ -46,13 +50,8 @@ from imgsearch.ui.actions import (
     to_params,
     to_query,
 )
-from imgsearch.ui.adjust_panel import VARIETY, adjustments, as_usual, draw_settings
-from imgsearch.ui.bundles import asset, script
-from imgsearch.ui.callbacks import in_full
-from imgsearch.ui.gallery import draw_gallery, item_tiles, pass_on, sent_by
-from imgsearch.ui.messages import draw_message, draw_no_items
-from imgsearch.ui.query_bar import draw_query_bar
-from imgsearch.ui.session import Session, address_query, current_session
+from imgsearch.ui.state.callbacks import in_full
+from imgsearch.ui.state.session import Session, address_query, current_session
 
 __all__ = ["compare_with_usual", "draw", "page"]
 
