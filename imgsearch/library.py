@@ -31,8 +31,9 @@ from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.core.query import Duplicates, Emphasis, Filter, Query, Term
 from imgsearch.core.records import Hit, IndexingReport, Item, SearchResult
 from imgsearch.encoders import Encoder, load_encoder, resolve_auto
+from imgsearch.improve.judging.qrels import read_qrels, topics_from_qrels
+from imgsearch.improve.judging.topics import default_topics_path, read_topics
 from imgsearch.improve.quality.evaluation import DEFAULT_MEASURES, EvaluationReport, evaluate
-from imgsearch.improve.quality.qrels import default_topics_path, read_qrels, read_topics, topics_from_qrels
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.index.vector_space import live_space
 from imgsearch.ingest.indexing import IndexingOptions, index_sources

@@ -20,8 +20,8 @@ import numpy as np
 from million_impressions import fill
 from running_app import chromium_flags, find_chromium, running_app
 
+from imgsearch.improve.judging.topics import Topic
 from imgsearch.improve.quality.evaluation import EvaluationReport, MeasureResult, RatedHit, bootstrap_interval
-from imgsearch.improve.quality.qrels import Topic
 from imgsearch.improve.quality.reports import Reports, run_of
 from imgsearch.store.catalog import Catalog
 

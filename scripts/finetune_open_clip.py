@@ -35,7 +35,7 @@ from torch.nn.utils import parametrize
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.encoders.spec import EncoderSpec
 from imgsearch.improve.adaptation.training_pairs import relevance_table
-from imgsearch.improve.quality.qrels import Topic, topic_query
+from imgsearch.improve.judging.topics import Topic, topic_query
 from imgsearch.store.catalog import Catalog
 from imgsearch.store.feedback import FeedbackLog
 from imgsearch.store.originals import Originals

@@ -13,7 +13,7 @@ import numpy as np
 
 from imgsearch.demo import sample_store
 from imgsearch.encoders import load_encoder
-from imgsearch.improve.quality.qrels import read_topics
+from imgsearch.improve.judging.topics import read_topics
 from imgsearch.search.ranking.calibration import PHOTO_PROBES, WORD_PROBES
 from imgsearch.search.ranking.confidence import BEST, Kind, Levels, photo_levels, word_levels, words_of
 

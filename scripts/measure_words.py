@@ -30,8 +30,9 @@ from imgsearch.core.query import Query
 from imgsearch.core.records import SearchResult
 from imgsearch.demo import ensure_demo_catalog, sample_store
 from imgsearch.encoders import Encoder, load_encoder
+from imgsearch.improve.judging.qrels import read_qrels
+from imgsearch.improve.judging.topics import Topic, read_topics
 from imgsearch.improve.quality.evaluation import evaluate
-from imgsearch.improve.quality.qrels import Topic, read_qrels, read_topics
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.indexing import IndexingOptions, index_sources
 from imgsearch.search.searcher import Searcher

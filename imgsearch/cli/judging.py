@@ -25,7 +25,7 @@ from imgsearch.core.config import Settings
 
 if TYPE_CHECKING:
     from imgsearch.improve.judging.sets import Judging, JudgingSet
-    from imgsearch.improve.quality.qrels import Topic
+    from imgsearch.improve.judging.topics import Topic
     from imgsearch.store.catalog import Catalog
 
 __all__ = ["app"]
@@ -101,7 +101,7 @@ def create(
             "give exactly one of --random, --most-searched, --most-clicked, --list and --topics"
         )
     from imgsearch.improve.judging import pools
-    from imgsearch.improve.quality.qrels import read_text, read_topics
+    from imgsearch.improve.judging.topics import read_text, read_topics
     from imgsearch.search.systems import LIVE
 
     def topics_of(opened: Catalog) -> tuple[str, list[Topic]]:
@@ -290,8 +290,8 @@ def export(
 
     Example: `imgsearch judge-set export chairs chairs.trec`
     """
+    from imgsearch.improve.judging.qrels import export_judgments
     from imgsearch.improve.judging.verdict_files import write_verdicts_csv
-    from imgsearch.improve.quality.qrels import export_judgments
 
     with _opened(catalog) as judging:
         judging_set = judging.get(name)

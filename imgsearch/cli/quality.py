@@ -105,13 +105,9 @@ def evaluate(
 
     Example: `imgsearch evaluate --qrels judged.trec --measures 'nDCG@10 R@50'`
     """
+    from imgsearch.improve.judging.qrels import read_qrels, topics_from_qrels
+    from imgsearch.improve.judging.topics import default_topics_path, read_topics
     from imgsearch.improve.quality import evaluation
-    from imgsearch.improve.quality.qrels import (
-        default_topics_path,
-        read_qrels,
-        read_topics,
-        topics_from_qrels,
-    )
     from imgsearch.improve.quality.reports import Reports, judgments_digest, run_of
 
     evaluation.parse_measures(measures)
@@ -406,7 +402,7 @@ def export_judgments(
 
     Example: `imgsearch export-judgments judged.trec`
     """
-    from imgsearch.improve.quality import qrels
+    from imgsearch.improve.judging import qrels
     from imgsearch.store.catalog import Catalog
     from imgsearch.store.feedback import FeedbackLog
 

@@ -18,16 +18,9 @@ from imgsearch.app.service import query_key
 from imgsearch.core.errors import EvaluationError
 from imgsearch.core.query import Query, Term
 from imgsearch.core.query_address import query_from_params
+from imgsearch.improve.judging.qrels import export_judgments, read_qrels, topics_from_qrels
+from imgsearch.improve.judging.topics import Topic, default_topics_path, read_topics, topic_query
 from imgsearch.improve.quality.evaluation import JUDGED, evaluate, measure_run, parse_measures
-from imgsearch.improve.quality.qrels import (
-    Topic,
-    default_topics_path,
-    export_judgments,
-    read_qrels,
-    read_topics,
-    topic_query,
-    topics_from_qrels,
-)
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import Catalog
@@ -248,8 +241,8 @@ def test_qrels_are_read_with_odd_ids_and_spacing(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ("q 0 a 1\nq 0 a\n", "Line 2 of .* is not"),
-        ("q 0 a 1\n\nq 0 a good\n", "Line 3 of .* no whole number"),
-        ("q 0 a 1.5\n", "Line 1 of .* no whole number"),
+        ("q 0 a 1\n\nq 0 a good\n", "Line 3 of .* write a whole number"),
+        ("q 0 a 1.5\n", "Line 1 of .* write a whole number"),
         ("", "no judgments"),
         ("\n \n", "no judgments"),
     ],
@@ -267,7 +260,7 @@ def test_malformed_qrels_name_their_line(tmp_path: Path, text: str, reason: str)
         ("q1\titem\ta.jpg\nq2 text red\n", "Line 2 of .* is not"),
         ("q1\titem\t\n", "Line 1 of .* is not"),
         ("q1\timage\ta.jpg\n", "Line 1 of .* kind 'image'"),
-        ("q1\titem\ta\nq1\ttext\tb\n", "Line 2 of .* a second time"),
+        ("q1\titem\ta\nq1\ttext\tb\n", "Line 2 of .* repeats"),
         ("", "no topics"),
     ],
 )
@@ -297,7 +290,7 @@ def test_topics_are_read_in_order_and_become_queries(tmp_path: Path) -> None:
     assert text.terms == (Term("text", "red mug"),)
     assert item.terms == (Term("item", "a b.jpg"),)
     assert mixed == query_from_params({"text": ["x"], "less": ["a.jpg"], "filter": ["price<5"]})
-    with pytest.raises(EvaluationError, match="not understood"):
+    with pytest.raises(EvaluationError, match="cannot be parsed"):
         topic_query(Topic("q", "query", "nothing"))
 
 

@@ -27,6 +27,7 @@ from imgsearch.improve.judging.pools import (
     pool_of,
     random_items,
 )
+from imgsearch.improve.judging.qrels import export_judgments, read_qrels
 from imgsearch.improve.judging.sets import (
     Act,
     ImportedVerdict,
@@ -35,8 +36,8 @@ from imgsearch.improve.judging.sets import (
     JudgingReply,
     JudgingSet,
 )
+from imgsearch.improve.judging.topics import Topic
 from imgsearch.improve.judging.verdict_files import qrels_zip, read_verdicts, write_verdicts_csv
-from imgsearch.improve.quality.qrels import Topic, export_judgments, read_qrels
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.systems import System, Systems
 from imgsearch.store.catalog import Catalog

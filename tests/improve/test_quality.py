@@ -30,7 +30,9 @@ from imgsearch.core.errors import EvaluationError, JobRunning, SourceError, Unkn
 from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
 from imgsearch.core.records import Item, Judgment
+from imgsearch.improve.judging.qrels import Votes, topics_from_qrels
 from imgsearch.improve.judging.sets import Judging
+from imgsearch.improve.judging.topics import Topic
 from imgsearch.improve.quality.comparison import compare, randomisation_p_value
 from imgsearch.improve.quality.evaluation import (
     EvaluationReport,
@@ -42,7 +44,6 @@ from imgsearch.improve.quality.evaluation import (
 )
 from imgsearch.improve.quality.ground_truth import GroundTruth, judgment_sources, uploaded
 from imgsearch.improve.quality.measuring import Quality
-from imgsearch.improve.quality.qrels import Topic, Votes, topics_from_qrels
 from imgsearch.improve.quality.report_files import report_csv, standalone_html
 from imgsearch.improve.quality.report_html import Pictures, report_page, rows_of
 from imgsearch.improve.quality.reports import Reports, check_comparable, judgments_digest, run_of
@@ -410,7 +411,7 @@ def test_uploaded_files_are_read_and_their_faults_named(catalog: Catalog) -> Non
     with_topics = uploaded(b"1 0 mug/red-1.jpg 1", "a.trec", b"1\ttext\tred\r\n", "t.tsv", catalog)
     assert with_topics.topics == (Topic("1", "text", "red"),)
     for qrels, topics, fault in (
-        (b"\xff\xfe", None, "a.trec is no UTF-8"),
+        (b"\xff\xfe", None, "a.trec is not UTF-8"),
         (b"1 0 a", None, "Line 1 of a.trec"),
         (b"301 0 a 1", None, "--topics"),
         (b"301 0 a 1", b"301 text red", "Line 1 of t.tsv"),

@@ -31,7 +31,7 @@ from imgsearch.core.records import Item
 from imgsearch.encoders.base import Encoder
 from imgsearch.improve.adaptation.learning import Lesson, learn, principal_basis
 from imgsearch.improve.adaptation.training_pairs import relevance_table
-from imgsearch.improve.quality.qrels import Topic, topic_query
+from imgsearch.improve.judging.topics import Topic, topic_query
 from imgsearch.index.heads import Projection, get_head, previous_head, publish, rollback, save_head
 from imgsearch.index.live_index import LiveIndex, exact_top_k
 from imgsearch.index.vector_space import VectorSpace, live_space

@@ -16,7 +16,7 @@ from imgsearch.core.errors import EncoderUnavailable, ImgSearchError, JudgingErr
 from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
 from imgsearch.core.records import SearchResult
-from imgsearch.improve.quality.qrels import Topic, topic_of, topic_query
+from imgsearch.improve.judging.topics import Topic, topic_of, topic_query
 from imgsearch.store.catalog import Catalog
 from imgsearch.store.feedback import MAX_TEXT
 

@@ -29,7 +29,7 @@ from imgsearch.core.query_address import thumbnail_url, upload_url
 from imgsearch.core.records import Judgment, Verdict
 from imgsearch.improve.judging.agreement import Agreement, disagreements, measure_agreement
 from imgsearch.improve.judging.pools import Pool, pool_of
-from imgsearch.improve.quality.qrels import topic_of, topic_query
+from imgsearch.improve.judging.topics import topic_of, topic_query
 from imgsearch.store.catalog import Catalog
 from imgsearch.store.database import insert_frame
 from imgsearch.store.feedback import FeedbackLog

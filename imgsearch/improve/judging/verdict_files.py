@@ -1,10 +1,7 @@
-"""Verdicts of labelers as files: TREC qrels with their topics, and CSV with one row a verdict; both ways.
+"""Labelers' verdicts as files: TREC qrels with their topics, and CSV with one row for each verdict.
 
-It owns the CSV's columns; the formats of qrels and topics are those of `imgsearch.improve.quality.qrels`. It
-stores nothing.
-
-    query,item_id,labeler,verdict,role,judged_at,seconds     query: in the address bar's grammar, or an item's id;
-                                                             verdict: good, bad or cant_tell
+query,item_id,labeler,verdict,role,judged_at,seconds     query: as URL parameters, or an item's id;
+                                                         verdict: good, bad or cant_tell
 """
 
 from __future__ import annotations
@@ -20,18 +17,9 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from imgsearch.core.errors import EvaluationError, JudgingError
 from imgsearch.core.query_address import query_key
 from imgsearch.core.records import Verdict
+from imgsearch.improve.judging.qrels import export_judgments, known_qrels, parse_qrels, topics_from_qrels
 from imgsearch.improve.judging.sets import ImportedVerdict, clean_name
-from imgsearch.improve.quality.qrels import (
-    Topic,
-    default_topics_path,
-    export_judgments,
-    known_qrels,
-    parse_qrels,
-    read_text,
-    read_topics,
-    topic_query,
-    topics_from_qrels,
-)
+from imgsearch.improve.judging.topics import Topic, default_topics_path, read_text, read_topics, topic_query
 from imgsearch.store.catalog import Catalog
 
 if TYPE_CHECKING:

@@ -1,11 +1,7 @@
-"""Offline evaluation: judged queries are searched, and standard measures say how good the answers are.
-
-It owns the run over the queries and the statistics of their means; the measures themselves are computed by
-`ir-measures`. It is handed a function that searches, and knows neither encoders nor indexes nor pages; where
-judgments come from is `imgsearch.improve.quality.qrels`' part.
+"""Offline evaluation: search the judged queries and measure the answers with `ir-measures`.
 
 An item query never counts itself, found or judged. Unjudged items count as not relevant in the standard measures;
-`Judged@10` says how much of the top was judged, and where that is little a warning is part of the report.
+`Judged@10` reports how many of the top hits were judged, and a low value adds a warning to the report.
 """
 
 from __future__ import annotations
@@ -21,7 +17,8 @@ import numpy as np
 from imgsearch.core.errors import EvaluationError, ImgSearchError
 from imgsearch.core.query import Query
 from imgsearch.core.records import SearchResult
-from imgsearch.improve.quality.qrels import Qrels, Topic, known_qrels, topic_query
+from imgsearch.improve.judging.qrels import Qrels, known_qrels
+from imgsearch.improve.judging.topics import Topic, topic_query
 from imgsearch.store.catalog import Catalog
 
 __all__ = [

@@ -12,9 +12,9 @@ from html import escape
 from importlib import resources
 
 from imgsearch.core.errors import EvaluationError
+from imgsearch.improve.judging.topics import Topic, topic_query
 from imgsearch.improve.quality.comparison import Comparison
 from imgsearch.improve.quality.evaluation import EvaluationReport, MeasureResult, RatedHit
-from imgsearch.improve.quality.qrels import Topic, topic_query
 from imgsearch.improve.quality.reports import Run
 from imgsearch.improve.quality.robustness import SELF_FIRST, RobustnessReport
 

@@ -17,8 +17,9 @@ from typing import Any
 import pandas as pd
 
 from imgsearch.core.errors import EvaluationError
+from imgsearch.improve.judging.qrels import Qrels
+from imgsearch.improve.judging.topics import Topic
 from imgsearch.improve.quality.evaluation import EvaluationReport, MeasureResult, RatedHit
-from imgsearch.improve.quality.qrels import Qrels, Topic
 from imgsearch.improve.quality.robustness import RobustnessReport
 from imgsearch.store.database import Database, insert_frame
 

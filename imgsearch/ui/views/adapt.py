@@ -16,7 +16,7 @@ from imgsearch.app.service import SearchService, get_service
 from imgsearch.core.background import Job
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query_address import thumbnail_url
-from imgsearch.improve.quality.qrels import Topic, topic_query
+from imgsearch.improve.judging.topics import Topic, topic_query
 from imgsearch.index.heads import Head, list_heads, live_head_id
 from imgsearch.search.systems import System
 from imgsearch.ui.components.messages import draw_job_end, draw_message, draw_no_items

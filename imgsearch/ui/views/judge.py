@@ -26,13 +26,13 @@ from imgsearch.improve.judging.sets import (
     Role,
     clean_name,
 )
+from imgsearch.improve.judging.topics import Topic, decode_text, parse_topics, topic_of, topic_query
 from imgsearch.improve.judging.verdict_files import (
     qrels_zip,
     verdicts_csv,
     verdicts_from_csv,
     verdicts_from_qrels,
 )
-from imgsearch.improve.quality.qrels import Topic, decode_text, parse_topics, topic_of, topic_query
 from imgsearch.search.systems import LIVE
 from imgsearch.ui.components.judging import draw_judging
 from imgsearch.ui.components.messages import draw_message, draw_no_items

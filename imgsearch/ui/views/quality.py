@@ -18,11 +18,11 @@ from imgsearch.app.service import SearchService, get_service
 from imgsearch.core.background import Job
 from imgsearch.core.errors import EvaluationError, ImgSearchError
 from imgsearch.core.query_address import query_string, thumbnail_url
+from imgsearch.improve.judging.topics import Topic, topic_query
 from imgsearch.improve.quality.comparison import Comparison
 from imgsearch.improve.quality.evaluation import DEFAULT_MEASURES, EvaluationReport
 from imgsearch.improve.quality.ground_truth import GroundTruth, uploaded
 from imgsearch.improve.quality.measuring import Quality
-from imgsearch.improve.quality.qrels import Topic, topic_query
 from imgsearch.improve.quality.report_files import report_csv, standalone_html
 from imgsearch.improve.quality.report_html import (
     Pictures,
