@@ -25,7 +25,7 @@ from imgsearch.index.live_index import LiveIndex
 from imgsearch.index.vector_space import live_space
 from imgsearch.ingest.indexing import IndexingOptions, ProgressCallback, index_sources
 from imgsearch.search.ranking.calibration import Calibration
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.looks import LOOK_VERSION, Look
 
 __all__ = ["SampleStore", "ensure_demo_catalog", "sample_store"]
@@ -128,13 +128,13 @@ def ensure_demo_catalog(progress: ProgressCallback | None = None, *, folder: Pat
     if mark.is_file() and mark.read_text(encoding="utf-8") == wanted:
         return folder
     if (folder / "catalog.duckdb").is_file():
-        with Catalog.open(folder) as catalog:
+        with CatalogStore.open(folder) as catalog:
             made_by = catalog.encoder_id
         if made_by not in ("", encoder_id):
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
             folder.rename(folder.with_name(f"{folder.name}-before-{stamp}"))
     encoder = load_encoder("lite")
-    with Catalog.open(folder, create=True) as catalog:
+    with CatalogStore.open(folder, create=True) as catalog:
         index = LiveIndex.open(catalog, threads=cpu_count(), space=live_space(catalog))
         options = IndexingOptions(embeddings=store.embeddings_of(encoder_id), prune=True)
         index_sources(catalog, index, encoder, [store.manifest], options=options, progress=progress)
@@ -147,7 +147,7 @@ def ensure_demo_catalog(progress: ProgressCallback | None = None, *, folder: Pat
     return folder
 
 
-def _give_looks(catalog: Catalog, store: SampleStore) -> None:
+def _give_looks(catalog: CatalogStore, store: SampleStore) -> None:
     """Keep the shipped looks of the photos that have none, so that colours count from the first moment."""
     looks = store.looks()
     items = catalog.get_many(list(looks))

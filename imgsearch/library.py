@@ -1,7 +1,7 @@
 """The library as a data scientist meets it: `from imgsearch import Catalog`, search, look, go on in pandas.
 
 It owns the `Catalog` of that line, a thin front of the modules below (the stored one is
-`imgsearch.store.catalog.Catalog`),
+`imgsearch.store.catalog.CatalogStore`),
 and how a result shows itself in a notebook. It records no feedback and knows no server.
 
     with Catalog.open("shop") as catalog:
@@ -40,7 +40,7 @@ from imgsearch.ingest.indexing import IndexingOptions, index_sources
 from imgsearch.search.ranking.calibration import Calibration
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.words.titles import titles_of
-from imgsearch.store.catalog import Catalog as Store
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.originals import Originals
 from imgsearch.store.thumbnails import ThumbnailCache
 from imgsearch.vision.images import ImageLimits, decode_image, nearest_thumbnail_size
@@ -137,7 +137,7 @@ class Catalog:
     One process holds a catalog at a time: close it before a server or another notebook opens it.
     """
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: CatalogStore, settings: Settings) -> None:
         """Use `Catalog.open`."""
         self.store = store
         self._settings = settings
@@ -163,7 +163,7 @@ class Catalog:
         Raises `CatalogNotFound`, `CatalogLocked` naming the process that holds it, `CatalogCorrupt`.
         """
         settings = Settings.load(catalog=folder)
-        store = Store.open(settings.catalog, create=create)
+        store = CatalogStore.open(settings.catalog, create=create)
         try:
             return cls(store, settings)
         except BaseException:

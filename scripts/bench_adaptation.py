@@ -32,7 +32,7 @@ from imgsearch.improve.adaptation.adapting import adapt, publish_head, roll_back
 from imgsearch.index.heads import Projection, save_head
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.searcher import Searcher
-from imgsearch.store.catalog import Catalog, NewItem
+from imgsearch.store.catalog import CatalogStore, NewItem
 from imgsearch.store.database import insert_frame
 from imgsearch.store.feedback import FeedbackLog
 
@@ -45,7 +45,10 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
     seconds: dict[str, float] = {}
-    with tempfile.TemporaryDirectory() as scratch, Catalog.open(Path(scratch) / "c", create=True) as catalog:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        CatalogStore.open(Path(scratch) / "c", create=True) as catalog,
+    ):
 
         @contextlib.contextmanager
         def timed(name: str) -> Iterator[None]:
@@ -80,7 +83,7 @@ def main() -> None:
     print(json.dumps(result, indent=2))
 
 
-def _fill(catalog: Catalog, items: int, dim: int) -> None:
+def _fill(catalog: CatalogStore, items: int, dim: int) -> None:
     rng = np.random.default_rng(0)
     catalog.bind_encoder("test:bench", f"test:bench@{dim}", dim)
     colours, types = rng.normal(size=(COLOURS, dim)), rng.normal(size=(TYPES, dim))
@@ -99,7 +102,7 @@ def _item(number: int, colour: int, kind: int) -> NewItem:
     return NewItem(name, "/bench", f"/bench/{name}", 1, 1, name, "", 10, 10, metadata)
 
 
-def _visit(catalog: Catalog, searcher: Searcher, queries: int, visits: int = 10) -> None:
+def _visit(catalog: CatalogStore, searcher: Searcher, queries: int, visits: int = 10) -> None:
     rng = np.random.default_rng(1)
     visitors = Visitors(TASTE, seed=1)
     now = datetime(2026, 1, 1)

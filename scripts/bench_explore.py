@@ -28,7 +28,7 @@ from imgsearch.encoders import Encoder
 from imgsearch.explore.explorer import Explorer
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.searcher import Searcher
-from imgsearch.store.catalog import Catalog, NewItem
+from imgsearch.store.catalog import CatalogStore, NewItem
 
 BLOCK = 10_000
 TYPES = 40
@@ -41,7 +41,7 @@ def main() -> None:
     result: dict[str, Any] = {"items": options.items, "load_average": round(os.getloadavg()[0], 1)}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        with Catalog.open(folder / "catalog", create=True) as catalog:
+        with CatalogStore.open(folder / "catalog", create=True) as catalog:
             _fill(catalog, folder / "pictures", options.items, options.dim)
             index = LiveIndex.open(catalog, threads=2)
             memory_bytes = 600 * 1024**2 if options.no_umap else 0
@@ -146,7 +146,7 @@ def _hover_ms(page: Any) -> float:
 
 
 def _search_ms(
-    searcher: Searcher, catalog: Catalog, done: threading.Event, *, at_most: int = 10**9
+    searcher: Searcher, catalog: CatalogStore, done: threading.Event, *, at_most: int = 10**9
 ) -> dict[str, float]:
     """Return the percentiles of searches by item, a hundred a second at most, until `done` or so many."""
     ids = [item.item_id for item in catalog.by_keys(catalog.keys()[:500])]
@@ -160,7 +160,7 @@ def _search_ms(
     return {"p50": p50, "p95": p95, "p99": p99, "searches": len(took)}
 
 
-def _fill(catalog: Catalog, pictures: Path, items: int, dim: int) -> None:
+def _fill(catalog: CatalogStore, pictures: Path, items: int, dim: int) -> None:
     rng = np.random.default_rng(0)
     pictures.mkdir()
     for number in range(PICTURES):

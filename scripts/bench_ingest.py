@@ -42,7 +42,7 @@ from imgsearch.encoders import Encoder, load_encoder
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.indexing import ENCODE_AT_ONCE, IndexingOptions, index_sources
 from imgsearch.ingest.sources import Photo, open_source
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.originals import file_of
 from imgsearch.vision.images import decode_picture
 from imgsearch.vision.looks import describe
@@ -146,7 +146,7 @@ def _linked(paths: list[Path], folder: Path) -> Path:
 
 
 def _run(folder: Path, encoder: Encoder, source: Path, options: IndexingOptions) -> IndexingReport:
-    with Catalog.open(folder, create=True) as catalog:
+    with CatalogStore.open(folder, create=True) as catalog:
         index = LiveIndex.open(catalog, threads=options.threads)
         return index_sources(catalog, index, encoder, [source], options=options)
 

@@ -23,7 +23,7 @@ import numpy as np
 from running_app import running_app
 
 from imgsearch.improve.judging.sets import ImportedVerdict, Judging
-from imgsearch.store.catalog import Catalog, NewItem
+from imgsearch.store.catalog import CatalogStore, NewItem
 from imgsearch.store.feedback import FeedbackLog
 
 ITEMS = 2000
@@ -56,7 +56,7 @@ def make_catalog(folder: Path, pairs: int) -> None:
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(ITEMS, DIM)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    with Catalog.open(folder, create=True) as catalog:
+    with CatalogStore.open(folder, create=True) as catalog:
         catalog.bind_encoder("external:bench", f"external:bench@{DIM}", DIM)
         ids = [f"{number:05d}.jpg" for number in range(ITEMS)]
         catalog.store(

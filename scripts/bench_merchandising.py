@@ -35,7 +35,7 @@ from imgsearch.search.ranking.diversity import mmr_order
 from imgsearch.search.ranking.duplicates import duplicates_of
 from imgsearch.search.ranking.rules import Rule, rules_of
 from imgsearch.search.searcher import Searcher
-from imgsearch.store.catalog import Catalog, NewItem
+from imgsearch.store.catalog import CatalogStore, NewItem
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STORE = REPOSITORY / "imgsearch" / "data" / "sample_store" / "images"
@@ -118,7 +118,7 @@ def bench_copies(count: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder) / "photos"
         shutil.copytree(STORE, photos)
-        with Catalog.open(Path(folder) / "catalog", create=True) as catalog:
+        with CatalogStore.open(Path(folder) / "catalog", create=True) as catalog:
             index = LiveIndex.open(catalog)
             index_sources(catalog, index, encoder, [photos])
             alone = {"photos": len(catalog), **timed_pass(catalog, index)}
@@ -155,14 +155,14 @@ def make_copies(photos: Path, count: int) -> None:
             copy(image).save(photos / f"{name}__{way}.jpg", quality=88)
 
 
-def timed_pass(catalog: Catalog, index: LiveIndex) -> dict[str, float]:
+def timed_pass(catalog: CatalogStore, index: LiveIndex) -> dict[str, float]:
     """Look for duplicates of what is new, and return the seconds on the wall and of processors."""
     wall, cpu = time.perf_counter(), time.process_time()
     duplicates_of(catalog).look(index, lambda item: Path(item.location).read_bytes())
     return {"seconds": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
 
 
-def found_pairs(catalog: Catalog) -> set[frozenset[str]]:
+def found_pairs(catalog: CatalogStore) -> set[frozenset[str]]:
     """Return every pair of names within a group."""
     groups = duplicates_of(catalog).list_groups(limit=100_000)[1]
     names = ([Path(item.item_id).stem for item in group.items] for group in groups)
@@ -178,7 +178,10 @@ def no_encoder() -> Any:
 
 def bench_search(items: int, dim: int) -> dict[str, Any]:
     """Time composed, filtered and collapsed queries over `items` vectors, three photos a product."""
-    with tempfile.TemporaryDirectory() as folder, Catalog.open(Path(folder) / "c", create=True) as catalog:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        CatalogStore.open(Path(folder) / "c", create=True) as catalog,
+    ):
         catalog.bind_encoder("test:raw", f"test:raw@{dim}", dim)
         vectors = clustered(items, dim, 2000)
         for start in range(0, items, 10_000):
@@ -245,7 +248,7 @@ def bench_serving(count: int) -> dict[str, Any]:
         shutil.copytree(STORE, photos)
         make_copies(photos, count)
         place = Path(folder) / "catalog"
-        with Catalog.open(place, create=True) as catalog:
+        with CatalogStore.open(place, create=True) as catalog:
             index_sources(catalog, LiveIndex.open(catalog), load_encoder("lite"), [photos])
             names = [item.item_id for item in catalog.iter_items()]
         service = SearchService.open(Settings.load({}, catalog=place, find_duplicates=False))

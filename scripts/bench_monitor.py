@@ -24,7 +24,7 @@ from running_app import chromium_flags, find_chromium, running_app
 
 from imgsearch.improve.monitoring.drift import drifts
 from imgsearch.improve.monitoring.overview import PERIODS, Period, overview
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 TIMES = 3
 
@@ -38,7 +38,7 @@ def main() -> int:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(shutil.copytree(given.catalog, Path(scratch) / "catalog"))
-        with Catalog.open(folder) as catalog:
+        with CatalogStore.open(folder) as catalog:
             filled = fill(catalog, given.rows)
             database = catalog.database
             figures: dict[str, Any] = {

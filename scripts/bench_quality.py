@@ -23,7 +23,7 @@ from running_app import chromium_flags, find_chromium, running_app
 from imgsearch.improve.judging.topics import Topic
 from imgsearch.improve.quality.evaluation import EvaluationReport, MeasureResult, RatedHit, bootstrap_interval
 from imgsearch.improve.quality.reports import Reports, run_of
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 VIEWS = {
     "results": ".q-rows",
@@ -51,7 +51,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "catalog"
         shutil.copytree(given.catalog or demo_catalog(), folder)
-        with Catalog.open(folder) as catalog:
+        with CatalogStore.open(folder) as catalog:
             filled = fill(catalog, given.rows)
             keep_reports(catalog)
         print(f"{filled.impressions:,} impressions, {filled.judgments:,} judgments")
@@ -68,7 +68,7 @@ def demo_catalog() -> Path:
     return ensure_demo_catalog()
 
 
-def keep_reports(catalog: Catalog) -> None:
+def keep_reports(catalog: CatalogStore) -> None:
     """Keep as many reports as a team gathers in some months: drawn at random, only their size matters here."""
     rng = np.random.default_rng(0)
     items = [item.item_id for item in catalog.iter_items()]

@@ -29,7 +29,7 @@ from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.distributed import encode_to_shards
 from imgsearch.ingest.sources import open_source
 from imgsearch.search.searcher import Searcher
-from imgsearch.store.catalog import Catalog, NewItem
+from imgsearch.store.catalog import CatalogStore, NewItem
 
 DIM = 512
 SEARCHES = 50
@@ -97,7 +97,7 @@ def index(items: int, address: str, folder: Path) -> dict[str, float]:
         command = [sys.executable, "-m", "milvus_lite", "server", "--host", "127.0.0.1", "--port", str(port)]
         server = subprocess.Popen([*command, "--data-dir", str(folder / "milvus")], stdout=subprocess.DEVNULL)
     try:
-        with Catalog.open(folder / "catalog", create=True) as catalog:
+        with CatalogStore.open(folder / "catalog", create=True) as catalog:
             fill(catalog, items)
             local = LiveIndex.open(catalog, threads=2)
             started = time.perf_counter()
@@ -123,7 +123,7 @@ def index(items: int, address: str, folder: Path) -> dict[str, float]:
             server.wait()
 
 
-def fill(catalog: Catalog, items: int) -> None:
+def fill(catalog: CatalogStore, items: int) -> None:
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(500, DIM))
     catalog.bind_encoder("external:bench", "external:bench", DIM)
@@ -152,7 +152,7 @@ def fill(catalog: Catalog, items: int) -> None:
         )
 
 
-def opened(catalog: Catalog) -> LiveIndex:
+def opened(catalog: CatalogStore) -> LiveIndex:
     """Open the index, waiting for a server that was just started."""
     give_up = time.monotonic() + 60
     while True:

@@ -33,7 +33,7 @@ from imgsearch.encoders import load_encoder
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.indexing import IndexingOptions, index_sources
 from imgsearch.search.searcher import Searcher
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 WORDS = (
     *("red", "blue", "green", "black", "white", "yellow", "shirt", "dress", "shoe"),
@@ -46,7 +46,7 @@ def main() -> None:
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory())
         folder = options.catalog or Path(scratch) / "catalog"
-        catalog = stack.enter_context(Catalog.open(folder, create=options.folder is not None))
+        catalog = stack.enter_context(CatalogStore.open(folder, create=options.folder is not None))
         index = LiveIndex.open(catalog)
         encoder = load_encoder(catalog.encoder_spec or options.encoder, allow_download=False)
         if options.folder is not None:
@@ -87,7 +87,7 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _measure(catalog: Catalog, searcher: Searcher, searches: int) -> dict[str, dict[str, float]]:
+def _measure(catalog: CatalogStore, searcher: Searcher, searches: int) -> dict[str, dict[str, float]]:
     ids = [item.item_id for item in catalog.sample(searches, seed=0)]
     rng = np.random.default_rng(0)
     texts = [" ".join(rng.choice(WORDS, 3)) + f" {number}" for number in range(min(searches, 100))]
@@ -111,7 +111,7 @@ def _filtered(searcher: Searcher, item_id: str, filter: Filter) -> None:
     searcher.search(Query.of(item=item_id, filters=(filter,)))
 
 
-def _filters(catalog: Catalog) -> list[Filter]:
+def _filters(catalog: CatalogStore) -> list[Filter]:
     """Return a filter for each value of the first column that offers choices, rarest first."""
     for facet in catalog.facets():
         if facet.kind == "choice" and 2 <= len(facet.values) <= 50:

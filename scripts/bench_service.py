@@ -42,7 +42,7 @@ from running_app import running_app
 from imgsearch.core.filter_grammar import format_filter
 from imgsearch.core.query import Filter
 from imgsearch.demo import sample_store
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 Ask = Callable[[httpx2.AsyncClient, random.Random], Any]
 
@@ -112,7 +112,7 @@ class Drawn:
 
 def _drawn(folder: Path) -> Drawn:
     """Return what is asked, drawn before the app owns the catalog."""
-    with Catalog.open(folder) as catalog:
+    with CatalogStore.open(folder) as catalog:
         ids = [item.item_id for item in catalog.sample(ITEMS, seed=1)]
         choices = [
             (each.count, format_filter(Filter(facet.column, "=", each.value)))

@@ -23,7 +23,7 @@ from imgsearch.core.query_address import LESS_WEIGHT, MORE_WEIGHT
 from imgsearch.demo import ensure_demo_catalog
 from imgsearch.encoders import load_encoder
 from imgsearch.search.ranking.composition import STRATEGIES
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 Vectors = NDArray[np.float32]
 Case = tuple[Vectors, NDArray[np.float64], NDArray[np.bool_], list[int]]
@@ -105,7 +105,7 @@ def main() -> None:
 
     with (
         tempfile.TemporaryDirectory() as scratch,
-        Catalog.open(ensure_demo_catalog(folder=Path(scratch))) as catalog,
+        CatalogStore.open(ensure_demo_catalog(folder=Path(scratch))) as catalog,
     ):
         items = list(catalog.iter_items())
         vectors = catalog.vectors(np.array([item.key for item in items], np.uint64))

@@ -36,7 +36,7 @@ from imgsearch.core.errors import ImgSearchError
 from imgsearch.encoders.spec import EncoderSpec
 from imgsearch.improve.adaptation.training_pairs import relevance_table
 from imgsearch.improve.judging.topics import Topic, topic_query
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
 from imgsearch.store.originals import Originals
 from imgsearch.vision.images import decode_image
@@ -130,7 +130,7 @@ def _pairs_of_csv(path: Path) -> list[Pair]:
 
 def _pairs_of_catalog(folder: Path) -> list[Pair]:
     """Return every photo with its title, and every query of one term with what people liked for it."""
-    with Catalog.open(folder) as catalog, contextlib.closing(FeedbackLog(catalog.database)) as feedback:
+    with CatalogStore.open(folder) as catalog, contextlib.closing(FeedbackLog(catalog.database)) as feedback:
         items = {item.item_id: item for item in catalog.iter_items()}
         pairs = [
             Pair(item.location, text=str(item.metadata["title"]))

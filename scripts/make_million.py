@@ -27,7 +27,7 @@ from imgsearch.core.config import cpu_count
 from imgsearch.demo import sample_store
 from imgsearch.encoders.lite.weights import lite_id
 from imgsearch.index.live_index import LiveIndex
-from imgsearch.store.catalog import Catalog, NewItem
+from imgsearch.store.catalog import CatalogStore, NewItem
 from imgsearch.vision.images import decode_image
 from imgsearch.vision.looks import Look, describe
 
@@ -111,7 +111,7 @@ def _changed(look: Look, rng: np.random.Generator) -> Look:
     return Look(vector.astype(np.float32), look.phash ^ moved)
 
 
-def _fill(catalog: Catalog, shop: Shop, options: argparse.Namespace) -> None:
+def _fill(catalog: CatalogStore, shop: Shop, options: argparse.Namespace) -> None:
     started = time.perf_counter()
     for number in range(-(-options.items // BLOCK)):
         count = min(BLOCK, options.items - number * BLOCK)
@@ -136,7 +136,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=cpu_count(), help="threads that build the index")
     options = parser.parse_args()
     shop = Shop()
-    with Catalog.open(options.folder, create=True) as catalog:
+    with CatalogStore.open(options.folder, create=True) as catalog:
         catalog.bind_encoder("lite", lite_id(), shop.vectors.shape[1], reason="made for measuring")
         _fill(catalog, shop, options)
         started = time.perf_counter()

@@ -38,7 +38,7 @@ from imgsearch.ingest.indexing import IndexingOptions, index_sources
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.words.titles import titles_of
 from imgsearch.search.words.word_help import WordHelp, with_text
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 OTHER_WORDS = {
     "T-Shirt": ("t-shirt", "tee"),
@@ -113,11 +113,11 @@ def titles(folder: Path, encoder: Encoder) -> Iterator[Row]:
 
 
 @contextmanager
-def _changed(folder: Path, change: Callable[[list[str]], list[str]]) -> Iterator[Catalog]:
+def _changed(folder: Path, change: Callable[[list[str]], list[str]]) -> Iterator[CatalogStore]:
     """Open a copy of the catalog with other titles: those of one product stay alike."""
     copy = folder.with_name("changed")
     shutil.copytree(folder, copy)
-    with Catalog.open(copy) as catalog:
+    with CatalogStore.open(copy) as catalog:
         items = list(catalog.iter_items())
         names = {item.metadata["product_id"]: str(item.metadata["title"]) for item in items}
         other = dict(zip(names, change(list(names.values())), strict=True))
@@ -140,7 +140,7 @@ def _some(names: list[str], rng: np.random.Generator, change: Callable[[list[str
     return result
 
 
-def _ndcg(catalog: Catalog, search: Search, change: Callable[[str], str] = str) -> float:
+def _ndcg(catalog: CatalogStore, search: Search, change: Callable[[str], str] = str) -> float:
     """Return nDCG@10 over the Sample Store's text topics, each as `change` writes it."""
     store = sample_store()
     topics = [
@@ -164,7 +164,7 @@ def _ndcg(catalog: Catalog, search: Search, change: Callable[[str], str] = str) 
 def spelling(folder: Path, encoder: Encoder) -> Iterator[Row]:
     """Give how often misspelt words are put right, what that is worth, and how often right ones are touched."""
     rng = np.random.default_rng(1)
-    with Catalog.open(folder) as catalog:
+    with CatalogStore.open(folder) as catalog:
         titles_of(catalog).use(lambda: encoder, in_background=False)
         search = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder).search
         words = WordHelp(catalog, lambda: encoder)
@@ -216,7 +216,7 @@ def _misspelt(text: str, rng: np.random.Generator, steps: int) -> str:
 
 def suggestions(folder: Path, encoder: Encoder) -> Iterator[Row]:
     """Give nDCG@10 with every suggested filter accepted, and how long suggesting takes."""
-    with Catalog.open(folder) as catalog:
+    with CatalogStore.open(folder) as catalog:
         titles_of(catalog).use(lambda: encoder, in_background=False)
         searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder)
         words = WordHelp(catalog, lambda: encoder)
@@ -259,7 +259,7 @@ def labels(photos: Path, folder: Path, encoder: Encoder) -> Iterator[Row]:
         writer.writerow(["id", "image", "title", "kind"])
         for (stem, path), has in zip(lying.items(), titled, strict=True):
             writer.writerow([stem, path, named[stem] if has else "", named[stem]])
-    with Catalog.open(folder, create=True) as catalog:
+    with CatalogStore.open(folder, create=True) as catalog:
         index_sources(
             catalog, LiveIndex.open(catalog), encoder, [manifest], options=IndexingOptions(root=photos)
         )

@@ -19,7 +19,7 @@ import pandas as pd
 
 from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_string
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 HITS_A_SEARCH = 24
 DAYS = 30
@@ -42,7 +42,9 @@ class Filled:
     searches: int
 
 
-def fill(catalog: Catalog, rows: int = 1_000_000, seed: int = 0, *, until: datetime | None = None) -> Filled:
+def fill(
+    catalog: CatalogStore, rows: int = 1_000_000, seed: int = 0, *, until: datetime | None = None
+) -> Filled:
     """Append `rows` impressions of the last 30 days (up to `until`, UTC), with clicks and judgments on them.
 
     The queries are popular by Zipf's law, two in three by an item and one by words; the hits of a query are the same
@@ -103,7 +105,7 @@ def _queries(item_ids: np.ndarray) -> np.ndarray:
     return np.array(list(dict.fromkeys(mixed)), object)
 
 
-def _append(catalog: Catalog, frames: dict[str, pd.DataFrame]) -> None:
+def _append(catalog: CatalogStore, frames: dict[str, pd.DataFrame]) -> None:
     """Append the frames to their tables, column by name: tables may have got further columns."""
     with catalog.database.transaction() as cursor:
         for table, frame in frames.items():
@@ -122,7 +124,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     started = time.perf_counter()
-    with Catalog.open(given.catalog) as catalog:
+    with CatalogStore.open(given.catalog) as catalog:
         filled = fill(catalog, given.rows, given.seed)
     print(
         f"{filled.impressions:,} impressions of {filled.searches:,} searches, {filled.clicks:,} clicks, "

@@ -31,7 +31,7 @@ from imgsearch.index.heads import get_head
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.index.vector_space import VectorSpace
 from imgsearch.search.searcher import Searcher
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import insert_frame
 from imgsearch.store.feedback import FeedbackLog
 
@@ -97,7 +97,7 @@ def simulate(
 
     `visits` is for each query of "clicks", `judged` the number of queries of "judgments".
     """
-    with Catalog.open(folder) as catalog:
+    with CatalogStore.open(folder) as catalog:
         searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder)
         feedback = FeedbackLog(catalog.database)
         items = list(catalog.iter_items())
@@ -136,7 +136,7 @@ def simulate(
 
 
 def write_visits(
-    catalog: Catalog, visitors: Visitors, queries: list[Item], results: list[SearchResult], visits: int
+    catalog: CatalogStore, visitors: Visitors, queries: list[Item], results: list[SearchResult], visits: int
 ) -> None:
     """Write the impressions and clicks of so many visits of every result: at once, for row by row takes minutes."""
     when = datetime(2026, 1, 1)
@@ -158,7 +158,7 @@ def write_visits(
 
 
 def write_judgments(
-    catalog: Catalog, labeler: Labeler, queries: list[Item], results: list[SearchResult]
+    catalog: CatalogStore, labeler: Labeler, queries: list[Item], results: list[SearchResult]
 ) -> None:
     """Write what the labeler says of every hit: at once, as above."""
     when = datetime(2026, 1, 1)

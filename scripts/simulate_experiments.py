@@ -43,7 +43,7 @@ from imgsearch.improve.experiments.experiments import (
 from imgsearch.improve.experiments.outcomes import Outcome, outcome_of
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.systems import System, Systems
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import insert_frame
 
 HITS = 24
@@ -56,7 +56,7 @@ class Shop:
     """Queries by items, and what each system shows for them, looked up once."""
 
     def __init__(
-        self, systems: Systems, catalog: Catalog, people: Visitors, *, queries: int, seed: int
+        self, systems: Systems, catalog: CatalogStore, people: Visitors, *, queries: int, seed: int
     ) -> None:
         items = list(catalog.iter_items())
         drawn = np.random.default_rng(seed).choice(len(items), min(queries, len(items)), replace=False)
@@ -84,7 +84,7 @@ class Shop:
 
 
 def visit(
-    shop: Shop, catalog: Catalog, experiment: Experiment, visitors: int, rng: np.random.Generator
+    shop: Shop, catalog: CatalogStore, experiment: Experiment, visitors: int, rng: np.random.Generator
 ) -> datetime:
     """Let so many people search, and return when the last of them has left: rows as the service writes them."""
     assert experiment.started is not None
@@ -153,7 +153,12 @@ def _mixed(
 
 
 def run(
-    shop: Shop, catalog: Catalog, experiments: Experiments, experiment: Experiment, visitors: int, seed: int
+    shop: Shop,
+    catalog: CatalogStore,
+    experiments: Experiments,
+    experiment: Experiment,
+    visitors: int,
+    seed: int,
 ) -> Outcome:
     """Run one experiment from creation to its stop and return its outcome."""
     experiments.create(experiment)
@@ -175,7 +180,7 @@ def called(outcome: Outcome) -> set[float]:
 
 
 def false_alarms(
-    shop: Shop, catalog: Catalog, experiments: Experiments, *, runs: int, visitors: int, seed: int
+    shop: Shop, catalog: CatalogStore, experiments: Experiments, *, runs: int, visitors: int, seed: int
 ) -> dict[str, Any]:
     """Return how many of the A/A experiments, looked at 40 times each, called a difference that is not there."""
     mode_arms = (Arm("live", 0.5), Arm("twin", 0.5))
@@ -198,7 +203,7 @@ def false_alarms(
 
 def power(
     shop: Shop,
-    catalog: Catalog,
+    catalog: CatalogStore,
     experiments: Experiments,
     arms: Sequence[str],
     *,
@@ -243,7 +248,7 @@ def no_encoder() -> Encoder:
     raise SystemExit("The simulation searches by items only.")
 
 
-def prepare(catalog: Catalog, *, queries: int = 300, seed: int = 0) -> tuple[Shop, Experiments]:
+def prepare(catalog: CatalogStore, *, queries: int = 300, seed: int = 0) -> tuple[Shop, Experiments]:
     """Return the shop and the experiments of a catalog, with the systems that are compared."""
     systems = Systems(catalog, LiveIndex.open(catalog), no_encoder)
     for system in SYSTEMS:
@@ -269,7 +274,7 @@ def main() -> int:
     source = given.catalog or ensure_demo_catalog()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(shutil.copytree(source, Path(scratch) / "catalog"))
-        with Catalog.open(folder) as catalog:
+        with CatalogStore.open(folder) as catalog:
             started = time.perf_counter()
             shop, experiments = prepare(catalog, seed=given.seed)
             found = {

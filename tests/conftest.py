@@ -22,7 +22,7 @@ from photos import write_photos
 from samples import Vectors, index_into, raw_items
 
 from imgsearch.encoders import Encoder, load_encoder
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 Keys = NDArray[np.uint64]
 
@@ -135,9 +135,9 @@ def lite_catalog(shared_lite_catalog: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def catalog(colour_catalog: Path) -> Iterator[Catalog]:
+def catalog(colour_catalog: Path) -> Iterator[CatalogStore]:
     """Return an open catalog of the 48 photos with their metadata, by the fast encoder."""
-    with Catalog.open(colour_catalog) as opened:
+    with CatalogStore.open(colour_catalog) as opened:
         yield opened
 
 
@@ -145,16 +145,16 @@ def catalog(colour_catalog: Path) -> Iterator[Catalog]:
 
 
 @pytest.fixture
-def make_catalog(tmp_path: Path) -> Iterator[Callable[..., Catalog]]:
+def make_catalog(tmp_path: Path) -> Iterator[Callable[..., CatalogStore]]:
     """Return a maker of open catalogs of raw vectors: `make_catalog(vectors, metadata=None, ids=None)`."""
-    opened: list[Catalog] = []
+    opened: list[CatalogStore] = []
 
     def make(
         vectors: Vectors,
         metadata: Sequence[dict[str, Any]] | None = None,
         ids: Sequence[str] | None = None,
-    ) -> Catalog:
-        catalog = Catalog.open(tmp_path / f"raw-{len(opened)}", create=True)
+    ) -> CatalogStore:
+        catalog = CatalogStore.open(tmp_path / f"raw-{len(opened)}", create=True)
         opened.append(catalog)
         catalog.bind_encoder("test:raw", f"test:raw@{vectors.shape[1]}", vectors.shape[1])
         names = ids or [f"{number:05d}.jpg" for number in range(len(vectors))]

@@ -13,7 +13,7 @@ from imgsearch.core.records import IndexingReport
 from imgsearch.encoders import Encoder
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.indexing import IndexingOptions, index_sources
-from imgsearch.store.catalog import Catalog, NewItem
+from imgsearch.store.catalog import CatalogStore, NewItem
 
 Vectors = NDArray[np.float32]
 
@@ -22,7 +22,7 @@ def index_into(
     folder: Path, encoder: Encoder, sources: Sequence[str | Path], **options: Any
 ) -> IndexingReport:
     """Index the sources into the catalog in `folder`, made where there is none, and close it again."""
-    with Catalog.open(folder, create=True) as catalog:
+    with CatalogStore.open(folder, create=True) as catalog:
         index = LiveIndex.open(catalog)
         return index_sources(catalog, index, encoder, sources, options=IndexingOptions(**options))
 

@@ -46,7 +46,7 @@ from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import Systems
 from imgsearch.search.words.titles import titles_of
 from imgsearch.search.words.word_help import WordHelp
-from imgsearch.store.catalog import Catalog, CatalogInfo
+from imgsearch.store.catalog import CatalogInfo, CatalogStore
 from imgsearch.store.collections import Collections
 from imgsearch.store.feedback import FeedbackLog
 from imgsearch.store.originals import Originals
@@ -83,7 +83,7 @@ class EncoderState:
     spec: str
 
 
-def catalog_info(catalog: Catalog, index: LiveIndex) -> CatalogInfo:
+def catalog_info(catalog: CatalogStore, index: LiveIndex) -> CatalogInfo:
     """Return a catalog and its index in figures; reads the size of every file, so it is not for every request."""
     header = index.header
     return replace(
@@ -97,7 +97,7 @@ def catalog_info(catalog: Catalog, index: LiveIndex) -> CatalogInfo:
 class SearchService:
     """One open catalog with everything that searches it; safe to use from any thread."""
 
-    def __init__(self, settings: Settings, catalog: Catalog, index: LiveIndex) -> None:
+    def __init__(self, settings: Settings, catalog: CatalogStore, index: LiveIndex) -> None:
         """Use `SearchService.open`."""
         self.settings = settings
         self.catalog = catalog
@@ -180,7 +180,7 @@ class SearchService:
         Searching by items works at once; texts and pictures wait for the encoder. Raises `CatalogNotFound`,
         `CatalogLocked`, `CatalogCorrupt`.
         """
-        catalog = Catalog.open(settings.catalog)
+        catalog = CatalogStore.open(settings.catalog)
         try:
             catalog.bind_index(settings.index, read_only=bool(settings.replica_of))
             index = LiveIndex.open(catalog, threads=settings.worker_threads, space=live_space(catalog))

@@ -106,9 +106,9 @@ def list_heads(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
     from rich.table import Table
 
     from imgsearch.index import heads as kept
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
-    with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
+    with CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened:
         live = kept.live_head_id(opened)
         found = kept.list_heads(opened)
         changes = kept.head_changes(opened)
@@ -159,10 +159,10 @@ def publish(
     Example: `imgsearch heads publish head-0001`
     """
     from imgsearch.improve.adaptation import adapting as adaptation
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
     settings = Settings.load(catalog=catalog)
-    with Catalog.open(settings.catalog) as opened, progress(f"Publishing {one_line(head)}") as show:
+    with CatalogStore.open(settings.catalog) as opened, progress(f"Publishing {one_line(head)}") as show:
         index = adaptation.publish_head(opened, head, threads=settings.worker_threads, progress=show)
     _print_live(head, index.generation, as_json=as_json)
 
@@ -174,10 +174,10 @@ def rollback(catalog: CatalogOption = None, as_json: JsonOption = False) -> None
     Example: `imgsearch heads rollback`
     """
     from imgsearch.improve.adaptation import adapting as adaptation
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
     settings = Settings.load(catalog=catalog)
-    with Catalog.open(settings.catalog) as opened:
+    with CatalogStore.open(settings.catalog) as opened:
         index = adaptation.roll_back_head(opened, threads=settings.worker_threads)
     _print_live(index.space.head.id if index.space.head else "", index.generation, as_json=as_json)
 

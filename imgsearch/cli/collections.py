@@ -25,7 +25,7 @@ from imgsearch.cli.terminal import (
 from imgsearch.core.config import Settings
 
 if TYPE_CHECKING:
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
     from imgsearch.store.collections import Collections
 
 __all__ = ["app"]
@@ -43,11 +43,11 @@ app = typer.Typer(
 
 
 @contextlib.contextmanager
-def _opened(folder: Path | None) -> Iterator[tuple[Catalog, Collections]]:
-    from imgsearch.store.catalog import Catalog
+def _opened(folder: Path | None) -> Iterator[tuple[CatalogStore, Collections]]:
+    from imgsearch.store.catalog import CatalogStore
     from imgsearch.store.collections import Collections
 
-    with Catalog.open(Settings.load(catalog=folder).catalog) as catalog:
+    with CatalogStore.open(Settings.load(catalog=folder).catalog) as catalog:
         yield catalog, Collections(catalog)
 
 

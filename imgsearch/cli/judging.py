@@ -26,7 +26,7 @@ from imgsearch.core.config import Settings
 if TYPE_CHECKING:
     from imgsearch.improve.judging.sets import Judging, JudgingSet
     from imgsearch.improve.judging.topics import Topic
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
 __all__ = ["app"]
 
@@ -42,7 +42,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The judging s
 
 
 @contextlib.contextmanager
-def _judging(catalog: Catalog) -> Iterator[Judging]:
+def _judging(catalog: CatalogStore) -> Iterator[Judging]:
     from imgsearch.improve.judging.sets import Judging
     from imgsearch.store.feedback import FeedbackLog
 
@@ -52,9 +52,9 @@ def _judging(catalog: Catalog) -> Iterator[Judging]:
 
 @contextlib.contextmanager
 def _opened(folder: Path | None) -> Iterator[Judging]:
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
-    with Catalog.open(Settings.load(catalog=folder).catalog) as catalog, _judging(catalog) as judging:
+    with CatalogStore.open(Settings.load(catalog=folder).catalog) as catalog, _judging(catalog) as judging:
         yield judging
 
 
@@ -104,7 +104,7 @@ def create(
     from imgsearch.improve.judging.topics import read_text, read_topics
     from imgsearch.search.systems import LIVE
 
-    def topics_of(opened: Catalog) -> tuple[str, list[Topic]]:
+    def topics_of(opened: CatalogStore) -> tuple[str, list[Topic]]:
         if random is not None:
             return "random photos", pools.random_items(opened, random, seed=seed)
         if most_searched is not None:
@@ -262,9 +262,9 @@ def import_file(
     Example: `imgsearch judge-set import 'spring 2025' judged.csv`
     """
     from imgsearch.improve.judging.verdict_files import read_verdicts
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
-    with Catalog.open(Settings.load(catalog=catalog).catalog) as opened, _judging(opened) as judging:
+    with CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened, _judging(opened) as judging:
         verdicts = read_verdicts(file, opened, labeler=labeler, topics=topics)
         made = judging.import_set(name, verdicts, source=f"imported from {file.name}", raters=raters)
     if as_json:

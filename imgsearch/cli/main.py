@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from imgsearch.index.live_index import LiveIndex
     from imgsearch.ingest.indexing import IndexingOptions, Progress
     from imgsearch.ingest.verification import Verification
-    from imgsearch.store.catalog import Catalog, CatalogInfo
+    from imgsearch.store.catalog import CatalogInfo, CatalogStore
     from imgsearch.store.originals import Originals
 
 __all__ = ["app", "main"]
@@ -248,11 +248,11 @@ def _index(
     from imgsearch.index.live_index import LiveIndex
     from imgsearch.index.vector_space import live_space
     from imgsearch.ingest.indexing import index_sources
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
     from imgsearch.store.originals import Originals
     from imgsearch.store.thumbnails import ThumbnailCache
 
-    with Catalog.open(settings.catalog, create=True) as catalog:
+    with CatalogStore.open(settings.catalog, create=True) as catalog:
         model = model or _bound_encoder(catalog, settings, encoder, options)
         catalog.bind_index(settings.index)
         index = LiveIndex.open(catalog, threads=settings.worker_threads, space=live_space(catalog))
@@ -289,7 +289,7 @@ def _index(
 
 
 def _find_duplicates(
-    catalog: Catalog,
+    catalog: CatalogStore,
     index: LiveIndex,
     originals: Originals,
     report: IndexingReport,
@@ -317,7 +317,7 @@ def _find_duplicates(
 
 
 def _bound_encoder(
-    catalog: Catalog, settings: Settings, encoder: str | None, options: IndexingOptions
+    catalog: CatalogStore, settings: Settings, encoder: str | None, options: IndexingOptions
 ) -> Encoder:
     """Return the catalog's encoder, or choose the one of a new catalog and bind it."""
     from imgsearch.encoders import load_encoder, resolve_auto
@@ -351,11 +351,11 @@ def _encode_into(
     """Encode all photos into shards, and return the encoder; the catalog is left free meanwhile."""
     from imgsearch.ingest.distributed import encode_to_shards
     from imgsearch.ingest.sources import open_source
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
     # Shards of any machines are the same byte for byte, which two backends' are not.
     by_torch = replace(settings, backend="torch")
-    with Catalog.open(settings.catalog, create=True) as catalog:
+    with CatalogStore.open(settings.catalog, create=True) as catalog:
         model = _bound_encoder(catalog, by_torch, encoder, options)
     with progress("Encoding") as show:
         done = encode_to_shards(
@@ -541,10 +541,10 @@ def remove(
     """
     from imgsearch.index.live_index import LiveIndex
     from imgsearch.index.vector_space import live_space
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
     settings = Settings.load(catalog=catalog)
-    with Catalog.open(settings.catalog) as opened:
+    with CatalogStore.open(settings.catalog) as opened:
         for item_id in item_ids:
             opened.get(item_id)
         index = LiveIndex.open(opened, threads=settings.worker_threads, space=live_space(opened))
@@ -568,10 +568,10 @@ def info(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     from imgsearch.app.service import catalog_info
     from imgsearch.index.live_index import LiveIndex
     from imgsearch.index.vector_space import live_space
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
     settings = Settings.load(catalog=catalog)
-    with Catalog.open(settings.catalog) as opened:
+    with CatalogStore.open(settings.catalog) as opened:
         index = LiveIndex.open(opened, threads=settings.worker_threads, space=live_space(opened))
         found = catalog_info(opened, index)
     if as_json:
@@ -626,10 +626,10 @@ def verify(
     """
     from imgsearch.encoders import load_encoder
     from imgsearch.ingest.verification import repair_catalog, verify_catalog
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
     settings = Settings.load(catalog=catalog)
-    with Catalog.open(settings.catalog) as opened:
+    with CatalogStore.open(settings.catalog) as opened:
         if repair:
             found = repair_catalog(
                 opened,

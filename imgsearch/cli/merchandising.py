@@ -84,11 +84,11 @@ def duplicates(
     from imgsearch.index.live_index import LiveIndex
     from imgsearch.index.vector_space import live_space
     from imgsearch.search.ranking.duplicates import duplicates_of
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
     from imgsearch.store.originals import Originals
 
     settings = Settings.load(catalog=catalog)
-    with Catalog.open(settings.catalog) as opened, contextlib.closing(Originals()) as originals:
+    with CatalogStore.open(settings.catalog) as opened, contextlib.closing(Originals()) as originals:
         index = LiveIndex.open(opened, threads=settings.worker_threads, space=live_space(opened))
         found = duplicates_of(opened)
         with progress("Looking for duplicates") as show:
@@ -123,10 +123,10 @@ def list_rules(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
 
     from imgsearch.core.errors import ImgSearchError
     from imgsearch.search.ranking.rules import rules_of
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
     rows: list[dict[str, Any]] = []
-    with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
+    with CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened:
         kept = rules_of(opened)
         for rule in kept.all():
             try:
@@ -332,9 +332,9 @@ def _new_rule(
 def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: bool, as_json: bool) -> None:
     """Keep the rule that is made, or with `dry_run` only say what it hits."""
     from imgsearch.search.ranking.rules import rules_of
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
-    with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
+    with CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened:
         kept = rules_of(opened)
         rule = make(kept)
         hits, items = kept.matching(rule, limit=SHOWN_ITEMS)
@@ -355,9 +355,9 @@ def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: boo
 
 def _act(catalog: CatalogOption, act: Callable[[Rules], Rule], *, as_json: bool) -> None:
     from imgsearch.search.ranking.rules import rules_of
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
-    with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
+    with CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened:
         rule = act(rules_of(opened))
     if as_json:
         print_json(_as_dict(rule))

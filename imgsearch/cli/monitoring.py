@@ -66,9 +66,9 @@ def monitor(
         raise typer.BadParameter(f"{period!r} is none of {', '.join(PERIOD_NAMES)}", param_hint="--period")
     from imgsearch.improve.monitoring.drift import drifts
     from imgsearch.improve.monitoring.overview import Period, overview
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
-    with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
+    with CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened:
         found, moved = overview(opened.database, Period.last(period)), drifts(opened.database)
     if as_json:
         print_json({**found.as_dict(), "drift": [drift.as_dict() for drift in moved]})
@@ -92,10 +92,10 @@ def prune(
             f"{older_than!r} is no age; write a number and h, d or w, such as 180d", param_hint="--older-than"
         )
     from imgsearch.improve.monitoring.retention import prune_events
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
     before = datetime.now(UTC).replace(tzinfo=None) - int(found[1]) * _UNITS[found[2]]
-    with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
+    with CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened:
         deleted = prune_events(opened.database, before)
     _warn_if_not_erased(opened.database)
     if as_json:
@@ -122,14 +122,14 @@ def forget_visitor(
     """
     from imgsearch.improve.monitoring.retention import forget_visitor as forget
     from imgsearch.improve.monitoring.retention import rows_of_visitor
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
     from imgsearch.store.uploads import UploadStore
     from imgsearch.vision.images import ImageLimits
 
     settings = Settings.load(catalog=catalog)
     uploads: Sequence[str] = ()
     unsigned: Mapping[str, int] = {}
-    with Catalog.open(settings.catalog) as opened:
+    with CatalogStore.open(settings.catalog) as opened:
         if dry_run:
             rows: Mapping[str, int] = rows_of_visitor(opened.database, visitor)
         else:

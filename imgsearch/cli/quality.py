@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from imgsearch.improve.quality.evaluation import EvaluationReport, MeasureResult
     from imgsearch.improve.quality.reports import Run
     from imgsearch.improve.quality.robustness import RobustnessReport
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
 __all__ = ["evaluate", "export_judgments", "register", "reports", "robustness"]
 
@@ -175,7 +175,7 @@ def _compared(
 
 def _write_files(
     settings: Settings,
-    catalog: Catalog,
+    catalog: CatalogStore,
     measured: tuple[Run, EvaluationReport],
     other: tuple[Run, EvaluationReport] | None,
     html: Path | None,
@@ -251,9 +251,9 @@ def list_reports(catalog: CatalogOption = None, as_json: JsonOption = False) -> 
     from rich.text import Text
 
     from imgsearch.improve.quality.reports import Reports
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
-    with Catalog.open(Settings.load(catalog=catalog).catalog) as opened:
+    with CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened:
         runs = Reports(opened.database).all()
     if as_json:
         print_json({"reports": [run.as_dict() for run in runs]})
@@ -294,10 +294,10 @@ def show_report(
     Example: `imgsearch reports show 3f2a --html report.html`
     """
     from imgsearch.improve.quality.reports import Reports, check_comparable
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
     settings = Settings.load(catalog=catalog)
-    with Catalog.open(settings.catalog) as opened:
+    with CatalogStore.open(settings.catalog) as opened:
         kept = Reports(opened.database)
         run = kept.get(run_id)
         measured = run, kept.report(run)
@@ -403,11 +403,11 @@ def export_judgments(
     Example: `imgsearch export-judgments judged.trec`
     """
     from imgsearch.improve.judging import qrels
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
     from imgsearch.store.feedback import FeedbackLog
 
     with (
-        Catalog.open(Settings.load(catalog=catalog).catalog) as opened,
+        CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened,
         contextlib.closing(FeedbackLog(opened.database)) as feedback,
     ):
         report = qrels.export_judgments(feedback.latest_judgments(), file)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from imgsearch.index.live_index import LiveIndex
     from imgsearch.search.searcher import Searcher
     from imgsearch.search.systems import Systems
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
 __all__ = [
     "CatalogOption",
@@ -65,7 +65,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 
 @contextlib.contextmanager
-def open_searcher(settings: Settings) -> Iterator[tuple[Catalog, Searcher]]:
+def open_searcher(settings: Settings) -> Iterator[tuple[CatalogStore, Searcher]]:
     """Open a catalog to search it; the encoder is loaded when the first text or picture needs it."""
     from imgsearch.search.ranking.calibration import Calibration
     from imgsearch.search.searcher import Searcher
@@ -76,7 +76,7 @@ def open_searcher(settings: Settings) -> Iterator[tuple[Catalog, Searcher]]:
 
 
 @contextlib.contextmanager
-def open_systems(settings: Settings) -> Iterator[tuple[Catalog, Systems]]:
+def open_systems(settings: Settings) -> Iterator[tuple[CatalogStore, Systems]]:
     """Open a catalog to search it by any of its systems; encoders are loaded when they are needed."""
     from imgsearch.search.systems import Systems
 
@@ -88,14 +88,14 @@ def open_systems(settings: Settings) -> Iterator[tuple[Catalog, Systems]]:
 
 
 @contextlib.contextmanager
-def _open_index(settings: Settings) -> Iterator[tuple[Catalog, LiveIndex, Callable[[], Encoder]]]:
+def _open_index(settings: Settings) -> Iterator[tuple[CatalogStore, LiveIndex, Callable[[], Encoder]]]:
     from imgsearch.encoders import load_encoder
     from imgsearch.index.live_index import LiveIndex
     from imgsearch.index.vector_space import live_space
     from imgsearch.search.words.titles import titles_of
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
-    with Catalog.open(settings.catalog) as catalog:
+    with CatalogStore.open(settings.catalog) as catalog:
 
         @functools.cache
         def encoder() -> Encoder:

@@ -51,10 +51,10 @@ def tune(
     from imgsearch.index.live_index import LiveIndex
     from imgsearch.index.tuning import tune as run
     from imgsearch.index.vector_space import live_space
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
     settings = Settings.load(catalog=catalog)
-    with Catalog.open(settings.catalog) as opened:
+    with CatalogStore.open(settings.catalog) as opened:
         if opened.index_address:
             raise ConfigError(
                 f"The index of this catalog lies at {opened.index_address}, which chooses its own engine; "

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from imgsearch.core.records import TITLE_COLUMNS
 from imgsearch.encoders.base import Encoder, KnowsWords
 from imgsearch.explore.clusters import words_of_clusters
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 __all__ = ["candidate_words", "cluster_words", "shared_values"]
 
@@ -54,7 +54,7 @@ VOCABULARY: tuple[str, ...] = (
 """What shops sell, and how it looks: words for catalogs that have none of their own."""
 
 
-def candidate_words(catalog: Catalog) -> list[str]:
+def candidate_words(catalog: CatalogStore) -> list[str]:
     """Return the words to try: values of the catalog's columns, frequent words of its titles, then the vocabulary."""
     values = [
         str(value.value)
@@ -68,7 +68,9 @@ def candidate_words(catalog: Catalog) -> list[str]:
     return list({word.casefold(): word for word in reversed(words[:MAX_WORDS])}.values())[::-1]
 
 
-def shared_values(catalog: Catalog, keys: Keys, labels: NDArray[np.int32]) -> tuple[tuple[str, ...], ...]:
+def shared_values(
+    catalog: CatalogStore, keys: Keys, labels: NDArray[np.int32]
+) -> tuple[tuple[str, ...], ...]:
     """Return what most photos of each group share, and few others: metadata values and title words, best first.
 
     The group of each of the photos `keys` is its number in `labels`. A value is ranked by how well it tells the
@@ -88,7 +90,7 @@ def shared_values(catalog: Catalog, keys: Keys, labels: NDArray[np.int32]) -> tu
 
 
 def cluster_words(
-    catalog: Catalog, encoder: Encoder, keys: Keys, labels: NDArray[np.int32]
+    catalog: CatalogStore, encoder: Encoder, keys: Keys, labels: NDArray[np.int32]
 ) -> tuple[tuple[str, ...], ...]:
     """Return words of a vocabulary that fit each group of the photos `keys`, whose groups are `labels`.
 
@@ -106,7 +108,7 @@ def cluster_words(
     return tuple(words_of_clusters(words, texts, _unit(centres), _unit(centres.sum(axis=0)[None, :])[0]))
 
 
-def _having(catalog: Catalog, keys: Keys) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+def _having(catalog: CatalogStore, keys: Keys) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Yield every value that may name a group, with which of the keys have it."""
     column = _title_column(catalog)
     for facet in catalog.facets():
@@ -136,7 +138,7 @@ def _holding(
         yield word, has[codes]
 
 
-def _values(catalog: Catalog, column: str, keys: Keys) -> NDArray[np.object_]:
+def _values(catalog: CatalogStore, column: str, keys: Keys) -> NDArray[np.object_]:
     """Return the values of a column, None for keys that are gone."""
     there, found, _ = catalog.column(column, keys)
     values = np.full(len(keys), None, object)
@@ -144,7 +146,7 @@ def _values(catalog: Catalog, column: str, keys: Keys) -> NDArray[np.object_]:
     return values
 
 
-def _title_column(catalog: Catalog) -> str | None:
+def _title_column(catalog: CatalogStore) -> str | None:
     return next((column for column in catalog.columns if column.casefold() in TITLE_COLUMNS), None)
 
 
@@ -156,7 +158,7 @@ def _is_short(value: str) -> bool:
     return bool(_WORD.search(value)) and len(value) <= LONGEST_WORD
 
 
-def _title_words(catalog: Catalog) -> list[str]:
+def _title_words(catalog: CatalogStore) -> list[str]:
     """Return the words that stand in most titles."""
     column = _title_column(catalog)
     if column is None:

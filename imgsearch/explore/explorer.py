@@ -44,7 +44,7 @@ from imgsearch.explore.clusters import Clustering, medoids
 from imgsearch.explore.projection import Axes, principal_axes, project
 from imgsearch.explore.worker import NO_MEMORY, has_umap
 from imgsearch.index.live_index import LiveIndex
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 __all__ = ["ClusterCard", "Explorer", "Layout", "MapState", "Plan", "plan_for"]
 
@@ -188,7 +188,7 @@ class Explorer:
 
     def __init__(
         self,
-        catalog: Catalog,
+        catalog: CatalogStore,
         index: Callable[[], LiveIndex],
         encoder: Callable[[], Encoder],
         *,

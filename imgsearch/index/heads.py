@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from imgsearch.core.errors import AdaptationError, CatalogCorrupt
 from imgsearch.core.files import flush_to_disk, sha256_of_file, write_durably
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 __all__ = [
     "Head",
@@ -92,7 +92,9 @@ class HeadChange:
     head: str
 
 
-def save_head(catalog: Catalog, projection: Projection, *, report: Mapping[str, Any] | None = None) -> Head:
+def save_head(
+    catalog: CatalogStore, projection: Projection, *, report: Mapping[str, Any] | None = None
+) -> Head:
     """Keep a new head and return it; it is not in force before it is published.
 
     Raises ValueError for weights of the wrong shape or that are not finite.
@@ -125,7 +127,7 @@ def save_head(catalog: Catalog, projection: Projection, *, report: Mapping[str, 
     return head
 
 
-def list_heads(catalog: Catalog) -> list[Head]:
+def list_heads(catalog: CatalogStore) -> list[Head]:
     """Return every head that was kept, oldest first; one whose header cannot be read is left out."""
     heads = []
     for place in sorted(_places(_folder(catalog)), key=lambda place: int(place.name[5:])):
@@ -136,7 +138,7 @@ def list_heads(catalog: Catalog) -> list[Head]:
     return heads
 
 
-def get_head(catalog: Catalog, head_id: str) -> Head:
+def get_head(catalog: CatalogStore, head_id: str) -> Head:
     """Return the head; raises `AdaptationError` where there is none of that id for this catalog's encoder."""
     known = {head.id: head for head in list_heads(catalog)}
     if head_id not in known:
@@ -152,7 +154,7 @@ def get_head(catalog: Catalog, head_id: str) -> Head:
     return head
 
 
-def read_projection(catalog: Catalog, head: Head) -> Projection:
+def read_projection(catalog: CatalogStore, head: Head) -> Projection:
     """Return what the head does to vectors; raises `CatalogCorrupt` when its file is not what was written."""
     file = _folder(catalog) / head.id / "weights.npy"
     try:
@@ -174,7 +176,7 @@ def read_projection(catalog: Catalog, head: Head) -> Projection:
 # --- what is in force -------------------------------------------------------------------------------------------
 
 
-def head_changes(catalog: Catalog) -> list[HeadChange]:
+def head_changes(catalog: CatalogStore) -> list[HeadChange]:
     """Return every publishing and rollback, oldest first."""
     rows = catalog.database.cursor().execute(
         "SELECT happened_at, action, head FROM head_changes ORDER BY rowid"
@@ -182,7 +184,7 @@ def head_changes(catalog: Catalog) -> list[HeadChange]:
     return [HeadChange(*row) for row in rows.fetchall()]
 
 
-def live_head(catalog: Catalog) -> Head | None:
+def live_head(catalog: CatalogStore) -> Head | None:
     """Return the head in force, or None where the encoder's own embeddings are.
 
     Raises `CatalogCorrupt` where the head in force is gone or cannot be read.
@@ -198,12 +200,12 @@ def live_head(catalog: Catalog) -> Head | None:
         ) from error
 
 
-def live_head_id(catalog: Catalog) -> str:
+def live_head_id(catalog: CatalogStore) -> str:
     """Return the id of the head in force, whether or not it can be read, or "" where none is."""
     return _in_force(catalog)[-1]
 
 
-def publish(catalog: Catalog, head_id: str) -> Head:
+def publish(catalog: CatalogStore, head_id: str) -> Head:
     """Note that a head is in force from now on, in one transaction; raises `AdaptationError` for an unknown one.
 
     Whoever calls it has its vectors and index ready (`imgsearch.improve.adaptation.adapting.publish_head`).
@@ -214,7 +216,7 @@ def publish(catalog: Catalog, head_id: str) -> Head:
     return head
 
 
-def previous_head(catalog: Catalog) -> Head | None:
+def previous_head(catalog: CatalogStore) -> Head | None:
     """Return what a rollback would put in force, None for the encoder's own embeddings.
 
     Raises `AdaptationError` where no head is in force.
@@ -225,7 +227,7 @@ def previous_head(catalog: Catalog) -> Head | None:
     return get_head(catalog, before[-1]) if before[-1] else None
 
 
-def rollback(catalog: Catalog) -> Head | None:
+def rollback(catalog: CatalogStore) -> Head | None:
     """Note that what was in force before the present head is in force again, and return it (None: no head).
 
     Going back twice undoes two publishings. Raises `AdaptationError` where no head is in force.
@@ -235,7 +237,7 @@ def rollback(catalog: Catalog) -> Head | None:
     return previous
 
 
-def _in_force(catalog: Catalog) -> list[str]:
+def _in_force(catalog: CatalogStore) -> list[str]:
     """Return the ids that were published and not rolled back, oldest first; the first is always "" (no head)."""
     stack = [""]
     for change in head_changes(catalog):
@@ -246,7 +248,7 @@ def _in_force(catalog: Catalog) -> list[str]:
     return stack
 
 
-def _append(catalog: Catalog, action: str, head_id: str) -> None:
+def _append(catalog: CatalogStore, action: str, head_id: str) -> None:
     with catalog.database.transaction() as cursor:
         now = datetime.now(UTC).replace(tzinfo=None)
         cursor.execute("INSERT INTO head_changes VALUES (?, ?, ?)", [now, action, head_id])
@@ -255,7 +257,7 @@ def _append(catalog: Catalog, action: str, head_id: str) -> None:
 # --- files ------------------------------------------------------------------------------------------------------
 
 
-def _folder(catalog: Catalog) -> Path:
+def _folder(catalog: CatalogStore) -> Path:
     return catalog.folder / "heads"
 
 

@@ -27,7 +27,7 @@ from imgsearch.index.base import Keys, ScansCodes, Vectors
 from imgsearch.index.engines import LISTS, LocalIndex, can_be_had, load_index, new_index
 from imgsearch.index.usearch import UsearchIndex
 from imgsearch.index.vector_space import VectorSpace
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 __all__ = ["IndexHeader", "LiveIndex", "best_first", "check_generation", "exact_top_k", "ranked"]
 
@@ -80,7 +80,7 @@ class LiveIndex:
     pushes_filters = False
     """Whether `search` itself leaves out what does not pass its filters."""
 
-    def __init__(self, catalog: Catalog, *, threads: int = 1, space: VectorSpace | None = None) -> None:
+    def __init__(self, catalog: CatalogStore, *, threads: int = 1, space: VectorSpace | None = None) -> None:
         """Use `LiveIndex.open`."""
         self._catalog = catalog
         self.space = space or VectorSpace(catalog)
@@ -98,7 +98,7 @@ class LiveIndex:
     @classmethod
     def open(
         cls,
-        catalog: Catalog,
+        catalog: CatalogStore,
         *,
         threads: int = 1,
         progress: Progress | None = None,
@@ -451,7 +451,7 @@ def best_first(scores: Vectors, keys: Keys) -> NDArray[np.int64]:
     return np.lexsort((keys, -np.round(scores, 6)))
 
 
-def check_generation(catalog: Catalog, space: VectorSpace | None = None) -> IndexHeader:
+def check_generation(catalog: CatalogStore, space: VectorSpace | None = None) -> IndexHeader:
     """Return the header of a space's generation in force, after checking its file and that it holds the live keys.
 
     Raises `IndexCorrupt` saying what is wrong; changes nothing.

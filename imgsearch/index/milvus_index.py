@@ -27,7 +27,7 @@ from imgsearch.index.base import Keys, Vectors
 from imgsearch.index.live_index import IndexHeader, LiveIndex, Progress, exact_top_k
 from imgsearch.index.milvus import Column, MilvusIndex, expression, row_document
 from imgsearch.index.vector_space import VectorSpace
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 __all__ = ["SharedIndex"]
 
@@ -54,7 +54,7 @@ class SharedIndex(LiveIndex):
 
     pushes_filters = True
 
-    def __init__(self, catalog: Catalog, address: str, *, space: VectorSpace | None = None) -> None:
+    def __init__(self, catalog: CatalogStore, address: str, *, space: VectorSpace | None = None) -> None:
         """Use `LiveIndex.open`: it gives a shared index where the catalog's `index_address` names one."""
         self._catalog = catalog
         self._address = address
@@ -70,7 +70,7 @@ class SharedIndex(LiveIndex):
     @classmethod
     def connected(
         cls,
-        catalog: Catalog,
+        catalog: CatalogStore,
         address: str,
         *,
         progress: Progress | None = None,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.index.heads import Head, live_head, read_projection
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.vector_file import EmbeddingFile
 
 __all__ = ["VectorSpace", "live_space"]
@@ -36,7 +36,7 @@ class VectorSpace:
     so that putting another one in force touches no file of the one before.
     """
 
-    def __init__(self, catalog: Catalog, head: Head | None = None) -> None:
+    def __init__(self, catalog: CatalogStore, head: Head | None = None) -> None:
         """Take the catalog's embeddings, through `head` where one is given.
 
         Raises `CatalogCorrupt` when the head's weights are missing or damaged.
@@ -126,6 +126,6 @@ class VectorSpace:
         return self._catalog.folder / "heads" / head.id / "vectors.f16"
 
 
-def live_space(catalog: Catalog) -> VectorSpace:
+def live_space(catalog: CatalogStore) -> VectorSpace:
     """Return the space in force: that of the published head, or the encoder's own."""
     return VectorSpace(catalog, live_head(catalog))

@@ -36,7 +36,7 @@ from imgsearch.ingest.preparation import KEPT_URL_PX, Outcome, PreparedPhoto, Pr
 from imgsearch.ingest.sources import Photo, Source, open_source
 from imgsearch.ingest.tables import MetadataTable
 from imgsearch.ingest.workers import Task, WorkerPool, WorkersUnavailable
-from imgsearch.store.catalog import Catalog, NewItem, StoredPhoto
+from imgsearch.store.catalog import CatalogStore, NewItem, StoredPhoto
 from imgsearch.store.originals import Originals, content_digest, file_of, is_url
 from imgsearch.store.thumbnails import ThumbnailCache
 from imgsearch.vision.images import ImageLimits
@@ -97,7 +97,7 @@ class _Received:
 
 
 def index_sources(
-    catalog: Catalog,
+    catalog: CatalogStore,
     index: LiveIndex,
     encoder: Encoder,
     sources: Sequence[str | Path],
@@ -142,7 +142,7 @@ class _Run:
 
     def __init__(
         self,
-        catalog: Catalog,
+        catalog: CatalogStore,
         index: LiveIndex,
         encoder: Encoder,
         options: IndexingOptions,

@@ -15,7 +15,7 @@ import numpy as np
 
 from imgsearch.core.errors import ImageError, SourceError
 from imgsearch.core.records import Item
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.originals import Originals
 from imgsearch.store.thumbnails import ThumbnailCache
 from imgsearch.vision.images import ImageLimits, decode_image
@@ -56,7 +56,7 @@ class LookMaker:
         except ImageError:
             return None
 
-    def fill(self, catalog: Catalog, items: Iterable[Item]) -> int:
+    def fill(self, catalog: CatalogStore, items: Iterable[Item]) -> int:
         """Make and keep the looks of items and return how many were settled; those that cannot be had now are not."""
         settled: dict[int, Look | None] = {}
         for item in items:
@@ -75,7 +75,7 @@ class LookMaker:
 class LookFiller:
     """Fills a catalog's missing looks in a thread of its own; ends when there are none left."""
 
-    def __init__(self, catalog: Catalog, maker: LookMaker) -> None:
+    def __init__(self, catalog: CatalogStore, maker: LookMaker) -> None:
         """Do nothing before `start`."""
         self._catalog = catalog
         self._maker = maker

@@ -19,7 +19,7 @@ from imgsearch.encoders.base import Encoder
 from imgsearch.index.heads import rollback
 from imgsearch.index.live_index import LiveIndex, check_generation
 from imgsearch.index.vector_space import VectorSpace, live_space
-from imgsearch.store.catalog import Catalog, NewItem
+from imgsearch.store.catalog import CatalogStore, NewItem
 from imgsearch.store.originals import Originals, content_digest
 from imgsearch.vision.images import decode_picture
 
@@ -51,7 +51,7 @@ class Verification:
         }
 
 
-def verify_catalog(catalog: Catalog) -> Verification:
+def verify_catalog(catalog: CatalogStore) -> Verification:
     """Return every fault of the catalog's rows, embeddings and index; changes nothing."""
     problems = [f"The database has {problem}." for problem in catalog.row_problems()]
     for damage in catalog.vector_problems():
@@ -74,7 +74,11 @@ def verify_catalog(catalog: Catalog) -> Verification:
 
 
 def repair_catalog(
-    catalog: Catalog, encoder: Callable[[], Encoder], *, threads: int = 1, originals: Originals | None = None
+    catalog: CatalogStore,
+    encoder: Callable[[], Encoder],
+    *,
+    threads: int = 1,
+    originals: Originals | None = None,
 ) -> Verification:
     """Mend what `verify_catalog` finds and return what is left.
 
@@ -123,7 +127,7 @@ def _projection_problems(space: VectorSpace) -> list[str]:
     return [f"{wrong} projected embeddings of {space.id} are damaged."] if wrong else []
 
 
-def _usable_space(catalog: Catalog) -> tuple[VectorSpace, list[str]]:
+def _usable_space(catalog: CatalogStore) -> tuple[VectorSpace, list[str]]:
     """Return the space in force; while its head is damaged, go back to the one before, and say so."""
     notes: list[str] = []
     while True:
@@ -137,7 +141,7 @@ def _usable_space(catalog: Catalog) -> tuple[VectorSpace, list[str]]:
 
 
 def _encode_again(
-    catalog: Catalog, encoder: Encoder, item_ids: list[str], originals: Originals
+    catalog: CatalogStore, encoder: Encoder, item_ids: list[str], originals: Originals
 ) -> tuple[int, list[Failure]]:
     done, failed = 0, []
     for start in range(0, len(item_ids), 32):

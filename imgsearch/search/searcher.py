@@ -38,7 +38,7 @@ from imgsearch.search.ranking.duplicates import Groups, duplicates_of
 from imgsearch.search.ranking.reranking import DIVERSE_AMONG, Wanted, by_value, diverse, wanted_look
 from imgsearch.search.ranking.rules import rules_of
 from imgsearch.search.words.titles import TitleMatch, titles_of
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.originals import content_digest
 from imgsearch.vision.images import ImageLimits, decode_region
 from imgsearch.vision.looks import COLOR, LOOK_DIM, describe, same_color
@@ -78,7 +78,7 @@ class Searcher:
 
     def __init__(
         self,
-        catalog: Catalog,
+        catalog: CatalogStore,
         index: LiveIndex,
         encoder: Callable[[], Encoder],
         *,

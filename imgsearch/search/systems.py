@@ -29,7 +29,7 @@ from imgsearch.search.ranking.diversity import mmr_order
 from imgsearch.search.ranking.rules import rules_of
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.words.titles import titles_of
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.images import ImageLimits
 
 __all__ = ["LIVE", "System", "Systems", "check_name"]
@@ -83,7 +83,7 @@ class System:
 class _Engine:
     """What answers for a system: a searcher, and the catalog that its hits come from."""
 
-    catalog: Catalog
+    catalog: CatalogStore
     searcher: Searcher
 
 
@@ -95,7 +95,7 @@ class Systems:
 
     def __init__(
         self,
-        catalog: Catalog,
+        catalog: CatalogStore,
         index: LiveIndex,
         encoder: Callable[[], Encoder],
         *,
@@ -126,7 +126,7 @@ class Systems:
         self._live: Callable[[], Searcher] = live or (lambda: own)  # type: ignore[assignment, return-value]
         self._opening = threading.RLock()
         self._closed = False
-        self._others: dict[str, tuple[Catalog, Callable[[], Encoder]]] = {}
+        self._others: dict[str, tuple[CatalogStore, Callable[[], Encoder]]] = {}
         self._searchers: dict[tuple[str, str], Searcher] = {}
         self._saved = {LIVE: System(LIVE)} | {system.name: system for system in self._read()}
 
@@ -273,7 +273,7 @@ class Systems:
             searcher = searcher.with_expansion(system.expansion)
         return _Engine(catalog, searcher)
 
-    def _searcher(self, system: System, catalog: Catalog, encoder: Callable[[], Encoder]) -> Searcher:
+    def _searcher(self, system: System, catalog: CatalogStore, encoder: Callable[[], Encoder]) -> Searcher:
         if not system.catalog:
             live = self._live()
             if system.head in (LIVE, _head_name(live)):
@@ -292,13 +292,13 @@ class Systems:
                 )
             return self._searchers[key]
 
-    def _other(self, folder: str) -> tuple[Catalog, Callable[[], Encoder]]:
+    def _other(self, folder: str) -> tuple[CatalogStore, Callable[[], Encoder]]:
         """Return another catalog and its encoder; raises what opening it raises, or `CatalogError`."""
         with self._opening:
             if folder not in self._others:
                 if self._closed:
                     raise CatalogError("The systems are closed; open the catalog again.")
-                catalog = Catalog.open(folder)
+                catalog = CatalogStore.open(folder)
                 try:
                     drawn = [item.item_id for item in catalog.sample(50, seed=0)]
                     if not self._catalog.get_many(drawn):
@@ -312,7 +312,7 @@ class Systems:
                 titles_of(catalog).use_like(titles_of(self._catalog), self._others[folder][1])
             return self._others[folder]
 
-    def _encoder_of(self, catalog: Catalog) -> Callable[[], Encoder]:
+    def _encoder_of(self, catalog: CatalogStore) -> Callable[[], Encoder]:
         """Return a function that gives a catalog's encoder: loaded once, or this catalog's where it is the same."""
         if catalog.encoder_id == self._catalog.encoder_id:
             return self._encoder
@@ -336,7 +336,7 @@ def _head_name(searcher: Searcher) -> str:
     return head.id if head else BASE
 
 
-def _space(catalog: Catalog, head: str) -> VectorSpace:
+def _space(catalog: CatalogStore, head: str) -> VectorSpace:
     """Return the vectors that a system's head asks for; raises `UnknownSystem` where there is no such head."""
     if head == LIVE:
         return live_space(catalog)

@@ -40,7 +40,7 @@ from imgsearch.store.vector_file import EmbeddingFile
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["Catalog", "CatalogInfo", "NewItem", "StoredPhoto", "VectorProblem"]
+__all__ = ["CatalogInfo", "CatalogStore", "NewItem", "StoredPhoto", "VectorProblem"]
 
 Keys = NDArray[np.uint64]
 
@@ -117,7 +117,7 @@ class VectorProblem:
     reason: str
 
 
-class Catalog:
+class CatalogStore:
     """One folder of items and embeddings, opened for this process alone.
 
     Reading is safe from any thread; writes of several threads wait for each other. `version` grows with every
@@ -125,7 +125,7 @@ class Catalog:
     """
 
     def __init__(self, folder: Path, database: Database) -> None:
-        """Use `Catalog.open`."""
+        """Use `CatalogStore.open`."""
         self.folder = folder
         self.database = database
         self.version = 0
@@ -146,7 +146,7 @@ class Catalog:
             self._vectors = EmbeddingFile(folder / "embeddings" / "vectors.f16", self.dim)
 
     @classmethod
-    def open(cls, folder: Path | str, *, create: bool = False) -> Catalog:
+    def open(cls, folder: Path | str, *, create: bool = False) -> CatalogStore:
         """Open the catalog in `folder`; with `create`, make it first where there is none.
 
         Raises `CatalogNotFound`, `CatalogLocked` naming the holder, `CatalogCorrupt`, or `CatalogError` where
@@ -178,7 +178,7 @@ class Catalog:
         """Close the database and give the lock back; closing twice is fine."""
         self.database.close()
 
-    def __enter__(self) -> Catalog:
+    def __enter__(self) -> CatalogStore:
         """Return the catalog itself."""
         return self
 

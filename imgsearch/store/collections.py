@@ -25,7 +25,7 @@ from imgsearch.core.errors import CollectionError, QueryError, UnknownCollection
 from imgsearch.core.query import Query, Term
 from imgsearch.core.query_address import query_from_params
 from imgsearch.core.records import Item
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import insert_frame
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Recent:
 class Collections:
     """The collections of one catalog; safe to use from any thread."""
 
-    def __init__(self, catalog: Catalog, *, writer: str = "") -> None:
+    def __init__(self, catalog: CatalogStore, *, writer: str = "") -> None:
         """Keep the rows in the catalog's database; of a replica, whose `writer` has that address, none are kept."""
         self._catalog = catalog
         self._writer = writer

@@ -26,7 +26,7 @@ from imgsearch.core.config import Settings
 from imgsearch.core.errors import CollectionError, ConfigError, FeedbackError, IndexUnavailable, NotAWriter
 from imgsearch.core.records import Judgment
 from imgsearch.index.live_index import LiveIndex
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.collections import Collections
 from imgsearch.store.database import Database
 from imgsearch.store.feedback import FeedbackLog
@@ -117,7 +117,7 @@ def test_feedback_that_makes_no_sense_is_refused_by_the_replica_itself(tmp_path:
 
 
 def test_a_replica_keeps_no_collections_and_says_where_they_belong(tmp_path: Path) -> None:
-    with Catalog.open(tmp_path / "catalog", create=True) as catalog:
+    with CatalogStore.open(tmp_path / "catalog", create=True) as catalog:
         collections = Collections(catalog, writer="http://writer")
         with pytest.raises(CollectionError, match="http://writer"):
             collections.create("anna", "mugs")
@@ -177,7 +177,7 @@ def served(catalog: Path, port: int, *options: str) -> Iterator[str]:
 
 
 def rows(catalog: Path, table: str, column: str) -> list[str]:
-    with Catalog.open(catalog) as opened:
+    with CatalogStore.open(catalog) as opened:
         found = opened.database.cursor().execute(f"SELECT {column} FROM {table} ORDER BY 1").fetchall()
         return [row[0] for row in found]
 
@@ -190,7 +190,7 @@ def test_three_replicas_on_one_milvus_answer_alike_and_lose_no_feedback(tmp_path
     writer, writer_url = tmp_path / "writer", f"http://127.0.0.1:{ports[0]}"
     copies = [tmp_path / f"replica-{number}" for number in range(3)]
     with process(tmp_path / "milvus.log", *data, "--port", str(milvus_port)):
-        with Catalog.open(writer, create=True) as catalog:
+        with CatalogStore.open(writer, create=True) as catalog:
             catalog.bind_encoder("external:raw", "external:raw", 16)
             catalog.store(raw_items([f"{n}.jpg" for n in range(2000)]), clustered(2000, 16))
             catalog.bind_index(f"milvus://127.0.0.1:{milvus_port}")
@@ -219,7 +219,7 @@ def test_three_replicas_on_one_milvus_answer_alike_and_lose_no_feedback(tmp_path
     assert all(rows(copy, "clicks", "item_id") == [] for copy in copies)
 
 
-def opens(catalog: Catalog) -> bool:
+def opens(catalog: CatalogStore) -> bool:
     try:
         return len(LiveIndex.open(catalog)) == len(catalog)
     except IndexUnavailable:

@@ -299,9 +299,9 @@ def test_a_process_has_one_service_however_many_threads_ask_first(lite_catalog: 
 
 
 def test_an_empty_catalog_opens_and_refuses_searches_in_a_sentence(tmp_path: Path) -> None:
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
-    Catalog.open(tmp_path / "c", create=True).close()
+    CatalogStore.open(tmp_path / "c", create=True).close()
     service = SearchService.open(settings_of(tmp_path / "c"))
     assert (service.sample(5, seed=0), service.facets(), service.info().items) == ([], [], 0)
     for query in (Query.of(text="red"), Query.of(item="a")):

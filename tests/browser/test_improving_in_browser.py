@@ -18,7 +18,7 @@ from imgsearch.core.records import Judgment
 from imgsearch.index.heads import Projection, save_head
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.systems import System, Systems
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
 
 pytestmark = pytest.mark.browser
@@ -50,7 +50,7 @@ REPORT = {
 def shop(chromium: Any, shared_lite_catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Serve a shop with judgments of five queries, a system beside the live one, and a head that is not published."""
     folder = Path(shutil.copytree(shared_lite_catalog, tmp_path_factory.mktemp("improving") / "catalog"))
-    with Catalog.open(folder) as catalog, contextlib.closing(FeedbackLog(catalog.database)) as feedback:
+    with CatalogStore.open(folder) as catalog, contextlib.closing(FeedbackLog(catalog.database)) as feedback:
         items = list(catalog.iter_items())
         for query in items[::10]:
             for item in items:

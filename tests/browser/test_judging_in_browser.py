@@ -21,7 +21,7 @@ from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
 from imgsearch.improve.judging.pools import pool_of
 from imgsearch.improve.judging.sets import Judging
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
 
 pytestmark = pytest.mark.browser
@@ -33,7 +33,7 @@ KEYS = {"g": "good", "ArrowLeft": "bad", "t": "cant_tell"}
 
 def make_set(folder: Path, name: str, *, queries: int, items: int) -> None:
     """Put a judging set of `queries` x `items` pairs into the catalog."""
-    with Catalog.open(folder) as catalog, contextlib.closing(FeedbackLog(catalog.database)) as feedback:
+    with CatalogStore.open(folder) as catalog, contextlib.closing(FeedbackLog(catalog.database)) as feedback:
         ids = [item.item_id for item in catalog.iter_items()]
         pairs = [
             (query_key(Query.of(item=ids[number])), ids[10 + 10 * number + place])

@@ -424,11 +424,11 @@ def test_evaluate_names_what_is_wrong(shop: Path, tmp_path: Path) -> None:
 
 def test_judgments_are_exported_and_can_be_evaluated(lite_catalog: Path, tmp_path: Path) -> None:
     from imgsearch.core.records import Judgment
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
     from imgsearch.store.feedback import FeedbackLog
 
     assert "no good or bad" in error("export-judgments", tmp_path / "x.trec", "--catalog", lite_catalog)
-    with Catalog.open(lite_catalog) as catalog:
+    with CatalogStore.open(lite_catalog) as catalog:
         log = FeedbackLog(catalog.database)
         for item_id, verdict in (
             ("mug/red-1.jpg", "bad"),

@@ -12,7 +12,7 @@ from samples import clustered
 from imgsearch.core.errors import FilterError
 from imgsearch.core.filter_grammar import format_filter, parse_filter, parse_filters
 from imgsearch.core.query import Filter
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 ROWS: list[dict[str, Any]] = [
     {"title": "Oak Table", "price": 120.0, "new": True, "brand": "ΟΔΟΣ", "size": "38..42"},
@@ -24,11 +24,11 @@ ROWS: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def shop(make_catalog: Callable[..., Catalog]) -> Catalog:
+def shop(make_catalog: Callable[..., CatalogStore]) -> CatalogStore:
     return make_catalog(clustered(len(ROWS), 16), ROWS)
 
 
-def passing(catalog: Catalog, *filters: str) -> list[int]:
+def passing(catalog: CatalogStore, *filters: str) -> list[int]:
     return [int(key) for key in catalog.keys_matching(parse_filters(filters))]
 
 
@@ -105,7 +105,7 @@ def test_random_text_never_fails_otherwise_than_by_a_filter_error() -> None:
 # --- what they mean in a catalog --------------------------------------------------------------------------------
 
 
-def test_filters_select_the_rows_that_they_say(shop: Catalog) -> None:
+def test_filters_select_the_rows_that_they_say(shop: CatalogStore) -> None:
     assert passing(shop) == [0, 1, 2, 3, 4]
     assert passing(shop, "title=OAK chair") == [1]
     assert passing(shop, "title~OAK") == [0, 1]
@@ -120,14 +120,16 @@ def test_filters_select_the_rows_that_they_say(shop: Catalog) -> None:
     assert passing(shop, "title>p") == [2]
 
 
-def test_a_missing_value_passes_no_filter(shop: Catalog) -> None:
+def test_a_missing_value_passes_no_filter(shop: CatalogStore) -> None:
     assert 3 not in passing(shop, "price!=1000")
     assert 3 not in passing(shop, "new!=true") + passing(shop, "new=true")
     assert passing(shop, "size!=nothing") == [0, 2, 3]
 
 
 @pytest.mark.parametrize("number", range(len(ROWS)))
-def test_every_value_is_found_by_a_filter_for_itself_whatever_it_holds(shop: Catalog, number: int) -> None:
+def test_every_value_is_found_by_a_filter_for_itself_whatever_it_holds(
+    shop: CatalogStore, number: int
+) -> None:
     for column, value in shop.by_keys([number])[0].metadata.items():
         for filter in (Filter(column, "=", value), Filter(column, "in", (value,))):
             assert number in shop.keys_matching([filter])
@@ -137,18 +139,18 @@ def test_every_value_is_found_by_a_filter_for_itself_whatever_it_holds(shop: Cat
             assert number in shop.keys_matching([contains])
 
 
-def test_wildcards_and_sql_are_plain_text(shop: Catalog) -> None:
+def test_wildcards_and_sql_are_plain_text(shop: CatalogStore) -> None:
     assert passing(shop, "title~%") == [3]
     assert passing(shop, "title~_") == [3]
     assert passing(shop, "title~'; DROP TABLE items") == [4]
     assert len(shop) == len(ROWS)
 
 
-def test_columns_are_found_whatever_their_case(shop: Catalog) -> None:
+def test_columns_are_found_whatever_their_case(shop: CatalogStore) -> None:
     assert passing(shop, "TITLE=oak chair") == [1]
 
 
-def test_a_column_of_exactly_that_name_comes_first(make_catalog: Callable[..., Catalog]) -> None:
+def test_a_column_of_exactly_that_name_comes_first(make_catalog: Callable[..., CatalogStore]) -> None:
     catalog = make_catalog(clustered(2, 8), [{"Price": 1, "price": 2}, {"Price": 2, "price": 1}])
     assert passing(catalog, "Price=1") == [0]
     assert passing(catalog, "price=1") == [1]
@@ -159,17 +161,17 @@ def test_a_column_of_exactly_that_name_comes_first(make_catalog: Callable[..., C
     ["colour=red", "price=cheap", "price=nan", "price~5", "new=perhaps", "new~true", "price in 1|x", "c0=1"],
 )
 def test_a_filter_that_does_not_fit_the_catalog_is_refused_naming_the_column(
-    shop: Catalog, text: str
+    shop: CatalogStore, text: str
 ) -> None:
     with pytest.raises(FilterError) as refused:
         shop.keys_matching(parse_filter(text))
     assert text.split("=")[0].split("~")[0].split(" ")[0] in str(refused.value)
 
 
-def test_a_list_of_nothing_passes_nothing(shop: Catalog) -> None:
+def test_a_list_of_nothing_passes_nothing(shop: CatalogStore) -> None:
     assert list(shop.keys_matching([Filter("title", "in", ())])) == []
 
 
-def test_text_that_is_no_valid_unicode_is_refused(shop: Catalog) -> None:
+def test_text_that_is_no_valid_unicode_is_refused(shop: CatalogStore) -> None:
     with pytest.raises(FilterError):
         shop.keys_matching([Filter("title", "=", "\ud800")])

@@ -25,7 +25,7 @@ from imgsearch.explore.explorer import MAX_POINTS, Explorer, plan_for
 from imgsearch.explore.projection import nearest_places, place_by_neighbours, principal_axes
 from imgsearch.explore.worker import has_umap
 from imgsearch.index.live_index import LiveIndex
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 MIB = 1024**2
 GIB = 1024 * MIB
@@ -35,13 +35,15 @@ def no_encoder() -> Encoder:
     raise EncoderUnavailable("there is no model here.")
 
 
-def explorer_of(catalog: Catalog, encoder: Callable[[], Encoder] = no_encoder, **options: Any) -> Explorer:
+def explorer_of(
+    catalog: CatalogStore, encoder: Callable[[], Encoder] = no_encoder, **options: Any
+) -> Explorer:
     index = LiveIndex.open(catalog)
     return Explorer(catalog, lambda: index, encoder, **options)
 
 
 @pytest.fixture
-def explorer(catalog: Catalog) -> Iterator[Explorer]:
+def explorer(catalog: CatalogStore) -> Iterator[Explorer]:
     """Return the explorer of the catalog of 48 photos; too little memory for UMAP, so that it is quick."""
     made = explorer_of(catalog, ColourEncoder, memory_bytes=100 * MIB)
     yield made
@@ -168,7 +170,7 @@ def test_memory_is_the_lesser_of_the_machine_s_and_the_container_s(tmp_path: Pat
 # --- the map of a catalog -------------------------------------------------------------------------------------------
 
 
-def test_pca_is_there_at_once_coloured_by_any_column(explorer: Explorer, catalog: Catalog) -> None:
+def test_pca_is_there_at_once_coloured_by_any_column(explorer: Explorer, catalog: CatalogStore) -> None:
     document, etag = explorer.document("pca", 2, "column:colour")
     header, keys, places, colors = unpacked(document)
     assert keys.tolist() == catalog.keys().tolist()
@@ -201,7 +203,7 @@ def test_how_the_map_stands_is_told_while_the_axes_are_computed(
     drawing.join()
 
 
-def test_numbers_are_a_ramp_and_missing_ones_say_so(explorer: Explorer, catalog: Catalog) -> None:
+def test_numbers_are_a_ramp_and_missing_ones_say_so(explorer: Explorer, catalog: CatalogStore) -> None:
     header, keys, _, colors = unpacked(explorer.document("pca", 2, "column:price")[0])
     prices = {item.key: item.metadata.get("price") for item in catalog.iter_items()}
     known = [
@@ -215,7 +217,9 @@ def test_numbers_are_a_ramp_and_missing_ones_say_so(explorer: Explorer, catalog:
     assert [code for _, code in sorted(known)] == sorted(code for _, code in known)
 
 
-def test_a_column_of_many_values_gets_a_legend_that_can_be_read(make_catalog: Callable[..., Catalog]) -> None:
+def test_a_column_of_many_values_gets_a_legend_that_can_be_read(
+    make_catalog: Callable[..., CatalogStore],
+) -> None:
     metadata = [{"brand": f"brand {min(number, 40)}"} for number in range(60)]
     made = explorer_of(make_catalog(clustered(60, 8), metadata))
     header, _, _, colors = unpacked(made.document("pca", 2, "column:brand")[0])
@@ -238,7 +242,7 @@ def test_what_cannot_be_shown_is_one_clear_sentence(explorer: Explorer) -> None:
 
 
 def test_groups_have_a_middle_words_and_members_and_outlive_the_process(
-    explorer: Explorer, catalog: Catalog
+    explorer: Explorer, catalog: CatalogStore
 ) -> None:
     assert explorer.state().made_at == ""
     explorer.lay_out()
@@ -263,7 +267,7 @@ def test_groups_have_a_middle_words_and_members_and_outlive_the_process(
 
 
 def test_groups_are_named_by_what_their_photos_share(lite_catalog: Path, lite: Encoder) -> None:
-    with Catalog.open(lite_catalog) as catalog:
+    with CatalogStore.open(lite_catalog) as catalog:
         made = explorer_of(catalog, lambda: lite, memory_bytes=100 * MIB)
         made.lay_out()
         for card in made.clusters():
@@ -272,7 +276,9 @@ def test_groups_are_named_by_what_their_photos_share(lite_catalog: Path, lite: E
             assert sum(card.words[0] in value for value in values) >= len(values) / 2
 
 
-def test_a_group_is_not_named_by_what_half_of_the_catalog_has(make_catalog: Callable[..., Catalog]) -> None:
+def test_a_group_is_not_named_by_what_half_of_the_catalog_has(
+    make_catalog: Callable[..., CatalogStore],
+) -> None:
     kinds = ["mug"] * 10 + ["sofa"] * 10 + ["lamp"] * 5
     metadata = [{"title": f"A new {kind}", "made_of": "wood", "kind": kind} for kind in kinds]
     catalog = make_catalog(clustered(25, 4), metadata)
@@ -281,7 +287,7 @@ def test_a_group_is_not_named_by_what_half_of_the_catalog_has(make_catalog: Call
 
 
 def test_new_photos_are_on_the_pca_at_once_and_counted_for_the_layout(
-    make_catalog: Callable[..., Catalog],
+    make_catalog: Callable[..., CatalogStore],
 ) -> None:
     catalog = make_catalog(clustered(30, 8))
     made = explorer_of(catalog, memory_bytes=100 * MIB)
@@ -295,7 +301,7 @@ def test_new_photos_are_on_the_pca_at_once_and_counted_for_the_layout(
     assert sum(card.size for card in made.clusters()) == 29
 
 
-def test_hidden_photos_are_nowhere_on_the_map(make_catalog: Callable[..., Catalog]) -> None:
+def test_hidden_photos_are_nowhere_on_the_map(make_catalog: Callable[..., CatalogStore]) -> None:
     hidden = np.array([0, 1, 2], np.uint64)
     made = explorer_of(make_catalog(clustered(30, 8)), hidden=lambda: hidden, memory_bytes=100 * MIB)
     made.lay_out()
@@ -306,7 +312,7 @@ def test_hidden_photos_are_nowhere_on_the_map(make_catalog: Callable[..., Catalo
     assert [item.key for item in made.photos([1, 7, 99, -3])] == [7]
 
 
-def test_a_file_that_is_damaged_counts_as_none(explorer: Explorer, catalog: Catalog) -> None:
+def test_a_file_that_is_damaged_counts_as_none(explorer: Explorer, catalog: CatalogStore) -> None:
     explorer.lay_out()
     expected = explorer.document("pca", 2)[0]
     for name in ("layout.npz", "pca.npz"):
@@ -317,7 +323,7 @@ def test_a_file_that_is_damaged_counts_as_none(explorer: Explorer, catalog: Cata
     assert again.document("pca", 2)[0] == expected
 
 
-def test_words_are_those_of_the_catalog_before_those_of_the_vocabulary(catalog: Catalog) -> None:
+def test_words_are_those_of_the_catalog_before_those_of_the_vocabulary(catalog: CatalogStore) -> None:
     words = candidate_words(catalog)
     assert {"lamp", "red", "ring"} <= set(words)
     assert words.index("ring") < words.index("television")
@@ -325,7 +331,7 @@ def test_words_are_those_of_the_catalog_before_those_of_the_vocabulary(catalog: 
 
 
 def test_searching_goes_on_and_a_stopped_job_leaves_the_map_as_it_was(
-    make_catalog: Callable[..., Catalog],
+    make_catalog: Callable[..., CatalogStore],
 ) -> None:
     made = explorer_of(make_catalog(clustered(3000, 32)), memory_bytes=100 * MIB)
     made.start()
@@ -361,7 +367,7 @@ def kill_workers(until: threading.Event, parent: int) -> None:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks for the worker in /proc")
 @pytest.mark.skipif(not has_umap(), reason="umap-learn is not installed")
 def test_a_worker_that_is_killed_for_memory_costs_the_layout_and_not_the_process(
-    make_catalog: Callable[..., Catalog],
+    make_catalog: Callable[..., CatalogStore],
 ) -> None:
     made = explorer_of(make_catalog(clustered(1200, 16)))
     over = threading.Event()
@@ -382,7 +388,7 @@ def test_a_worker_that_is_killed_for_memory_costs_the_layout_and_not_the_process
 @pytest.mark.slow
 @pytest.mark.skipif(not has_umap(), reason="umap-learn is not installed")
 def test_umap_keeps_look_alikes_together_in_the_plane_and_in_space(
-    make_catalog: Callable[..., Catalog],
+    make_catalog: Callable[..., CatalogStore],
 ) -> None:
     rng = np.random.default_rng(0)
     truth = np.repeat(np.arange(8), 40)

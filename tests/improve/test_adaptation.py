@@ -31,14 +31,14 @@ from imgsearch.index.heads import get_head, head_changes, list_heads
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.index.vector_space import VectorSpace
 from imgsearch.search.searcher import Searcher
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import insert_frame
 from imgsearch.store.feedback import FeedbackLog
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 from simulation import Labeler, Taste, Visitors
 
-MakeCatalog = Callable[..., Catalog]
+MakeCatalog = Callable[..., CatalogStore]
 WHEN = datetime(2026, 1, 1)
 NO_JUDGMENTS = pd.DataFrame({"query_key": [], "item_id": [], "labeler": [], "verdict": []}, dtype=str)
 
@@ -48,7 +48,9 @@ def no_encoder() -> Encoder:
 
 
 def add_rows(
-    catalog: Catalog, shown: list[tuple[str, str, str, str, int]], clicks: list[tuple[str, str, int, str]]
+    catalog: CatalogStore,
+    shown: list[tuple[str, str, str, str, int]],
+    clicks: list[tuple[str, str, int, str]],
 ) -> None:
     """Add impressions (search, visitor, query, item, rank) and clicks (search, item, rank, action)."""
     with catalog.database.transaction() as cursor:
@@ -174,7 +176,7 @@ TASTE = Taste({"colour": 2, "type": 1})
 
 
 @pytest.fixture
-def bazaar(make_catalog: MakeCatalog) -> Iterator[tuple[Catalog, Searcher, FeedbackLog]]:
+def bazaar(make_catalog: MakeCatalog) -> Iterator[tuple[CatalogStore, Searcher, FeedbackLog]]:
     """Give a shop of 900 items whose embeddings see the type well and the colour hardly."""
     rng = np.random.default_rng(0)
     # Three photos of each of 300 products, one after another.
@@ -197,7 +199,7 @@ def bazaar(make_catalog: MakeCatalog) -> Iterator[tuple[Catalog, Searcher, Feedb
 
 
 def collect(
-    bazaar: tuple[Catalog, Searcher, FeedbackLog], *, noise: float, seed: int = 0, visits: int = 12
+    bazaar: tuple[CatalogStore, Searcher, FeedbackLog], *, noise: float, seed: int = 0, visits: int = 12
 ) -> list[Item]:
     """Let visitors click on what 350 queries show; return the items."""
     catalog, searcher, _ = bazaar
@@ -219,12 +221,12 @@ def collect(
     return items
 
 
-def learned(bazaar: tuple[Catalog, Searcher, FeedbackLog], **options: object) -> AdaptationReport:
+def learned(bazaar: tuple[CatalogStore, Searcher, FeedbackLog], **options: object) -> AdaptationReport:
     catalog, searcher, feedback = bazaar
     return adapt(catalog, feedback, searcher.embedding, searcher.encoder, **options)  # type: ignore[arg-type]
 
 
-def true_ndcg(catalog: Catalog, items: list[Item], rows: np.ndarray) -> float:
+def true_ndcg(catalog: CatalogStore, items: list[Item], rows: np.ndarray) -> float:
     """Return the mean nDCG@10 of the taste itself over all queries and the whole catalog."""
     scores = rows @ rows.T
     np.fill_diagonal(scores, -9)
@@ -237,7 +239,7 @@ def true_ndcg(catalog: Catalog, items: list[Item], rows: np.ndarray) -> float:
 
 @pytest.mark.slow
 def test_learning_from_clicks_makes_the_taste_itself_at_least_a_tenth_better(
-    bazaar: tuple[Catalog, Searcher, FeedbackLog],
+    bazaar: tuple[CatalogStore, Searcher, FeedbackLog],
 ) -> None:
     catalog = bazaar[0]
     items = collect(bazaar, noise=0.05)
@@ -262,7 +264,7 @@ def test_learning_from_clicks_makes_the_taste_itself_at_least_a_tenth_better(
 
 @pytest.mark.slow
 def test_learning_from_random_clicks_or_judgments_publishes_nothing(
-    bazaar: tuple[Catalog, Searcher, FeedbackLog],
+    bazaar: tuple[CatalogStore, Searcher, FeedbackLog],
 ) -> None:
     catalog, searcher, _ = bazaar
     items = collect(bazaar, noise=0.5)
@@ -287,7 +289,7 @@ def test_a_guard_holds_while_no_more_than_a_twentieth_is_lost() -> None:
 
 
 def test_too_little_feedback_is_said_with_how_much_is_needed(
-    bazaar: tuple[Catalog, Searcher, FeedbackLog],
+    bazaar: tuple[CatalogStore, Searcher, FeedbackLog],
 ) -> None:
     with pytest.raises(AdaptationError, match="about 150 are needed"):
         learned(bazaar)

@@ -23,11 +23,11 @@ from imgsearch.improve.judging.topics import Topic, default_topics_path, read_to
 from imgsearch.improve.quality.evaluation import JUDGED, evaluate, measure_run, parse_measures
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.searcher import Searcher
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 
 @pytest.fixture
-def searcher(catalog: Catalog, colours: ColourEncoder) -> Searcher:
+def searcher(catalog: CatalogStore, colours: ColourEncoder) -> Searcher:
     return Searcher(catalog, LiveIndex.open(catalog), lambda: colours)
 
 
@@ -124,7 +124,7 @@ def test_judged_at_10_is_always_among_the_measures() -> None:
 # --- evaluating -------------------------------------------------------------------------------------------------
 
 
-def test_item_and_text_queries_are_searched_and_measured(catalog: Catalog, searcher: Searcher) -> None:
+def test_item_and_text_queries_are_searched_and_measured(catalog: CatalogStore, searcher: Searcher) -> None:
     of_colour = {
         colour: {item.item_id: 1 for item in catalog.iter_items() if item.metadata["colour"] == colour}
         for colour in ("red", "blue")
@@ -150,7 +150,7 @@ def test_item_and_text_queries_are_searched_and_measured(catalog: Catalog, searc
     assert report.as_dict()["measures"]["R@48"] == {"mean": 1.0, "low": 1.0, "high": 1.0, "queries": 2}
 
 
-def test_perfect_and_worst_judgments_give_one_and_zero(catalog: Catalog, searcher: Searcher) -> None:
+def test_perfect_and_worst_judgments_give_one_and_zero(catalog: CatalogStore, searcher: Searcher) -> None:
     hits = [hit.item_id for hit in searcher.search(Query.of(item="mug/red-0.jpg", n=47)).hits]
     topics = [Topic("q", "item", "mug/red-0.jpg")]
     best = evaluate(searcher.search, catalog, {"q": dict.fromkeys(hits[:10], 1)}, topics)
@@ -159,7 +159,7 @@ def test_perfect_and_worst_judgments_give_one_and_zero(catalog: Catalog, searche
     assert [result.mean for result in worst.measures] == [0.0, 0.0, 0.0]
 
 
-def test_what_cannot_be_used_is_left_out_with_its_reason(catalog: Catalog, searcher: Searcher) -> None:
+def test_what_cannot_be_used_is_left_out_with_its_reason(catalog: CatalogStore, searcher: Searcher) -> None:
     qrels = {
         "good": {"mug/red-1.jpg": 1, "gone.jpg": 1},
         "no topic": {"mug/red-1.jpg": 1},
@@ -188,12 +188,12 @@ def test_what_cannot_be_used_is_left_out_with_its_reason(catalog: Catalog, searc
     assert any("left out" in warning for warning in report.warnings)
 
 
-def test_nothing_to_measure_is_an_error_that_says_why(catalog: Catalog, searcher: Searcher) -> None:
+def test_nothing_to_measure_is_an_error_that_says_why(catalog: CatalogStore, searcher: Searcher) -> None:
     with pytest.raises(EvaluationError, match="no topic"):
         evaluate(searcher.search, catalog, {"q": {"a": 1}}, [Topic("other", "text", "red")])
 
 
-def test_few_judgments_are_warned_of_and_many_are_not(catalog: Catalog, searcher: Searcher) -> None:
+def test_few_judgments_are_warned_of_and_many_are_not(catalog: CatalogStore, searcher: Searcher) -> None:
     topics = [Topic("q", "item", "mug/red-0.jpg")]
     few = evaluate(searcher.search, catalog, {"q": {"mug/red-1.jpg": 1}}, topics)
     assert any("were judged" in warning for warning in few.warnings)
@@ -202,7 +202,7 @@ def test_few_judgments_are_warned_of_and_many_are_not(catalog: Catalog, searcher
 
 
 def test_the_interval_holds_the_mean_and_narrows_with_more_queries(
-    make_catalog: Callable[..., Catalog],
+    make_catalog: Callable[..., CatalogStore],
 ) -> None:
     vectors = clustered(300, 16, clusters=10, seed=3)
     catalog = make_catalog(vectors)
@@ -294,7 +294,7 @@ def test_topics_are_read_in_order_and_become_queries(tmp_path: Path) -> None:
         topic_query(Topic("q", "query", "nothing"))
 
 
-def test_without_topics_a_query_id_is_an_item_or_a_query(catalog: Catalog) -> None:
+def test_without_topics_a_query_id_is_an_item_or_a_query(catalog: CatalogStore) -> None:
     qrels: dict[str, dict[str, int]] = {"mug/red-0.jpg": {}, "mug%2Fred-1.jpg": {}, "text=red+mug": {}}
     assert topics_from_qrels(qrels, catalog) == [
         Topic("mug/red-0.jpg", "item", "mug/red-0.jpg"),
@@ -331,10 +331,10 @@ def test_the_majority_of_the_labelers_decides(tmp_path: Path) -> None:
 
 
 def test_what_is_exported_evaluates_as_it_was_judged(
-    catalog: Catalog,
+    catalog: CatalogStore,
     searcher: Searcher,
     tmp_path: Path,
-    make_catalog: Callable[..., Catalog],
+    make_catalog: Callable[..., CatalogStore],
     colours: ColourEncoder,
 ) -> None:
     odd_ids = ["we ird.jpg", "100%41.jpg", "new\nline.jpg", "tab\tbed.jpg", "émoji 🙂.jpg", "plain.jpg"]

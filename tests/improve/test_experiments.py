@@ -20,7 +20,7 @@ from imgsearch.core.query import Query
 from imgsearch.improve.experiments.experiments import Arm, Experiment, Experiments, arm_of, team_draft
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.systems import System, Systems
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 MUG = "mug/red-0.jpg"
 HALVES = (Arm("live", 0.5), Arm("varied", 0.5))
@@ -41,7 +41,7 @@ def service(colour_catalog: Path) -> Iterator[SearchService]:
 
 
 @pytest.fixture
-def experiments(catalog: Catalog) -> Experiments:
+def experiments(catalog: CatalogStore) -> Experiments:
     """Return the experiments of a catalog with the systems live and varied."""
     systems = Systems(catalog, LiveIndex.open(catalog), lambda: pytest.fail("no encoder is needed"))
     systems.save(System("varied", diversity=0.9))
@@ -124,7 +124,7 @@ def test_both_teams_pick_first_equally_often_and_short_lists_run_out() -> None:
 def test_an_experiment_goes_from_draft_to_running_to_stopped_for_good_and_survives_reopening(
     colour_catalog: Path,
 ) -> None:
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         systems = Systems(catalog, LiveIndex.open(catalog), lambda: pytest.fail("no encoder is needed"))
         systems.save(System("varied", diversity=0.5))
         experiments = Experiments(catalog.database, systems)
@@ -138,7 +138,7 @@ def test_an_experiment_goes_from_draft_to_running_to_stopped_for_good_and_surviv
         experiments.create(Experiment("second", HALVES))
         with pytest.raises(ExperimentError, match="one runs at a time"):
             experiments.start("second")
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         systems = Systems(catalog, LiveIndex.open(catalog), lambda: pytest.fail("no encoder is needed"))
         experiments = Experiments(catalog.database, systems)
         assert experiments.running is not None
@@ -168,7 +168,7 @@ def test_an_experiment_goes_from_draft_to_running_to_stopped_for_good_and_surviv
     ],
 )
 def test_what_cannot_be_tried_out_is_refused_in_a_sentence_and_nothing_is_kept(
-    experiments: Experiments, catalog: Catalog, change: dict[str, object], words: str
+    experiments: Experiments, catalog: CatalogStore, change: dict[str, object], words: str
 ) -> None:
     with pytest.raises(ExperimentError, match=words):
         experiments.create(replace(Experiment("test", HALVES), **change))  # type: ignore[arg-type]

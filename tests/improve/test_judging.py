@@ -40,33 +40,33 @@ from imgsearch.improve.judging.topics import Topic
 from imgsearch.improve.judging.verdict_files import qrels_zip, read_verdicts, write_verdicts_csv
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.systems import System, Systems
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
 
 QUOTED = 'Ann "O\'Hara" <b>; DROP TABLE judgments;--'
 
 
 @pytest.fixture
-def feedback(catalog: Catalog) -> Iterator[FeedbackLog]:
+def feedback(catalog: CatalogStore) -> Iterator[FeedbackLog]:
     log = FeedbackLog(catalog.database)
     yield log
     log.close()
 
 
 @pytest.fixture
-def judging(catalog: Catalog, feedback: FeedbackLog) -> Judging:
+def judging(catalog: CatalogStore, feedback: FeedbackLog) -> Judging:
     return Judging(catalog, feedback)
 
 
 @pytest.fixture
-def systems(catalog: Catalog, colours: ColourEncoder) -> Systems:
+def systems(catalog: CatalogStore, colours: ColourEncoder) -> Systems:
     found = Systems(catalog, LiveIndex.open(catalog), lambda: colours)
     found.save(System("varied", diversity=0.7))
     return found
 
 
 @pytest.fixture
-def small(judging: Judging, catalog: Catalog) -> Callable[..., JudgingSet]:
+def small(judging: Judging, catalog: CatalogStore) -> Callable[..., JudgingSet]:
     """Return a maker of sets of `queries` x `items` pairs."""
 
     def make(name: str = "set", *, queries: int = 2, items: int = 4, raters: int = 1) -> JudgingSet:
@@ -121,7 +121,9 @@ def rows(judging: Judging, sql: str) -> list[tuple[Any, ...]]:
 # --- pools --------------------------------------------------------------------------------------------------------
 
 
-def test_a_pool_is_what_any_system_shows_first_and_nothing_else(systems: Systems, catalog: Catalog) -> None:
+def test_a_pool_is_what_any_system_shows_first_and_nothing_else(
+    systems: Systems, catalog: CatalogStore
+) -> None:
     topics = random_items(catalog, 6, seed=3)
     pool = make_pool(topics, systems.search, systems=["live", "varied"], depth=5, seed=1)
     assert pool.skipped == {}
@@ -133,7 +135,9 @@ def test_a_pool_is_what_any_system_shows_first_and_nothing_else(systems: Systems
     assert any(len(items) > 5 for items in by_key.values()), "the systems differ"
 
 
-def test_the_order_of_a_pool_follows_the_seed_and_not_the_systems(systems: Systems, catalog: Catalog) -> None:
+def test_the_order_of_a_pool_follows_the_seed_and_not_the_systems(
+    systems: Systems, catalog: CatalogStore
+) -> None:
     topics = random_items(catalog, 8, seed=3)
 
     def order(names: list[str], seed: int) -> list[Any]:
@@ -167,7 +171,7 @@ def test_queries_that_cannot_be_asked_are_left_out_and_named(systems: Systems) -
 
 
 def test_query_sets_come_from_the_feedback_a_list_or_chance(
-    systems: Systems, catalog: Catalog, feedback: FeedbackLog
+    systems: Systems, catalog: CatalogStore, feedback: FeedbackLog
 ) -> None:
     with pytest.raises(JudgingError, match="searched yet"):
         most_searched(catalog, 5)
@@ -193,7 +197,7 @@ def test_query_sets_come_from_the_feedback_a_list_or_chance(
 
 
 def test_a_labeler_never_learns_rank_score_or_system(
-    judging: Judging, systems: Systems, catalog: Catalog
+    judging: Judging, systems: Systems, catalog: CatalogStore
 ) -> None:
     pool = make_pool(random_items(catalog, 2, seed=0), systems.search, systems=["live"], depth=3, seed=0)
     made = judging.create("blind", pool, source="random photos", systems=["live"], depth=3)
@@ -363,7 +367,7 @@ def test_pairs_of_a_labeler_who_left_come_free_and_his_late_verdict_counts_if_th
 
 
 def test_leases_and_verdicts_outlive_the_process(
-    catalog: Catalog, judging: Judging, feedback: FeedbackLog, small: Callable[..., JudgingSet]
+    catalog: CatalogStore, judging: Judging, feedback: FeedbackLog, small: Callable[..., JudgingSet]
 ) -> None:
     made = small(raters=1)
     order = pairs_of(Labeler(judging, made, "ann").sync())
@@ -415,7 +419,7 @@ def test_a_referee_decides_where_raters_differ_and_his_word_counts_in_the_export
 
 
 def test_pairs_whose_photo_is_gone_are_left_out(
-    judging: Judging, catalog: Catalog, small: Callable[..., JudgingSet]
+    judging: Judging, catalog: CatalogStore, small: Callable[..., JudgingSet]
 ) -> None:
     made = small(queries=1, items=3)
     ann = Labeler(judging, made, "ann")
@@ -462,7 +466,7 @@ def test_every_version_of_a_guideline_is_kept(judging: Judging, small: Callable[
 
 
 def test_csv_and_qrels_come_back_as_they_went_names_with_quotes_too(
-    judging: Judging, catalog: Catalog, small: Callable[..., JudgingSet], tmp_path: Path
+    judging: Judging, catalog: CatalogStore, small: Callable[..., JudgingSet], tmp_path: Path
 ) -> None:
     made = small(queries=2, items=3, raters=2)
     for name in (QUOTED, "ben, the 2nd"):
@@ -508,7 +512,7 @@ def test_csv_and_qrels_come_back_as_they_went_names_with_quotes_too(
     ],
 )
 def test_a_file_that_cannot_be_imported_is_refused_in_a_sentence_and_changes_nothing(
-    judging: Judging, catalog: Catalog, tmp_path: Path, name: str, content: str, reason: str
+    judging: Judging, catalog: CatalogStore, tmp_path: Path, name: str, content: str, reason: str
 ) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8")
     with pytest.raises(ImgSearchError, match=reason) as refusal:

@@ -23,7 +23,7 @@ from imgsearch.improve.experiments.experiments import Arm, Experiment, Experimen
 from imgsearch.improve.experiments.outcomes import Outcome, outcome_of
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.systems import System, Systems
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import insert_frame
 
 HALVES = (Arm("live", 0.5), Arm("varied", 0.5))
@@ -32,11 +32,11 @@ Search = tuple[str, str, str, float, Sequence[int]]
 
 
 @pytest.fixture
-def catalog(make_catalog: Callable[..., Catalog]) -> Catalog:
+def catalog(make_catalog: Callable[..., CatalogStore]) -> CatalogStore:
     return make_catalog(clustered(60, 8))
 
 
-def experiments_of(catalog: Catalog) -> Experiments:
+def experiments_of(catalog: CatalogStore) -> Experiments:
     systems = Systems(catalog, LiveIndex.open(catalog), lambda: pytest.fail("no encoder is needed"))
     if len(systems.all()) == 1:
         systems.save(System("varied", diversity=0.5))
@@ -44,14 +44,14 @@ def experiments_of(catalog: Catalog) -> Experiments:
     return Experiments(catalog.database, systems)
 
 
-def started(catalog: Catalog, **given: Any) -> Experiment:
+def started(catalog: CatalogStore, **given: Any) -> Experiment:
     experiments = experiments_of(catalog)
     experiments.create(Experiment("test", **{"arms": HALVES, **given}))
     return experiments.start("test")
 
 
 def write(
-    catalog: Catalog,
+    catalog: CatalogStore,
     experiment: Experiment,
     searches: Sequence[Search],
     *,
@@ -86,7 +86,7 @@ def crowd(rates: dict[str, float], each: int, *, seed: int = 0) -> list[Search]:
     ]
 
 
-def read(catalog: Catalog, experiment: Experiment) -> Outcome:
+def read(catalog: CatalogStore, experiment: Experiment) -> Outcome:
     assert experiment.started is not None
     return outcome_of(catalog.database, experiment, now=experiment.started + timedelta(days=1))
 
@@ -94,7 +94,7 @@ def read(catalog: Catalog, experiment: Experiment) -> Outcome:
 # --- the measures -------------------------------------------------------------------------------------------------
 
 
-def test_the_measures_are_those_counted_by_hand(catalog: Catalog) -> None:
+def test_the_measures_are_those_counted_by_hand(catalog: CatalogStore) -> None:
     experiment = started(catalog)
     write(
         catalog,
@@ -133,7 +133,7 @@ def test_the_measures_are_those_counted_by_hand(catalog: Catalog) -> None:
     assert (values["ctr"], values["clicks"], values["abandoned"], values["good_rate"]) == (0.5, 0.5, 0.5, 1.0)
 
 
-def test_the_last_point_of_the_chart_is_the_difference_of_the_table(catalog: Catalog) -> None:
+def test_the_last_point_of_the_chart_is_the_difference_of_the_table(catalog: CatalogStore) -> None:
     rng = np.random.default_rng(3)
     experiment = started(catalog, goal="clicks")
     searches = [
@@ -174,7 +174,7 @@ def test_the_last_point_of_the_chart_is_the_difference_of_the_table(catalog: Cat
     ],
 )
 def test_the_verdict_says_what_to_do(
-    catalog: Catalog, rates: dict[str, float], each: int, kind: str, words: str
+    catalog: CatalogStore, rates: dict[str, float], each: int, kind: str, words: str
 ) -> None:
     experiment = started(catalog)
     write(catalog, experiment, crowd(rates, each))
@@ -184,7 +184,7 @@ def test_the_verdict_says_what_to_do(
     assert verdict.sentence.count(". ") == 0
 
 
-def test_a_draft_and_an_empty_experiment_say_what_comes_next(catalog: Catalog) -> None:
+def test_a_draft_and_an_empty_experiment_say_what_comes_next(catalog: CatalogStore) -> None:
     experiments = experiments_of(catalog)
     draft = experiments.create(Experiment("test", HALVES))
     assert outcome_of(catalog.database, draft).verdict.sentence.startswith("Start it")
@@ -194,7 +194,7 @@ def test_a_draft_and_an_empty_experiment_say_what_comes_next(catalog: Catalog) -
     assert "ended before" in outcome_of(catalog.database, ended).verdict.sentence
 
 
-def test_traffic_that_is_not_split_as_planned_comes_before_any_other_verdict(catalog: Catalog) -> None:
+def test_traffic_that_is_not_split_as_planned_comes_before_any_other_verdict(catalog: CatalogStore) -> None:
     experiment = started(catalog)
     write(catalog, experiment, [*crowd({"live": 0.2}, 600), *crowd({"varied": 0.9}, 400)])
     outcome = read(catalog, experiment)
@@ -203,7 +203,7 @@ def test_traffic_that_is_not_split_as_planned_comes_before_any_other_verdict(cat
     assert outcome.verdict.sentence.startswith("Stop: traffic is not split as planned (60.0% / 40.0%")
 
 
-def test_an_arm_that_is_better_but_slow_is_not_shipped(catalog: Catalog) -> None:
+def test_an_arm_that_is_better_but_slow_is_not_shipped(catalog: CatalogStore) -> None:
     experiment = started(catalog)
     write(catalog, experiment, crowd({"live": 0.3, "varied": 0.5}, 500), ms={"varied": 300.0})
     verdict = read(catalog, experiment).verdict
@@ -211,7 +211,7 @@ def test_an_arm_that_is_better_but_slow_is_not_shipped(catalog: Catalog) -> None
     assert "varied is slow" in verdict.sentence
 
 
-def test_lower_is_better_where_less_is_more(catalog: Catalog) -> None:
+def test_lower_is_better_where_less_is_more(catalog: CatalogStore) -> None:
     experiment = started(catalog, goal="abandoned")
     write(catalog, experiment, crowd({"live": 0.3, "varied": 0.5}, 500))
     verdict = read(catalog, experiment).verdict
@@ -219,7 +219,7 @@ def test_lower_is_better_where_less_is_more(catalog: Catalog) -> None:
     assert "lowers No click" in verdict.sentence
 
 
-def test_of_three_arms_the_best_is_shipped(catalog: Catalog) -> None:
+def test_of_three_arms_the_best_is_shipped(catalog: CatalogStore) -> None:
     third = 1 / 3
     experiment = started(catalog, arms=(Arm("live", third), Arm("varied", third), Arm("short", third)))
     write(catalog, experiment, crowd({"live": 0.2, "varied": 0.4, "short": 0.6}, 400))
@@ -228,7 +228,7 @@ def test_of_three_arms_the_best_is_shipped(catalog: Catalog) -> None:
     assert set(outcome.series) == {"varied", "short"}
 
 
-def test_no_difference_that_matters_is_a_reason_to_stop(catalog: Catalog) -> None:
+def test_no_difference_that_matters_is_a_reason_to_stop(catalog: CatalogStore) -> None:
     experiment = started(catalog, min_effect=0.5)
     write(catalog, experiment, crowd({"live": 0.6, "varied": 0.6}, 400))
     assert "no arm changes CTR@10 by as much as 50%" in read(catalog, experiment).verdict.sentence
@@ -237,7 +237,7 @@ def test_no_difference_that_matters_is_a_reason_to_stop(catalog: Catalog) -> Non
 # --- interleaving -------------------------------------------------------------------------------------------------
 
 
-def test_interleaving_counts_searches_won_by_the_arm_of_each_clicked_hit(catalog: Catalog) -> None:
+def test_interleaving_counts_searches_won_by_the_arm_of_each_clicked_hit(catalog: CatalogStore) -> None:
     experiment = started(catalog, mode="interleave")
     rng = np.random.default_rng(1)
     searches: list[Search] = []
@@ -266,7 +266,7 @@ def test_interleaving_counts_searches_won_by_the_arm_of_each_clicked_hit(catalog
     assert outcome.series["varied"][-1].difference == pytest.approx(outcome.contrasts[0].difference)
 
 
-def test_an_outcome_is_plain_json(catalog: Catalog) -> None:
+def test_an_outcome_is_plain_json(catalog: CatalogStore) -> None:
     experiment = started(catalog)
     write(catalog, experiment, crowd({"live": 0.3, "varied": 0.5}, 120))
     document = json.loads(json.dumps(read(catalog, experiment).as_dict(), allow_nan=False))
@@ -284,7 +284,7 @@ def shop(colour_catalog: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]
     import simulate_experiments as simulation
     from simulation import Taste, Visitors
 
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         systems = Systems(catalog, LiveIndex.open(catalog), lambda: pytest.fail("no encoder is needed"))
         for system in simulation.SYSTEMS:
             systems.save(system)
@@ -387,7 +387,7 @@ def _html(page: AppTest) -> str:
     return " ".join(str(getattr(each, "proto", each)) for each in page.get("html"))
 
 
-def _write_as(catalog: Catalog, experiment: Experiment, searches: Sequence[Search]) -> None:
+def _write_as(catalog: CatalogStore, experiment: Experiment, searches: Sequence[Search]) -> None:
     """Write searches to an experiment of another name, in the second since its start."""
     write(
         catalog,

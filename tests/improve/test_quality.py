@@ -55,7 +55,7 @@ from imgsearch.improve.quality.robustness import (
 )
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.systems import System, Systems
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
 from imgsearch.store.originals import Originals
 
@@ -63,7 +63,7 @@ NO_PICTURES = Pictures(title=lambda item_id: item_id, source=lambda item_id: "",
 
 
 @pytest.fixture
-def systems(catalog: Catalog, colours: ColourEncoder) -> Iterator[Systems]:
+def systems(catalog: CatalogStore, colours: ColourEncoder) -> Iterator[Systems]:
     opened = Systems(catalog, LiveIndex.open(catalog), lambda: colours)
     opened.save(System("diverse", diversity=0.7))
     yield opened
@@ -71,7 +71,7 @@ def systems(catalog: Catalog, colours: ColourEncoder) -> Iterator[Systems]:
 
 
 @pytest.fixture
-def quality(catalog: Catalog, systems: Systems) -> Iterator[Quality]:
+def quality(catalog: CatalogStore, systems: Systems) -> Iterator[Quality]:
     feedback, originals = FeedbackLog(catalog.database), Originals()
     made = Quality(
         catalog, systems, feedback, Judging(catalog, feedback), lambda item: originals.read(item.location)
@@ -82,7 +82,7 @@ def quality(catalog: Catalog, systems: Systems) -> Iterator[Quality]:
     originals.close()
 
 
-def by_colour(catalog: Catalog) -> GroundTruth:
+def by_colour(catalog: CatalogStore) -> GroundTruth:
     """Return judgments of twelve item queries: what has the query's colour is relevant."""
     items = list(catalog.iter_items())
     qrels = {
@@ -140,7 +140,7 @@ def test_a_random_run_is_measured_as_ir_measures_does_by_itself() -> None:
 
 
 def test_complete_judgments_leave_nothing_unjudged_and_no_value_changed(
-    catalog: Catalog, systems: Systems
+    catalog: CatalogStore, systems: Systems
 ) -> None:
     truth = by_colour(catalog)
     only_good = {
@@ -249,10 +249,10 @@ def test_a_report_comes_back_as_it_was_kept_also_after_a_restart(colour_catalog:
         unknown_items=4,
         hits={"it's; DROP TABLE items --": (RatedHit("a", 1, -1), RatedHit("b", 2, None)), "é🙂": ()},
     )
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         run = run_of(report, name=" my \n name ", system="live", judgments="j", digest="d")
         Reports(catalog.database).save(run, report)
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         kept = Reports(catalog.database)
         assert kept.all() == [run]
         assert kept.get(run.run_id[:4]) == run
@@ -260,7 +260,7 @@ def test_a_report_comes_back_as_it_was_kept_also_after_a_restart(colour_catalog:
         assert run.title == "my name"
 
 
-def test_runs_are_listed_newest_first_and_by_their_judgments(catalog: Catalog) -> None:
+def test_runs_are_listed_newest_first_and_by_their_judgments(catalog: CatalogStore) -> None:
     kept = Reports(catalog.database)
     report = made_report({"a": 0.5})
     runs = [run_of(report, system="live", judgments="j", digest=digest) for digest in ("x", "y", "x")]
@@ -287,7 +287,7 @@ def test_the_same_judgments_have_the_same_digest_in_any_order() -> None:
 
 
 def test_systems_are_measured_on_the_same_queries_and_kept_all_or_none(
-    quality: Quality, catalog: Catalog
+    quality: Quality, catalog: CatalogStore
 ) -> None:
     truth = by_colour(catalog)
     seen: list[tuple[int, int]] = []
@@ -339,7 +339,7 @@ def test_a_page_escapes_what_people_wrote_and_loads_nothing() -> None:
         assert "&lt;script&gt;" in page
 
 
-def test_an_exported_page_carries_its_pictures(quality: Quality, catalog: Catalog, photos: Path) -> None:
+def test_an_exported_page_carries_its_pictures(quality: Quality, catalog: CatalogStore, photos: Path) -> None:
     (run,) = quality.measure(by_colour(catalog), ["live"], "P@3")
     report = quality.reports.report(run)
 
@@ -382,7 +382,7 @@ def test_rows_come_worst_first_or_by_their_change() -> None:
 # --- where judgments come from --------------------------------------------------------------------------------------
 
 
-def test_the_apps_own_judgments_become_a_source(quality: Quality, catalog: Catalog) -> None:
+def test_the_apps_own_judgments_become_a_source(quality: Quality, catalog: CatalogStore) -> None:
     assert quality.sources() == []
     feedback = FeedbackLog(catalog.database)
     for item_id, verdict in (("mug/red-1.jpg", "good"), ("mug/blue-1.jpg", "bad")):
@@ -396,7 +396,7 @@ def test_the_apps_own_judgments_become_a_source(quality: Quality, catalog: Catal
     assert run.measures[0].queries == 1
 
 
-def test_judgments_that_tell_nothing_are_refused_when_they_are_read(catalog: Catalog) -> None:
+def test_judgments_that_tell_nothing_are_refused_when_they_are_read(catalog: CatalogStore) -> None:
     feedback = FeedbackLog(catalog.database)
     feedback.record_judgment(Judgment("text=x", "mug/red-1.jpg", "cant_tell", "l"))
     (source,) = judgment_sources(catalog, feedback, Judging(catalog, feedback))
@@ -405,7 +405,7 @@ def test_judgments_that_tell_nothing_are_refused_when_they_are_read(catalog: Cat
     feedback.close()
 
 
-def test_uploaded_files_are_read_and_their_faults_named(catalog: Catalog) -> None:
+def test_uploaded_files_are_read_and_their_faults_named(catalog: CatalogStore) -> None:
     truth = uploaded(b"mug/red-0.jpg 0 mug/red-1.jpg 1\n", "a.trec", None, "", catalog)
     assert truth.topics == (Topic("mug/red-0.jpg", "item", "mug/red-0.jpg"),)
     with_topics = uploaded(b"1 0 mug/red-1.jpg 1", "a.trec", b"1\ttext\tred\r\n", "t.tsv", catalog)
@@ -430,7 +430,7 @@ def test_qrels_of_unknown_items_are_one_sentence_and_keep_nothing(quality: Quali
 # --- robustness ---------------------------------------------------------------------------------------------------
 
 
-def test_every_photo_finds_itself_and_changes_are_scored(quality: Quality, catalog: Catalog) -> None:
+def test_every_photo_finds_itself_and_changes_are_scored(quality: Quality, catalog: CatalogStore) -> None:
     stored = quality.check_robustness("live", n=12, seed=4)
     report = stored.report
     assert [score.change for score in report.scores] == [SELF_FIRST, *TRANSFORMATIONS]
@@ -446,7 +446,7 @@ def test_every_photo_finds_itself_and_changes_are_scored(quality: Quality, catal
 
 
 def test_a_photo_that_changed_since_it_was_indexed_is_named(
-    quality: Quality, catalog: Catalog, systems: Systems
+    quality: Quality, catalog: CatalogStore, systems: Systems
 ) -> None:
     originals = Originals()
     others = {item.item_id: item for item in catalog.iter_items()}
@@ -470,7 +470,7 @@ def test_a_photo_that_changed_since_it_was_indexed_is_named(
 
 
 def test_a_check_that_makes_no_sense_is_refused(
-    systems: Systems, catalog: Catalog, make_catalog: Callable[..., Catalog]
+    systems: Systems, catalog: CatalogStore, make_catalog: Callable[..., CatalogStore]
 ) -> None:
     def gone(item: Item) -> bytes:
         raise SourceError("The file is no longer there.")
@@ -545,7 +545,7 @@ def test_a_job_that_fails_says_why() -> None:
         assert reason in runner.job.reason
 
 
-def test_a_measurement_in_the_background_is_kept(quality: Quality, catalog: Catalog) -> None:
+def test_a_measurement_in_the_background_is_kept(quality: Quality, catalog: CatalogStore) -> None:
     with pytest.raises(EvaluationError, match="MAPP"):
         quality.start_measuring(lambda: by_colour(catalog), ["live"], "MAPP")
     with pytest.raises(UnknownSystem):
@@ -566,7 +566,7 @@ def test_a_measurement_in_the_background_is_kept(quality: Quality, catalog: Cata
 @pytest.fixture
 def judged(colour_catalog: Path, tmp_path: Path) -> Path:
     """Return qrels of item queries over `colour_catalog`, where also a system `diverse` is kept."""
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         systems = Systems(catalog, LiveIndex.open(catalog), ColourEncoder)
         systems.save(System("diverse", diversity=0.7))
         truth = by_colour(catalog)

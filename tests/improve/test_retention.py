@@ -30,7 +30,7 @@ from imgsearch.improve.monitoring.retention import (
 )
 from imgsearch.search.ranking.duplicates import duplicates_of
 from imgsearch.search.ranking.rules import Rule, rules_of
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import Database, insert_frame
 
 START = datetime(2026, 3, 1)
@@ -322,7 +322,7 @@ def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_the_commands_prune_forget_and_sum_up(colour_catalog: Path) -> None:
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         fill(catalog.database)
     there = ("--catalog", colour_catalog, "--json")
     dry = json.loads(run("events", "forget-visitor", ALICE, "--dry-run", *there).stdout)
@@ -344,7 +344,7 @@ def test_the_commands_prune_forget_and_sum_up(colour_catalog: Path) -> None:
 
 
 def test_what_a_visitor_wrote_for_all_stays_without_their_name(colour_catalog: Path) -> None:
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         rules = rules_of(catalog)
         mine = rules.save(Rule("hide", ("mug/red-0.jpg",)), author=author_name(ALICE))
         rules.save(Rule("hide", ("mug/red-1.jpg",)), author=author_name(BOB))

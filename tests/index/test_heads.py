@@ -37,9 +37,9 @@ from imgsearch.index.vector_space import VectorSpace, live_space
 from imgsearch.ingest.verification import repair_catalog, verify_catalog
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import System, Systems
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
-MakeCatalog = Callable[..., Catalog]
+MakeCatalog = Callable[..., CatalogStore]
 
 
 def projection(dim: int, *, rank: int = 4, seed: int = 0, strength: float = 1.0) -> Projection:
@@ -54,7 +54,7 @@ def no_encoder() -> Encoder:
     raise AssertionError("searching by items needs no encoder")
 
 
-def nearest(catalog: Catalog, item_id: str, rows: np.ndarray, n: int = 10) -> list[str]:
+def nearest(catalog: CatalogStore, item_id: str, rows: np.ndarray, n: int = 10) -> list[str]:
     """Return the true order by plain float64 arithmetic over rows in the order of the items, kept as float16."""
     ids = [item.item_id for item in catalog.iter_items()]
     own = ids.index(item_id)
@@ -64,11 +64,11 @@ def nearest(catalog: Catalog, item_id: str, rows: np.ndarray, n: int = 10) -> li
 
 
 @pytest.fixture
-def shop(make_catalog: MakeCatalog) -> Catalog:
+def shop(make_catalog: MakeCatalog) -> CatalogStore:
     return make_catalog(clustered(400, 32))
 
 
-def test_a_head_is_kept_and_read_back_bit_for_bit(shop: Catalog) -> None:
+def test_a_head_is_kept_and_read_back_bit_for_bit(shop: CatalogStore) -> None:
     made = projection(32)
     head = save_head(shop, made, report={"reason": "a test"})
     assert (head.id, head.rank, head.encoder_id) == ("head-0001", 4, shop.encoder_id)
@@ -78,7 +78,7 @@ def test_a_head_is_kept_and_read_back_bit_for_bit(shop: Catalog) -> None:
     assert save_head(shop, made).id == "head-0002"
 
 
-def test_weights_that_do_not_fit_or_are_not_finite_are_refused(shop: Catalog) -> None:
+def test_weights_that_do_not_fit_or_are_not_finite_are_refused(shop: CatalogStore) -> None:
     for wrong in (
         projection(16),
         Projection(np.full(32, np.nan, np.float32), *2 * [np.ones((32, 2), np.float32)]),
@@ -88,7 +88,7 @@ def test_weights_that_do_not_fit_or_are_not_finite_are_refused(shop: Catalog) ->
     assert list_heads(shop) == []
 
 
-def test_what_is_in_force_is_a_stack_of_publishings(shop: Catalog) -> None:
+def test_what_is_in_force_is_a_stack_of_publishings(shop: CatalogStore) -> None:
     first, second = save_head(shop, projection(32)), save_head(shop, projection(32, seed=1))
     assert live_head(shop) is None
     with pytest.raises(AdaptationError, match="nothing to roll back"):
@@ -108,14 +108,14 @@ def test_what_is_in_force_is_a_stack_of_publishings(shop: Catalog) -> None:
     ]
 
 
-def test_an_unknown_head_is_named_and_changes_nothing(shop: Catalog) -> None:
+def test_an_unknown_head_is_named_and_changes_nothing(shop: CatalogStore) -> None:
     save_head(shop, projection(32))
     with pytest.raises(AdaptationError, match=r"no head 'head-0009'; there are head-0001"):
         publish_head(shop, "head-0009")
     assert head_changes(shop) == []
 
 
-def test_a_head_whose_weights_are_damaged_is_never_used(shop: Catalog) -> None:
+def test_a_head_whose_weights_are_damaged_is_never_used(shop: CatalogStore) -> None:
     head = save_head(shop, projection(32))
     weights = shop.folder / "heads" / head.id / "weights.npy"
     data = bytearray(weights.read_bytes())
@@ -126,7 +126,7 @@ def test_a_head_whose_weights_are_damaged_is_never_used(shop: Catalog) -> None:
     assert head_changes(shop) == []
 
 
-def test_searching_a_head_is_exact_search_of_the_projected_embeddings(shop: Catalog) -> None:
+def test_searching_a_head_is_exact_search_of_the_projected_embeddings(shop: CatalogStore) -> None:
     head = save_head(shop, projection(32))
     index = publish_head(shop, head.id)
     searcher = Searcher(shop, index, no_encoder)
@@ -143,7 +143,7 @@ def test_searching_a_head_is_exact_search_of_the_projected_embeddings(shop: Cata
     assert result.encoder == shop.encoder_id
 
 
-def test_photos_that_come_and_go_while_a_head_is_in_force_are_projected_too(shop: Catalog) -> None:
+def test_photos_that_come_and_go_while_a_head_is_in_force_are_projected_too(shop: CatalogStore) -> None:
     head = save_head(shop, projection(32))
     index = publish_head(shop, head.id)
     rows = clustered(30, 32, seed=5)
@@ -159,7 +159,7 @@ def test_photos_that_come_and_go_while_a_head_is_in_force_are_projected_too(shop
     assert [hit.item_id for hit in result.hits] == nearest(shop, "new-3.jpg", projected)
 
 
-def test_the_projected_embeddings_are_a_cache(shop: Catalog) -> None:
+def test_the_projected_embeddings_are_a_cache(shop: CatalogStore) -> None:
     head = save_head(shop, projection(32))
     index = publish_head(shop, head.id)
     cache = shop.folder / "heads" / head.id / "vectors.f16"
@@ -172,7 +172,7 @@ def test_the_projected_embeddings_are_a_cache(shop: Catalog) -> None:
     assert cache.read_bytes() == sound
 
 
-def test_verify_finds_and_mends_damaged_projections_and_heads(shop: Catalog) -> None:
+def test_verify_finds_and_mends_damaged_projections_and_heads(shop: CatalogStore) -> None:
     head = save_head(shop, projection(32))
     publish_head(shop, head.id)
     cache = shop.folder / "heads" / head.id / "vectors.f16"
@@ -190,7 +190,7 @@ def test_verify_finds_and_mends_damaged_projections_and_heads(shop: Catalog) -> 
     assert live_head(shop) is None
 
 
-def test_generation_numbers_are_never_used_twice_by_any_space(shop: Catalog) -> None:
+def test_generation_numbers_are_never_used_twice_by_any_space(shop: CatalogStore) -> None:
     base = LiveIndex.open(shop)
     first = publish_head(shop, save_head(shop, projection(32)).id)
     second = publish_head(shop, save_head(shop, projection(32, seed=1)).id)
@@ -198,7 +198,7 @@ def test_generation_numbers_are_never_used_twice_by_any_space(shop: Catalog) -> 
     assert roll_back_head(shop).generation == 2
 
 
-def test_a_system_answers_by_its_own_head(shop: Catalog) -> None:
+def test_a_system_answers_by_its_own_head(shop: CatalogStore) -> None:
     head = save_head(shop, projection(32))
     systems = Systems(shop, LiveIndex.open(shop), no_encoder)
     systems.save(System("try", head=head.id))
@@ -211,7 +211,7 @@ def test_a_system_answers_by_its_own_head(shop: Catalog) -> None:
 
 
 def test_the_service_swaps_the_head_while_searches_go_on(colour_catalog: Path) -> None:
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         head = save_head(catalog, projection(catalog.dim, strength=3.0))
         items = [item.item_id for item in catalog.iter_items()]
         base_id = catalog.encoder_id
@@ -249,15 +249,15 @@ def test_the_service_swaps_the_head_while_searches_go_on(colour_catalog: Path) -
         service.close()
     assert wrong == []
     assert seen == set(expected)
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         assert live_head(catalog) is not None
 
 
 KILLED = """
 import sys, json
 from imgsearch.improve.adaptation.adapting import publish_head, roll_back_head
-from imgsearch.store.catalog import Catalog
-catalog = Catalog.open(sys.argv[1])
+from imgsearch.store.catalog import CatalogStore
+catalog = CatalogStore.open(sys.argv[1])
 while True:
     publish_head(catalog, "head-0001")
     print("published", flush=True)
@@ -288,7 +288,7 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new_in_force_whole(make_cata
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(timeout=float(rng.uniform(0.05, 0.9 if attempt % 2 == 0 else 0.2)))
             process.send_signal(signal.SIGKILL)
-        with Catalog.open(folder) as opened:
+        with CatalogStore.open(folder) as opened:
             head: Head | None = live_head(opened)
             states.add(head.id if head else None)
             index = LiveIndex.open(opened, space=live_space(opened))
@@ -300,7 +300,7 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new_in_force_whole(make_cata
     assert states
 
 
-def test_a_header_is_plain_json_that_names_its_checksum(shop: Catalog) -> None:
+def test_a_header_is_plain_json_that_names_its_checksum(shop: CatalogStore) -> None:
     head = save_head(shop, projection(32), report={"before": 0.5})
     header = json.loads((shop.folder / "heads" / head.id / "head.json").read_text())
     assert (header["sha256"], header["report"]) == (head.sha256, {"before": 0.5})

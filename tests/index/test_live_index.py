@@ -16,25 +16,25 @@ from imgsearch.core.errors import IndexCorrupt
 from imgsearch.index import engines
 from imgsearch.index import live_index as generations
 from imgsearch.index.live_index import LiveIndex, check_generation, exact_top_k, ranked
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
-MakeCatalog = Callable[..., Catalog]
+MakeCatalog = Callable[..., CatalogStore]
 
 
 @pytest.fixture
-def shop(make_catalog: MakeCatalog) -> Catalog:
+def shop(make_catalog: MakeCatalog) -> CatalogStore:
     """Return a catalog of 400 raw vectors whose index is saved as generation 1."""
     catalog = make_catalog(clustered(400, 16))
     LiveIndex.open(catalog)
     return catalog
 
 
-def in_force(catalog: Catalog) -> Path:
+def in_force(catalog: CatalogStore) -> Path:
     folder = catalog.folder / "index"
     return folder / (folder / "current").read_text().split()[0]
 
 
-def assert_right(catalog: Catalog, index: LiveIndex) -> None:
+def assert_right(catalog: CatalogStore, index: LiveIndex) -> None:
     """Check that the index holds exactly the live items and finds each first by its own vector."""
     keys = catalog.keys()
     assert len(index) == len(keys)
@@ -45,7 +45,7 @@ def assert_right(catalog: Catalog, index: LiveIndex) -> None:
     assert check_generation(catalog).items == len(keys)
 
 
-def test_opening_again_reads_the_saved_generation_and_writes_nothing(shop: Catalog) -> None:
+def test_opening_again_reads_the_saved_generation_and_writes_nothing(shop: CatalogStore) -> None:
     before = {path: path.stat().st_mtime_ns for path in (shop.folder / "index").rglob("*")}
     index = LiveIndex.open(shop)
     assert (index.generation, index.reason_rebuilt) == (1, "")
@@ -53,7 +53,7 @@ def test_opening_again_reads_the_saved_generation_and_writes_nothing(shop: Catal
     assert_right(shop, index)
 
 
-def test_the_header_says_what_the_index_is(shop: Catalog) -> None:
+def test_the_header_says_what_the_index_is(shop: CatalogStore) -> None:
     header = json.loads((in_force(shop) / "header.json").read_text())
     assert (header["items"], header["dim"], header["encoder_id"]) == (400, 16, "test:raw@16")
     assert header["ann_recall_at_10"] >= 0.99
@@ -62,7 +62,7 @@ def test_the_header_says_what_the_index_is(shop: Catalog) -> None:
 
 
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "missing", "empty", "appended", "other file"])
-def test_a_damaged_index_file_is_rebuilt(shop: Catalog, damage: str) -> None:
+def test_a_damaged_index_file_is_rebuilt(shop: CatalogStore, damage: str) -> None:
     file = in_force(shop) / "index.usearch"
     data = bytearray(file.read_bytes())
     if damage == "flipped":
@@ -90,7 +90,7 @@ def test_a_damaged_index_file_is_rebuilt(shop: Catalog, damage: str) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"garbage", b"000009 abc\n", b"-1", b"1 2 3", b"\xff\xfe", b"9" * 6000]
 )
-def test_a_garbage_current_file_means_a_rebuild(shop: Catalog, content: bytes) -> None:
+def test_a_garbage_current_file_means_a_rebuild(shop: CatalogStore, content: bytes) -> None:
     (shop.folder / "index" / "current").write_bytes(content)
     index = LiveIndex.open(shop)
     assert index.reason_rebuilt
@@ -98,12 +98,12 @@ def test_a_garbage_current_file_means_a_rebuild(shop: Catalog, content: bytes) -
     assert LiveIndex.open(shop).reason_rebuilt == ""
 
 
-def test_a_missing_index_folder_means_a_rebuild(shop: Catalog) -> None:
+def test_a_missing_index_folder_means_a_rebuild(shop: CatalogStore) -> None:
     shutil.rmtree(shop.folder / "index")
     assert_right(shop, LiveIndex.open(shop))
 
 
-def test_no_changed_byte_of_the_header_can_crash_the_opening(shop: Catalog) -> None:
+def test_no_changed_byte_of_the_header_can_crash_the_opening(shop: CatalogStore) -> None:
     file = in_force(shop) / "header.json"
     data = file.read_bytes()
     chance = random.Random(3)
@@ -121,7 +121,7 @@ def test_no_changed_byte_of_the_header_can_crash_the_opening(shop: Catalog) -> N
     assert_right(shop, index)
 
 
-def test_a_header_of_another_encoder_is_never_used(shop: Catalog, make_catalog: MakeCatalog) -> None:
+def test_a_header_of_another_encoder_is_never_used(shop: CatalogStore, make_catalog: MakeCatalog) -> None:
     other = make_catalog(clustered(400, 32, seed=1))
     LiveIndex.open(other)
     shutil.rmtree(shop.folder / "index")
@@ -131,13 +131,13 @@ def test_a_header_of_another_encoder_is_never_used(shop: Catalog, make_catalog: 
     assert_right(shop, index)
 
 
-def test_generation_numbers_are_never_used_twice(shop: Catalog) -> None:
+def test_generation_numbers_are_never_used_twice(shop: CatalogStore) -> None:
     for expected in (2, 3, 4):
         (shop.folder / "index" / "current").write_text("garbage")
         assert LiveIndex.open(shop).generation == expected
 
 
-def test_old_generations_are_removed(shop: Catalog) -> None:
+def test_old_generations_are_removed(shop: CatalogStore) -> None:
     index = LiveIndex.open(shop)
     for round_number in range(5):
         keys, _ = shop.store(raw_items([f"new-{round_number}"]), clustered(1, 16, seed=round_number))
@@ -152,7 +152,7 @@ def test_old_generations_are_removed(shop: Catalog) -> None:
     "step", ["half-written", "before its renaming", "before current", "current half-written"]
 )
 def test_a_crash_between_the_steps_of_saving_leaves_the_old_generation_in_force(
-    shop: Catalog, step: str
+    shop: CatalogStore, step: str
 ) -> None:
     folder = shop.folder / "index"
     new = folder / (".000002.part" if "writ" in step or "renaming" in step else "000002")
@@ -171,7 +171,9 @@ def test_a_crash_between_the_steps_of_saving_leaves_the_old_generation_in_force(
     assert not list(folder.glob(".*.part"))
 
 
-def test_items_stored_but_not_indexed_before_a_crash_are_added_at_the_next_opening(shop: Catalog) -> None:
+def test_items_stored_but_not_indexed_before_a_crash_are_added_at_the_next_opening(
+    shop: CatalogStore,
+) -> None:
     shop.store(raw_items(["late-1", "late-2", "00007.jpg"]), clustered(3, 16, seed=4))
     shop.remove(["00000.jpg"])
     index = LiveIndex.open(shop)
@@ -180,7 +182,7 @@ def test_items_stored_but_not_indexed_before_a_crash_are_added_at_the_next_openi
     assert LiveIndex.open(shop).generation == index.generation
 
 
-def test_a_rebuild_happens_by_itself_when_removals_pile_up(shop: Catalog) -> None:
+def test_a_rebuild_happens_by_itself_when_removals_pile_up(shop: CatalogStore) -> None:
     index = LiveIndex.open(shop)
     ids = [item.item_id for item in shop.iter_items()]
     for start in range(0, 300, 30):
@@ -202,7 +204,7 @@ def test_removals_one_by_one_survive_reopening_between(make_catalog: MakeCatalog
     assert_right(catalog, LiveIndex.open(catalog))
 
 
-def test_damaged_embeddings_do_not_stop_the_opening_and_the_rest_is_found(shop: Catalog) -> None:
+def test_damaged_embeddings_do_not_stop_the_opening_and_the_rest_is_found(shop: CatalogStore) -> None:
     path = shop.folder / "embeddings" / "vectors.f16"
     rows = np.fromfile(path, np.float16).reshape(-1, 16)
     rows[5] = np.nan
@@ -220,7 +222,7 @@ def test_damaged_embeddings_do_not_stop_the_opening_and_the_rest_is_found(shop: 
 def test_a_catalog_without_encoder_or_items_has_an_empty_index(
     make_catalog: MakeCatalog, tmp_path: Path
 ) -> None:
-    with Catalog.open(tmp_path / "new", create=True) as catalog:
+    with CatalogStore.open(tmp_path / "new", create=True) as catalog:
         index = LiveIndex.open(catalog)
         assert (len(index), index.generation) == (0, 0)
     empty = make_catalog(np.zeros((0, 16), np.float32))
@@ -254,7 +256,7 @@ def many_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
-def coded(shop: Catalog, many_engine: str, monkeypatch: pytest.MonkeyPatch) -> Catalog:
+def coded(shop: CatalogStore, many_engine: str, monkeypatch: pytest.MonkeyPatch) -> CatalogStore:
     """Return the catalog of 400 with an index over codes, as catalogs of many items have."""
     monkeypatch.setattr(generations, "MANY", 400)
     index = LiveIndex.open(shop)
@@ -263,7 +265,7 @@ def coded(shop: Catalog, many_engine: str, monkeypatch: pytest.MonkeyPatch) -> C
     return shop
 
 
-def test_from_many_items_on_codes_are_searched(coded: Catalog) -> None:
+def test_from_many_items_on_codes_are_searched(coded: CatalogStore) -> None:
     before = {path: path.stat().st_mtime_ns for path in (coded.folder / "index").rglob("*")}
     index = LiveIndex.open(coded)
     assert (index.generation, index.reason_rebuilt) == (2, "")
@@ -291,7 +293,7 @@ def test_a_catalog_that_grows_gets_codes_when_it_has_many_items(
 
 
 @pytest.mark.parametrize("damage", ["flipped", "missing", "empty"])
-def test_damaged_codes_mean_a_rebuild(coded: Catalog, damage: str) -> None:
+def test_damaged_codes_mean_a_rebuild(coded: CatalogStore, damage: str) -> None:
     file = in_force(coded) / "index.usearch.coding.npz"
     if not file.exists():
         file = in_force(coded) / "index.usearch"
@@ -308,7 +310,7 @@ def test_damaged_codes_mean_a_rebuild(coded: Catalog, damage: str) -> None:
     assert_right(coded, index)
 
 
-def test_items_added_and_removed_later_are_found_by_their_codes_too(coded: Catalog) -> None:
+def test_items_added_and_removed_later_are_found_by_their_codes_too(coded: CatalogStore) -> None:
     index = LiveIndex.open(coded)
     keys, _ = coded.store(raw_items([f"late-{n}" for n in range(30)]), clustered(30, 16, seed=4))
     index.add(keys, coded.vectors(keys))
@@ -318,7 +320,7 @@ def test_items_added_and_removed_later_are_found_by_their_codes_too(coded: Catal
 
 
 def test_an_engine_that_is_no_longer_installed_gives_way_to_one_that_is(
-    shop: Catalog, monkeypatch: pytest.MonkeyPatch
+    shop: CatalogStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("faiss")
     LiveIndex.open(shop).build_as({"engine": "lists"}, 0.99)

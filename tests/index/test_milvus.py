@@ -19,7 +19,7 @@ from imgsearch.core.query import Filter, Query, Term
 from imgsearch.index.live_index import LiveIndex, check_generation
 from imgsearch.search import searcher as search
 from imgsearch.search.searcher import Searcher
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 pytest.importorskip("pymilvus", reason="needs the extra milvus")
 pytest.importorskip("milvus_lite", reason="needs milvus-lite, a Milvus in a file")
@@ -134,7 +134,7 @@ def test_texts_are_lowered_as_the_database_lowers_them(tmp_path: Path) -> None:
         "STRASSE ẞ",
         *("".join(letters[n : n + 50]) for n in range(0, len(letters), 50)),
     ]
-    with Catalog.open(tmp_path / "catalog", create=True) as catalog:
+    with CatalogStore.open(tmp_path / "catalog", create=True) as catalog:
         frame = pd.DataFrame({"word": words})
         cursor = catalog.database.cursor()
         cursor.register("words", frame)
@@ -157,7 +157,7 @@ HOSTILE = [
 ]
 
 
-def fill(catalog: Catalog, count: int = 400) -> None:
+def fill(catalog: CatalogStore, count: int = 400) -> None:
     """Store raw vectors with rows of every kind of metadata."""
     catalog.bind_encoder("test:raw", f"test:raw@{DIM}", DIM)
     rows: list[dict[str, Any]] = [
@@ -173,8 +173,8 @@ def fill(catalog: Catalog, count: int = 400) -> None:
 
 
 @pytest.fixture
-def shop(address: str, tmp_path: Path) -> Iterator[Catalog]:
-    with Catalog.open(tmp_path / "catalog", create=True) as catalog:
+def shop(address: str, tmp_path: Path) -> Iterator[CatalogStore]:
+    with CatalogStore.open(tmp_path / "catalog", create=True) as catalog:
         fill(catalog)
         catalog.bind_index(address)
         yield catalog
@@ -184,20 +184,22 @@ def no_encoder() -> Any:
     raise AssertionError("no encoder is needed")
 
 
-def opened(catalog: Catalog, **options: Any) -> SharedIndex:
+def opened(catalog: CatalogStore, **options: Any) -> SharedIndex:
     index = LiveIndex.open(catalog, **options)
     assert isinstance(index, SharedIndex)
     return index
 
 
-def passing(index: SharedIndex, catalog: Catalog, filters: Sequence[Filter]) -> list[int]:
+def passing(index: SharedIndex, catalog: CatalogStore, filters: Sequence[Filter]) -> list[int]:
     """Return the keys that Milvus lets pass: all of them, where a search finds those near a vector."""
     assert index._store is not None
     where = expression(filters, lambda name: Column(*catalog.find_column(name)))
     return [int(key) for key in index._store.keys(where=where)]
 
 
-def test_a_catalog_that_names_a_milvus_is_indexed_there_and_remembers_it(shop: Catalog, address: str) -> None:
+def test_a_catalog_that_names_a_milvus_is_indexed_there_and_remembers_it(
+    shop: CatalogStore, address: str
+) -> None:
     index = opened(shop)
     assert (len(index), index.generation) == (400, 1)
     assert index.header is not None
@@ -205,7 +207,7 @@ def test_a_catalog_that_names_a_milvus_is_indexed_there_and_remembers_it(shop: C
     assert index.header.ann_recall_at_10 >= 0.99
     assert not (shop.folder / "index").exists()
     shop.close()
-    with Catalog.open(shop.folder) as again:
+    with CatalogStore.open(shop.folder) as again:
         assert again.index_address == address
         index = opened(again)
         assert (index.generation, check_generation(again).items) == (1, 400)
@@ -233,7 +235,7 @@ def test_a_catalog_that_names_a_milvus_is_indexed_there_and_remembers_it(shop: C
         ["TITLE=äö"],
     ],
 )
-def test_what_passes_the_filters_is_never_left_out(shop: Catalog, filters: list[str]) -> None:
+def test_what_passes_the_filters_is_never_left_out(shop: CatalogStore, filters: list[str]) -> None:
     parsed = parse_filters(filters)
     wanted, found = shop.keys_matching(parsed).tolist(), passing(opened(shop), shop, parsed)
     assert len(wanted) > 0
@@ -243,7 +245,7 @@ def test_what_passes_the_filters_is_never_left_out(shop: Catalog, filters: list[
 
 
 def test_filtered_searches_through_milvus_give_the_very_hits_of_the_exact_search(
-    shop: Catalog, monkeypatch: pytest.MonkeyPatch
+    shop: CatalogStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filters = parse_filters(["title in 100%|under_score", "price<30"])
     query = Query((Term("item", "0007.jpg"),), n=12, filters=filters)
@@ -257,7 +259,9 @@ def test_filtered_searches_through_milvus_give_the_very_hits_of_the_exact_search
     ]
 
 
-def test_what_is_added_removed_or_changed_is_found_so_at_once_and_after_opening_again(shop: Catalog) -> None:
+def test_what_is_added_removed_or_changed_is_found_so_at_once_and_after_opening_again(
+    shop: CatalogStore,
+) -> None:
     index = opened(shop)
     more = clustered(5, DIM, seed=8)
     keys, _ = shop.store(raw_items([f"new-{n}.jpg" for n in range(5)], [{"title": "fresh"}] * 5), more)
@@ -275,7 +279,7 @@ def test_what_is_added_removed_or_changed_is_found_so_at_once_and_after_opening_
     assert check_generation(shop).items == 404
 
 
-def test_a_run_that_was_broken_off_is_made_up_for_when_the_index_is_next_opened(shop: Catalog) -> None:
+def test_a_run_that_was_broken_off_is_made_up_for_when_the_index_is_next_opened(shop: CatalogStore) -> None:
     opened(shop)
     more = clustered(30, DIM, seed=8)
     shop.store(raw_items([f"new-{n}.jpg" for n in range(30)]), more)
@@ -289,7 +293,7 @@ def test_a_run_that_was_broken_off_is_made_up_for_when_the_index_is_next_opened(
     assert index.search(more[0], 400, filters=parse_filters(["title=stale"]))[0].tolist() == [11]
 
 
-def test_a_column_that_turns_from_numbers_to_text_is_pushed_anew(shop: Catalog) -> None:
+def test_a_column_that_turns_from_numbers_to_text_is_pushed_anew(shop: CatalogStore) -> None:
     opened(shop)
     shop.update_rows([("0011.jpg", "other", {"price": "ask us"})])
     assert shop.columns["price"] == "text"
@@ -298,7 +302,7 @@ def test_a_column_that_turns_from_numbers_to_text_is_pushed_anew(shop: Catalog) 
     assert passing(index, shop, fifteen) == shop.keys_matching(fifteen).tolist()
 
 
-def test_a_collection_that_lost_items_is_noticed_by_its_count_and_filled_again(shop: Catalog) -> None:
+def test_a_collection_that_lost_items_is_noticed_by_its_count_and_filled_again(shop: CatalogStore) -> None:
     index = opened(shop)
     store = index._store
     assert store is not None
@@ -307,7 +311,7 @@ def test_a_collection_that_lost_items_is_noticed_by_its_count_and_filled_again(s
     assert check_generation(shop).items == 400
 
 
-def test_a_rebuild_is_put_in_force_for_every_process_that_has_the_index_open(shop: Catalog) -> None:
+def test_a_rebuild_is_put_in_force_for_every_process_that_has_the_index_open(shop: CatalogStore) -> None:
     first = opened(shop)
     second = opened(shop, rebuild=True)
     assert second.generation == 2
@@ -315,36 +319,36 @@ def test_a_rebuild_is_put_in_force_for_every_process_that_has_the_index_open(sho
     assert first.search(vector, 5)[0].tolist() == second.search(vector, 5)[0].tolist()
 
 
-def test_two_catalogs_on_one_milvus_do_not_meet(shop: Catalog, address: str, tmp_path: Path) -> None:
+def test_two_catalogs_on_one_milvus_do_not_meet(shop: CatalogStore, address: str, tmp_path: Path) -> None:
     opened(shop)
-    with Catalog.open(tmp_path / "other", create=True) as other:
+    with CatalogStore.open(tmp_path / "other", create=True) as other:
         fill(other, count=30)
         other.bind_index(address)
         assert len(opened(other)) == 30
     assert len(opened(shop)) == 400
 
 
-def test_a_copy_of_a_catalog_searches_the_same_collection(shop: Catalog, tmp_path: Path) -> None:
+def test_a_copy_of_a_catalog_searches_the_same_collection(shop: CatalogStore, tmp_path: Path) -> None:
     opened(shop)
     shop.close()
     shutil.copytree(shop.folder, tmp_path / "copy")
-    with Catalog.open(tmp_path / "copy") as copy:
+    with CatalogStore.open(tmp_path / "copy") as copy:
         assert (len(opened(copy)), opened(copy).generation) == (400, 1)
 
 
 def test_a_replica_s_older_copy_neither_changes_the_collection_nor_shows_what_it_does_not_know(
-    shop: Catalog, address: str, tmp_path: Path
+    shop: CatalogStore, address: str, tmp_path: Path
 ) -> None:
     opened(shop)
     folder = shop.folder
     shop.close()
     shutil.copytree(folder, tmp_path / "copy")
     more = clustered(5, DIM, seed=8)
-    with Catalog.open(folder) as writer:
+    with CatalogStore.open(folder) as writer:
         keys, _ = writer.store(raw_items([f"new-{n}.jpg" for n in range(5)]), more)
         writer.remove(["0001.jpg"])
         opened(writer)
-        with Catalog.open(tmp_path / "copy") as copy:
+        with CatalogStore.open(tmp_path / "copy") as copy:
             copy.bind_index("", read_only=True)
             replica = opened(copy)
             assert replica.generation == 1
@@ -357,7 +361,7 @@ def test_a_replica_s_older_copy_neither_changes_the_collection_nor_shows_what_it
 def test_a_replica_does_not_fill_a_milvus_that_its_writer_has_not_filled(
     tmp_path: Path, address: str
 ) -> None:
-    with Catalog.open(tmp_path / "catalog", create=True) as catalog:
+    with CatalogStore.open(tmp_path / "catalog", create=True) as catalog:
         fill(catalog, count=20)
         catalog.bind_index(address, read_only=True)
         with pytest.raises(IndexUnavailable, match="writer"):
@@ -366,11 +370,11 @@ def test_a_replica_does_not_fill_a_milvus_that_its_writer_has_not_filled(
 
 def test_a_milvus_that_does_not_answer_is_not_remembered(tmp_path: Path) -> None:
     folder = tmp_path / "catalog"
-    with Catalog.open(folder, create=True) as catalog:
+    with CatalogStore.open(folder, create=True) as catalog:
         fill(catalog, count=20)
         catalog.bind_index("milvus://127.0.0.1:1")
         with pytest.raises(IndexUnavailable):
             LiveIndex.open(catalog)
-    with Catalog.open(folder) as catalog:
+    with CatalogStore.open(folder) as catalog:
         assert catalog.index_address == ""
         assert len(LiveIndex.open(catalog)) == 20

@@ -14,9 +14,9 @@ from imgsearch.core.errors import CatalogError
 from imgsearch.index.engines import can_be_had
 from imgsearch.index.live_index import LiveIndex, check_generation
 from imgsearch.index.tuning import Trial, best, tune
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
-MakeCatalog = Callable[..., Catalog]
+MakeCatalog = Callable[..., CatalogStore]
 
 LISTS_HERE = ["lists"] if can_be_had({"engine": "lists"}) else []
 TRIAL = Trial({"engine": "usearch"}, 1.0, 1000, 64, 0.995, 0.10, reached=True)

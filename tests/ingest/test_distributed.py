@@ -24,7 +24,7 @@ from imgsearch.ingest.distributed import FleetReport, encode_to_shards
 from imgsearch.ingest.precomputed import embedding_dim
 from imgsearch.ingest.shards import ShardedEmbeddings, finished_shards
 from imgsearch.ingest.sources import open_source
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.remote_files import write_file
 
 BAD = "The file is not a readable picture"
@@ -76,7 +76,7 @@ def test_shards_hold_what_indexing_would_have_encoded_and_load_into_a_catalog(
     report = index_into(tmp_path / "loaded", ColourEncoder(), [photos], embeddings=str(out))
     assert (report.added, len(report.failed)) == (48, 1)
     assert report.failed[0].reason.startswith(BAD)
-    with Catalog.open(tmp_path / "direct") as direct, Catalog.open(tmp_path / "loaded") as loaded:
+    with CatalogStore.open(tmp_path / "direct") as direct, CatalogStore.open(tmp_path / "loaded") as loaded:
         for item in direct.iter_items():
             key = loaded.get(item.item_id).key
             theirs, ours = (

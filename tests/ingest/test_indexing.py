@@ -29,7 +29,7 @@ from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.indexing import IndexingOptions, Progress, index_sources
 from imgsearch.ingest.verification import verify_catalog
 from imgsearch.search.searcher import Searcher
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.originals import Originals
 from imgsearch.store.thumbnails import ThumbnailCache
 
@@ -50,7 +50,7 @@ class Shop:
         return len(self.log.read_text().splitlines())
 
     def items(self) -> dict[str, Item]:
-        with Catalog.open(self.folder) as catalog:
+        with CatalogStore.open(self.folder) as catalog:
             assert verify_catalog(catalog).problems == ()
             return {item.item_id: item for item in catalog.iter_items()}
 
@@ -211,7 +211,7 @@ def test_an_empty_folder_makes_an_empty_catalog(shop: Shop, tmp_path: Path) -> N
 def test_progress_counts_up_to_the_total(shop: Shop, photos: Path) -> None:
     (photos / "bad.jpg").write_bytes(b"")
     steps: list[Progress] = []
-    with Catalog.open(shop.folder, create=True) as catalog:
+    with CatalogStore.open(shop.folder, create=True) as catalog:
         report = index_sources(
             catalog, LiveIndex.open(catalog), ColourEncoder(), [photos], progress=steps.append
         )
@@ -298,7 +298,7 @@ def check_dirty(folder: Path, dirty: Path, encoder: Encoder, report: IndexingRep
         assert "\n" not in reasons[name]
         assert reasons[name].endswith(".")
     assert report.added == len(GOOD) + 1
-    with Catalog.open(folder) as catalog:
+    with CatalogStore.open(folder) as catalog:
         assert verify_catalog(catalog).problems == ()
         searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder)
         originals = Originals()
@@ -444,7 +444,7 @@ def test_paths_out_of_a_manifests_folder_need_permission(shop: Shop, photos: Pat
 def test_photos_at_urls_are_fetched_once_and_keep_a_thumbnail(shop: Shop, photos: Path, web: str) -> None:
     path = photos.parent / "urls.csv"
     path.write_text(f"id,image\na,{web}/mug/red-0.jpg\nb,{web}/mug/none.jpg\nc,{web}/lamp/blue-0.jpg\n")
-    with Catalog.open(shop.folder, create=True) as catalog:
+    with CatalogStore.open(shop.folder, create=True) as catalog:
         originals = Originals(private_hosts=True)
         thumbnails = ThumbnailCache(shop.folder / "thumbnails", originals, max_bytes=10**8)
         run = partial(
@@ -493,7 +493,7 @@ def test_embeddings_of_an_npy_go_by_row_and_skip_the_encoder(
     assert counts(shop.index(manifest, embeddings=tmp_path / "e.npy")) == (48, 0, 0, 0, 0)
     assert counts(shop.index(manifest, embeddings=tmp_path / "e.npy")) == (0, 0, 48, 0, 0)
     assert shop.encoded == 0
-    with Catalog.open(shop.folder) as catalog:
+    with CatalogStore.open(shop.folder) as catalog:
         stored = catalog.vectors(catalog.keys())
         assert np.allclose(stored, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), atol=1e-3)
         assert catalog.get("photos/mug/red-0.jpg").metadata["colour"] == "red"
@@ -510,7 +510,7 @@ def test_embeddings_of_a_parquet_go_by_id(shop: Shop, precomputed: Any, photos: 
     report = shop.index(photos, embeddings=tmp_path / "e.parquet")
     assert counts(report) == (40, 0, 0, 0, 8)
     assert "no embedding" in report.failed[0].reason
-    with Catalog.open(shop.folder) as catalog:
+    with CatalogStore.open(shop.folder) as catalog:
         key = catalog.get(ids[5]).key
         expected = vectors[5] / np.linalg.norm(vectors[5])
         assert catalog.vectors(np.array([key], np.uint64))[0] @ expected > 0.9999
@@ -559,7 +559,7 @@ def test_the_real_lite_encoder_indexes_finds_and_leaves_alone(
     assert counts(report) == (48, 0, 0, 0, 0)
     assert report.encoder == lite.id
     assert counts(index_into(folder, lite, [photos], metadata=metadata_csv)) == (0, 0, 48, 0, 0)
-    with Catalog.open(folder) as catalog:
+    with CatalogStore.open(folder) as catalog:
         assert verify_catalog(catalog).problems == ()
         picture = Image.open(photos / "mug/red-0.jpg")
         direct = lite.encode_images([picture.convert("RGB")])[0]
@@ -569,7 +569,7 @@ def test_the_real_lite_encoder_indexes_finds_and_leaves_alone(
 
 def test_indexing_may_go_on_while_the_same_process_searches(shop: Shop, photos: Path) -> None:
     shop.index(photos)
-    with Catalog.open(shop.folder) as catalog:
+    with CatalogStore.open(shop.folder) as catalog:
         index = LiveIndex.open(catalog)
         searcher = Searcher(catalog, index, ColourEncoder)
         for number, colour in enumerate(("red", "blue")):

@@ -18,7 +18,7 @@ from PIL import Image
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.indexing import COMMIT_AT_ONCE
 from imgsearch.ingest.verification import verify_catalog
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.images import decode_picture
 
 PHOTOS = 2400
@@ -29,7 +29,7 @@ import sys, time
 from pathlib import Path
 from colour_encoder import ColourEncoder
 from imgsearch.ingest import indexing
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.index.live_index import LiveIndex
 
 class Slow(ColourEncoder):
@@ -40,7 +40,7 @@ class Slow(ColourEncoder):
 indexing.SAVE_INDEX_EVERY = 1  # so that kills fall into the saving of the index too
 folder, photos, log = map(Path, sys.argv[1:])
 print("started", flush=True)
-with Catalog.open(folder, create=True) as catalog:
+with CatalogStore.open(folder, create=True) as catalog:
     report = indexing.index_sources(catalog, LiveIndex.open(catalog), Slow(log=log), [photos])
 print(report.added, report.unchanged, len(report.failed), flush=True)
 """
@@ -74,13 +74,13 @@ def committed(folder: Path, scratch: Path) -> set[str]:
     if not (folder / "catalog.duckdb").exists():
         return set()
     shutil.copytree(folder, scratch)
-    with Catalog.open(scratch) as catalog:
+    with CatalogStore.open(scratch) as catalog:
         return {item.item_id for item in catalog.iter_items()}
 
 
 def contents(folder: Path) -> dict[str, tuple[str, bytes]]:
     """Return every item's digest and embedding, after checking that the catalog and its index are sound."""
-    with Catalog.open(folder) as catalog:
+    with CatalogStore.open(folder) as catalog:
         LiveIndex.open(catalog)
         assert verify_catalog(catalog).problems == ()
         ids = [item.item_id for item in catalog.iter_items()]

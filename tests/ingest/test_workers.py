@@ -30,7 +30,7 @@ from imgsearch.ingest.indexing import IndexingOptions, Progress, index_sources
 from imgsearch.ingest.preparation import Preparer
 from imgsearch.ingest.verification import verify_catalog
 from imgsearch.ingest.workers import WorkerPool, WorkersUnavailable
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.originals import Originals
 from imgsearch.store.thumbnails import ThumbnailCache
 
@@ -70,7 +70,7 @@ def with_workers(folder: Path, encoder: Encoder, *sources: Path, **options: Any)
 
 def contents(folder: Path) -> tuple[dict[str, tuple[Any, ...]], NDArray[np.float32], NDArray[np.float32]]:
     """Return every item as it is stored, and in the same order the embeddings and the looks."""
-    with Catalog.open(folder) as catalog:
+    with CatalogStore.open(folder) as catalog:
         LiveIndex.open(catalog)
         assert verify_catalog(catalog).problems == ()
         items = sorted(catalog.iter_items(), key=lambda item: item.item_id)
@@ -209,7 +209,7 @@ def test_a_run_that_is_stopped_by_its_progress_leaves_no_process(photos: Path, t
     def stop(_: Progress) -> None:
         raise KeyboardInterrupt
 
-    with Catalog.open(tmp_path / "catalog", create=True) as catalog, pytest.raises(KeyboardInterrupt):
+    with CatalogStore.open(tmp_path / "catalog", create=True) as catalog, pytest.raises(KeyboardInterrupt):
         index_sources(
             catalog, LiveIndex.open(catalog), OnAnAccelerator(), [photos], progress=stop,
             options=IndexingOptions(workers=2, worth_workers=3),
@@ -225,7 +225,7 @@ def test_photos_at_urls_are_fetched_by_workers_and_keep_a_thumbnail(
     path.write_text(
         "id,image\n" + "".join(f"{n},{web}/{name}\n" for n, name in enumerate([*names, "none.jpg"]))
     )
-    with Catalog.open(tmp_path / "catalog", create=True) as catalog:
+    with CatalogStore.open(tmp_path / "catalog", create=True) as catalog:
         originals = Originals(private_hosts=True)
         thumbnails = ThumbnailCache(tmp_path / "thumbnails", originals, max_bytes=10**8)
         report = index_sources(
@@ -244,7 +244,7 @@ RUN = """
 import sys
 from pathlib import Path
 from imgsearch.ingest import indexing
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.index.live_index import LiveIndex
 from test_workers import OnAnAccelerator
 
@@ -254,7 +254,7 @@ options = indexing.IndexingOptions(workers=2, worth_workers=3)
 def tell(now):
     print(now.encoded, flush=True)
 
-with Catalog.open(folder, create=True) as catalog:
+with CatalogStore.open(folder, create=True) as catalog:
     report = indexing.index_sources(
         catalog, LiveIndex.open(catalog), OnAnAccelerator(), [photos], options=options, progress=tell
     )

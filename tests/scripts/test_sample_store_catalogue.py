@@ -21,7 +21,7 @@ from imgsearch.demo import ensure_demo_catalog, sample_store
 from imgsearch.encoders import Encoder
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.ranking.calibration import Calibration
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.images import decode_image
 from imgsearch.vision.looks import describe
 
@@ -433,7 +433,7 @@ def test_the_shipped_looks_are_those_that_the_program_gives() -> None:
 @has_photos
 @pytest.mark.slow
 def test_the_demo_has_looks_and_levels_of_confidence_at_once(tmp_path: Path, lite: Encoder) -> None:
-    with Catalog.open(ensure_demo_catalog(folder=tmp_path / "demo")) as catalog:
+    with CatalogStore.open(ensure_demo_catalog(folder=tmp_path / "demo")) as catalog:
         assert catalog.looks.has(catalog.keys()).all()
         assert len(catalog.looks.damaged()) == 0
         calibration = Calibration(catalog, lambda: lite)

@@ -26,7 +26,7 @@ from imgsearch.search.ranking.confidence import (
     words_of,
 )
 from imgsearch.search.searcher import Searcher
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 Rows = NDArray[np.float32]
 
@@ -97,7 +97,7 @@ class Words(ColourEncoder):
 
 
 @pytest.fixture
-def things(make_catalog: Callable[..., Catalog], rows: Rows) -> Catalog:
+def things(make_catalog: Callable[..., CatalogStore], rows: Rows) -> CatalogStore:
     """Return a catalog of 20 photos each of 8 things, with 40 distinct titles."""
     titles = [{"title": f"{number % 5} thing {number // 20}"} for number in range(len(rows))]
     return make_catalog(rows, titles)
@@ -107,7 +107,7 @@ def said(searcher: Searcher, *terms: Term, **query: Any) -> Confidence | None:
     return searcher.search(Query(terms, **query)).confidence
 
 
-def test_a_search_says_how_good_it_is(things: Catalog) -> None:
+def test_a_search_says_how_good_it_is(things: CatalogStore) -> None:
     encoder, index = Words(), LiveIndex.open(things)
     calibration = Calibration(things, lambda: encoder, in_background=False)
     searcher = Searcher(things, index, lambda: encoder, levels=calibration.levels)
@@ -123,7 +123,9 @@ def test_a_search_says_how_good_it_is(things: Catalog) -> None:
     assert said(Searcher(things, index, lambda: encoder), absent) is None
 
 
-def test_a_part_of_a_photo_is_not_compared_with_whole_ones(catalog: Catalog, colours: ColourEncoder) -> None:
+def test_a_part_of_a_photo_is_not_compared_with_whole_ones(
+    catalog: CatalogStore, colours: ColourEncoder
+) -> None:
     calibration = Calibration(catalog, lambda: colours, in_background=False)
     searcher = Searcher(
         catalog,
@@ -137,7 +139,7 @@ def test_a_part_of_a_photo_is_not_compared_with_whole_ones(catalog: Catalog, col
     assert said(searcher, Term("item", item, region=Region(0.2, 0.2, 0.8, 0.8))) is None
 
 
-def test_levels_come_in_the_background_and_no_search_waits_for_them(things: Catalog) -> None:
+def test_levels_come_in_the_background_and_no_search_waits_for_them(things: CatalogStore) -> None:
     index, encoder = LiveIndex.open(things), Words()
     calibration = Calibration(things, lambda: encoder)
     kinds: tuple[Kind, Kind] = ("photo", "words")
@@ -153,7 +155,7 @@ def test_levels_come_in_the_background_and_no_search_waits_for_them(things: Cata
     calibration.close()
 
 
-def test_a_doubled_catalog_is_calibrated_anew(things: Catalog, rows: Rows) -> None:
+def test_a_doubled_catalog_is_calibrated_anew(things: CatalogStore, rows: Rows) -> None:
     from samples import raw_items
 
     encoder, index = Words(), LiveIndex.open(things)
@@ -165,7 +167,9 @@ def test_a_doubled_catalog_is_calibrated_anew(things: Catalog, rows: Rows) -> No
     assert calibration.levels(index, "photo") != before
 
 
-def test_a_calibration_that_fails_or_is_stopped_says_nothing_and_fails_no_search(things: Catalog) -> None:
+def test_a_calibration_that_fails_or_is_stopped_says_nothing_and_fails_no_search(
+    things: CatalogStore,
+) -> None:
     def broken() -> ColourEncoder:
         raise RuntimeError("no model")
 
@@ -182,7 +186,7 @@ def no_encoder() -> Words:
     raise AssertionError("nothing is encoded again")
 
 
-def test_the_levels_of_an_earlier_process_serve_the_first_search(things: Catalog) -> None:
+def test_the_levels_of_an_earlier_process_serve_the_first_search(things: CatalogStore) -> None:
     encoder, index = Words(), LiveIndex.open(things)
     kinds: tuple[Kind, Kind] = ("photo", "words")
     found = [Calibration(things, lambda: encoder, in_background=False).levels(index, kind) for kind in kinds]
@@ -193,7 +197,7 @@ def test_the_levels_of_an_earlier_process_serve_the_first_search(things: Catalog
     served.close()
 
 
-def test_levels_of_other_items_or_a_damaged_file_are_found_anew(things: Catalog) -> None:
+def test_levels_of_other_items_or_a_damaged_file_are_found_anew(things: CatalogStore) -> None:
     encoder, index = Words(), LiveIndex.open(things)
     first = Calibration(things, lambda: encoder, in_background=False).levels(index, "words")
     path = things.folder / "confidence.json"

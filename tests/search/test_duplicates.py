@@ -35,7 +35,7 @@ from imgsearch.search.ranking.duplicates import (
     near_threshold,
 )
 from imgsearch.search.searcher import Searcher
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.alignment import compare_pictures
 from imgsearch.vision.looks import describe
 
@@ -121,7 +121,7 @@ def test_the_hash_of_a_mirrored_photo_is_known_from_its_own() -> None:
 
 
 @pytest.fixture
-def shop(colours: ColourEncoder, tmp_path: Path) -> Iterator[tuple[Catalog, LiveIndex]]:
+def shop(colours: ColourEncoder, tmp_path: Path) -> Iterator[tuple[CatalogStore, LiveIndex]]:
     """Return a catalog of 16 real photos, two copies of one among them."""
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -131,7 +131,7 @@ def shop(colours: ColourEncoder, tmp_path: Path) -> Iterator[tuple[Catalog, Live
     recompressed(original).save(folder / "copy-a.jpg", quality=70)
     COPIES["darker"](original).save(folder / "copy-b.jpg", quality=95)
     index_into(tmp_path / "shop", colours, [folder])
-    with Catalog.open(tmp_path / "shop") as catalog:
+    with CatalogStore.open(tmp_path / "shop") as catalog:
         yield catalog, LiveIndex.open(catalog)
 
 
@@ -142,7 +142,7 @@ def found(duplicates: Duplicates) -> list[set[str]]:
 TRIPLE = {"copy-a.jpg", "copy-b.jpg", "armchair-001-1.jpg"}
 
 
-def test_copies_form_a_group_that_follows_the_catalog(shop: tuple[Catalog, LiveIndex]) -> None:
+def test_copies_form_a_group_that_follows_the_catalog(shop: tuple[CatalogStore, LiveIndex]) -> None:
     catalog, index = shop
     duplicates = duplicates_of(catalog)
     assert duplicates.state().waiting == len(catalog)
@@ -157,7 +157,7 @@ def test_copies_form_a_group_that_follows_the_catalog(shop: tuple[Catalog, LiveI
     assert found(duplicates) == [TRIPLE - {"copy-a.jpg"}]
 
 
-def test_of_unlike_photos_only_the_hashes_are_looked_at(shop: tuple[Catalog, LiveIndex]) -> None:
+def test_of_unlike_photos_only_the_hashes_are_looked_at(shop: tuple[CatalogStore, LiveIndex]) -> None:
     catalog, index = shop
     photos_read: set[str] = set()
 
@@ -177,14 +177,14 @@ def test_a_mirrored_copy_is_found(colours: ColourEncoder, tmp_path: Path) -> Non
     original = Image.open(tmp_path / "photos" / "armchair-001-1.jpg").convert("RGB")
     ImageOps.mirror(original).save(tmp_path / "photos" / "mirrored.jpg", quality=90)
     index_into(tmp_path / "shop", colours, [tmp_path / "photos"])
-    with Catalog.open(tmp_path / "shop") as catalog:
+    with CatalogStore.open(tmp_path / "shop") as catalog:
         duplicates = duplicates_of(catalog)
         duplicates.look(LiveIndex.open(catalog), read)
         assert found(duplicates) == [{"armchair-001-1.jpg", "mirrored.jpg"}]
 
 
 def test_no_search_waits_while_groups_are_put_together(
-    shop: tuple[Catalog, LiveIndex], monkeypatch: pytest.MonkeyPatch
+    shop: tuple[CatalogStore, LiveIndex], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog, index = shop
     duplicates = duplicates_of(catalog)
@@ -208,7 +208,7 @@ def test_no_search_waits_while_groups_are_put_together(
 
 
 def test_of_many_photos_a_change_of_the_catalog_keeps_no_search_waiting(
-    shop: tuple[Catalog, LiveIndex], monkeypatch: pytest.MonkeyPatch
+    shop: tuple[CatalogStore, LiveIndex], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog, index = shop
     duplicates = duplicates_of(catalog)
@@ -224,7 +224,7 @@ def test_of_many_photos_a_change_of_the_catalog_keeps_no_search_waiting(
     assert duplicates.groups().of(np.array([gone.key], np.uint64)).tolist() == [-1]
 
 
-def test_a_verdict_splits_a_group_and_outlives_looking_again(shop: tuple[Catalog, LiveIndex]) -> None:
+def test_a_verdict_splits_a_group_and_outlives_looking_again(shop: tuple[CatalogStore, LiveIndex]) -> None:
     catalog, index = shop
     duplicates = duplicates_of(catalog)
     duplicates.look(index, read)
@@ -240,7 +240,7 @@ def test_a_verdict_splits_a_group_and_outlives_looking_again(shop: tuple[Catalog
 
 
 def test_a_pass_that_is_stopped_goes_on_where_it_was(
-    make_catalog: Callable[..., Catalog], monkeypatch: pytest.MonkeyPatch
+    make_catalog: Callable[..., CatalogStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vectors = clustered(60, 16)
     vectors[50] = vectors[3]
@@ -264,7 +264,9 @@ def test_a_pass_that_is_stopped_goes_on_where_it_was(
     assert found(duplicates) == [{"00003.jpg", "00050.jpg"}], "the same embedding tells, without a photo"
 
 
-def test_the_threshold_is_that_of_the_catalogs_own_neighbours(make_catalog: Callable[..., Catalog]) -> None:
+def test_the_threshold_is_that_of_the_catalogs_own_neighbours(
+    make_catalog: Callable[..., CatalogStore],
+) -> None:
     thresholds = []
     for spread in (0.2, 0.6):
         catalog = make_catalog(clustered(400, 32, spread=spread))
@@ -280,7 +282,7 @@ def test_the_threshold_is_that_of_the_catalogs_own_neighbours(make_catalog: Call
 # --- by themselves ------------------------------------------------------------------------------------------------
 
 
-def test_a_service_finds_duplicates_by_itself(shop: tuple[Catalog, LiveIndex]) -> None:
+def test_a_service_finds_duplicates_by_itself(shop: tuple[CatalogStore, LiveIndex]) -> None:
     folder = shop[0].folder
     shop[0].close()
     service = SearchService.open(Settings.load({}, catalog=folder))
@@ -296,11 +298,11 @@ def test_a_service_finds_duplicates_by_itself(shop: tuple[Catalog, LiveIndex]) -
         assert max(len(hit.also) for hit in hits) == 2
     finally:
         service.close()
-    with Catalog.open(folder) as catalog:
+    with CatalogStore.open(folder) as catalog:
         assert duplicates_of(catalog).state().waiting == 0
 
 
-def test_a_service_that_is_told_not_to_does_not(shop: tuple[Catalog, LiveIndex]) -> None:
+def test_a_service_that_is_told_not_to_does_not(shop: tuple[CatalogStore, LiveIndex]) -> None:
     folder = shop[0].folder
     shop[0].close()
     service = SearchService.open(Settings.load({}, catalog=folder, find_duplicates=False))
@@ -344,7 +346,7 @@ def test_the_first_of_each_group_stays_and_the_others_collapse_into_it() -> None
 
 
 def test_filtered_composed_and_collapsed_queries_return_n_hits_where_n_exist(
-    make_catalog: Callable[..., Catalog],
+    make_catalog: Callable[..., CatalogStore],
 ) -> None:
     """3,000 photos of 60 products: 50 views each lie together, so that collapsing eats whole candidate lists."""
     vectors = clustered(60, 32, clusters=60, spread=0.3).repeat(50, axis=0)

@@ -20,7 +20,7 @@ from imgsearch.search.ranking.duplicates import duplicates_of
 from imgsearch.search.ranking.reranking import by_value, diverse, wanted_look
 from imgsearch.search.ranking.rules import Rule, rules_of
 from imgsearch.search.searcher import Searcher
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.looks import COLOR, LOOK_DIM, color_look, describe
 
 COLORS = ("#c81e28", "#1e50c8", "#14a03c", "#e6c814")
@@ -35,11 +35,11 @@ def picture(color: str, seed: int) -> Image.Image:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Catalog, Searcher]]:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[CatalogStore, Searcher]]:
     """Give 4,000 clustered vectors that know no colour, a look for each, and 1,000 products of four photos."""
     rows = [{"product_id": f"p{n // 4}", "half": n % 2, "few": n % 97} for n in range(COUNT)]
     looks = [describe(picture(COLORS[n], 0)) for n in range(len(COLORS))]
-    with Catalog.open(tmp_path_factory.mktemp("reranking") / "c", create=True) as catalog:
+    with CatalogStore.open(tmp_path_factory.mktemp("reranking") / "c", create=True) as catalog:
         catalog.bind_encoder("colours", "colours@1", 32)
         items = raw_items([f"{n:05d}" for n in range(COUNT)], rows)
         keys, _ = catalog.store(items, clustered(COUNT, 32, clusters=40))

@@ -22,14 +22,14 @@ from imgsearch.core.query import Filter, Query
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.ranking.rules import Rule, rules_of
 from imgsearch.search.searcher import Searcher
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 MUG = "mug/red-0.jpg"
 TODAY = datetime.now(UTC).date()
 
 
 @pytest.fixture
-def searcher(catalog: Catalog, colours: ColourEncoder) -> Searcher:
+def searcher(catalog: CatalogStore, colours: ColourEncoder) -> Searcher:
     return Searcher(catalog, LiveIndex.open(catalog), lambda: colours)
 
 
@@ -37,7 +37,9 @@ def hits(searcher: Searcher, **parts: object) -> list[str]:
     return [hit.item_id for hit in searcher.search(Query.of(n=48, **parts)).hits]  # type: ignore[arg-type]
 
 
-def test_what_is_hidden_never_shows_and_others_take_its_place(catalog: Catalog, searcher: Searcher) -> None:
+def test_what_is_hidden_never_shows_and_others_take_its_place(
+    catalog: CatalogStore, searcher: Searcher
+) -> None:
     before = hits(searcher, item=MUG)
     rules = rules_of(catalog)
     by_id = rules.save(Rule("hide", (before[0],)), author="Ann")
@@ -53,7 +55,7 @@ def test_what_is_hidden_never_shows_and_others_take_its_place(catalog: Catalog, 
 
 
 def test_a_pin_holds_for_its_words_only_and_never_for_what_is_hidden(
-    catalog: Catalog, searcher: Searcher
+    catalog: CatalogStore, searcher: Searcher
 ) -> None:
     last = hits(searcher, text="red")[-1]
     rules = rules_of(catalog)
@@ -65,7 +67,7 @@ def test_a_pin_holds_for_its_words_only_and_never_for_what_is_hidden(
     assert last not in hits(searcher, text="red")
 
 
-def test_a_boost_moves_items_up_and_a_negative_one_down(catalog: Catalog, searcher: Searcher) -> None:
+def test_a_boost_moves_items_up_and_a_negative_one_down(catalog: CatalogStore, searcher: Searcher) -> None:
     rules = rules_of(catalog)
     before = hits(searcher, item=MUG)
     target = before[24]
@@ -76,7 +78,7 @@ def test_a_boost_moves_items_up_and_a_negative_one_down(catalog: Catalog, search
     assert sorted(hits(searcher, item=MUG)) == sorted(before)
 
 
-def test_a_rule_holds_from_its_first_to_its_last_day(catalog: Catalog) -> None:
+def test_a_rule_holds_from_its_first_to_its_last_day(catalog: CatalogStore) -> None:
     rules, day = rules_of(catalog), timedelta(days=1)
     for starts, ends, holds in (
         (TODAY, TODAY, True),
@@ -90,12 +92,12 @@ def test_a_rule_holds_from_its_first_to_its_last_day(catalog: Catalog) -> None:
 
 
 def test_every_change_is_kept_and_can_be_undone(colour_catalog: Path) -> None:
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         rules = rules_of(catalog)
         rule = rules.save(Rule("boost", (MUG,), amount=1.0), author="Ann")
         rules.save(replace(rule, amount=2.5), author="Bob")
         rules.undo(rule.rule_id, author="Ann")
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         rules = rules_of(catalog)
         assert rules.get(rule.rule_id) == rule
         assert [(one.act, one.author, one.rule.amount) for one in rules.history(rule.rule_id)] == [
@@ -122,7 +124,7 @@ def test_every_change_is_kept_and_can_be_undone(colour_catalog: Path) -> None:
     ],
 )
 def test_a_rule_that_makes_no_sense_changes_nothing(
-    catalog: Catalog, rule: Rule, error: type[Exception]
+    catalog: CatalogStore, rule: Rule, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
         rules_of(catalog).save(rule, author="Ann")
@@ -230,7 +232,7 @@ def test_a_rule_is_changed_on_the_page_and_gets_conditions(service: SearchServic
 
 
 def test_a_rule_with_a_filter_as_condition_holds_for_searches_filtered_so(
-    catalog: Catalog, searcher: Searcher
+    catalog: CatalogStore, searcher: Searcher
 ) -> None:
     last = hits(searcher, item=MUG)[-1]
     colour = last.split("/")[1].split("-")[0]
@@ -262,7 +264,7 @@ def test_the_command_line_changes_rules_as_the_page_does(colour_catalog: Path) -
     assert run("off", "1")["on"] is False
     assert run("on", "1")["on"] is True
     assert run("undo", "1")["on"] is False
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         assert [one.act for one in rules_of(catalog).history(1)] == ["undo", "on", "off", "change", "add"]
 
 

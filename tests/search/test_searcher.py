@@ -22,16 +22,16 @@ from imgsearch.encoders import Encoder
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.ranking.composition import composed
 from imgsearch.search.searcher import EXACT_BELOW, SPREAD_SAMPLE, Searcher
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
-MakeCatalog = Callable[..., Catalog]
+MakeCatalog = Callable[..., CatalogStore]
 
 
 def no_encoder() -> Encoder:
     raise AssertionError("this search needs no encoder")
 
 
-def searcher_of(catalog: Catalog, encoder: Callable[[], Encoder] = no_encoder) -> Searcher:
+def searcher_of(catalog: CatalogStore, encoder: Callable[[], Encoder] = no_encoder) -> Searcher:
     return Searcher(catalog, LiveIndex.open(catalog), encoder)
 
 
@@ -39,7 +39,9 @@ def ids(result: SearchResult) -> list[str]:
     return [hit.item_id for hit in result.hits]
 
 
-def brute_force(catalog: Catalog, item_id: str, filters: tuple[Filter, ...] = ()) -> list[tuple[float, int]]:
+def brute_force(
+    catalog: CatalogStore, item_id: str, filters: tuple[Filter, ...] = ()
+) -> list[tuple[float, int]]:
     """Return (-score, key) of every other item that passes, best first: by numpy alone."""
     own = catalog.get(item_id).key
     keys = np.array([key for key in catalog.keys_matching(filters) if key != own], np.uint64)
@@ -64,7 +66,7 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Any:
         {"n": n, "half": bool(n % 2), "one": f"value {n}", "few": int(rng.integers(0, 400))}
         for n in range(count)
     ]
-    with Catalog.open(tmp_path_factory.mktemp("big") / "catalog", create=True) as catalog:
+    with CatalogStore.open(tmp_path_factory.mktemp("big") / "catalog", create=True) as catalog:
         catalog.bind_encoder("test:raw", "test:raw@48", 48)
         catalog.store(raw_items([f"{n:05d}" for n in range(count)], rows), clustered(count, 48, clusters=60))
         yield catalog, searcher_of(catalog)
@@ -139,11 +141,11 @@ def test_filters_over_the_limit_of_exact_search_are_answered_by_the_index_and_ri
 
 
 @pytest.fixture
-def on_lists(tmp_path: Path) -> Iterator[tuple[Catalog, LiveIndex]]:
+def on_lists(tmp_path: Path) -> Iterator[tuple[CatalogStore, LiveIndex]]:
     """Return a catalog of 6,000 clustered vectors with an index of lists, and that index."""
     pytest.importorskip("faiss")
     count = 6000
-    with Catalog.open(tmp_path / "catalog", create=True) as catalog:
+    with CatalogStore.open(tmp_path / "catalog", create=True) as catalog:
         catalog.bind_encoder("test:raw", "test:raw@48", 48)
         rows = [{"n": n, "half": bool(n % 2), "third": n % 3} for n in range(count)]
         catalog.store(raw_items([f"{n:05d}" for n in range(count)], rows), clustered(count, 48, clusters=60))
@@ -153,7 +155,7 @@ def on_lists(tmp_path: Path) -> Iterator[tuple[Catalog, LiveIndex]]:
 
 
 def test_lists_search_among_what_passes_a_filter_and_find_the_nearest_of_it(
-    on_lists: tuple[Catalog, LiveIndex], monkeypatch: pytest.MonkeyPatch
+    on_lists: tuple[CatalogStore, LiveIndex], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("imgsearch.search.searcher.EXACT_BELOW", 100)
     monkeypatch.setattr("imgsearch.search.searcher.AMONG_CANDIDATES", 256)
@@ -185,7 +187,7 @@ def test_lists_search_among_what_passes_a_filter_and_find_the_nearest_of_it(
 
 
 def test_a_filter_on_lists_gives_every_hit_where_the_index_knows_none_of_them_yet(
-    on_lists: tuple[Catalog, LiveIndex], monkeypatch: pytest.MonkeyPatch
+    on_lists: tuple[CatalogStore, LiveIndex], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("imgsearch.search.searcher.EXACT_BELOW", 10)
     catalog, index = on_lists
@@ -199,7 +201,7 @@ def test_a_filter_on_lists_gives_every_hit_where_the_index_knows_none_of_them_ye
     )
 
 
-def test_words_have_lists_compare_more_candidates(on_lists: tuple[Catalog, LiveIndex]) -> None:
+def test_words_have_lists_compare_more_candidates(on_lists: tuple[CatalogStore, LiveIndex]) -> None:
     _, index = on_lists
     assert index.candidates_for(24, far=True) > 4 * index.candidates_for(24, far=False) >= 4 * 24
 
@@ -281,7 +283,7 @@ def test_an_offset_behind_the_last_hit_gives_nothing(big: Any) -> None:
 
 
 @pytest.fixture
-def shop(catalog: Catalog, colours: ColourEncoder) -> Searcher:
+def shop(catalog: CatalogStore, colours: ColourEncoder) -> Searcher:
     return searcher_of(catalog, lambda: colours)
 
 
@@ -323,7 +325,7 @@ def test_the_score_of_a_mix_is_the_cosine_with_the_terms_put_together(big: Any) 
 
 
 def test_a_part_of_a_photo_is_searched_by_that_part_alone(
-    catalog: Catalog,
+    catalog: CatalogStore,
 ) -> None:
     """A photo of two colours finds the one that its region shows."""
     both = Image.new("RGB", (200, 100), "red")
@@ -345,7 +347,9 @@ def test_a_part_of_a_photo_is_searched_by_that_part_alone(
         Searcher(catalog, index, lambda: encoder).search(Query((Term("item", "mug/red-0.jpg", region=blue),)))
 
 
-def test_texts_and_pictures_are_encoded_once(catalog: Catalog, shared_photos: Path, tmp_path: Path) -> None:
+def test_texts_and_pictures_are_encoded_once(
+    catalog: CatalogStore, shared_photos: Path, tmp_path: Path
+) -> None:
     log = tmp_path / "log"
     encoder = ColourEncoder(log=log)
     searcher = searcher_of(catalog, lambda: encoder)
@@ -503,7 +507,7 @@ def test_ten_threads_search_while_another_adds_changes_and_removes_without_a_wro
 def test_the_real_lite_encoder_finds_photos_by_bytes_item_and_text(
     lite_catalog: Path, lite: Encoder, shared_photos: Path
 ) -> None:
-    with Catalog.open(lite_catalog) as catalog:
+    with CatalogStore.open(lite_catalog) as catalog:
         searcher = searcher_of(catalog, lambda: lite)
         for name in ("mug/red-0.jpg", "lamp/blue-1.jpg", "chair/green-0.jpg", "ring/black-1.jpg"):
             by_image = searcher.search(Query.of(image=(shared_photos / name).read_bytes(), n=1))

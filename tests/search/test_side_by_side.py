@@ -37,7 +37,7 @@ from imgsearch.search.side_by_side import (
     title_of,
 )
 from imgsearch.search.systems import System, Systems
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 MUG = "mug/red-0.jpg"
 
@@ -196,7 +196,7 @@ def test_every_hit_is_marked_by_where_it_stands_on_the_other_side() -> None:
 
 
 @pytest.fixture
-def systems(catalog: Catalog) -> Iterator[Systems]:
+def systems(catalog: CatalogStore) -> Iterator[Systems]:
     opened = Systems(catalog, LiveIndex.open(catalog), lambda: ColourEncoder())
     opened.save(System("varied", diversity=0.9))
     yield opened
@@ -214,7 +214,9 @@ def test_both_sides_answer_as_each_would_alone(systems: Systems) -> None:
     assert search_both(systems, query, Side(), Side(), rounds=1).sentence().endswith("They are set alike.")
 
 
-def test_settings_and_heads_are_sides_too_and_need_not_be_saved(systems: Systems, catalog: Catalog) -> None:
+def test_settings_and_heads_are_sides_too_and_need_not_be_saved(
+    systems: Systems, catalog: CatalogStore
+) -> None:
     rng = np.random.default_rng(0)
     u, v = (rng.standard_normal((2, catalog.dim, 4)) * 0.8).astype(np.float32)
     head = save_head(catalog, Projection(np.zeros(catalog.dim, np.float32), u, v))

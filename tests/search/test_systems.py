@@ -22,7 +22,7 @@ from imgsearch.search.ranking.diversity import mmr_order
 from imgsearch.search.ranking.rules import Rule, rules_of
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import System, Systems
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 MUG = "mug/red-0.jpg"
 
@@ -36,14 +36,14 @@ def ids(result: SearchResult) -> list[str]:
 
 
 @pytest.fixture
-def systems(catalog: Catalog) -> Iterator[Systems]:
+def systems(catalog: CatalogStore) -> Iterator[Systems]:
     opened = Systems(catalog, LiveIndex.open(catalog), no_encoder)
     yield opened
     opened.close()
 
 
 def test_the_live_system_is_always_there_and_answers_as_the_searcher_does(
-    systems: Systems, catalog: Catalog
+    systems: Systems, catalog: CatalogStore
 ) -> None:
     assert systems.all() == [System("live")]
     searcher = Searcher(catalog, LiveIndex.open(catalog), no_encoder)
@@ -53,9 +53,9 @@ def test_the_live_system_is_always_there_and_answers_as_the_searcher_does(
 
 def test_a_saved_system_is_there_after_reopening_and_its_name_is_taken(colour_catalog: Path) -> None:
     varied = System("varied", diversity=0.4, n=12, expansion=300)
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         Systems(catalog, LiveIndex.open(catalog), no_encoder).save(varied)
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         systems = Systems(catalog, LiveIndex.open(catalog), no_encoder)
         assert systems.all() == [System("live"), varied]
         with pytest.raises(ExperimentError, match="already"):
@@ -93,7 +93,7 @@ def test_a_head_that_was_never_learned_is_refused(systems: Systems) -> None:
 
 
 def test_a_learned_head_is_searched_beside_the_live_one_and_alone_once_it_is_live(
-    catalog: Catalog, systems: Systems
+    catalog: CatalogStore, systems: Systems
 ) -> None:
     rng = np.random.default_rng(2)
     mean, u, v = (
@@ -133,7 +133,7 @@ def test_a_size_limits_all_pages_together_and_an_effort_changes_no_hit_of_a_smal
     assert systems.search(query, "eager").hits == live.hits
 
 
-def test_less_effort_finds_less_and_more_finds_all(make_catalog: Callable[..., Catalog]) -> None:
+def test_less_effort_finds_less_and_more_finds_all(make_catalog: Callable[..., CatalogStore]) -> None:
     catalog = make_catalog(clustered(6000, 48, clusters=6, spread=2.0))
     systems = Systems(catalog, LiveIndex.open(catalog), no_encoder)
     systems.save(System("lazy", expansion=1))
@@ -189,11 +189,11 @@ def test_of_two_alike_photos_variety_shows_only_one_early() -> None:
 
 
 def test_another_catalog_answers_with_the_photos_and_rows_of_this_one(
-    catalog: Catalog, systems: Systems, tmp_path: Path
+    catalog: CatalogStore, systems: Systems, tmp_path: Path
 ) -> None:
     other = tmp_path / "other"
     names = [item.item_id for item in catalog.iter_items()]
-    with Catalog.open(other, create=True) as made:
+    with CatalogStore.open(other, create=True) as made:
         made.bind_encoder("test:raw", "test:raw@16", 16)
         made.store(raw_items([*names[:40], "only/there.jpg"]), clustered(41, 16))
     systems.save(System("other", catalog=str(other)))
@@ -206,11 +206,11 @@ def test_another_catalog_answers_with_the_photos_and_rows_of_this_one(
     rules_of(catalog).save(Rule("hide", item_ids=(result.hits[0].item_id,)), author="Ann")
     assert ids(systems.search(result.query, "other")) == ids(result)[1:]
     systems.close()
-    Catalog.open(other).close()  # the lock was given back
+    CatalogStore.open(other).close()  # the lock was given back
 
 
 def test_another_catalog_must_be_there_and_hold_the_same_items(
-    catalog: Catalog, systems: Systems, tmp_path: Path, make_catalog: Callable[..., Catalog]
+    catalog: CatalogStore, systems: Systems, tmp_path: Path, make_catalog: Callable[..., CatalogStore]
 ) -> None:
     with pytest.raises(CatalogNotFound):
         systems.save(System("gone", catalog=str(tmp_path / "gone")))
@@ -224,7 +224,7 @@ def test_another_catalog_must_be_there_and_hold_the_same_items(
 
 
 def test_a_catalog_of_the_same_encoder_shares_the_loaded_model(
-    catalog: Catalog, colour_catalog: Path, tmp_path: Path
+    catalog: CatalogStore, colour_catalog: Path, tmp_path: Path
 ) -> None:
     catalog.close()
     shutil.copytree(colour_catalog, tmp_path / "copy")
@@ -234,7 +234,7 @@ def test_a_catalog_of_the_same_encoder_shares_the_loaded_model(
         calls.append(1)
         return ColourEncoder()
 
-    with Catalog.open(colour_catalog) as opened:
+    with CatalogStore.open(colour_catalog) as opened:
         systems = Systems(opened, LiveIndex.open(opened), encoder)
         systems.save(System("copy", catalog=str(tmp_path / "copy")))
         query = Query.of(text="red", n=10)

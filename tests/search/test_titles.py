@@ -22,11 +22,11 @@ from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.searcher import POOL, Searcher
 from imgsearch.search.words import titles as titles_module
 from imgsearch.search.words.titles import K, TitleIndex, Titles, fused, title_weight, titles_of
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.title_vectors import TitleStore
 
 Vectors = NDArray[np.float32]
-MakeCatalog = Callable[..., Catalog]
+MakeCatalog = Callable[..., CatalogStore]
 
 
 class CountingEncoder(ColourEncoder):
@@ -58,13 +58,13 @@ def encoder() -> CountingEncoder:
     return CountingEncoder()
 
 
-def use(catalog: Catalog, encoder: ColourEncoder) -> Titles:
+def use(catalog: CatalogStore, encoder: ColourEncoder) -> Titles:
     titles = titles_of(catalog)
     titles.use(lambda: encoder, in_background=False)
     return titles
 
 
-def search(catalog: Catalog, encoder: ColourEncoder, text: str, **options: Any) -> SearchResult:
+def search(catalog: CatalogStore, encoder: ColourEncoder, text: str, **options: Any) -> SearchResult:
     return Searcher(catalog, LiveIndex.open(catalog), lambda: encoder).search(Query.of(text=text, **options))
 
 
@@ -72,7 +72,7 @@ def ids(result: SearchResult) -> list[str]:
     return [hit.item_id for hit in result.hits]
 
 
-def retitle(catalog: Catalog, change: Callable[[int, str], str | None]) -> None:
+def retitle(catalog: CatalogStore, change: Callable[[int, str], str | None]) -> None:
     """Give every item the title that `change` makes of its number and its title."""
     rows = []
     for number, item in enumerate(catalog.iter_items()):
@@ -114,7 +114,7 @@ def test_titles_are_trusted_as_far_as_they_tell_photos_apart() -> None:
 # --- searching --------------------------------------------------------------------------------------------------
 
 
-def test_titles_change_the_order_and_not_the_scores(catalog: Catalog, encoder: CountingEncoder) -> None:
+def test_titles_change_the_order_and_not_the_scores(catalog: CatalogStore, encoder: CountingEncoder) -> None:
     alone = search(catalog, encoder, "red mug", n=48)
     use(catalog, encoder)
     both = search(catalog, encoder, "red mug", n=48)
@@ -124,7 +124,9 @@ def test_titles_change_the_order_and_not_the_scores(catalog: Catalog, encoder: C
     assert both.confidence == alone.confidence
 
 
-def test_a_photo_that_shows_little_is_found_by_its_title(catalog: Catalog, encoder: CountingEncoder) -> None:
+def test_a_photo_that_shows_little_is_found_by_its_title(
+    catalog: CatalogStore, encoder: CountingEncoder
+) -> None:
     retitle(catalog, lambda number, title: "red mug" if number == 30 else title)
     odd = list(catalog.iter_items())[30].item_id
     alone = ids(search(catalog, encoder, "red", n=48)).index(odd)
@@ -133,7 +135,7 @@ def test_a_photo_that_shows_little_is_found_by_its_title(catalog: Catalog, encod
 
 
 def test_titles_that_say_nothing_of_the_photos_change_nothing(
-    catalog: Catalog, encoder: CountingEncoder
+    catalog: CatalogStore, encoder: CountingEncoder
 ) -> None:
     names = [item.title for item in catalog.iter_items()]
     shuffled = np.random.default_rng(0).permutation(names)
@@ -153,7 +155,7 @@ def test_titles_that_say_nothing_of_the_photos_change_nothing(
     ],
 )
 def test_only_queries_of_words_alone_look_at_titles(
-    catalog: Catalog, encoder: CountingEncoder, query: Query
+    catalog: CatalogStore, encoder: CountingEncoder, query: Query
 ) -> None:
     searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder)
     alone = searcher.search(query)
@@ -162,7 +164,7 @@ def test_only_queries_of_words_alone_look_at_titles(
 
 
 @pytest.fixture
-def large(make_catalog: MakeCatalog) -> tuple[Catalog, NamingEncoder, Vectors]:
+def large(make_catalog: MakeCatalog) -> tuple[CatalogStore, NamingEncoder, Vectors]:
     """Return a catalog of more photos than are ranked anew, three a title; item 7's photo is another's."""
     vectors = unit_rows(np.repeat(clustered(POOL, 24, clusters=200), 3, axis=0) + clustered(3 * POOL, 24) / 8)
     names = {f"thing {number}": vectors[3 * number] for number in range(POOL)}
@@ -172,7 +174,7 @@ def large(make_catalog: MakeCatalog) -> tuple[Catalog, NamingEncoder, Vectors]:
 
 
 def test_a_title_is_found_where_its_photo_is_among_the_farthest(
-    large: tuple[Catalog, NamingEncoder, Vectors],
+    large: tuple[CatalogStore, NamingEncoder, Vectors],
 ) -> None:
     catalog, encoder, _ = large
     assert "00007.jpg" not in ids(search(catalog, encoder, "thing 2", n=500))
@@ -183,7 +185,7 @@ def test_a_title_is_found_where_its_photo_is_among_the_farthest(
 
 
 def test_pages_of_a_fused_search_neither_overlap_nor_leave_gaps_also_under_filters(
-    large: tuple[Catalog, NamingEncoder, Vectors],
+    large: tuple[CatalogStore, NamingEncoder, Vectors],
 ) -> None:
     catalog, encoder, _ = large
     use(catalog, encoder)
@@ -202,14 +204,16 @@ def test_pages_of_a_fused_search_neither_overlap_nor_leave_gaps_also_under_filte
         assert all(catalog.get(item_id).key in allowed for item_id in whole)
 
 
-def test_every_item_is_reached_when_all_are_asked_for(large: tuple[Catalog, NamingEncoder, Vectors]) -> None:
+def test_every_item_is_reached_when_all_are_asked_for(
+    large: tuple[CatalogStore, NamingEncoder, Vectors],
+) -> None:
     catalog, encoder, _ = large
     use(catalog, encoder)
     assert len(set(ids(search(catalog, encoder, "thing 5", n=10_000)))) == len(catalog)
 
 
 def test_removed_items_are_gone_before_the_titles_are_read_again(
-    large: tuple[Catalog, NamingEncoder, Vectors],
+    large: tuple[CatalogStore, NamingEncoder, Vectors],
 ) -> None:
     catalog, encoder, _ = large
     index: TitleIndex | None = use(catalog, encoder).ready()
@@ -225,11 +229,11 @@ def test_removed_items_are_gone_before_the_titles_are_read_again(
 
 def test_each_distinct_title_is_encoded_once_also_after_changes(colour_catalog: Path) -> None:
     first, again, changed = CountingEncoder(), CountingEncoder(), CountingEncoder()
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         retitle(catalog, lambda number, title: title.removesuffix(" no. 0").removesuffix(" no. 1"))
         assert use(catalog, first).ready() is not None
     assert len(first.texts) == len(set(first.texts)) == 24
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         assert use(catalog, again).ready() is not None
         titles = use(catalog, changed)
         retitle(catalog, lambda number, title: "  New   red title " if number == 3 else title)
@@ -243,7 +247,7 @@ def test_each_distinct_title_is_encoded_once_also_after_changes(colour_catalog: 
     "harm", ["torn line", "flipped byte", "cut rows", "no rows", "another encoder", "no json"]
 )
 def test_damaged_title_files_are_made_again(colour_catalog: Path, harm: str) -> None:
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         expected = use(catalog, CountingEncoder()).ready()
     rows, lines = colour_catalog / "embeddings" / "titles.f16", colour_catalog / "embeddings" / "titles.jsonl"
     data, text = rows.read_bytes(), lines.read_text(encoding="utf-8")
@@ -261,18 +265,18 @@ def test_damaged_title_files_are_made_again(colour_catalog: Path, harm: str) -> 
         case "no json":
             lines.write_text("[1, 2]\n" + text, encoding="utf-8")
     encoder = CountingEncoder()
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         found = use(catalog, encoder).ready()
     assert expected is not None
     assert found is not None
     assert np.array_equal(found.rows, expected.rows)
     assert encoder.texts
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         assert len(TitleStore(colour_catalog / "embeddings", catalog.encoder_id, catalog.dim)) == 48
 
 
 def test_more_titles_than_are_compared_are_left_out_and_said(
-    catalog: Catalog, encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch
+    catalog: CatalogStore, encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(titles_module, "MOST_TITLES", 47)
     titles = use(catalog, encoder)
@@ -293,7 +297,7 @@ def test_a_catalog_without_titles_is_searched_by_photos_alone(
 
 
 def test_an_encoder_that_fails_costs_the_titles_and_not_the_search(
-    catalog: Catalog, encoder: CountingEncoder
+    catalog: CatalogStore, encoder: CountingEncoder
 ) -> None:
     def fail() -> ColourEncoder:
         raise RuntimeError("no model")
@@ -312,7 +316,7 @@ def test_in_the_background_searches_go_on_without_titles_until_they_are_there(co
         may_go_on.wait(30)
         return ColourEncoder()
 
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         titles = titles_of(catalog)
         titles.use(slow)
         assert titles.ready() is None
@@ -328,7 +332,7 @@ def test_closing_stops_the_encoding_and_what_was_encoded_is_kept(
     tmp_path: Path, colour_catalog: Path
 ) -> None:
     encoder = CountingEncoder()
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         titles = titles_of(catalog)
         titles.use(lambda: encoder)
         titles._stop.set()
@@ -337,6 +341,6 @@ def test_closing_stops_the_encoding_and_what_was_encoded_is_kept(
         titles.close()
     assert len(encoder.texts) == titles_module.BATCH
     copy = Path(shutil.copytree(colour_catalog, tmp_path / "copy"))
-    with Catalog.open(copy) as catalog:
+    with CatalogStore.open(copy) as catalog:
         assert use(catalog, encoder).ready() is not None
     assert len(encoder.texts) == 48

@@ -16,9 +16,9 @@ from samples import clustered, raw_items
 
 from imgsearch.core.errors import CatalogCorrupt, CatalogError, CatalogNotFound, EncoderMismatch, UnknownItem
 from imgsearch.core.query import Filter
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
-MakeCatalog = Callable[..., Catalog]
+MakeCatalog = Callable[..., CatalogStore]
 
 
 # --- the folder -------------------------------------------------------------------------------------------------
@@ -26,23 +26,23 @@ MakeCatalog = Callable[..., Catalog]
 
 def test_opening_a_folder_without_a_catalog_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(CatalogNotFound, match="imgsearch index"):
-        Catalog.open(tmp_path / "none")
+        CatalogStore.open(tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
 def test_a_catalog_is_never_made_among_other_files(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(CatalogError, match="other files"):
-        Catalog.open(tmp_path, create=True)
+        CatalogStore.open(tmp_path, create=True)
     with pytest.raises(CatalogError, match="is a file"):
-        Catalog.open(tmp_path / "thesis.txt", create=True)
+        CatalogStore.open(tmp_path / "thesis.txt", create=True)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_copying_the_folder_copies_the_catalog(colour_catalog: Path, tmp_path: Path) -> None:
     copy = tmp_path / "deep" / "copy of catalog"
     shutil.copytree(colour_catalog, copy)
-    with Catalog.open(colour_catalog) as original, Catalog.open(copy) as copied:
+    with CatalogStore.open(colour_catalog) as original, CatalogStore.open(copy) as copied:
         items = list(original.iter_items())
         assert list(copied.iter_items()) == items
         keys = original.keys()
@@ -54,10 +54,10 @@ def test_copying_the_folder_copies_the_catalog(colour_catalog: Path, tmp_path: P
 def test_what_is_stored_is_there_after_closing_and_opening(tmp_path: Path) -> None:
     vectors = clustered(10, 16)
     rows: list[dict[str, Any]] = [{"n": number, "even": number % 2 == 0} for number in range(10)]
-    with Catalog.open(tmp_path / "c", create=True) as catalog:
+    with CatalogStore.open(tmp_path / "c", create=True) as catalog:
         catalog.bind_encoder("test:raw", "test:raw@16", 16, reason="a test")
         catalog.store(raw_items([f"{n}.jpg" for n in range(10)], rows), vectors)
-    with Catalog.open(tmp_path / "c") as catalog:
+    with CatalogStore.open(tmp_path / "c") as catalog:
         assert len(catalog) == 10
         assert catalog.get("3.jpg").metadata == {"n": 3.0, "even": False}
         assert catalog.encoder_reason == "a test"
@@ -75,7 +75,7 @@ def test_a_damaged_database_is_said_to_be_corrupt(colour_catalog: Path, damage: 
             "empty header": bytes(8192),
         }[damage]
     )
-    with pytest.raises(CatalogCorrupt) as raised, Catalog.open(colour_catalog) as catalog:
+    with pytest.raises(CatalogCorrupt) as raised, CatalogStore.open(colour_catalog) as catalog:
         list(catalog.iter_items())
     assert "\n" not in str(raised.value)
 
@@ -225,7 +225,7 @@ def test_thousands_of_photos_are_touched_and_their_rows_updated_in_seconds(make_
 # --- reading ----------------------------------------------------------------------------------------------------
 
 
-def test_items_come_in_the_order_asked_for_and_unknown_ones_are_left_out(catalog: Catalog) -> None:
+def test_items_come_in_the_order_asked_for_and_unknown_ones_are_left_out(catalog: CatalogStore) -> None:
     ids = ["mug/red-0.jpg", "none", "chair/blue-1.jpg", "mug/red-0.jpg"]
     found = catalog.get_many(ids)
     assert [item.item_id for item in found] == [ids[0], ids[2], ids[0]]
@@ -237,7 +237,7 @@ def test_items_come_in_the_order_asked_for_and_unknown_ones_are_left_out(catalog
 @pytest.mark.parametrize(
     "item_id", ["", "none.jpg", "x" * 100_000, "'; DROP TABLE items; --", "\ud800", "\x00"]
 )
-def test_an_unknown_id_is_said_to_be_unknown(catalog: Catalog, item_id: str) -> None:
+def test_an_unknown_id_is_said_to_be_unknown(catalog: CatalogStore, item_id: str) -> None:
     with pytest.raises(UnknownItem) as raised:
         catalog.get(item_id)
     assert len(str(raised.value)) < 500
@@ -264,7 +264,7 @@ def test_many_more_ids_than_one_statement_takes_are_found(make_catalog: MakeCata
     assert catalog.count() == 500
 
 
-def test_a_title_is_the_metadata_or_the_file_name(catalog: Catalog, make_catalog: MakeCatalog) -> None:
+def test_a_title_is_the_metadata_or_the_file_name(catalog: CatalogStore, make_catalog: MakeCatalog) -> None:
     assert catalog.get("mug/red-0.jpg").title == "Red mug no. 0"
     assert (
         make_catalog(clustered(1, 8), ids=["a/old_oak-table.jpg"]).get("a/old_oak-table.jpg").title
@@ -272,7 +272,7 @@ def test_a_title_is_the_metadata_or_the_file_name(catalog: Catalog, make_catalog
     )
 
 
-def test_a_sample_is_varied_and_the_same_for_the_same_seed(catalog: Catalog) -> None:
+def test_a_sample_is_varied_and_the_same_for_the_same_seed(catalog: CatalogStore) -> None:
     first = [item.item_id for item in catalog.sample(8, seed=1)]
     assert len(set(first)) == 8
     assert [item.item_id for item in catalog.sample(8, seed=1)] == first
@@ -298,7 +298,7 @@ def test_an_empty_catalog_answers_everything(make_catalog: MakeCatalog) -> None:
     assert catalog.info().items == 0
 
 
-def test_facets_offer_choices_ranges_and_text_with_counts(catalog: Catalog) -> None:
+def test_facets_offer_choices_ranges_and_text_with_counts(catalog: CatalogStore) -> None:
     facets = {facet.column: facet for facet in catalog.facets()}
     assert [(value.value, value.count) for value in facets["category"].values] == [
         ("chair", 12), ("lamp", 12), ("mug", 12), ("ring", 12)
@@ -307,7 +307,7 @@ def test_facets_offer_choices_ranges_and_text_with_counts(catalog: Catalog) -> N
     assert {value.value: value.count for value in facets["in_stock"].values} == {True: 24, False: 24}
 
 
-def test_a_facet_counts_under_the_filters_of_the_other_columns(catalog: Catalog) -> None:
+def test_a_facet_counts_under_the_filters_of_the_other_columns(catalog: CatalogStore) -> None:
     filters = [Filter("category", "=", "mug"), Filter("COLOUR", "=", "red")]
     facets = {facet.column: facet for facet in catalog.facets(filters)}
     assert len(facets["category"].values) == 4
@@ -337,7 +337,7 @@ def test_the_keys_follow_the_catalog_and_cannot_be_written_to(make_catalog: Make
     assert before.tolist() == [0, 1, 2, 3, 4, 5]
 
 
-def test_keys_are_lent_also_while_a_result_was_not_read_to_its_end(catalog: Catalog) -> None:
+def test_keys_are_lent_also_while_a_result_was_not_read_to_its_end(catalog: CatalogStore) -> None:
     keys = catalog.keys()
     catalog.database.cursor().execute("SELECT key FROM items").fetchone()
     assert len(catalog.column("price", keys[:5])[0]) == 5
@@ -345,7 +345,7 @@ def test_keys_are_lent_also_while_a_result_was_not_read_to_its_end(catalog: Cata
     assert catalog.facets(without=keys[:5]) != catalog.facets()
 
 
-def test_a_column_of_some_items_is_that_part_of_the_column(catalog: Catalog) -> None:
+def test_a_column_of_some_items_is_that_part_of_the_column(catalog: CatalogStore) -> None:
     some = np.append(catalog.keys()[3::7], np.uint64(99_999))
     for name in ("category", "price", "in_stock"):
         keys, values, kind = catalog.column(name)

@@ -14,7 +14,7 @@ from imgsearch.core.errors import CollectionError, FilterError, QueryError, Unkn
 from imgsearch.core.query import Query, Term
 from imgsearch.core.records import Hit, Item, SearchResult
 from imgsearch.improve.monitoring.retention import forget_visitor, rows_of_visitor
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.collections import (
     MAX_NAME,
     TERMS_OF_A_SET,
@@ -30,7 +30,7 @@ MUGS = ["mug/red-0.jpg", "mug/blue-0.jpg", "mug/green-0.jpg"]
 
 
 @pytest.fixture
-def collections(catalog: Catalog) -> Collections:
+def collections(catalog: CatalogStore) -> Collections:
     return Collections(catalog)
 
 
@@ -87,7 +87,7 @@ def test_a_name_that_cannot_be_used_makes_nothing(collections: Collections, name
 
 
 @pytest.mark.parametrize("name", ["'; DROP TABLE items; --", "<script>alert(1)</script>", "Küche ☕"])
-def test_a_hostile_name_is_only_a_name(collections: Collections, catalog: Catalog, name: str) -> None:
+def test_a_hostile_name_is_only_a_name(collections: Collections, catalog: CatalogStore, name: str) -> None:
     assert collections.get(collections.create(name, ANNA, MUGS).id).name == name
     assert len(catalog) == 48
 
@@ -129,7 +129,7 @@ def test_a_search_by_a_set_names_all_of_a_small_one_and_a_spread_of_a_large_one(
 
 
 def test_the_table_of_a_collection_is_safe_to_open_in_a_spreadsheet(
-    collections: Collections, catalog: Catalog
+    collections: Collections, catalog: CatalogStore
 ) -> None:
     made = collections.create("Mugs", ANNA, MUGS[:1], ["text=red+mug"])
     item = catalog.get(MUGS[0])
@@ -151,7 +151,7 @@ def record(log: FeedbackLog, address: str, text: str, visitor: str, *, hits: int
 
 
 def test_recent_searches_are_each_visitors_own_and_can_be_cleared(
-    collections: Collections, catalog: Catalog
+    collections: Collections, catalog: CatalogStore
 ) -> None:
     log = FeedbackLog(catalog.database)
     for text in ("red", "blue", "red"):
@@ -170,7 +170,7 @@ def test_recent_searches_are_each_visitors_own_and_can_be_cleared(
 
 
 def test_forgetting_a_visitor_takes_collections_and_their_pictures_and_nobody_elses(
-    collections: Collections, catalog: Catalog
+    collections: Collections, catalog: CatalogStore
 ) -> None:
     upload = "c" * 32
     gone = collections.create("Mine", ANNA, MUGS, [f"upload={upload}"])

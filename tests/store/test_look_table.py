@@ -16,7 +16,7 @@ from imgsearch.core.config import Settings
 from imgsearch.ingest.look_backfill import LookMaker
 from imgsearch.ingest.verification import repair_catalog, verify_catalog
 from imgsearch.store import look_table as look_store
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.look_table import LookStore
 from imgsearch.store.originals import Originals
 from imgsearch.vision.looks import COLOR, LOOK_DIM, LOOK_VERSION, Look, color_look
@@ -35,7 +35,7 @@ def keys(*numbers: int) -> np.ndarray:
 
 
 @pytest.fixture
-def bare(make_catalog: Callable[..., Catalog]) -> Catalog:
+def bare(make_catalog: Callable[..., CatalogStore]) -> CatalogStore:
     """Return an open catalog of 3,000 raw vectors without looks."""
     return make_catalog(clustered(3000, 8))
 
@@ -43,20 +43,20 @@ def bare(make_catalog: Callable[..., Catalog]) -> Catalog:
 @pytest.fixture
 def without_looks(colour_catalog: Path) -> Path:
     """Return a catalog of the 48 photos as an older program left it."""
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         catalog.looks.forget(catalog.keys())
     (colour_catalog / "embeddings" / "looks.f16").unlink()
     return colour_catalog
 
 
 @pytest.fixture
-def reopened(bare: Catalog) -> Callable[[], LookStore]:
+def reopened(bare: CatalogStore) -> Callable[[], LookStore]:
     """Return a maker of stores that know nothing but what is on disk."""
     return lambda: LookStore(bare.folder / "embeddings", bare.database)
 
 
 def test_looks_come_back_in_the_order_asked_for_and_zeros_where_there_are_none(
-    bare: Catalog, reopened: Callable[[], LookStore]
+    bare: CatalogStore, reopened: Callable[[], LookStore]
 ) -> None:
     looks = some_looks(3)
     bare.looks.store(keys(7, 2, 2900), looks)
@@ -74,7 +74,7 @@ def test_looks_come_back_in_the_order_asked_for_and_zeros_where_there_are_none(
     assert bare.looks.rows(keys()).shape == (0, LOOK_DIM)
 
 
-def test_a_look_that_is_there_stays_and_one_tried_in_vain_is_not_missing(bare: Catalog) -> None:
+def test_a_look_that_is_there_stays_and_one_tried_in_vain_is_not_missing(bare: CatalogStore) -> None:
     first, second = some_looks(2)
     bare.looks.store(keys(1), [first])
     bare.looks.store(keys(1, 4), [second, None])
@@ -87,7 +87,7 @@ def test_a_look_that_is_there_stays_and_one_tried_in_vain_is_not_missing(bare: C
     bare.looks.store(keys(9), [None])
 
 
-def test_looks_stored_after_a_read_are_seen(bare: Catalog) -> None:
+def test_looks_stored_after_a_read_are_seen(bare: CatalogStore) -> None:
     for number in range(0, 3000, 300):
         look = some_looks(1, seed=number)[0]
         assert not bare.looks.has(keys(number))[0]
@@ -96,7 +96,7 @@ def test_looks_stored_after_a_read_are_seen(bare: Catalog) -> None:
 
 
 def test_rows_that_the_database_does_not_name_do_not_count(
-    bare: Catalog, reopened: Callable[[], LookStore]
+    bare: CatalogStore, reopened: Callable[[], LookStore]
 ) -> None:
     bare.looks.store(keys(0), some_looks(1))
     with bare.looks.path.open("ab") as left_by_a_kill:
@@ -111,19 +111,19 @@ def test_rows_that_the_database_does_not_name_do_not_count(
 def test_looks_of_another_version_are_forgotten_and_made_again(
     colour_catalog: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         assert catalog.looks.has(catalog.keys()).all()
     monkeypatch.setattr(look_store, "LOOK_VERSION", LOOK_VERSION + 1)
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         assert not catalog.looks.has(catalog.keys()).any()
         assert len(catalog.looks.missing()) == len(catalog)
         assert LookMaker(Originals()).fill(catalog, catalog.by_keys(catalog.keys())) == len(catalog)
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         assert catalog.looks.has(catalog.keys()).all(), "the same version keeps them"
         assert len(catalog.looks.damaged()) == 0
 
 
-def test_the_looks_of_removed_items_go_with_them(catalog: Catalog) -> None:
+def test_the_looks_of_removed_items_go_with_them(catalog: CatalogStore) -> None:
     item = catalog.get("mug/red-0.jpg")
     assert catalog.looks.has(keys(item.key))[0]
     catalog.remove([item.item_id])
@@ -136,7 +136,7 @@ def test_a_damaged_look_is_found_dropped_and_made_again(colour_catalog: Path, co
     data = bytearray(path.read_bytes())
     data[LOOK_DIM * 2 * 3 + 5] ^= 0xFF
     path.write_bytes(data[: -LOOK_DIM * 2])
-    with Catalog.open(colour_catalog) as catalog:
+    with CatalogStore.open(colour_catalog) as catalog:
         assert catalog.looks.damaged().tolist() == [3, 47]
         assert not catalog.looks.rows(keys(47)).any()
         assert any("2 looks" in problem for problem in verify_catalog(catalog).problems)
@@ -149,7 +149,7 @@ def test_a_damaged_look_is_found_dropped_and_made_again(colour_catalog: Path, co
 
 def test_a_copied_catalog_has_its_looks(colour_catalog: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(colour_catalog, tmp_path / "copy"))
-    with Catalog.open(colour_catalog) as first, Catalog.open(copy) as second:
+    with CatalogStore.open(colour_catalog) as first, CatalogStore.open(copy) as second:
         assert np.array_equal(first.looks.rows(first.keys()), second.looks.rows(second.keys()))
 
 
@@ -160,16 +160,16 @@ def test_indexing_gives_every_photo_a_look_and_again_only_to_changed_ones(
     photos: Path, tmp_path: Path, colours: ColourEncoder
 ) -> None:
     index_into(tmp_path / "shop", colours, [photos])
-    with Catalog.open(tmp_path / "shop") as catalog:
+    with CatalogStore.open(tmp_path / "shop") as catalog:
         assert catalog.looks.has(catalog.keys()).all()
         old = catalog.get("mug/red-0.jpg").key
         before = catalog.looks.path.stat().st_mtime_ns
     index_into(tmp_path / "shop", colours, [photos])
     shutil.copy(photos / "ring/blue-0.jpg", photos / "mug/red-0.jpg")
-    with Catalog.open(tmp_path / "shop") as catalog:
+    with CatalogStore.open(tmp_path / "shop") as catalog:
         assert catalog.looks.path.stat().st_mtime_ns == before
     index_into(tmp_path / "shop", colours, [photos])
-    with Catalog.open(tmp_path / "shop") as catalog:
+    with CatalogStore.open(tmp_path / "shop") as catalog:
         item = catalog.get("mug/red-0.jpg")
         assert item.key != old
         assert catalog.looks.has(catalog.keys()).all()
@@ -182,7 +182,7 @@ def test_indexing_again_fills_what_an_older_program_left_out(
 ) -> None:
     report = index_into(without_looks, colours, [shared_photos])
     assert (report.added, report.changed, report.unchanged) == (0, 0, 48)
-    with Catalog.open(without_looks) as catalog:
+    with CatalogStore.open(without_looks) as catalog:
         assert catalog.looks.has(catalog.keys()).all()
 
 
@@ -191,7 +191,7 @@ def test_a_photo_that_is_no_picture_is_settled_and_one_that_cannot_be_had_now_is
 ) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no picture")
-    with Catalog.open(without_looks) as catalog:
+    with CatalogStore.open(without_looks) as catalog:
         catalog.touch(
             [("mug/red-0.jpg", "", str(bad), 1, 1), ("mug/red-1.jpg", "", str(tmp_path / "gone.jpg"), 1, 1)]
         )
@@ -222,7 +222,7 @@ def test_a_service_fills_looks_in_the_background_and_closes_at_once(without_look
 # --- by colour --------------------------------------------------------------------------------------------------
 
 
-def test_a_colour_alone_finds_the_items_of_that_colour(catalog: Catalog) -> None:
+def test_a_colour_alone_finds_the_items_of_that_colour(catalog: CatalogStore) -> None:
     everything = catalog.keys()
     found, scores = catalog.looks.nearest_by_color(color_look("#1e46be"), everything, 6)
     assert all("blue" in item.item_id for item in catalog.by_keys(found))
@@ -232,7 +232,7 @@ def test_a_colour_alone_finds_the_items_of_that_colour(catalog: Catalog) -> None
 
 
 def test_only_the_keys_asked_for_are_found_by_colour_and_k_may_be_more_than_there_are(
-    catalog: Catalog,
+    catalog: CatalogStore,
 ) -> None:
     some = catalog.keys()[::5]
     found, _ = catalog.looks.nearest_by_color(color_look("#c81e28"), some, 100)
@@ -241,7 +241,7 @@ def test_only_the_keys_asked_for_are_found_by_colour_and_k_may_be_more_than_ther
     assert (len(found), len(scores)) == (0, 0)
 
 
-def test_items_without_a_look_are_not_found_by_colour(bare: Catalog) -> None:
+def test_items_without_a_look_are_not_found_by_colour(bare: CatalogStore) -> None:
     bare.looks.store(keys(10, 20), some_looks(2))
     found, _ = bare.looks.nearest_by_color(color_look("#c81e28"), bare.keys(), 50)
     assert sorted(found) == [10, 20]

@@ -14,7 +14,7 @@ from imgsearch.core.errors import ImageTooLarge, SourceError
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.indexing import index_sources
 from imgsearch.ingest.sources import open_source
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.originals import Originals, file_of
 from imgsearch.store.remote_files import is_remote, list_files, list_names, place_of, read_file, write_file
 
@@ -65,7 +65,7 @@ def test_the_photos_below_a_url_are_listed_by_their_relative_names(bucket: str, 
 
 
 def test_a_store_is_indexed_like_a_folder_and_twice_changes_nothing(bucket: str, tmp_path: Path) -> None:
-    with Catalog.open(tmp_path / "catalog", create=True) as catalog:
+    with CatalogStore.open(tmp_path / "catalog", create=True) as catalog:
         index = LiveIndex.open(catalog)
         first = index_sources(catalog, index, ColourEncoder(), [bucket])
         assert (first.added, [failure.path for failure in first.failed]) == (48, ["broken.jpg"])

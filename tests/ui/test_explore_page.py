@@ -210,9 +210,9 @@ def test_the_first_visit_lays_the_map_out_and_a_later_one_shows_groups(service: 
 
 
 def test_an_empty_catalog_says_what_to_do(tmp_path: Path) -> None:
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
-    Catalog.open(tmp_path / "empty", create=True).close()
+    CatalogStore.open(tmp_path / "empty", create=True).close()
     opened = SearchService.open(Settings.load({}, catalog=tmp_path / "empty"))
     set_service(opened)
     try:

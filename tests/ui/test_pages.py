@@ -468,9 +468,9 @@ def test_a_missing_catalog_is_explained_with_the_command_that_makes_one(
 
 
 def test_an_empty_catalog_says_what_to_do(tmp_path: Path) -> None:
-    from imgsearch.store.catalog import Catalog
+    from imgsearch.store.catalog import CatalogStore
 
-    Catalog.open(tmp_path / "empty", create=True).close()
+    CatalogStore.open(tmp_path / "empty", create=True).close()
     opened = SearchService.open(Settings.load({}, catalog=tmp_path / "empty"))
     set_service(opened)
     try:

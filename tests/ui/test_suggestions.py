@@ -10,7 +10,7 @@ from imgsearch.core.query import Filter, Query, Term
 from imgsearch.encoders import Encoder
 from imgsearch.search.words.filter_suggestions import Suggestion
 from imgsearch.search.words.word_help import WordHelp, text_of, with_text
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.ui.components.suggestions import _all_accepted, accepted, suggestion_label
 from imgsearch.ui.state.actions import PAGE_SIZE
 
@@ -56,7 +56,7 @@ def test_only_a_query_with_one_text_to_look_for_is_helped_with() -> None:
 
 
 @pytest.fixture
-def words(catalog: Catalog, lite: Encoder) -> WordHelp:
+def words(catalog: CatalogStore, lite: Encoder) -> WordHelp:
     return WordHelp(catalog, lambda: lite)
 
 
@@ -81,7 +81,7 @@ def test_a_text_that_nobody_knows_is_searched_as_it_was_meant_unless_it_is_insis
     assert words.searched(insisted) == insisted
 
 
-def test_words_are_read_again_when_the_catalog_changes(catalog: Catalog, words: WordHelp) -> None:
+def test_words_are_read_again_when_the_catalog_changes(catalog: CatalogStore, words: WordHelp) -> None:
     query = Query.of(text="turquoise zorblaxer")
     assert words.suggestions(query) == ()
     assert words.correction(Query.of(text="zorblaxr")) is None
@@ -94,7 +94,7 @@ def test_words_are_read_again_when_the_catalog_changes(catalog: Catalog, words: 
     assert correction.text == "zorblaxer"
 
 
-def test_nothing_is_corrected_while_the_encoder_is_loading(catalog: Catalog) -> None:
+def test_nothing_is_corrected_while_the_encoder_is_loading(catalog: CatalogStore) -> None:
     words = WordHelp(catalog, lambda: None)
     assert words.correction(Query.of(text="mugg")) is None
     assert words.suggestions(Query.of(text="red mugg"))

@@ -35,7 +35,7 @@ from imgsearch.improve.judging.topics import Topic, topic_query
 from imgsearch.index.heads import Projection, get_head, previous_head, publish, rollback, save_head
 from imgsearch.index.live_index import LiveIndex, exact_top_k
 from imgsearch.index.vector_space import VectorSpace, live_space
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ class _Check:
 
 
 def adapt(
-    catalog: Catalog,
+    catalog: CatalogStore,
     feedback: FeedbackLog,
     embed: Callable[[Query], Rows],
     encoder: Callable[[], Encoder],
@@ -288,7 +288,7 @@ def adapt(
 
 
 def publish_head(
-    catalog: Catalog, head_id: str, *, threads: int = 1, progress: Progress | None = None
+    catalog: CatalogStore, head_id: str, *, threads: int = 1, progress: Progress | None = None
 ) -> LiveIndex:
     """Put a head in force and return its index; no photo is decoded.
 
@@ -300,7 +300,7 @@ def publish_head(
     return index
 
 
-def roll_back_head(catalog: Catalog, *, threads: int = 1) -> LiveIndex:
+def roll_back_head(catalog: CatalogStore, *, threads: int = 1) -> LiveIndex:
     """Put in force again what was before the present head, and return its index.
 
     Raises `AdaptationError` where no head is in force.
@@ -379,7 +379,7 @@ def _tested(
 
 
 def _samples(
-    catalog: Catalog, base: VectorSpace, test: Sequence[_List], now: VectorSpace, candidate: Projection
+    catalog: CatalogStore, base: VectorSpace, test: Sequence[_List], now: VectorSpace, candidate: Projection
 ) -> tuple[Sample, ...]:
     """Return the test queries that change most, two thirds of them for the better, with their hits."""
     changes = _ndcg(base, test, candidate) - _ndcg(base, test, now.project)
@@ -480,7 +480,7 @@ def _found(check: _Check, project: Callable[[Rows], Rows]) -> float:
 
 
 def _lists(
-    catalog: Catalog, frame: pd.DataFrame, embed: Callable[[Query], Rows], column: str | None, seed: int
+    catalog: CatalogStore, frame: pd.DataFrame, embed: Callable[[Query], Rows], column: str | None, seed: int
 ) -> tuple[list[_List], dict[str, int]]:
     """Return the queries that can be learned from, those with most feedback first, and why others cannot."""
     skipped: Counter[str] = Counter()
@@ -534,7 +534,7 @@ def _query(query_key: str) -> Query:
     return query
 
 
-def _split_by(query: Query, query_key: str, catalog: Catalog, column: str | None) -> str:
+def _split_by(query: Query, query_key: str, catalog: CatalogStore, column: str | None) -> str:
     """Return what must not be split: all photos of one product are asked for in the same part."""
     (first, *others) = query.terms
     if column and not others and first.kind == "item":
@@ -554,7 +554,7 @@ def part_of(name: str, seed: int) -> Part:
     return "test"
 
 
-def _sampled_items(catalog: Catalog, seed: int) -> list[Item]:
+def _sampled_items(catalog: CatalogStore, seed: int) -> list[Item]:
     """Return the items, of many a sample in runs of neighbours, among which are photos of the same product."""
     keys = catalog.keys()
     if len(keys) > SAMPLED_ITEMS:
@@ -669,7 +669,7 @@ def _lesson(
     return lesson, len(text_pairs), len(product_pairs)
 
 
-def _product_column(catalog: Catalog, wanted: str | None) -> str | None:
+def _product_column(catalog: CatalogStore, wanted: str | None) -> str | None:
     """Return the column that says which photos show one product; raises `AdaptationError` for an unknown one."""
     if wanted is not None and wanted not in catalog.columns:
         known = ", ".join(catalog.columns) or "none"

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 __all__ = ["Attention", "RelevanceTable", "estimate_attention", "fit_eta", "read_clicks", "relevance_table"]
 
@@ -59,7 +59,9 @@ class RelevanceTable:
     judgments: int
 
 
-def relevance_table(catalog: Catalog, judgments: pd.DataFrame, *, eta: float | None = None) -> RelevanceTable:
+def relevance_table(
+    catalog: CatalogStore, judgments: pd.DataFrame, *, eta: float | None = None
+) -> RelevanceTable:
     """Return the relevance of every pair that was shown or judged.
 
     `judgments` are the latest ones (`FeedbackLog.latest_judgments`). `eta` is estimated where it is None.
@@ -92,7 +94,7 @@ def relevance_table(catalog: Catalog, judgments: pd.DataFrame, *, eta: float | N
     )
 
 
-def read_clicks(catalog: Catalog) -> pd.DataFrame:
+def read_clicks(catalog: CatalogStore) -> pd.DataFrame:
     """Return how often each pair was shown and clicked at each rank: the columns of the query below, ordered.
 
     A visitor counts once for a pair, however often it was shown to or clicked by that visitor: nobody's opinion

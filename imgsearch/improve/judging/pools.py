@@ -17,7 +17,7 @@ from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
 from imgsearch.core.records import SearchResult
 from imgsearch.improve.judging.topics import Topic, topic_of, topic_query
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import MAX_TEXT
 
 __all__ = [
@@ -65,14 +65,14 @@ class Pool:
 # --- query sets -------------------------------------------------------------------------------------------------
 
 
-def random_items(catalog: Catalog, n: int, *, seed: int) -> list[Topic]:
+def random_items(catalog: CatalogStore, n: int, *, seed: int) -> list[Topic]:
     """Return up to n items drawn at random as queries, the same ones for the same seed."""
     keys = catalog.keys()
     drawn = np.random.default_rng(seed).permutation(len(keys))[: _checked_count(n)]
     return [Topic(item.item_id, "item", item.item_id) for item in catalog.by_keys(keys[drawn])]
 
 
-def most_searched(catalog: Catalog, n: int) -> list[Topic]:
+def most_searched(catalog: CatalogStore, n: int) -> list[Topic]:
     """Return the n queries that visitors searched most often, the most frequent first."""
     return _from_feedback(
         catalog,
@@ -82,7 +82,7 @@ def most_searched(catalog: Catalog, n: int) -> list[Topic]:
     )
 
 
-def most_clicked(catalog: Catalog, n: int) -> list[Topic]:
+def most_clicked(catalog: CatalogStore, n: int) -> list[Topic]:
     """Return the n queries whose hits were clicked most often, the most frequent first."""
     return _from_feedback(
         catalog,
@@ -95,7 +95,7 @@ def most_clicked(catalog: Catalog, n: int) -> list[Topic]:
     )
 
 
-def _from_feedback(catalog: Catalog, sql: str, n: int, what: str) -> list[Topic]:
+def _from_feedback(catalog: CatalogStore, sql: str, n: int, what: str) -> list[Topic]:
     _checked_count(n)
     topics: list[Topic] = []
     cursor = catalog.database.cursor().execute(sql)
@@ -108,7 +108,7 @@ def _from_feedback(catalog: Catalog, sql: str, n: int, what: str) -> list[Topic]
     return topics[:n]
 
 
-def _can_be_asked(topic: Topic, catalog: Catalog) -> bool:
+def _can_be_asked(topic: Topic, catalog: CatalogStore) -> bool:
     try:
         query = topic_query(topic)
         for term in query.terms:
@@ -120,7 +120,7 @@ def _can_be_asked(topic: Topic, catalog: Catalog) -> bool:
     return all(term.kind in ("item", "text") for term in query.terms)
 
 
-def listed(catalog: Catalog, text: str) -> list[Topic]:
+def listed(catalog: CatalogStore, text: str) -> list[Topic]:
     """Return the queries of a list, one a line: an item's id, a query such as `text=red+mug&less=1.jpg`, or words.
 
     Raises `JudgingError` where the list is empty or too long.

@@ -24,7 +24,7 @@ from imgsearch.improve.judging.topics import (
     read_text,
     topic_of,
 )
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,7 +160,7 @@ class Votes:
 # --- ids --------------------------------------------------------------------------------------------------------
 
 
-def topics_from_qrels(qrels: Qrels, catalog: Catalog) -> list[Topic]:
+def topics_from_qrels(qrels: Qrels, catalog: CatalogStore) -> list[Topic]:
     """Return the topics that the query ids describe: an item's id, or a query such as `text=red+mug`.
 
     Raises `EvaluationError` where an id is neither.
@@ -179,7 +179,7 @@ def topics_from_qrels(qrels: Qrels, catalog: Catalog) -> list[Topic]:
     return topics
 
 
-def known_qrels(qrels: Qrels, catalog: Catalog) -> tuple[dict[str, dict[str, int]], set[str]]:
+def known_qrels(qrels: Qrels, catalog: CatalogStore) -> tuple[dict[str, dict[str, int]], set[str]]:
     """Return the qrels with item ids as the catalog spells them, and the ids that the catalog does not have."""
     written = {item_id for levels in qrels.values() for item_id in levels}
     item_ids = _resolve_item_ids(written, catalog)
@@ -190,7 +190,7 @@ def known_qrels(qrels: Qrels, catalog: Catalog) -> tuple[dict[str, dict[str, int
     return known, written - set(item_ids)
 
 
-def _resolve_item_ids(written: Iterable[str], catalog: Catalog) -> dict[str, str]:
+def _resolve_item_ids(written: Iterable[str], catalog: CatalogStore) -> dict[str, str]:
     """Map each id to the item that it means: as written, else percent-decoded; unknown ids are left out."""
     written = list(written)
     found = {item.item_id for item in catalog.get_many(written)}

@@ -30,7 +30,7 @@ from imgsearch.core.records import Judgment, Verdict
 from imgsearch.improve.judging.agreement import Agreement, disagreements, measure_agreement
 from imgsearch.improve.judging.pools import Pool, pool_of
 from imgsearch.improve.judging.topics import topic_of, topic_query
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import insert_frame
 from imgsearch.store.feedback import FeedbackLog
 
@@ -273,7 +273,7 @@ class JudgingReply:
 class Judging:
     """The judging sets of one catalog; safe to use from any thread."""
 
-    def __init__(self, catalog: Catalog, feedback: FeedbackLog) -> None:
+    def __init__(self, catalog: CatalogStore, feedback: FeedbackLog) -> None:
         """Work on an open catalog; verdicts also go to `feedback`."""
         self._catalog = catalog
         self._database = catalog.database

@@ -20,7 +20,7 @@ from imgsearch.core.records import Verdict
 from imgsearch.improve.judging.qrels import export_judgments, known_qrels, parse_qrels, topics_from_qrels
 from imgsearch.improve.judging.sets import ImportedVerdict, clean_name
 from imgsearch.improve.judging.topics import Topic, default_topics_path, read_text, read_topics, topic_query
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +39,7 @@ _NEEDED = ("query", "item_id", "verdict")
 
 
 def read_verdicts(
-    path: Path, catalog: Catalog, *, labeler: str, topics: Path | None = None
+    path: Path, catalog: CatalogStore, *, labeler: str, topics: Path | None = None
 ) -> list[ImportedVerdict]:
     """Return the verdicts of a file: CSV where its name ends in .csv, else TREC qrels with their topics.
 
@@ -55,7 +55,7 @@ def read_verdicts(
 
 
 def verdicts_from_qrels(
-    text: str, name: str, catalog: Catalog, *, labeler: str, topics: list[Topic] | None = None
+    text: str, name: str, catalog: CatalogStore, *, labeler: str, topics: list[Topic] | None = None
 ) -> list[ImportedVerdict]:
     """Return the judgments in the text of a qrels file as one labeler's verdicts: above 0 is good, else bad.
 
@@ -79,7 +79,7 @@ def verdicts_from_qrels(
     ]
 
 
-def verdicts_from_csv(text: str, name: str, catalog: Catalog, *, labeler: str) -> list[ImportedVerdict]:
+def verdicts_from_csv(text: str, name: str, catalog: CatalogStore, *, labeler: str) -> list[ImportedVerdict]:
     """Return the verdicts in the text of a CSV file with the columns query, item_id, verdict and maybe labeler.
 
     Rows of referees are left out: the raters' words are what is imported. Raises `EvaluationError` for a missing
@@ -119,7 +119,7 @@ def verdicts_from_csv(text: str, name: str, catalog: Catalog, *, labeler: str) -
     return found
 
 
-def _key_of(query: str, where: str, catalog: Catalog) -> str:
+def _key_of(query: str, where: str, catalog: CatalogStore) -> str:
     try:
         (topic,) = topics_from_qrels({query: {}}, catalog)
     except EvaluationError:

@@ -19,7 +19,7 @@ from imgsearch.core.query import Query
 from imgsearch.core.records import SearchResult
 from imgsearch.improve.judging.qrels import Qrels, known_qrels
 from imgsearch.improve.judging.topics import Topic, topic_query
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 __all__ = [
     "DEFAULT_MEASURES",
@@ -116,7 +116,7 @@ class EvaluationReport:
 
 def evaluate(
     search: Callable[[Query], SearchResult],
-    catalog: Catalog,
+    catalog: CatalogStore,
     qrels: Qrels,
     topics: Sequence[Topic],
     measures: str = DEFAULT_MEASURES,

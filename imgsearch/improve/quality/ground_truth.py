@@ -13,7 +13,7 @@ from imgsearch.demo import sample_store
 from imgsearch.improve.judging.qrels import Qrels, Votes, parse_qrels, read_qrels, topics_from_qrels
 from imgsearch.improve.judging.sets import Judging, JudgingSet
 from imgsearch.improve.judging.topics import Topic, decode_text, parse_topics, read_topics
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
 
 __all__ = ["GroundTruth", "JudgmentSource", "judgment_sources", "uploaded"]
@@ -53,7 +53,7 @@ class JudgmentSource:
     load: Callable[[], GroundTruth]
 
 
-def judgment_sources(catalog: Catalog, feedback: FeedbackLog, judging: Judging) -> list[JudgmentSource]:
+def judgment_sources(catalog: CatalogStore, feedback: FeedbackLog, judging: Judging) -> list[JudgmentSource]:
     """Return the sources that this catalog has, none of them read yet.
 
     First the judging sets, the newest first, then all judgments made here, then the Sample Store's ground truth
@@ -76,7 +76,7 @@ def judgment_sources(catalog: Catalog, feedback: FeedbackLog, judging: Judging) 
 
 
 def uploaded(
-    qrels: bytes, name: str, topics: bytes | None, topics_name: str, catalog: Catalog
+    qrels: bytes, name: str, topics: bytes | None, topics_name: str, catalog: CatalogStore
 ) -> GroundTruth:
     """Return the judgments of uploaded files: TREC qrels and, where the query ids do not say them, topics.
 
@@ -121,12 +121,12 @@ def _of_sample_store(name: str) -> JudgmentSource:
     return JudgmentSource(f"sample-store/{name}", label, detail, load)
 
 
-def _count_judgments(catalog: Catalog) -> int:
+def _count_judgments(catalog: CatalogStore) -> int:
     row = catalog.database.cursor().execute("SELECT count(*) FROM judgments").fetchone()
     return int(row[0]) if row else 0
 
 
-def _holds_sample_store(catalog: Catalog) -> bool:
+def _holds_sample_store(catalog: CatalogStore) -> bool:
     """Say whether the Sample Store's photos are in the catalog, by the ids of its first queries."""
     try:
         topics = sample_store().topics

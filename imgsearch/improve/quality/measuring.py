@@ -25,7 +25,7 @@ from imgsearch.improve.quality.reports import (
 )
 from imgsearch.improve.quality.robustness import check_robustness
 from imgsearch.search.systems import Systems
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
 
 __all__ = ["Quality"]
@@ -39,7 +39,7 @@ class Quality:
 
     def __init__(
         self,
-        catalog: Catalog,
+        catalog: CatalogStore,
         systems: Systems,
         feedback: FeedbackLog,
         judging: Judging,

@@ -18,7 +18,7 @@ from imgsearch.improve.quality.comparison import Comparison
 from imgsearch.improve.quality.evaluation import EvaluationReport
 from imgsearch.improve.quality.report_html import SHOWN_ROWS, Pictures, report_page, rows_of
 from imgsearch.improve.quality.reports import Run
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 __all__ = ["report_csv", "standalone_html", "write_file"]
 
@@ -56,7 +56,7 @@ def report_csv(run: Run, report: EvaluationReport, other: EvaluationReport | Non
 def standalone_html(
     run: Run,
     report: EvaluationReport,
-    catalog: Catalog,
+    catalog: CatalogStore,
     thumbnail: Callable[[Item], bytes],
     *,
     other: tuple[Run, EvaluationReport, Sequence[Comparison]] | None = None,

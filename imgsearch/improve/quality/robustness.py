@@ -21,7 +21,7 @@ from imgsearch.core.errors import EvaluationError, ImageError, SourceError
 from imgsearch.core.query import Query
 from imgsearch.core.records import Item, SearchResult
 from imgsearch.improve.quality.evaluation import bootstrap_interval
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.images import decode_image
 
 __all__ = [
@@ -158,7 +158,7 @@ TRANSFORMATIONS: Mapping[str, Callable[[Image.Image], bytes]] = {
 
 def check_robustness(
     search: Callable[[Query], SearchResult],
-    catalog: Catalog,
+    catalog: CatalogStore,
     read_photo: Callable[[Item], bytes],
     *,
     n: int = 100,

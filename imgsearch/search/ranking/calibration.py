@@ -22,7 +22,7 @@ from imgsearch.core.records import TITLE_COLUMNS
 from imgsearch.encoders.base import Encoder
 from imgsearch.index.live_index import LiveIndex, ranked
 from imgsearch.search.ranking.confidence import Kind, Levels, photo_levels, word_levels, words_of
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 __all__ = ["Calibration"]
 
@@ -58,7 +58,7 @@ class Calibration:
     """
 
     def __init__(
-        self, catalog: Catalog, encoder: Callable[[], Encoder], *, in_background: bool = True
+        self, catalog: CatalogStore, encoder: Callable[[], Encoder], *, in_background: bool = True
     ) -> None:
         """Calibrate `catalog`, whose titles are encoded by `encoder`.
 

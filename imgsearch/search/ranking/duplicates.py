@@ -29,7 +29,7 @@ from imgsearch.core.errors import ImgSearchError, QueryError
 from imgsearch.core.key_arrays import places_in
 from imgsearch.core.records import Item
 from imgsearch.index.live_index import LiveIndex
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import insert_frame
 from imgsearch.vision.alignment import SIDE_PX, Likeness, compare_pictures
 from imgsearch.vision.images import decode_image
@@ -136,7 +136,7 @@ class Groups:
 class Duplicates:
     """The near-duplicates of one open catalog; safe to use from any thread. Use `duplicates_of`."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: CatalogStore) -> None:
         """Use `duplicates_of`."""
         self._catalog = weakref.proxy(catalog)
         self._version = 0
@@ -358,7 +358,7 @@ class _Comparison:
     """Compares photos with those that came before them, in one pass."""
 
     def __init__(
-        self, catalog: Catalog, index: LiveIndex, read_photo: Callable[[Item], bytes], threshold: float
+        self, catalog: CatalogStore, index: LiveIndex, read_photo: Callable[[Item], bytes], threshold: float
     ) -> None:
         self._looks = catalog.looks
         self._index = index
@@ -408,7 +408,7 @@ class _Comparison:
 class _Pictures:
     """Photos as small squares, the latest ones kept; None for one that cannot be read."""
 
-    def __init__(self, catalog: Catalog, read_photo: Callable[[Item], bytes]) -> None:
+    def __init__(self, catalog: CatalogStore, read_photo: Callable[[Item], bytes]) -> None:
         self._catalog = catalog
         self._read_photo = read_photo
         self._items: dict[int, Item] = {}
@@ -473,11 +473,11 @@ def _components(first: Keys, second: Keys) -> tuple[Keys, Labels]:
     return keys, scipy.sparse.csgraph.connected_components(edges, directed=False)[1].astype(np.int64)
 
 
-_of_catalogs: weakref.WeakKeyDictionary[Catalog, Duplicates] = weakref.WeakKeyDictionary()
+_of_catalogs: weakref.WeakKeyDictionary[CatalogStore, Duplicates] = weakref.WeakKeyDictionary()
 _making = threading.Lock()
 
 
-def duplicates_of(catalog: Catalog) -> Duplicates:
+def duplicates_of(catalog: CatalogStore) -> Duplicates:
     """Return the one `Duplicates` of an open catalog, so that all who search it see a change at once."""
     with _making:
         return _of_catalogs.setdefault(catalog, Duplicates(catalog))

@@ -22,7 +22,7 @@ from imgsearch.core.errors import FilterError, QueryError
 from imgsearch.core.filter_grammar import format_filter, parse_filters
 from imgsearch.core.query import Filter, Query
 from imgsearch.core.records import Item
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 __all__ = ["Rule", "RuleAction", "RuleChange", "Rules", "rules_of"]
 
@@ -101,7 +101,7 @@ class RuleChange:
 class Rules:
     """The rules of one open catalog; safe to use from any thread. Use `rules_of`."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: CatalogStore) -> None:
         """Use `rules_of`."""
         self._catalog = weakref.proxy(catalog)
         self._lock = threading.RLock()
@@ -334,11 +334,11 @@ def _day(text: str | None) -> date | None:
     return date.fromisoformat(text) if text else None
 
 
-_of_catalogs: weakref.WeakKeyDictionary[Catalog, Rules] = weakref.WeakKeyDictionary()
+_of_catalogs: weakref.WeakKeyDictionary[CatalogStore, Rules] = weakref.WeakKeyDictionary()
 _making = threading.Lock()
 
 
-def rules_of(catalog: Catalog) -> Rules:
+def rules_of(catalog: CatalogStore) -> Rules:
     """Return the one `Rules` of an open catalog, so that all who search it see a change at once."""
     with _making:
         return _of_catalogs.setdefault(catalog, Rules(catalog))

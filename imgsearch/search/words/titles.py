@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from imgsearch.core.key_arrays import places_in
 from imgsearch.encoders.base import Encoder
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.title_vectors import TitleStore
 
 __all__ = [
@@ -182,7 +182,7 @@ def title_weight(titles: Rows, photos: Rows, codes: Codes) -> tuple[float, float
 class Titles:
     """The titles of one open catalog; safe to use from any thread. They are not used before `use`."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: CatalogStore) -> None:
         """Use `titles_of`, so that all who search a catalog share them."""
         self._catalog = weakref.ref(catalog)
         self._encoder: Callable[[], Encoder] | None = None
@@ -259,7 +259,7 @@ class Titles:
             except _Stopped:
                 return
 
-    def _make(self, catalog: Catalog) -> None:
+    def _make(self, catalog: CatalogStore) -> None:
         """Make the index of the present state. Titles must not fail a search: what goes wrong is logged."""
         with self._making:
             version, index = catalog.version, None
@@ -275,7 +275,7 @@ class Titles:
             with self._lock:
                 self._version, self._index = version, index
 
-    def _made(self, catalog: Catalog) -> TitleIndex | None:
+    def _made(self, catalog: CatalogStore) -> TitleIndex | None:
         assert self._encoder is not None
         if not catalog.encoder_id:
             return None
@@ -319,11 +319,11 @@ def _reciprocal(scores: NDArray[np.floating], stretch: float = 1.0) -> NDArray[n
     return np.asarray(1 / (K + ranks * stretch), np.float64)
 
 
-_of_catalogs: weakref.WeakKeyDictionary[Catalog, Titles] = weakref.WeakKeyDictionary()
+_of_catalogs: weakref.WeakKeyDictionary[CatalogStore, Titles] = weakref.WeakKeyDictionary()
 _making = threading.Lock()
 
 
-def titles_of(catalog: Catalog) -> Titles:
+def titles_of(catalog: CatalogStore) -> Titles:
     """Return the one `Titles` of an open catalog, shared by all who search it."""
     with _making:
         return _of_catalogs.setdefault(catalog, Titles(catalog))

@@ -19,7 +19,7 @@ from imgsearch.encoders.base import Encoder, HasVocabulary, KnowsWords
 from imgsearch.search.words.filter_suggestions import QueryWords, Suggestion, folded
 from imgsearch.search.words.spelling import Correction, Speller
 from imgsearch.search.words.titles import LONGEST_TITLE, MOST_TITLES
-from imgsearch.store.catalog import Catalog
+from imgsearch.store.catalog import CatalogStore
 
 __all__ = ["WordHelp", "text_of", "with_text"]
 
@@ -29,7 +29,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 class WordHelp:
     """What helps with the words of queries over one catalog; safe to use from any thread."""
 
-    def __init__(self, catalog: Catalog, encoder: Callable[[], Encoder | None]) -> None:
+    def __init__(self, catalog: CatalogStore, encoder: Callable[[], Encoder | None]) -> None:
         """Help with `catalog`; `encoder` gives its encoder, None while that is not there."""
         self._catalog = catalog
         self._encoder = encoder
