@@ -56,11 +56,10 @@ class ForwardedFeedback(FeedbackLog):
 
     def __init__(self, database: Database, writer: str, token: str) -> None:
         """Send to the service at the address `writer`, which must know the same token."""
-        self._writer = writer.rstrip("/")
+        self._address = writer.rstrip("/")
         self._client = httpx2.Client(timeout=TIMEOUT_S, headers={"Authorization": f"Bearer {token}"})
         self._unsent: deque[tuple[str, Sequence[FeedbackRow]]] = deque()
         self._given_up = 0
-        self._ended = threading.Event()
         super().__init__(database)
 
     def state(self) -> FeedbackState:
@@ -81,10 +80,9 @@ class ForwardedFeedback(FeedbackLog):
 
     def close(self) -> None:
         """Send what is queued, as far as the writer takes it."""
-        self._ended.set()
         super().close()
         if waiting := self._waiting():
-            _log.error("the writer %s did not take %d rows of feedback", self._writer, waiting)
+            _log.error("the writer %s did not take %d rows of feedback", self._address, waiting)
         self._client.close()
 
     def _append(self, row: FeedbackRow) -> None:
@@ -97,7 +95,7 @@ class ForwardedFeedback(FeedbackLog):
             self._given_up += len(self._unsent.popleft()[1])
         while self._unsent:
             if not self._sent(*self._unsent[0]):
-                threading.Timer(0 if self._ended.is_set() else RETRY_S, self._wake.set).start()
+                self._writer.start(after_s=RETRY_S)
                 return
             self._unsent.popleft()
 
@@ -105,13 +103,13 @@ class ForwardedFeedback(FeedbackLog):
         """Send a batch and return whether the writer has it; one that it refuses would be refused for ever."""
         values = [[table, [_plain(value) for value in row]] for table, row in rows]
         try:
-            answer = self._client.post(f"{self._writer}{ROUTE}", json={"batch": batch, "rows": values})
+            answer = self._client.post(f"{self._address}{ROUTE}", json={"batch": batch, "rows": values})
         except httpx2.HTTPError as error:
-            _log.warning("the writer %s cannot be reached (%s); feedback waits", self._writer, error)
+            _log.warning("the writer %s cannot be reached (%s); feedback waits", self._address, error)
             return False
         if answer.status_code == 201:
             return True
-        _log.warning("the writer %s answered %d to feedback", self._writer, answer.status_code)
+        _log.warning("the writer %s answered %d to feedback", self._address, answer.status_code)
         return answer.status_code == 400
 
     def _waiting(self) -> int:

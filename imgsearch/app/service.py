@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from imgsearch.app.replicas import ForwardedFeedback, Inbox
-from imgsearch.core.background import JobRunner, unhurried
+from imgsearch.core.background import BackgroundThread, JobRunner, low_priority
 from imgsearch.core.config import Settings, replica_token
 from imgsearch.core.errors import EncoderUnavailable, ImgSearchError, SourceError
 from imgsearch.core.query import Filter, Query, Region
@@ -65,8 +65,8 @@ __all__ = [
     "set_service",
 ]
 
-ENCODER_PATIENCE_S = 120.0
-LOADER_PATIENCE_S = 10.0
+ENCODER_LOAD_TIMEOUT_S = 120.0
+LOADER_STOP_TIMEOUT_S = 10.0
 LARGEST_THUMBNAIL_PX = max(THUMBNAIL_SIZES)
 REGIONS_PX = 384
 KEPT_REGIONS = 10_000
@@ -146,7 +146,7 @@ class SearchService:
         self._encoder: Encoder | None = None
         self._encoder_error: ImgSearchError | None = None
         self._encoder_done = threading.Event()
-        self._loader: threading.Thread | None = None
+        self._loader = BackgroundThread("load-encoder", self._load_encoder)
         self.metrics = Telemetry(catalog.database)
         self._sweeper = Sweeper(catalog.database, keep_days=settings.keep_events_days)
         self._look_filler = LookFiller(
@@ -193,15 +193,14 @@ class SearchService:
         service._look_filler.start()
         if settings.find_duplicates and not settings.replica_of and service.duplicates.state().waiting:
             service.look_for_duplicates()
-        service._loader = threading.Thread(target=service._load_encoder, name="load-encoder", daemon=True)
         service._loader.start()
         return service
 
     def close(self) -> None:
         """Write pending feedback and close everything; closing twice is fine.
 
-        Waits for a model that is still being loaded, `LOADER_PATIENCE_S` at most: an interpreter that ends under a
-        thread inside torch aborts.
+        Waits up to `LOADER_STOP_TIMEOUT_S` for a model that is still loading: an interpreter that ends while a
+        thread is inside torch aborts.
         """
         if self._closed:
             return
@@ -213,10 +212,10 @@ class SearchService:
         self._sweeper.close()
         self._look_filler.close()
         self.titles.close()
+        self.duplicates.close()
         self.feedback.close()
         self.metrics.close()
-        if self._loader is not None:
-            self._loader.join(LOADER_PATIENCE_S)
+        self._loader.stop(LOADER_STOP_TIMEOUT_S)
         self._calibration.close()
         self._originals.close()
         self.systems.close()
@@ -236,7 +235,7 @@ class SearchService:
 
     def encoder(self) -> Encoder:
         """Return the catalog's encoder, waiting while it loads; raises what loading raised."""
-        if not self._encoder_done.wait(ENCODER_PATIENCE_S):
+        if not self._encoder_done.wait(ENCODER_LOAD_TIMEOUT_S):
             raise EncoderUnavailable(
                 f"The model {self.catalog.encoder_spec} is still loading; try again in a minute."
             )
@@ -445,7 +444,7 @@ class SearchService:
             while not self.looks_ready(0.1):  # the hashes of photos come with their looks
                 progress(0, 0)
             found = self.duplicates.look(
-                self.index, self._read_photo, again=again, progress=unhurried(progress)
+                self.index, self._read_photo, again=again, progress=low_priority(progress)
             )
             return f"{found:,} new pairs"
 

@@ -7,12 +7,12 @@ searches stay fast. How a look is made and kept it is told.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from imgsearch.core.background import BackgroundThread
 from imgsearch.core.errors import ImageError, SourceError
 from imgsearch.core.records import Item
 from imgsearch.store.catalog import CatalogStore
@@ -24,6 +24,7 @@ from imgsearch.vision.looks import SIDE_PX, Look, describe
 __all__ = ["LookFiller", "LookMaker"]
 
 AT_ONCE = 16
+STOP_TIMEOUT_S = 60.0
 SHARE_OF_TIME = 0.5
 """Of the time the filler works; for the rest it waits."""
 
@@ -79,8 +80,7 @@ class LookFiller:
         """Do nothing before `start`."""
         self._catalog = catalog
         self._maker = maker
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="fill-looks", daemon=True)
+        self._thread = BackgroundThread("fill-looks", self._run)
 
     def start(self) -> None:
         """Begin."""
@@ -88,32 +88,22 @@ class LookFiller:
 
     def close(self) -> None:
         """Stop after the photo in work and wait for it; closing twice, or before the start, is fine."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.stop(STOP_TIMEOUT_S)
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until nothing is left to do, at most `timeout_s`; return whether that is so."""
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        return self._thread.wait(timeout_s)
 
     def _run(self) -> None:
-        try:
-            keys = self._catalog.looks.missing()
-            for start in range(0, len(keys), AT_ONCE):
-                began = time.perf_counter()
-                self._maker.fill(
-                    self._catalog, self._until_stopped(self._catalog.by_keys(keys[start : start + AT_ONCE]))
-                )
-                took = time.perf_counter() - began
-                if self._stop.wait(took * (1 / SHARE_OF_TIME - 1)):
-                    return
-        except Exception:
-            # Searching goes on without; the next start tries again.
-            _log.exception("missing looks could not be filled")
+        keys = self._catalog.looks.missing()
+        for start in range(0, len(keys), AT_ONCE):
+            began = time.perf_counter()
+            batch = self._catalog.by_keys(keys[start : start + AT_ONCE])
+            self._maker.fill(self._catalog, self._until_stopped(batch))
+            self._thread.pause((time.perf_counter() - began) * (1 / SHARE_OF_TIME - 1))
 
     def _until_stopped(self, items: Sequence[Item]) -> Iterable[Item]:
         for item in items:
-            if self._stop.is_set():
+            if self._thread.stopping:
                 return
             yield item

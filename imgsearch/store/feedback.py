@@ -10,7 +10,6 @@ the call returns. It does not interpret the rows.
 from __future__ import annotations
 
 import atexit
-import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import get_args
 
 import pandas as pd
 
+from imgsearch.core.background import BackgroundThread
 from imgsearch.core.errors import FeedbackError
 from imgsearch.core.records import Exposure, Judgment, SearchResult, Verdict
 from imgsearch.store.database import Database, insert_frame
@@ -30,8 +30,6 @@ MAX_QUEUED = 500_000
 """How many rows wait at most while the database cannot be written (a full disk); the oldest are given up first."""
 MAX_TEXT = 1000
 MAX_RANK = 1_000_000_000
-
-_log = logging.getLogger(__name__)
 
 FeedbackRow = tuple[str, tuple[object, ...]]
 """A row: its table, and its values in the order of the columns."""
@@ -58,10 +56,7 @@ class FeedbackLog:
         self._lost = 0
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
-        self._wake = threading.Event()
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name="feedback", daemon=True)
-        self._thread.start()
+        self._writer = BackgroundThread("feedback", self.flush)
         atexit.register(self.close)
 
     def record_impressions(
@@ -188,12 +183,10 @@ class FeedbackLog:
 
         A process that ends without closing does it at its exit.
         """
-        if self._closed:
+        if self._writer.stopping:
             return
-        self._closed = True
         atexit.unregister(self.close)
-        self._wake.set()
-        self._thread.join(timeout=10)
+        self._writer.stop()
         self.flush()
 
     def take(self, rows: Sequence[FeedbackRow]) -> None:
@@ -220,7 +213,7 @@ class FeedbackLog:
         with self._lock:
             self._pending += rows
             self._drop_excess()
-        self._wake.set()
+        self._writer.start(after_s=FLUSH_EVERY_S)
 
     def _count_written(self, rows: int) -> None:
         with self._lock:
@@ -232,19 +225,6 @@ class FeedbackLog:
         if excess > 0:
             del self._pending[:excess]
             self._lost += excess
-
-    def _run(self) -> None:
-        stop = threading.Event()
-        while not self._closed:
-            self._wake.wait()
-            self._wake.clear()
-            if self._closed:
-                return
-            stop.wait(FLUSH_EVERY_S)
-            try:
-                self.flush()
-            except Exception:
-                _log.exception("impressions could not be written")
 
 
 def _now() -> datetime:

@@ -91,7 +91,7 @@ def test_items_are_searched_at_once_and_texts_wait_for_the_model(
 def test_a_model_that_does_not_come_in_time_is_an_error_that_says_so(
     lite_catalog: Path, slow_encoder: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imgsearch.app.service.ENCODER_PATIENCE_S", 0.05)
+    monkeypatch.setattr("imgsearch.app.service.ENCODER_LOAD_TIMEOUT_S", 0.05)
     service = SearchService.open(settings_of(lite_catalog))
     with pytest.raises(EncoderUnavailable, match="still loading"):
         service.search(Query.of(text="mug"))
@@ -259,7 +259,7 @@ def test_closing_waits_for_the_model_that_is_being_loaded(
 def test_a_model_that_does_not_come_holds_closing_up_for_a_while_only(
     lite_catalog: Path, slow_encoder: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imgsearch.app.service.LOADER_PATIENCE_S", 0.05)
+    monkeypatch.setattr("imgsearch.app.service.LOADER_STOP_TIMEOUT_S", 0.05)
     service = SearchService.open(settings_of(lite_catalog))
     service.close()
     assert not slow_encoder.is_set()

@@ -497,8 +497,7 @@ def test_wilsons_interval_is_the_textbooks() -> None:
 
 
 def wait(runner: JobRunner) -> None:
-    assert runner._thread is not None
-    runner._thread.join(120)
+    assert runner.wait(120)
 
 
 def test_one_job_runs_at_a_time_and_can_be_stopped() -> None:
@@ -704,7 +703,7 @@ def test_what_is_measured_is_what_the_form_says_at_the_moment_of_the_click(servi
     app.multiselect(key="systems").set_value(["live", "diverse"])
     app.button(key="measure").click().run()  # nothing is drawn between the choice and the click
     assert not app.exception
-    service.quality.jobs._thread.join(60)  # type: ignore[union-attr]
+    service.quality.jobs.wait(60)
     assert {run.system for run in service.quality.reports.all()} == {"live", "diverse"}
     assert "q-card" in texts(app.run())
 

@@ -144,9 +144,7 @@ def test_levels_come_in_the_background_and_no_search_waits_for_them(things: Cata
     calibration = Calibration(things, lambda: encoder)
     kinds: tuple[Kind, Kind] = ("photo", "words")
     first = [calibration.levels(index, kind) for kind in kinds]
-    thread = calibration._thread
-    if thread is not None:
-        thread.join(120)
+    assert calibration.wait(120)
     at_once = Calibration(things, lambda: encoder, in_background=False)
     found = [calibration.levels(index, kind) for kind in kinds]
     assert found == [at_once.levels(index, kind) for kind in kinds]

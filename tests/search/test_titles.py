@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from samples import clustered
 
 from imgsearch.core.filter_grammar import parse_filters
-from imgsearch.core.query import Query
-from imgsearch.core.records import SearchResult
+from imgsearch.core.records import Query, SearchResult
 from imgsearch.encoders.base import unit_rows
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.searcher import POOL, Searcher
@@ -124,9 +123,7 @@ def test_titles_change_the_order_and_not_the_scores(catalog: CatalogStore, encod
     assert both.confidence == alone.confidence
 
 
-def test_a_photo_that_shows_little_is_found_by_its_title(
-    catalog: CatalogStore, encoder: CountingEncoder
-) -> None:
+def test_a_photo_that_shows_little_is_found_by_its_title(catalog: CatalogStore, encoder: CountingEncoder) -> None:
     retitle(catalog, lambda number, title: "red mug" if number == 30 else title)
     odd = list(catalog.iter_items())[30].item_id
     alone = ids(search(catalog, encoder, "red", n=48)).index(odd)
@@ -204,9 +201,7 @@ def test_pages_of_a_fused_search_neither_overlap_nor_leave_gaps_also_under_filte
         assert all(catalog.get(item_id).key in allowed for item_id in whole)
 
 
-def test_every_item_is_reached_when_all_are_asked_for(
-    large: tuple[CatalogStore, NamingEncoder, Vectors],
-) -> None:
+def test_every_item_is_reached_when_all_are_asked_for(large: tuple[CatalogStore, NamingEncoder, Vectors]) -> None:
     catalog, encoder, _ = large
     use(catalog, encoder)
     assert len(set(ids(search(catalog, encoder, "thing 5", n=10_000)))) == len(catalog)
@@ -331,16 +326,21 @@ def test_in_the_background_searches_go_on_without_titles_until_they_are_there(co
 def test_closing_stops_the_encoding_and_what_was_encoded_is_kept(
     tmp_path: Path, colour_catalog: Path
 ) -> None:
-    encoder = CountingEncoder()
+    class ClosingEncoder(CountingEncoder):
+        def encode_texts(self, texts: Sequence[str]) -> Vectors:
+            titles.close()
+            return super().encode_texts(texts)
+
+    encoder: CountingEncoder = ClosingEncoder()
     with CatalogStore.open(colour_catalog) as catalog:
         titles = titles_of(catalog)
         titles.use(lambda: encoder)
-        titles._stop.set()
-        with pytest.raises(titles_module._Stopped):
-            titles._make(catalog)
-        titles.close()
+        titles.ready()
+        assert not titles.wait(60)
+        assert titles.ready() is None
     assert len(encoder.texts) == titles_module.BATCH
     copy = Path(shutil.copytree(colour_catalog, tmp_path / "copy"))
+    encoder = CountingEncoder()
     with CatalogStore.open(copy) as catalog:
         assert use(catalog, encoder).ready() is not None
-    assert len(encoder.texts) == 48
+    assert len(encoder.texts) == 48 - titles_module.BATCH

@@ -195,7 +195,7 @@ def test_the_first_visit_lays_the_map_out_and_a_later_one_shows_groups(service: 
     first = drawn().run()
     assert not first.exception
     assert service.explorer.jobs.job is not None
-    service.explorer.jobs._thread.join(240)  # type: ignore[union-attr]
+    service.explorer.jobs.wait(240)
     assert service.explorer.jobs.job.status == "done", service.explorer.jobs.job
     later = drawn().run()
     assert not later.exception

@@ -12,12 +12,12 @@ The rows are gone for every reader at once; their bytes leave the file as `Datab
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from imgsearch.core.background import BackgroundThread
 from imgsearch.core.errors import FeedbackError
 from imgsearch.improve.monitoring.drift import BINS_TO_1, SCORE_SERIES
 from imgsearch.improve.monitoring.overview import FIRST_PAGES, KIND_OF_QUERY
@@ -146,8 +146,7 @@ class Sweeper:
         """Keep events for `keep_days` days, or for ever where that is 0."""
         self._database = database
         self._keep_days = keep_days
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
+        self._thread = BackgroundThread("retention", self._run, every_s=SWEEP_EVERY_S)
 
     def start(self) -> None:
         """Sweep now and then once a day, in the background."""
@@ -162,19 +161,12 @@ class Sweeper:
 
     def close(self) -> None:
         """Stop, after the sweep that is going on; closing twice is fine."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=60)
+        self._thread.stop(timeout_s=60)
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                deleted = self.sweep()
-                if any(deleted.values()):
-                    _log.info("deleted events older than %d days: %s", self._keep_days, _in_words(deleted))
-            except Exception:
-                _log.exception("old events could not be deleted")
-            self._stop.wait(SWEEP_EVERY_S)
+        deleted = self.sweep()
+        if any(deleted.values()):
+            _log.info("deleted events older than %d days: %s", self._keep_days, _in_words(deleted))
 
 
 def _keep_counts(cursor: duckdb.DuckDBPyConnection, values: Mapping[str, object], chosen: str) -> None:

@@ -13,7 +13,6 @@ Lee, "DDSketch: a fast and fully-mergeable quantile sketch with relative-error g
 from __future__ import annotations
 
 import atexit
-import logging
 import math
 import threading
 from collections import Counter as Tally
@@ -23,6 +22,7 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
+from imgsearch.core.background import BackgroundThread
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Query
 from imgsearch.core.records import SearchResult
@@ -37,7 +37,6 @@ SHORTEST_MS = 0.01
 """Shorter durations count as this long: nobody waits for them."""
 
 _GROWTH = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
-_log = logging.getLogger(__name__)
 
 
 def bucket_of_ms(milliseconds: float) -> int:
@@ -83,9 +82,8 @@ class Telemetry:
         self._under_way: Tally[str] = Tally()
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
-        self._thread.start()
+        self._writer = BackgroundThread("telemetry", self.flush, every_s=FLUSH_EVERY_S)
+        self._writer.start(after_s=FLUSH_EVERY_S)
         atexit.register(self.close)
 
     @contextmanager
@@ -153,11 +151,10 @@ class Telemetry:
 
     def close(self) -> None:
         """Write the last counts and stop; closing twice is fine. A process that ends without closing does it then."""
-        if self._stop.is_set():
+        if self._writer.stopping:
             return
-        self._stop.set()
         atexit.unregister(self.close)
-        self._thread.join(timeout=10)
+        self._writer.stop()
         self.flush()
 
     def _count(self, amounts: Mapping[tuple[str, str, int], int]) -> None:
@@ -165,10 +162,3 @@ class Telemetry:
         with self._lock:
             for key, amount in amounts.items():
                 self._pending[(minute, *key)] += amount
-
-    def _run(self) -> None:
-        while not self._stop.wait(FLUSH_EVERY_S):
-            try:
-                self.flush()
-            except Exception:
-                _log.exception("counts could not be written")

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imgsearch.core.background import BackgroundThread, Stopped
 from imgsearch.core.files import write_durably
 from imgsearch.core.records import TITLE_COLUMNS
 from imgsearch.encoders.base import Encoder
@@ -40,14 +41,10 @@ LONGEST_VALUE = 60
 SLACK = 16
 """How many more candidates the index is asked for than are wanted."""
 BATCH = 32
-PATIENCE_S = 30.0
+STOP_TIMEOUT_S = 30.0
 STORED_VERSION = 1
 
 _log = logging.getLogger(__name__)
-
-
-class _Stopped(Exception):
-    """Unwinds a calibration that is no longer wanted."""
 
 
 class Calibration:
@@ -69,10 +66,9 @@ class Calibration:
         self._encoder = encoder
         self._in_background = in_background
         self._lock = threading.Lock()
-        self._stop = threading.Event()
         self._known: dict[tuple[str, Kind], tuple[int, Levels | None]] = {}
         self._wanted: dict[tuple[str, Kind], LiveIndex] = {}
-        self._thread: threading.Thread | None = None
+        self._thread = BackgroundThread("calibration", self._run)
         self._path = catalog.folder / "confidence.json"
         self._stored: dict[tuple[str, str], dict[str, Any]] | None = None
 
@@ -84,7 +80,7 @@ class Calibration:
         name = index.space.id, kind
         with self._lock:
             size, levels = self._known.get(name, (-1, None))
-            if size == _size(index) or self._stop.is_set():
+            if size == _size(index) or self._thread.stopping:
                 return levels
             if size < 0:
                 levels, exact = self._stored_levels(name)
@@ -93,39 +89,34 @@ class Calibration:
                     return levels
             if self._in_background:
                 self._wanted[name] = index
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="calibration", daemon=True)
-                    self._thread.start()
+                self._thread.start()
                 return levels
         self._calibrate(index, kind)
         return self._known[name][1]
 
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until no levels are being found; return False if that takes longer than `timeout_s`."""
+        return self._thread.wait(timeout_s)
+
     def close(self) -> None:
         """Stop what goes on in the background and wait until it has; closing twice is fine."""
-        self._stop.set()
-        thread = self._thread
-        if thread is not None:
-            thread.join(PATIENCE_S)
+        self._thread.stop(STOP_TIMEOUT_S)
 
     def _run(self) -> None:
         while True:
             with self._lock:
-                if not self._wanted or self._stop.is_set():
-                    self._thread = None
+                if not self._wanted:
                     return
                 name = next(iter(self._wanted))
                 index = self._wanted.pop(name)
-            try:
-                self._calibrate(index, name[1])
-            except _Stopped:
-                return
+            self._calibrate(index, name[1])
 
     def _calibrate(self, index: LiveIndex, kind: Kind) -> None:
         """Find the levels and keep them. A hint must not fail a search: what goes wrong is logged, and None kept."""
         size, levels = _size(index), None
         try:
             levels = self._of_photos(index) if kind == "photo" else self._of_words(index)
-        except _Stopped:
+        except Stopped:
             raise
         except Exception:
             _log.exception("the confidence of searches by %s cannot be told", kind)
@@ -191,13 +182,13 @@ class Calibration:
             return None
         encoder, rows = self._encoder(), []
         for start in range(0, len(titles), BATCH):
-            self._check_stop()
+            self._thread.check()
             rows.append(encoder.encode_texts(titles[start : start + BATCH]))
         return word_levels(self._nearest(index), index.space.project(np.concatenate(rows)), described)
 
     def _nearest(self, index: LiveIndex) -> Callable[[Rows, int], tuple[Keys, Rows]]:
         def nearest(row: Rows, k: int) -> tuple[Keys, Rows]:
-            self._check_stop()
+            self._thread.check()
             keys, _ = index.search(row, k + SLACK)
             return ranked(keys, index.space.vectors(keys), row, k)
 
@@ -214,10 +205,6 @@ class Calibration:
                 titles[" ".join(named[0].split())[:MAX_TITLE]] = None
             described.add(words_of(" ".join(text for text in texts.values() if len(text) <= LONGEST_VALUE)))
         return list(titles), described
-
-    def _check_stop(self) -> None:
-        if self._stop.is_set():
-            raise _Stopped
 
 
 def _drawn(keys: Keys, n: int) -> Keys:

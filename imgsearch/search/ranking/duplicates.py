@@ -11,7 +11,6 @@ border, brighter or darker, mirrored), and the photos of one product, where the 
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import weakref
@@ -25,6 +24,7 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
+from imgsearch.core.background import BackgroundThread
 from imgsearch.core.errors import ImgSearchError, QueryError
 from imgsearch.core.key_arrays import places_in
 from imgsearch.core.records import Item
@@ -71,8 +71,6 @@ MANY_GROUPED = 100_000
 """With more photos in groups, no search waits until they are put together anew after a change of the catalog."""
 KEPT_PICTURES = 4096
 MAX_AUTHOR = 100
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +141,11 @@ class Duplicates:
         self._lock = threading.Lock()
         self._looking = threading.Lock()
         self._kept: tuple[tuple[int, int], Groups] | None = None
+        self._regrouping = BackgroundThread("group-duplicates", self._regroup)
+
+    def close(self) -> None:
+        """Stop the background thread; the former groups stay in use."""
+        self._regrouping.stop()
 
     # --- reading ----------------------------------------------------------------------------------------------
 
@@ -156,7 +159,7 @@ class Duplicates:
         if kept is not None and (kept[0] == stamp or self._lock.locked()):
             return kept[1]
         if kept is not None and kept[0][1] == stamp[1] and len(kept[1]) > MANY_GROUPED:
-            threading.Thread(target=self._regroup_quietly, name="group-duplicates", daemon=True).start()
+            self._regrouping.start()
             return kept[1]
         return self._regroup()
 
@@ -166,12 +169,6 @@ class Duplicates:
             if self._kept is None or self._kept[0] != stamp:
                 self._kept = stamp, self._grouped()
             return self._kept[1]
-
-    def _regroup_quietly(self) -> None:
-        try:
-            self._regroup()
-        except Exception:  # the former groups stay in use, and the next search tries again
-            _log.exception("duplicates could not be grouped anew")
 
     def _stamp(self) -> tuple[int, int]:
         return self._catalog.version, self._version

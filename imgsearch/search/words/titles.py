@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from imgsearch.core.background import BackgroundThread, Stopped
 from imgsearch.core.key_arrays import places_in
 from imgsearch.encoders.base import Encoder
 from imgsearch.store.catalog import CatalogStore
@@ -55,13 +56,9 @@ LEAST_TRUST = 0.75
 BATCH = 32
 SHARE_OF_TIME = 0.5
 """Of the time titles are encoded in the background; for the rest it waits."""
-PATIENCE_S = 30.0
+STOP_TIMEOUT_S = 30.0
 
 _log = logging.getLogger(__name__)
-
-
-class _Stopped(Exception):
-    """Unwinds work that is no longer wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +186,7 @@ class Titles:
         self._in_background = True
         self._lock = threading.Lock()
         self._making = threading.Lock()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread = BackgroundThread("titles", self._run)
         self._version = -1
         self._index: TitleIndex | None = None
         self._state = TitlesState()
@@ -218,15 +214,13 @@ class Titles:
         After a change of the catalog the former ones are given until the new ones are there.
         """
         catalog = self._catalog()
-        if self._encoder is None or catalog is None or self._stop.is_set():
+        if self._encoder is None or catalog is None or self._thread.stopping:
             return None
         with self._lock:
             if self._version == catalog.version:
                 return self._index
             if self._in_background:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="titles", daemon=True)
-                    self._thread.start()
+                self._thread.start()
                 return self._index
         self._make(catalog)
         return self._index
@@ -234,30 +228,17 @@ class Titles:
     def wait(self, timeout_s: float) -> bool:
         """Wait until the titles of the catalog's present state are encoded; return whether they are."""
         self.ready()
-        thread = self._thread
-        if thread is not None:
-            thread.join(timeout_s)
+        self._thread.wait(timeout_s)
         catalog = self._catalog()
         return catalog is not None and self._version == catalog.version
 
     def close(self) -> None:
         """Stop what goes on in the background and wait until it has; closing twice is fine."""
-        self._stop.set()
-        thread = self._thread
-        if thread is not None:
-            thread.join(PATIENCE_S)
+        self._thread.stop(STOP_TIMEOUT_S)
 
     def _run(self) -> None:
-        while True:
-            catalog = self._catalog()
-            with self._lock:
-                if catalog is None or self._stop.is_set() or self._version == catalog.version:
-                    self._thread = None
-                    return
-            try:
-                self._make(catalog)
-            except _Stopped:
-                return
+        while (catalog := self._catalog()) is not None and self._version != catalog.version:
+            self._make(catalog)
 
     def _make(self, catalog: CatalogStore) -> None:
         """Make the index of the present state. Titles must not fail a search: what goes wrong is logged."""
@@ -267,7 +248,7 @@ class Titles:
                 return
             try:
                 index = self._made(catalog)
-            except _Stopped:
+            except Stopped:
                 raise
             except Exception as error:
                 _log.exception("the titles cannot be used")
@@ -309,8 +290,7 @@ class Titles:
             store.add(part, encoder.encode_texts(part))
             self._state = TitlesState(total, total - len(titles) + start + len(part))
             pause = (time.perf_counter() - began) * (1 / SHARE_OF_TIME - 1) if self._in_background else 0.0
-            if self._stop.wait(pause):
-                raise _Stopped
+            self._thread.pause(pause)
 
 
 def _reciprocal(scores: NDArray[np.floating], stretch: float = 1.0) -> NDArray[np.float64]:
