@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from samples import clustered
 
 from imgsearch.core.filter_grammar import parse_filters
-from imgsearch.core.records import Query, SearchResult
+from imgsearch.core.query import Query
+from imgsearch.core.records import SearchResult
 from imgsearch.encoders.base import unit_rows
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.searcher import POOL, Searcher
@@ -123,7 +124,9 @@ def test_titles_change_the_order_and_not_the_scores(catalog: CatalogStore, encod
     assert both.confidence == alone.confidence
 
 
-def test_a_photo_that_shows_little_is_found_by_its_title(catalog: CatalogStore, encoder: CountingEncoder) -> None:
+def test_a_photo_that_shows_little_is_found_by_its_title(
+    catalog: CatalogStore, encoder: CountingEncoder
+) -> None:
     retitle(catalog, lambda number, title: "red mug" if number == 30 else title)
     odd = list(catalog.iter_items())[30].item_id
     alone = ids(search(catalog, encoder, "red", n=48)).index(odd)
@@ -201,7 +204,9 @@ def test_pages_of_a_fused_search_neither_overlap_nor_leave_gaps_also_under_filte
         assert all(catalog.get(item_id).key in allowed for item_id in whole)
 
 
-def test_every_item_is_reached_when_all_are_asked_for(large: tuple[CatalogStore, NamingEncoder, Vectors]) -> None:
+def test_every_item_is_reached_when_all_are_asked_for(
+    large: tuple[CatalogStore, NamingEncoder, Vectors],
+) -> None:
     catalog, encoder, _ = large
     use(catalog, encoder)
     assert len(set(ids(search(catalog, encoder, "thing 5", n=10_000)))) == len(catalog)
