@@ -39,7 +39,7 @@ from imgsearch.index.vector_space import live_space
 from imgsearch.ingest.indexing import IndexingOptions, index_sources
 from imgsearch.search.ranking.calibration import Calibration
 from imgsearch.search.searcher import Searcher
-from imgsearch.search.words.titles import titles_of
+from imgsearch.search.words.titles import Titles
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.originals import Originals
 from imgsearch.store.thumbnails import ThumbnailCache
@@ -152,8 +152,7 @@ class Catalog:
         self._lock = threading.RLock()
         self._encoder: Encoder | None = None
         self._calibration = Calibration(store, self._loaded, in_background=False)
-        if settings.titles:
-            titles_of(store).use(self._loaded, in_background=False)
+        self._titles = Titles(store, self._loaded if settings.titles else None)
         self._open_index()
 
     @classmethod
@@ -354,6 +353,7 @@ class Catalog:
             self.store,
             self._index,
             self._loaded,
+            titles=self._titles,
             read_photo=lambda item: self._originals.read(item.location),
             limits=self._limits,
             levels=self._calibration.levels,

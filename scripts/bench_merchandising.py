@@ -32,8 +32,8 @@ from imgsearch.encoders import load_encoder
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.indexing import index_sources
 from imgsearch.search.ranking.diversity import mmr_order
-from imgsearch.search.ranking.duplicates import duplicates_of
-from imgsearch.search.ranking.rules import Rule, rules_of
+from imgsearch.search.ranking.duplicates import Duplicates
+from imgsearch.search.ranking.rules import Rule
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore, NewItem
 
@@ -158,13 +158,13 @@ def make_copies(photos: Path, count: int) -> None:
 def timed_pass(catalog: CatalogStore, index: LiveIndex) -> dict[str, float]:
     """Look for duplicates of what is new, and return the seconds on the wall and of processors."""
     wall, cpu = time.perf_counter(), time.process_time()
-    duplicates_of(catalog).look(index, lambda item: Path(item.location).read_bytes())
+    Duplicates(catalog).look(index, lambda item: Path(item.location).read_bytes())
     return {"seconds": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
 
 
 def found_pairs(catalog: CatalogStore) -> set[frozenset[str]]:
     """Return every pair of names within a group."""
-    groups = duplicates_of(catalog).list_groups(limit=100_000)[1]
+    groups = Duplicates(catalog).list_groups(limit=100_000)[1]
     names = ([Path(item.item_id).stem for item in group.items] for group in groups)
     return {frozenset(pair) for group in names for pair in itertools.combinations(group, 2)}
 
@@ -193,9 +193,9 @@ def bench_search(items: int, dim: int) -> dict[str, Any]:
         assert header is not None
         print(f"{items:,} x {dim}, {header.parameters['engine']}, ann_recall@10 {header.ann_recall_at_10}")
         searcher = Searcher(catalog, index, no_encoder)
-        rules_of(catalog).save(Rule("hide", ("0000001.jpg",)), author="bench")
+        searcher.rules.save(Rule("hide", ("0000001.jpg",)), author="bench")
         started = time.perf_counter()
-        duplicates_of(catalog).groups()
+        searcher.duplicates.groups()
         print(f"groups of {items:,} items: {time.perf_counter() - started:.2f} s, once a change")
         shapes: dict[str, dict[str, Any]] = {
             "one photo": {},

@@ -36,7 +36,7 @@ from imgsearch.improve.quality.evaluation import evaluate
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.indexing import IndexingOptions, index_sources
 from imgsearch.search.searcher import Searcher
-from imgsearch.search.words.titles import titles_of
+from imgsearch.search.words.titles import Titles
 from imgsearch.search.words.word_help import WordHelp, with_text
 from imgsearch.store.catalog import CatalogStore
 
@@ -106,9 +106,10 @@ def titles(folder: Path, encoder: Encoder) -> Iterator[Row]:
     for name, change in cases.items():
         with _changed(folder, change) as catalog:
             alone = _ndcg(catalog, Searcher(catalog, LiveIndex.open(catalog), lambda: encoder).search)
-            titles_of(catalog).use(lambda: encoder, in_background=False)
-            fused = _ndcg(catalog, Searcher(catalog, LiveIndex.open(catalog), lambda: encoder).search)
-            trust = titles_of(catalog).state.trust
+            titles = Titles(catalog, lambda: encoder)
+            searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder, titles=titles)
+            fused = _ndcg(catalog, searcher.search)
+            trust = titles.state.trust
         yield {"titles": name, "photos alone": alone, "with titles": fused, "trust": round(trust or 0, 3)}
 
 
@@ -165,8 +166,8 @@ def spelling(folder: Path, encoder: Encoder) -> Iterator[Row]:
     """Give how often misspelt words are put right, what that is worth, and how often right ones are touched."""
     rng = np.random.default_rng(1)
     with CatalogStore.open(folder) as catalog:
-        titles_of(catalog).use(lambda: encoder, in_background=False)
-        search = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder).search
+        titles = Titles(catalog, lambda: encoder)
+        search = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder, titles=titles).search
         words = WordHelp(catalog, lambda: encoder)
         texts = [topic.query for topic in read_topics(sample_store().topics) if topic.kind == "text"]
         for steps in (1, 2):
@@ -217,8 +218,8 @@ def _misspelt(text: str, rng: np.random.Generator, steps: int) -> str:
 def suggestions(folder: Path, encoder: Encoder) -> Iterator[Row]:
     """Give nDCG@10 with every suggested filter accepted, and how long suggesting takes."""
     with CatalogStore.open(folder) as catalog:
-        titles_of(catalog).use(lambda: encoder, in_background=False)
-        searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder)
+        titles = Titles(catalog, lambda: encoder)
+        searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder, titles=titles)
         words = WordHelp(catalog, lambda: encoder)
 
         def accepted(query: Query) -> SearchResult:
@@ -266,9 +267,8 @@ def labels(photos: Path, folder: Path, encoder: Encoder) -> Iterator[Row]:
         for name, place in (("the label", 0), ("other words", 1)):
             row: Row = {"queries": name}
             for how in ("photos alone", "with titles"):
-                if how == "with titles":
-                    titles_of(catalog).use(lambda: encoder, in_background=False)
-                searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder)
+                titles = Titles(catalog, (lambda: encoder) if how == "with titles" else None)
+                searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder, titles=titles)
                 right, without = [], []
                 for label, typed in OTHER_WORDS.items():
                     hits = searcher.search(Query.of(text=typed[place])).hits
@@ -276,8 +276,7 @@ def labels(photos: Path, folder: Path, encoder: Encoder) -> Iterator[Row]:
                     without.append(np.mean([not hit.metadata.get("title") for hit in hits]))
                 row[how] = round(float(np.mean(right)), 3)
                 row[f"untitled, {how}"] = f"{np.mean(without):.0%}"
-            titles_of(catalog).close()
-            yield row | {"trust": round(titles_of(catalog).state.trust or 0, 3)}
+            yield row | {"trust": round(titles.state.trust or 0, 3)}
 
 
 if __name__ == "__main__":

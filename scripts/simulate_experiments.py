@@ -42,6 +42,7 @@ from imgsearch.improve.experiments.experiments import (
 )
 from imgsearch.improve.experiments.outcomes import Outcome, outcome_of
 from imgsearch.index.live_index import LiveIndex
+from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import System, Systems
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import insert_frame
@@ -250,7 +251,7 @@ def no_encoder() -> Encoder:
 
 def prepare(catalog: CatalogStore, *, queries: int = 300, seed: int = 0) -> tuple[Shop, Experiments]:
     """Return the shop and the experiments of a catalog, with the systems that are compared."""
-    systems = Systems(catalog, LiveIndex.open(catalog), no_encoder)
+    systems = Systems(Searcher(catalog, LiveIndex.open(catalog), no_encoder))
     for system in SYSTEMS:
         systems.save(system)
     people = Visitors(TASTE, seed=seed, eta=1.0, noise=0.05)

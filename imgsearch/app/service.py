@@ -40,11 +40,11 @@ from imgsearch.index.live_index import LiveIndex
 from imgsearch.index.vector_space import live_space
 from imgsearch.ingest.look_backfill import LookFiller, LookMaker
 from imgsearch.search.ranking.calibration import Calibration
-from imgsearch.search.ranking.duplicates import duplicates_of
-from imgsearch.search.ranking.rules import rules_of
+from imgsearch.search.ranking.duplicates import Duplicates
+from imgsearch.search.ranking.rules import Rules
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import Systems
-from imgsearch.search.words.titles import titles_of
+from imgsearch.search.words.titles import Titles
 from imgsearch.search.words.word_help import WordHelp
 from imgsearch.store.catalog import CatalogInfo, CatalogStore
 from imgsearch.store.collections import Collections
@@ -121,25 +121,21 @@ class SearchService:
             catalog.folder / "uploads", max_bytes=settings.upload_cache_bytes, limits=limits
         )
         self._calibration = Calibration(catalog, self.encoder)
+        self.rules, self.duplicates = Rules(catalog), Duplicates(catalog)
+        self.titles = Titles(catalog, self.encoder if settings.titles else None, in_background=True)
         self._searcher = Searcher(
             catalog,
             index,
             self.encoder,
+            rules=self.rules,
+            duplicates=self.duplicates,
+            titles=self.titles,
             read_upload=self.uploads.read,
             read_photo=self._read_photo,
             limits=limits,
             levels=self._calibration.levels,
         )
-        self.systems = Systems(
-            catalog,
-            index,
-            self.encoder,
-            live=lambda: self._searcher,
-            read_upload=self.uploads.read,
-            read_photo=self._read_photo,
-            limits=limits,
-            threads=settings.worker_threads,
-        )
+        self.systems = Systems(self._searcher, threads=settings.worker_threads)
         self.experiments = Experiments(catalog.database, self.systems)
         self.collections = Collections(catalog, writer=settings.replica_of)
         self.quality = Quality(catalog, self.systems, self.feedback, self.judging, self._read_photo)
@@ -153,11 +149,7 @@ class SearchService:
             catalog,
             LookMaker(self._originals, self.thumbnails, ImageLimits(max_pixels=settings.max_pixels)),
         )
-        self.rules, self.duplicates = rules_of(catalog), duplicates_of(catalog)
         self.words = WordHelp(catalog, lambda: self._encoder)
-        self.titles = titles_of(catalog)
-        if settings.titles:
-            self.titles.use(self.encoder)
         self.explorer = Explorer(
             catalog,
             lambda: self.index,
@@ -429,7 +421,7 @@ class SearchService:
 
     def _serve(self, index: LiveIndex) -> None:
         """Search another index from the next search on."""
-        self._searcher = self._searcher.over(index)
+        self._searcher = self.systems.live = self._searcher.over(index)
         self.index = index
 
     # --- merchandising ----------------------------------------------------------------------------------------

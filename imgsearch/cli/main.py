@@ -296,7 +296,7 @@ def _find_duplicates(
     check: Callable[[], None],
 ) -> IndexingReport:
     """Look for duplicates of new photos for a tenth of the time that indexing took; serving does the rest."""
-    from imgsearch.search.ranking.duplicates import duplicates_of
+    from imgsearch.search.ranking.duplicates import Duplicates
 
     started = time.perf_counter()
     with progress("Looking for duplicates") as show:
@@ -305,7 +305,7 @@ def _find_duplicates(
             show(done, total)
             check()
 
-        duplicates_of(catalog).look(
+        Duplicates(catalog).look(
             index,
             lambda item: originals.read(item.location),
             progress=after_each,
@@ -592,7 +592,7 @@ def _print_info(found: CatalogInfo) -> None:
         f"{one_line(source)} ({many(count, 'item')})" for source, count in found.sources.items()
     )
     rows = [
-        ("Catalog", found.folder),
+        ("CatalogStore", found.folder),
         ("Items", f"{found.items:,}"),
         (
             "Encoder",

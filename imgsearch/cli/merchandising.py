@@ -83,14 +83,14 @@ def duplicates(
     """
     from imgsearch.index.live_index import LiveIndex
     from imgsearch.index.vector_space import live_space
-    from imgsearch.search.ranking.duplicates import duplicates_of
+    from imgsearch.search.ranking.duplicates import Duplicates
     from imgsearch.store.catalog import CatalogStore
     from imgsearch.store.originals import Originals
 
     settings = Settings.load(catalog=catalog)
     with CatalogStore.open(settings.catalog) as opened, contextlib.closing(Originals()) as originals:
         index = LiveIndex.open(opened, threads=settings.worker_threads, space=live_space(opened))
-        found = duplicates_of(opened)
+        found = Duplicates(opened)
         with progress("Looking for duplicates") as show:
             found.look(index, lambda item: originals.read(item.location), again=again, progress=show)
         total, groups = found.list_groups(limit=n)
@@ -122,12 +122,12 @@ def list_rules(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
     from rich.table import Table
 
     from imgsearch.core.errors import ImgSearchError
-    from imgsearch.search.ranking.rules import rules_of
+    from imgsearch.search.ranking.rules import Rules
     from imgsearch.store.catalog import CatalogStore
 
     rows: list[dict[str, Any]] = []
     with CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened:
-        kept = rules_of(opened)
+        kept = Rules(opened)
         for rule in kept.all():
             try:
                 hits: int | None = kept.matching(rule)[0]
@@ -331,11 +331,11 @@ def _new_rule(
 
 def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: bool, as_json: bool) -> None:
     """Keep the rule that is made, or with `dry_run` only say what it hits."""
-    from imgsearch.search.ranking.rules import rules_of
+    from imgsearch.search.ranking.rules import Rules
     from imgsearch.store.catalog import CatalogStore
 
     with CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened:
-        kept = rules_of(opened)
+        kept = Rules(opened)
         rule = make(kept)
         hits, items = kept.matching(rule, limit=SHOWN_ITEMS)
         if not dry_run:
@@ -354,11 +354,11 @@ def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: boo
 
 
 def _act(catalog: CatalogOption, act: Callable[[Rules], Rule], *, as_json: bool) -> None:
-    from imgsearch.search.ranking.rules import rules_of
+    from imgsearch.search.ranking.rules import Rules
     from imgsearch.store.catalog import CatalogStore
 
     with CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened:
-        rule = act(rules_of(opened))
+        rule = act(Rules(opened))
     if as_json:
         print_json(_as_dict(rule))
     else:

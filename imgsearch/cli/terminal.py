@@ -6,7 +6,6 @@ It owns how things look there; data goes to stdout, everything else to stderr. I
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import sys
 import time
@@ -21,8 +20,6 @@ from imgsearch.core.config import Settings
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from imgsearch.encoders import Encoder
-    from imgsearch.index.live_index import LiveIndex
     from imgsearch.search.searcher import Searcher
     from imgsearch.search.systems import Systems
     from imgsearch.store.catalog import CatalogStore
@@ -67,52 +64,19 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 @contextlib.contextmanager
 def open_searcher(settings: Settings) -> Iterator[tuple[CatalogStore, Searcher]]:
     """Open a catalog to search it; the encoder is loaded when the first text or picture needs it."""
-    from imgsearch.search.ranking.calibration import Calibration
-    from imgsearch.search.searcher import Searcher
+    from imgsearch.search.engine import SearchEngine
 
-    with _open_index(settings) as (catalog, index, encoder):
-        calibration = Calibration(catalog, encoder, in_background=False)
-        yield catalog, Searcher(catalog, index, encoder, levels=calibration.levels)
+    with SearchEngine.open(settings, progress=say) as engine:
+        yield engine.catalog, engine.searcher
 
 
 @contextlib.contextmanager
 def open_systems(settings: Settings) -> Iterator[tuple[CatalogStore, Systems]]:
     """Open a catalog to search it by any of its systems; encoders are loaded when they are needed."""
-    from imgsearch.search.systems import Systems
+    from imgsearch.search.engine import SearchEngine
 
-    with (
-        _open_index(settings) as (catalog, index, encoder),
-        contextlib.closing(Systems(catalog, index, encoder, threads=settings.worker_threads)) as systems,
-    ):
-        yield catalog, systems
-
-
-@contextlib.contextmanager
-def _open_index(settings: Settings) -> Iterator[tuple[CatalogStore, LiveIndex, Callable[[], Encoder]]]:
-    from imgsearch.encoders import load_encoder
-    from imgsearch.index.live_index import LiveIndex
-    from imgsearch.index.vector_space import live_space
-    from imgsearch.search.words.titles import titles_of
-    from imgsearch.store.catalog import CatalogStore
-
-    with CatalogStore.open(settings.catalog) as catalog:
-
-        @functools.cache
-        def encoder() -> Encoder:
-            model = load_encoder(
-                catalog.encoder_spec,
-                progress=say,
-                device=settings.device or None,
-                backend=settings.backend,
-            )
-            catalog.bind_encoder(model.spec, model.id, model.dim)
-            return model
-
-        if settings.titles:
-            titles_of(catalog).use(encoder, in_background=False)
-        catalog.bind_index(settings.index)
-        index = LiveIndex.open(catalog, threads=settings.worker_threads, space=live_space(catalog))
-        yield catalog, index, encoder
+    with SearchEngine.open(settings, confidence=False, progress=say) as engine:
+        yield engine.catalog, engine.systems
 
 
 @contextlib.contextmanager

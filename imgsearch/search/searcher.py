@@ -34,10 +34,10 @@ from imgsearch.index.live_index import LiveIndex, best_first, ranked
 from imgsearch.index.vector_space import VectorSpace
 from imgsearch.search.ranking.composition import composed
 from imgsearch.search.ranking.confidence import BEST, Kind, Levels
-from imgsearch.search.ranking.duplicates import Groups, duplicates_of
+from imgsearch.search.ranking.duplicates import Duplicates, Groups
 from imgsearch.search.ranking.reranking import DIVERSE_AMONG, Wanted, by_value, diverse, wanted_look
-from imgsearch.search.ranking.rules import rules_of
-from imgsearch.search.words.titles import TitleMatch, titles_of
+from imgsearch.search.ranking.rules import Rules
+from imgsearch.search.words.titles import TitleMatch, Titles
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.originals import content_digest
 from imgsearch.vision.images import ImageLimits, decode_region
@@ -82,6 +82,9 @@ class Searcher:
         index: LiveIndex,
         encoder: Callable[[], Encoder],
         *,
+        rules: Rules | None = None,
+        duplicates: Duplicates | None = None,
+        titles: Titles | None = None,
         read_upload: Callable[[str], bytes] | None = None,
         read_photo: Callable[[Item], bytes] | None = None,
         limits: ImageLimits | None = None,
@@ -90,7 +93,8 @@ class Searcher:
         """Search `catalog` through `index`.
 
         `encoder` is called only for terms that need it (texts, pictures, regions), so that searching by an item works
-        before any model is loaded. `read_upload` gives the bytes of a kept upload, `read_photo` those of an item.
+        before any model is loaded. `rules` and `duplicates` are the catalog's, by default made here; titles are used
+        where they are given. `read_upload` gives the bytes of a kept upload, `read_photo` those of an item.
         `levels` gives what the scores of an index are compared with, to say how good a result is.
         """
         self._catalog = catalog
@@ -105,8 +109,8 @@ class Searcher:
         self._texts: _Cache[str, Vector] = _Cache(2048)
         self._pictures: _Cache[tuple[str, Region | None], Vector] = _Cache(512)
         self._looks: _Cache[tuple[str, Region | None], Vector] = _Cache(512)
-        self._rules, self._duplicates = rules_of(catalog), duplicates_of(catalog)
-        self._titles = titles_of(catalog)
+        self.rules, self.duplicates = rules or Rules(catalog), duplicates or Duplicates(catalog)
+        self.titles = titles or Titles(catalog, None)
         self._samples: _Cache[int, Vector] = _Cache(2)
         self._filtered: _Cache[tuple[int, tuple[Filter, ...]], Keys] = _Cache(16)
         self._shown: _Cache[tuple[int, tuple[Filter, ...], int], tuple[Keys, Keys]] = _Cache(8)
@@ -153,6 +157,25 @@ class Searcher:
         other = copy.copy(self)
         other._index, other._space = index, index.space
         return other
+
+    def for_catalog(
+        self, catalog: CatalogStore, index: LiveIndex, encoder: Callable[[], Encoder], titles: Titles
+    ) -> Searcher:
+        """Return a searcher of another catalog that reads pictures as this one does."""
+        return Searcher(
+            catalog,
+            index,
+            encoder,
+            titles=titles,
+            read_upload=self._read_upload,
+            read_photo=self._read_photo,
+            limits=self._limits,
+        )
+
+    @property
+    def catalog(self) -> CatalogStore:
+        """The catalog that is searched."""
+        return self._catalog
 
     @property
     def space(self) -> VectorSpace:
@@ -227,7 +250,7 @@ class Searcher:
         """Return how the words of a query that is nothing else compare with the titles, where those are used."""
         if len(terms) > 1 or terms[0].kind != "text" or terms[0].weight < 0:
             return None
-        titles = self._titles.ready()
+        titles = self.titles.ready()
         return titles.match(embedding) if titles else None
 
     def _look(self, term: Term) -> Vector:
@@ -326,7 +349,7 @@ class Searcher:
 
     def _seen(self, filters: tuple[Filter, ...]) -> tuple[Keys | None, Keys]:
         """Return the keys that may be shown (None: all), and those that are hidden besides."""
-        hidden = self._rules.hidden_keys()
+        hidden = self.rules.hidden_keys()
         if not filters and len(hidden) <= FEW_HIDDEN:
             return None, hidden
         if not len(hidden):
@@ -360,9 +383,9 @@ class Searcher:
         """Return the hits from `offset` on: the nearest, in the order and without what the query asks for."""
         wanted = query.offset + query.n
         moved = target.matched is not None or target.wanted is not None
-        moved = moved or query.diversity > 0 or self._rules.has_boosts(query)
+        moved = moved or query.diversity > 0 or self.rules.has_boosts(query)
         pinned = self._pinned(query, allowed, excluded)
-        groups = self._duplicates.groups() if query.duplicates == "collapse" else None
+        groups = self.duplicates.groups() if query.duplicates == "collapse" else None
         if not moved and not len(pinned) and (groups is None or len(groups) == 0):
             keys, scores = self._candidates(target, max(wanted, BEST), allowed, excluded)
             return _Page(keys[query.offset : wanted], scores[query.offset : wanted], (), scores[:BEST])
@@ -395,8 +418,8 @@ class Searcher:
                 same = same_color(rows, target.wanted.look)
                 keys, scores, values, rows = keys[same], scores[same], values[same], rows[same]
             values = target.wanted.values(values, rows) if target.vector is not None else scores
-        if len(keys) and self._rules.has_boosts(query):
-            values = values + self._rules.boosts(keys, query) * np.float32(scores.std())
+        if len(keys) and self.rules.has_boosts(query):
+            values = values + self.rules.boosts(keys, query) * np.float32(scores.std())
         order = by_value(values)
         if len(pinned):
             order = order[~np.isin(keys[order], pinned)]
@@ -436,7 +459,7 @@ class Searcher:
 
     def _pinned(self, query: Query, allowed: Keys | None, excluded: Keys) -> Keys:
         """Return the keys that belong at the top for a query and may be shown."""
-        pinned = self._rules.pinned(query)
+        pinned = self.rules.pinned(query)
         if len(pinned) and allowed is not None:
             pinned = pinned[np.isin(pinned, allowed)]
         return pinned[~np.isin(pinned, excluded)]

@@ -19,18 +19,16 @@ from numpy.typing import NDArray
 
 from imgsearch.core.errors import AdaptationError, CatalogError, ExperimentError, UnknownSystem
 from imgsearch.core.query import Query
-from imgsearch.core.records import Hit, Item, SearchResult
-from imgsearch.encoders import load_encoder
+from imgsearch.core.records import Hit, SearchResult
 from imgsearch.encoders.base import Encoder
 from imgsearch.index.heads import get_head
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.index.vector_space import VectorSpace, live_space
+from imgsearch.search.encoder_provider import EncoderProvider
 from imgsearch.search.ranking.diversity import mmr_order
-from imgsearch.search.ranking.rules import rules_of
 from imgsearch.search.searcher import Searcher
-from imgsearch.search.words.titles import titles_of
+from imgsearch.search.words.titles import Titles
 from imgsearch.store.catalog import CatalogStore
-from imgsearch.vision.images import ImageLimits
 
 __all__ = ["LIVE", "System", "Systems", "check_name"]
 
@@ -93,40 +91,17 @@ class Systems:
     Further catalogs and heads are opened at the first search of a system that needs them, and closed by `close`.
     """
 
-    def __init__(
-        self,
-        catalog: CatalogStore,
-        index: LiveIndex,
-        encoder: Callable[[], Encoder],
-        *,
-        live: Callable[[], Searcher] | None = None,
-        read_upload: Callable[[str], bytes] | None = None,
-        read_photo: Callable[[Item], bytes] | None = None,
-        limits: ImageLimits | None = None,
-        threads: int = 1,
-    ) -> None:
-        """Answer over `catalog`.
+    def __init__(self, live: Searcher, *, threads: int = 1) -> None:
+        """Answer over the catalog of the live searcher; `live` may be set to another one of it at any time.
 
-        `live` gives the searcher in force where somebody else keeps it (a service does); otherwise one is made of
-        `index` and `encoder`. The rest is as for `Searcher`.
+        Indexes are built by `threads` threads.
         """
-        self._catalog = catalog
-        self._encoder = encoder
-        self._read_upload = read_upload
-        self._read_photo = read_photo
-        self._limits = limits
+        self.live = live
+        self._catalog = live.catalog
         self._threads = threads
-        own = (
-            None
-            if live
-            else Searcher(
-                catalog, index, encoder, read_upload=read_upload, read_photo=read_photo, limits=limits
-            )
-        )
-        self._live: Callable[[], Searcher] = live or (lambda: own)  # type: ignore[assignment, return-value]
         self._opening = threading.RLock()
         self._closed = False
-        self._others: dict[str, tuple[CatalogStore, Callable[[], Encoder]]] = {}
+        self._others: dict[str, _Other] = {}
         self._searchers: dict[tuple[str, str], Searcher] = {}
         self._saved = {LIVE: System(LIVE)} | {system.name: system for system in self._read()}
 
@@ -205,21 +180,20 @@ class Systems:
         Raises `UnknownSystem`, what `Searcher.search` raises, and what opening the system raises the first time.
         """
         wanted = self.get(system) if isinstance(system, str) else system
-        return self._live().search(query) if wanted.name == LIVE else self._answer(query, wanted)
+        return self.live.search(query) if wanted.name == LIVE else self._answer(query, wanted)
 
     def warm(self, name: str) -> None:
         """Open what a system needs, its encoder too, so that its first visitor need not wait."""
         engine = self._engine(self.get(name))
         if engine.catalog is not self._catalog:
-            self._others[str(engine.catalog.folder)][1]()
+            self._others[str(engine.catalog.folder)].encoder()
 
     def close(self) -> None:
         """Close the catalogs that were opened for systems; closing twice is fine."""
         with self._opening:
             self._closed = True
-            for catalog, _ in self._others.values():
-                titles_of(catalog).close()
-                catalog.close()
+            for other in self._others.values():
+                other.close()
             self._others.clear()
             self._searchers.clear()
 
@@ -253,7 +227,7 @@ class Systems:
     def _own_hits(self, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
         """Return another catalog's hits with the photos and rows of this one, without what is not here or hidden."""
         found = self._catalog.get_many([hit.item_id for hit in hits])
-        hidden = np.isin([item.key for item in found], rules_of(self._catalog).hidden_keys())
+        hidden = np.isin([item.key for item in found], self.live.rules.hidden_keys())
         items = {item.item_id: item for item, gone in zip(found, hidden, strict=True) if not gone}
         return tuple(
             replace(hit, key=item.key, image=item.location, metadata=item.metadata)
@@ -265,34 +239,29 @@ class Systems:
 
     def _engine(self, system: System) -> _Engine:
         """Return what answers for a system, opening it at the first call."""
-        catalog, encoder = self._catalog, self._encoder
-        if system.catalog:
-            catalog, encoder = self._other(system.catalog)
-        searcher = self._searcher(system, catalog, encoder)
+        searcher = self._searcher(system)
         if system.expansion is not None:
             searcher = searcher.with_expansion(system.expansion)
-        return _Engine(catalog, searcher)
+        return _Engine(searcher.catalog, searcher)
 
-    def _searcher(self, system: System, catalog: CatalogStore, encoder: Callable[[], Encoder]) -> Searcher:
-        if not system.catalog:
-            live = self._live()
-            if system.head in (LIVE, _head_name(live)):
-                return live
+    def _searcher(self, system: System) -> Searcher:
+        live = self.live
+        if not system.catalog and system.head in (LIVE, _head_name(live)):
+            return live
+        other = self._other(system.catalog) if system.catalog else None
         key = (system.catalog, system.head)
         with self._opening:
             if key not in self._searchers:
+                catalog = other.catalog if other else self._catalog
                 index = LiveIndex.open(catalog, threads=self._threads, space=_space(catalog, system.head))
-                self._searchers[key] = Searcher(
-                    catalog,
-                    index,
-                    encoder,
-                    read_upload=self._read_upload,
-                    read_photo=self._read_photo,
-                    limits=self._limits,
+                self._searchers[key] = (
+                    live.for_catalog(catalog, index, other.encoder, other.titles)
+                    if other
+                    else live.over(index)
                 )
             return self._searchers[key]
 
-    def _other(self, folder: str) -> tuple[CatalogStore, Callable[[], Encoder]]:
+    def _other(self, folder: str) -> _Other:
         """Return another catalog and its encoder; raises what opening it raises, or `CatalogError`."""
         with self._opening:
             if folder not in self._others:
@@ -308,26 +277,25 @@ class Systems:
                 except BaseException:
                     catalog.close()
                     raise
-                self._others[folder] = catalog, self._encoder_of(catalog)
-                titles_of(catalog).use_like(titles_of(self._catalog), self._others[folder][1])
+                live = self.live
+                same = catalog.encoder_id == self._catalog.encoder_id
+                encoder = live.encoder if same else EncoderProvider(catalog).get
+                titles = live.titles.for_catalog(catalog, encoder)
+                self._others[folder] = _Other(catalog, encoder, titles)
             return self._others[folder]
 
-    def _encoder_of(self, catalog: CatalogStore) -> Callable[[], Encoder]:
-        """Return a function that gives a catalog's encoder: loaded once, or this catalog's where it is the same."""
-        if catalog.encoder_id == self._catalog.encoder_id:
-            return self._encoder
-        loading = threading.Lock()
-        loaded: list[Encoder] = []
 
-        def encoder() -> Encoder:
-            with loading:
-                if not loaded:
-                    model = load_encoder(catalog.encoder_spec)
-                    catalog.bind_encoder(model.spec, model.id, model.dim)
-                    loaded.append(model)
-                return loaded[0]
+@dataclass(frozen=True, slots=True)
+class _Other:
+    """Another catalog that was opened for a system."""
 
-        return encoder
+    catalog: CatalogStore
+    encoder: Callable[[], Encoder]
+    titles: Titles
+
+    def close(self) -> None:
+        self.titles.close()
+        self.catalog.close()
 
 
 def _head_name(searcher: Searcher) -> str:

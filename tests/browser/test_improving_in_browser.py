@@ -17,6 +17,7 @@ from imgsearch.core.query_address import query_key
 from imgsearch.core.records import Judgment
 from imgsearch.index.heads import Projection, save_head
 from imgsearch.index.live_index import LiveIndex
+from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import System, Systems
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
@@ -60,7 +61,7 @@ def shop(chromium: Any, shared_lite_catalog: Path, tmp_path_factory: pytest.Temp
                     feedback.record_judgment(Judgment(key, item.item_id, "good" if good else "bad", "ann"))
         index = LiveIndex.open(catalog)
         with contextlib.closing(
-            Systems(catalog, index, lambda: pytest.fail("no text is asked for"))
+            Systems(Searcher(catalog, index, lambda: pytest.fail("no text is asked for")))
         ) as systems:
             systems.save(System("varied", diversity=0.6))
         u = 0.3 * np.random.default_rng(0).normal(size=(catalog.dim, 4)).astype(np.float32)

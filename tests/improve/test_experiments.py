@@ -19,6 +19,7 @@ from imgsearch.core.errors import ExperimentError, ImgSearchError, UnknownItem, 
 from imgsearch.core.query import Query
 from imgsearch.improve.experiments.experiments import Arm, Experiment, Experiments, arm_of, team_draft
 from imgsearch.index.live_index import LiveIndex
+from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import System, Systems
 from imgsearch.store.catalog import CatalogStore
 
@@ -43,7 +44,7 @@ def service(colour_catalog: Path) -> Iterator[SearchService]:
 @pytest.fixture
 def experiments(catalog: CatalogStore) -> Experiments:
     """Return the experiments of a catalog with the systems live and varied."""
-    systems = Systems(catalog, LiveIndex.open(catalog), lambda: pytest.fail("no encoder is needed"))
+    systems = Systems(Searcher(catalog, LiveIndex.open(catalog), lambda: pytest.fail("no encoder is needed")))
     systems.save(System("varied", diversity=0.9))
     return Experiments(catalog.database, systems)
 
@@ -125,7 +126,9 @@ def test_an_experiment_goes_from_draft_to_running_to_stopped_for_good_and_surviv
     colour_catalog: Path,
 ) -> None:
     with CatalogStore.open(colour_catalog) as catalog:
-        systems = Systems(catalog, LiveIndex.open(catalog), lambda: pytest.fail("no encoder is needed"))
+        systems = Systems(
+            Searcher(catalog, LiveIndex.open(catalog), lambda: pytest.fail("no encoder is needed"))
+        )
         systems.save(System("varied", diversity=0.5))
         experiments = Experiments(catalog.database, systems)
         draft = experiments.create(Experiment("test", HALVES, goal="clicks", min_effect=0.1))
@@ -139,7 +142,9 @@ def test_an_experiment_goes_from_draft_to_running_to_stopped_for_good_and_surviv
         with pytest.raises(ExperimentError, match="one runs at a time"):
             experiments.start("second")
     with CatalogStore.open(colour_catalog) as catalog:
-        systems = Systems(catalog, LiveIndex.open(catalog), lambda: pytest.fail("no encoder is needed"))
+        systems = Systems(
+            Searcher(catalog, LiveIndex.open(catalog), lambda: pytest.fail("no encoder is needed"))
+        )
         experiments = Experiments(catalog.database, systems)
         assert experiments.running is not None
         assert experiments.running.name == "test"

@@ -39,6 +39,7 @@ from imgsearch.improve.judging.sets import (
 from imgsearch.improve.judging.topics import Topic
 from imgsearch.improve.judging.verdict_files import qrels_zip, read_verdicts, write_verdicts_csv
 from imgsearch.index.live_index import LiveIndex
+from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import System, Systems
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
@@ -60,7 +61,7 @@ def judging(catalog: CatalogStore, feedback: FeedbackLog) -> Judging:
 
 @pytest.fixture
 def systems(catalog: CatalogStore, colours: ColourEncoder) -> Systems:
-    found = Systems(catalog, LiveIndex.open(catalog), lambda: colours)
+    found = Systems(Searcher(catalog, LiveIndex.open(catalog), lambda: colours))
     found.save(System("varied", diversity=0.7))
     return found
 

@@ -22,6 +22,7 @@ from imgsearch.core.config import Settings
 from imgsearch.improve.experiments.experiments import Arm, Experiment, Experiments
 from imgsearch.improve.experiments.outcomes import Outcome, outcome_of
 from imgsearch.index.live_index import LiveIndex
+from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import System, Systems
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import insert_frame
@@ -37,7 +38,7 @@ def catalog(make_catalog: Callable[..., CatalogStore]) -> CatalogStore:
 
 
 def experiments_of(catalog: CatalogStore) -> Experiments:
-    systems = Systems(catalog, LiveIndex.open(catalog), lambda: pytest.fail("no encoder is needed"))
+    systems = Systems(Searcher(catalog, LiveIndex.open(catalog), lambda: pytest.fail("no encoder is needed")))
     if len(systems.all()) == 1:
         systems.save(System("varied", diversity=0.5))
         systems.save(System("short", n=5))
@@ -285,7 +286,9 @@ def shop(colour_catalog: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]
     from simulation import Taste, Visitors
 
     with CatalogStore.open(colour_catalog) as catalog:
-        systems = Systems(catalog, LiveIndex.open(catalog), lambda: pytest.fail("no encoder is needed"))
+        systems = Systems(
+            Searcher(catalog, LiveIndex.open(catalog), lambda: pytest.fail("no encoder is needed"))
+        )
         for system in simulation.SYSTEMS:
             systems.save(system)
         people = Visitors(Taste({"category": 1.0, "colour": 1.0}), seed=0)

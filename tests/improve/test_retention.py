@@ -28,8 +28,8 @@ from imgsearch.improve.monitoring.retention import (
     prune_events,
     rows_of_visitor,
 )
-from imgsearch.search.ranking.duplicates import duplicates_of
-from imgsearch.search.ranking.rules import Rule, rules_of
+from imgsearch.search.ranking.duplicates import Duplicates
+from imgsearch.search.ranking.rules import Rule, Rules
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import Database, insert_frame
 
@@ -345,10 +345,10 @@ def test_the_commands_prune_forget_and_sum_up(colour_catalog: Path) -> None:
 
 def test_what_a_visitor_wrote_for_all_stays_without_their_name(colour_catalog: Path) -> None:
     with CatalogStore.open(colour_catalog) as catalog:
-        rules = rules_of(catalog)
+        rules = Rules(catalog)
         mine = rules.save(Rule("hide", ("mug/red-0.jpg",)), author=author_name(ALICE))
         rules.save(Rule("hide", ("mug/red-1.jpg",)), author=author_name(BOB))
-        duplicates_of(catalog).reject(["mug/red-0.jpg", "mug/red-1.jpg"], author=author_name(ALICE))
+        Duplicates(catalog).reject(["mug/red-0.jpg", "mug/red-1.jpg"], author=author_name(ALICE))
         assert rows_of_visitor(catalog.database, ALICE) == {"duplicate_verdicts": 1, "rule_changes": 1}
         forgotten = forget_visitor(catalog.database, ALICE)
         assert forgotten.unsigned == {"duplicate_verdicts": 1, "rule_changes": 1}

@@ -200,7 +200,7 @@ def test_generation_numbers_are_never_used_twice_by_any_space(shop: CatalogStore
 
 def test_a_system_answers_by_its_own_head(shop: CatalogStore) -> None:
     head = save_head(shop, projection(32))
-    systems = Systems(shop, LiveIndex.open(shop), no_encoder)
+    systems = Systems(Searcher(shop, LiveIndex.open(shop), no_encoder))
     systems.save(System("try", head=head.id))
     query = Query.of(item="00007.jpg", n=10)
     projected = projection(32)(shop.vectors(shop.keys()))

@@ -30,7 +30,6 @@ from imgsearch.search.ranking.duplicates import (
     MOST_BITS,
     Duplicates,
     Groups,
-    duplicates_of,
     is_one_photo,
     near_threshold,
 )
@@ -144,7 +143,7 @@ TRIPLE = {"copy-a.jpg", "copy-b.jpg", "armchair-001-1.jpg"}
 
 def test_copies_form_a_group_that_follows_the_catalog(shop: tuple[CatalogStore, LiveIndex]) -> None:
     catalog, index = shop
-    duplicates = duplicates_of(catalog)
+    duplicates = Duplicates(catalog)
     assert duplicates.state().waiting == len(catalog)
     duplicates.look(index, read)
     assert found(duplicates) == [TRIPLE]
@@ -165,7 +164,7 @@ def test_of_unlike_photos_only_the_hashes_are_looked_at(shop: tuple[CatalogStore
         photos_read.add(item.item_id)
         return read(item)
 
-    duplicates_of(catalog).look(index, note)
+    Duplicates(catalog).look(index, note)
     assert photos_read >= TRIPLE
     assert len(photos_read) < len(catalog)
 
@@ -178,7 +177,7 @@ def test_a_mirrored_copy_is_found(colours: ColourEncoder, tmp_path: Path) -> Non
     ImageOps.mirror(original).save(tmp_path / "photos" / "mirrored.jpg", quality=90)
     index_into(tmp_path / "shop", colours, [tmp_path / "photos"])
     with CatalogStore.open(tmp_path / "shop") as catalog:
-        duplicates = duplicates_of(catalog)
+        duplicates = Duplicates(catalog)
         duplicates.look(LiveIndex.open(catalog), read)
         assert found(duplicates) == [{"armchair-001-1.jpg", "mirrored.jpg"}]
 
@@ -187,7 +186,7 @@ def test_no_search_waits_while_groups_are_put_together(
     shop: tuple[CatalogStore, LiveIndex], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog, index = shop
-    duplicates = duplicates_of(catalog)
+    duplicates = Duplicates(catalog)
     before = duplicates.groups()
     begun, go_on = threading.Event(), threading.Event()
     put_together = Duplicates._grouped
@@ -211,7 +210,7 @@ def test_of_many_photos_a_change_of_the_catalog_keeps_no_search_waiting(
     shop: tuple[CatalogStore, LiveIndex], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog, index = shop
-    duplicates = duplicates_of(catalog)
+    duplicates = Duplicates(catalog)
     duplicates.look(index, read)
     before = duplicates.groups()
     monkeypatch.setattr("imgsearch.search.ranking.duplicates.MANY_GROUPED", 0)
@@ -226,7 +225,7 @@ def test_of_many_photos_a_change_of_the_catalog_keeps_no_search_waiting(
 
 def test_a_verdict_splits_a_group_and_outlives_looking_again(shop: tuple[CatalogStore, LiveIndex]) -> None:
     catalog, index = shop
-    duplicates = duplicates_of(catalog)
+    duplicates = Duplicates(catalog)
     duplicates.look(index, read)
     duplicates.reject(sorted(TRIPLE), author="Ann")
     assert found(duplicates) == []
@@ -245,7 +244,7 @@ def test_a_pass_that_is_stopped_goes_on_where_it_was(
     vectors = clustered(60, 16)
     vectors[50] = vectors[3]
     catalog = make_catalog(vectors)
-    index, duplicates = LiveIndex.open(catalog), duplicates_of(catalog)
+    index, duplicates = LiveIndex.open(catalog), Duplicates(catalog)
     monkeypatch.setattr("imgsearch.search.ranking.duplicates.COMMIT_EVERY", 20)
 
     def unreadable(item: Item) -> bytes:
@@ -299,7 +298,7 @@ def test_a_service_finds_duplicates_by_itself(shop: tuple[CatalogStore, LiveInde
     finally:
         service.close()
     with CatalogStore.open(folder) as catalog:
-        assert duplicates_of(catalog).state().waiting == 0
+        assert Duplicates(catalog).state().waiting == 0
 
 
 def test_a_service_that_is_told_not_to_does_not(shop: tuple[CatalogStore, LiveIndex]) -> None:

@@ -16,9 +16,9 @@ from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.core.query import Emphasis, Query, Term
 from imgsearch.core.records import SearchResult
 from imgsearch.index.live_index import LiveIndex
-from imgsearch.search.ranking.duplicates import duplicates_of
+from imgsearch.search.ranking.duplicates import Duplicates
 from imgsearch.search.ranking.reranking import by_value, diverse, wanted_look
-from imgsearch.search.ranking.rules import Rule, rules_of
+from imgsearch.search.ranking.rules import Rule
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.looks import COLOR, LOOK_DIM, color_look, describe
@@ -104,7 +104,7 @@ def test_photos_of_one_product_are_one_hit_that_names_the_others(shop: Any) -> N
     assert any(hit.also for hit in result.hits)
     for hit in result.hits:
         assert {int(other) // 4 for other in hit.also} <= {int(hit.item_id) // 4}
-    assert len(duplicates_of(catalog).groups()) == COUNT
+    assert len(Duplicates(catalog).groups()) == COUNT
 
 
 @pytest.mark.parametrize("filters", [(), ("half=1",), ("few=5",), ("half=0", "few<10")])
@@ -131,8 +131,8 @@ def test_everything_at_once_still_returns_n_hits_where_n_exist(shop: Any, filter
 
 
 def test_rules_hide_pin_and_boost_what_a_visitor_sees(shop: Any) -> None:
-    catalog, searcher = shop
-    rules = rules_of(catalog)
+    searcher = shop[1]
+    rules = searcher.rules
     before = ids(searcher.search(ITEM))
     hidden = rules.save(Rule(action="hide", item_ids=(before[0],)), author="ann")
     pinned = rules.save(Rule(action="pin", item_ids=("03999",)), author="ann")

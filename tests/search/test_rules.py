@@ -20,7 +20,7 @@ from imgsearch.core.errors import FilterError, QueryError, UnknownItem
 from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.core.query import Filter, Query
 from imgsearch.index.live_index import LiveIndex
-from imgsearch.search.ranking.rules import Rule, rules_of
+from imgsearch.search.ranking.rules import Rule, Rules
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
 
@@ -41,7 +41,7 @@ def test_what_is_hidden_never_shows_and_others_take_its_place(
     catalog: CatalogStore, searcher: Searcher
 ) -> None:
     before = hits(searcher, item=MUG)
-    rules = rules_of(catalog)
+    rules = searcher.rules
     by_id = rules.save(Rule("hide", (before[0],)), author="Ann")
     by_filter = rules.save(Rule("hide", filters=parse_filters(["category=lamp"])), author="Ann")
     hidden = {item.item_id for item in rules.matching(by_filter, limit=100)[1]} | {before[0]}
@@ -58,7 +58,7 @@ def test_a_pin_holds_for_its_words_only_and_never_for_what_is_hidden(
     catalog: CatalogStore, searcher: Searcher
 ) -> None:
     last = hits(searcher, text="red")[-1]
-    rules = rules_of(catalog)
+    rules = searcher.rules
     rules.save(Rule("pin", (last,), when_text="Red"), author="Ann")
     assert hits(searcher, text="a red thing")[0] == last
     assert hits(searcher, text="blue")[0] != last
@@ -68,7 +68,7 @@ def test_a_pin_holds_for_its_words_only_and_never_for_what_is_hidden(
 
 
 def test_a_boost_moves_items_up_and_a_negative_one_down(catalog: CatalogStore, searcher: Searcher) -> None:
-    rules = rules_of(catalog)
+    rules = searcher.rules
     before = hits(searcher, item=MUG)
     target = before[24]
     rule = rules.save(Rule("boost", (target,), amount=2.0), author="Ann")
@@ -79,7 +79,7 @@ def test_a_boost_moves_items_up_and_a_negative_one_down(catalog: CatalogStore, s
 
 
 def test_a_rule_holds_from_its_first_to_its_last_day(catalog: CatalogStore) -> None:
-    rules, day = rules_of(catalog), timedelta(days=1)
+    rules, day = Rules(catalog), timedelta(days=1)
     for starts, ends, holds in (
         (TODAY, TODAY, True),
         (TODAY + day, None, False),
@@ -93,12 +93,12 @@ def test_a_rule_holds_from_its_first_to_its_last_day(catalog: CatalogStore) -> N
 
 def test_every_change_is_kept_and_can_be_undone(colour_catalog: Path) -> None:
     with CatalogStore.open(colour_catalog) as catalog:
-        rules = rules_of(catalog)
+        rules = Rules(catalog)
         rule = rules.save(Rule("boost", (MUG,), amount=1.0), author="Ann")
         rules.save(replace(rule, amount=2.5), author="Bob")
         rules.undo(rule.rule_id, author="Ann")
     with CatalogStore.open(colour_catalog) as catalog:
-        rules = rules_of(catalog)
+        rules = Rules(catalog)
         assert rules.get(rule.rule_id) == rule
         assert [(one.act, one.author, one.rule.amount) for one in rules.history(rule.rule_id)] == [
             ("undo", "Ann", 1.0),
@@ -127,8 +127,8 @@ def test_a_rule_that_makes_no_sense_changes_nothing(
     catalog: CatalogStore, rule: Rule, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        rules_of(catalog).save(rule, author="Ann")
-    assert rules_of(catalog).history() == []
+        Rules(catalog).save(rule, author="Ann")
+    assert Rules(catalog).history() == []
 
 
 # --- the service and the pages ------------------------------------------------------------------------------------
@@ -236,9 +236,7 @@ def test_a_rule_with_a_filter_as_condition_holds_for_searches_filtered_so(
 ) -> None:
     last = hits(searcher, item=MUG)[-1]
     colour = last.split("/")[1].split("-")[0]
-    rules_of(catalog).save(
-        Rule("pin", (last,), when_filters=parse_filters([f"colour={colour}"])), author="Ann"
-    )
+    searcher.rules.save(Rule("pin", (last,), when_filters=parse_filters([f"colour={colour}"])), author="Ann")
     assert hits(searcher, item=MUG)[0] != last
     filtered = parse_filters([f"colour={colour}", "price>0"])
     assert hits(searcher, item=MUG, filters=parse_filters([f"colour={colour}"]))[0] == last
@@ -265,7 +263,7 @@ def test_the_command_line_changes_rules_as_the_page_does(colour_catalog: Path) -
     assert run("on", "1")["on"] is True
     assert run("undo", "1")["on"] is False
     with CatalogStore.open(colour_catalog) as catalog:
-        assert [one.act for one in rules_of(catalog).history(1)] == ["undo", "on", "off", "change", "add"]
+        assert [one.act for one in Rules(catalog).history(1)] == ["undo", "on", "off", "change", "add"]
 
 
 def test_the_duplicates_page_says_what_to_do_first(service: SearchService) -> None:

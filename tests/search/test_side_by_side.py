@@ -23,7 +23,8 @@ from imgsearch.core.query import Emphasis, Query, Term
 from imgsearch.core.records import Hit, SearchResult
 from imgsearch.index.heads import Projection, save_head
 from imgsearch.index.live_index import LiveIndex
-from imgsearch.search.ranking.rules import Rule, rules_of
+from imgsearch.search.ranking.rules import Rule
+from imgsearch.search.searcher import Searcher
 from imgsearch.search.side_by_side import (
     Answer,
     Mark,
@@ -197,7 +198,7 @@ def test_every_hit_is_marked_by_where_it_stands_on_the_other_side() -> None:
 
 @pytest.fixture
 def systems(catalog: CatalogStore) -> Iterator[Systems]:
-    opened = Systems(catalog, LiveIndex.open(catalog), lambda: ColourEncoder())
+    opened = Systems(Searcher(catalog, LiveIndex.open(catalog), lambda: ColourEncoder()))
     opened.save(System("varied", diversity=0.9))
     yield opened
     opened.close()
@@ -324,7 +325,7 @@ def test_a_hidden_item_is_on_neither_side_from_the_next_run_on(service: SearchSe
     both = search_both(service.systems, Query((Term("item", MUG),), n=10), Side(), Side(), rounds=1)
     gone = both.left.item_ids[0]
     app = page(item=MUG, n="10")
-    rules_of(service.catalog).save(Rule("hide", item_ids=(gone,)), author="me")
+    service.rules.save(Rule("hide", item_ids=(gone,)), author="me")
     app.run()
     kept = app.session_state["side_by_side:answers"][1]
     assert gone not in (*kept.left.item_ids, *kept.right.item_ids)

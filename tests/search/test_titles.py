@@ -21,7 +21,7 @@ from imgsearch.encoders.base import unit_rows
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.searcher import POOL, Searcher
 from imgsearch.search.words import titles as titles_module
-from imgsearch.search.words.titles import K, TitleIndex, Titles, fused, title_weight, titles_of
+from imgsearch.search.words.titles import K, TitleIndex, Titles, fused, title_weight
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.title_vectors import TitleStore
 
@@ -59,13 +59,14 @@ def encoder() -> CountingEncoder:
 
 
 def use(catalog: CatalogStore, encoder: ColourEncoder) -> Titles:
-    titles = titles_of(catalog)
-    titles.use(lambda: encoder, in_background=False)
-    return titles
+    return Titles(catalog, lambda: encoder)
 
 
-def search(catalog: CatalogStore, encoder: ColourEncoder, text: str, **options: Any) -> SearchResult:
-    return Searcher(catalog, LiveIndex.open(catalog), lambda: encoder).search(Query.of(text=text, **options))
+def search(
+    catalog: CatalogStore, encoder: ColourEncoder, text: str, titles: Titles | None = None, **options: Any
+) -> SearchResult:
+    searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder, titles=titles)
+    return searcher.search(Query.of(text=text, **options))
 
 
 def ids(result: SearchResult) -> list[str]:
@@ -116,8 +117,7 @@ def test_titles_are_trusted_as_far_as_they_tell_photos_apart() -> None:
 
 def test_titles_change_the_order_and_not_the_scores(catalog: CatalogStore, encoder: CountingEncoder) -> None:
     alone = search(catalog, encoder, "red mug", n=48)
-    use(catalog, encoder)
-    both = search(catalog, encoder, "red mug", n=48)
+    both = search(catalog, encoder, "red mug", use(catalog, encoder), n=48)
     assert sorted(ids(both)) == sorted(ids(alone))
     assert {hit.item_id: hit.score for hit in both.hits} == {hit.item_id: hit.score for hit in alone.hits}
     assert [hit.rank for hit in both.hits] == list(range(1, 49))
@@ -130,8 +130,7 @@ def test_a_photo_that_shows_little_is_found_by_its_title(
     retitle(catalog, lambda number, title: "red mug" if number == 30 else title)
     odd = list(catalog.iter_items())[30].item_id
     alone = ids(search(catalog, encoder, "red", n=48)).index(odd)
-    use(catalog, encoder)
-    assert ids(search(catalog, encoder, "red", n=48)).index(odd) < alone
+    assert ids(search(catalog, encoder, "red", use(catalog, encoder), n=48)).index(odd) < alone
 
 
 def test_titles_that_say_nothing_of_the_photos_change_nothing(
@@ -142,7 +141,7 @@ def test_titles_that_say_nothing_of_the_photos_change_nothing(
     retitle(catalog, lambda number, title: str(shuffled[number]))
     alone = search(catalog, encoder, "red", n=48)
     titles = use(catalog, encoder)
-    assert ids(search(catalog, encoder, "red", n=48)) == ids(alone)
+    assert ids(search(catalog, encoder, "red", titles, n=48)) == ids(alone)
     assert titles.ready() is None
     assert "do not tell the photos apart" in titles.state.sentence
 
@@ -159,8 +158,10 @@ def test_only_queries_of_words_alone_look_at_titles(
 ) -> None:
     searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder)
     alone = searcher.search(query)
-    use(catalog, encoder)
-    assert ids(searcher.search(query)) == ids(alone)
+    titles = use(catalog, encoder)
+    assert titles.ready() is not None
+    with_titles = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder, titles=titles)
+    assert ids(with_titles.search(query)) == ids(alone)
 
 
 @pytest.fixture
@@ -178,8 +179,7 @@ def test_a_title_is_found_where_its_photo_is_among_the_farthest(
 ) -> None:
     catalog, encoder, _ = large
     assert "00007.jpg" not in ids(search(catalog, encoder, "thing 2", n=500))
-    use(catalog, encoder)
-    found = ids(search(catalog, encoder, "thing 2", n=500))
+    found = ids(search(catalog, encoder, "thing 2", use(catalog, encoder), n=500))
     assert found[0] in ("00006.jpg", "00008.jpg")
     assert "00007.jpg" in found
 
@@ -188,8 +188,8 @@ def test_pages_of_a_fused_search_neither_overlap_nor_leave_gaps_also_under_filte
     large: tuple[CatalogStore, NamingEncoder, Vectors],
 ) -> None:
     catalog, encoder, _ = large
-    use(catalog, encoder)
-    searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder)
+    titles = use(catalog, encoder)
+    searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder, titles=titles)
     for texts in ([], ["part=3"], ["part in 1|2"]):
         filters = parse_filters(texts)
         query = Query.of(text="thing 100", n=120, filters=filters)
@@ -208,18 +208,19 @@ def test_every_item_is_reached_when_all_are_asked_for(
     large: tuple[CatalogStore, NamingEncoder, Vectors],
 ) -> None:
     catalog, encoder, _ = large
-    use(catalog, encoder)
-    assert len(set(ids(search(catalog, encoder, "thing 5", n=10_000)))) == len(catalog)
+    titles = use(catalog, encoder)
+    assert len(set(ids(search(catalog, encoder, "thing 5", titles, n=10_000)))) == len(catalog)
 
 
 def test_removed_items_are_gone_before_the_titles_are_read_again(
     large: tuple[CatalogStore, NamingEncoder, Vectors],
 ) -> None:
     catalog, encoder, _ = large
-    index: TitleIndex | None = use(catalog, encoder).ready()
+    titles = use(catalog, encoder)
+    index: TitleIndex | None = titles.ready()
     assert index is not None
     catalog.remove(["00006.jpg"])
-    found = ids(search(catalog, encoder, "thing 2", n=50))
+    found = ids(search(catalog, encoder, "thing 2", titles, n=50))
     assert "00006.jpg" not in found
     assert len(found) == 50
 
@@ -302,11 +303,10 @@ def test_an_encoder_that_fails_costs_the_titles_and_not_the_search(
     def fail() -> ColourEncoder:
         raise RuntimeError("no model")
 
-    titles = titles_of(catalog)
-    titles.use(fail, in_background=False)
+    titles = Titles(catalog, fail)
     assert titles.ready() is None
     assert "RuntimeError" in titles.state.sentence
-    assert len(search(catalog, encoder, "red", n=5).hits) == 5
+    assert len(search(catalog, encoder, "red", titles, n=5).hits) == 5
 
 
 def test_in_the_background_searches_go_on_without_titles_until_they_are_there(colour_catalog: Path) -> None:
@@ -317,8 +317,7 @@ def test_in_the_background_searches_go_on_without_titles_until_they_are_there(co
         return ColourEncoder()
 
     with CatalogStore.open(colour_catalog) as catalog:
-        titles = titles_of(catalog)
-        titles.use(slow)
+        titles = Titles(catalog, slow, in_background=True)
         assert titles.ready() is None
         may_go_on.set()
         assert titles.wait(30)
@@ -338,8 +337,7 @@ def test_closing_stops_the_encoding_and_what_was_encoded_is_kept(
 
     encoder: CountingEncoder = ClosingEncoder()
     with CatalogStore.open(colour_catalog) as catalog:
-        titles = titles_of(catalog)
-        titles.use(lambda: encoder)
+        titles = Titles(catalog, lambda: encoder, in_background=True)
         titles.ready()
         assert not titles.wait(60)
         assert titles.ready() is None

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import threading
 import time
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -39,7 +38,6 @@ __all__ = [
     "DuplicateState",
     "Duplicates",
     "Groups",
-    "duplicates_of",
     "is_one_photo",
     "near_threshold",
 ]
@@ -132,11 +130,10 @@ class Groups:
 
 
 class Duplicates:
-    """The near-duplicates of one open catalog; safe to use from any thread. Use `duplicates_of`."""
+    """The near-duplicates of one open catalog; safe to use from any thread."""
 
     def __init__(self, catalog: CatalogStore) -> None:
-        """Use `duplicates_of`."""
-        self._catalog = weakref.proxy(catalog)
+        self._catalog = catalog
         self._version = 0
         self._lock = threading.Lock()
         self._looking = threading.Lock()
@@ -468,13 +465,3 @@ def _components(first: Keys, second: Keys) -> tuple[Keys, Labels]:
         (np.ones(half, bool), (places[:half], places[half:])), shape=(len(keys), len(keys))
     )
     return keys, scipy.sparse.csgraph.connected_components(edges, directed=False)[1].astype(np.int64)
-
-
-_of_catalogs: weakref.WeakKeyDictionary[CatalogStore, Duplicates] = weakref.WeakKeyDictionary()
-_making = threading.Lock()
-
-
-def duplicates_of(catalog: CatalogStore) -> Duplicates:
-    """Return the one `Duplicates` of an open catalog, so that all who search it see a change at once."""
-    with _making:
-        return _of_catalogs.setdefault(catalog, Duplicates(catalog))

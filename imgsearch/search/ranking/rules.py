@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import threading
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -24,7 +23,7 @@ from imgsearch.core.query import Filter, Query
 from imgsearch.core.records import Item
 from imgsearch.store.catalog import CatalogStore
 
-__all__ = ["Rule", "RuleAction", "RuleChange", "Rules", "rules_of"]
+__all__ = ["Rule", "RuleAction", "RuleChange", "Rules"]
 
 Keys = NDArray[np.uint64]
 RuleAction = Literal["hide", "pin", "boost"]
@@ -99,11 +98,10 @@ class RuleChange:
 
 
 class Rules:
-    """The rules of one open catalog; safe to use from any thread. Use `rules_of`."""
+    """The rules of one open catalog; safe to use from any thread."""
 
     def __init__(self, catalog: CatalogStore) -> None:
-        """Use `rules_of`."""
-        self._catalog = weakref.proxy(catalog)
+        self._catalog = catalog
         self._lock = threading.RLock()
         self.version = 0
         self._latest: tuple[Rule, ...] | None = None
@@ -332,13 +330,3 @@ def _filters(texts: Sequence[str]) -> tuple[Filter, ...]:
 
 def _day(text: str | None) -> date | None:
     return date.fromisoformat(text) if text else None
-
-
-_of_catalogs: weakref.WeakKeyDictionary[CatalogStore, Rules] = weakref.WeakKeyDictionary()
-_making = threading.Lock()
-
-
-def rules_of(catalog: CatalogStore) -> Rules:
-    """Return the one `Rules` of an open catalog, so that all who search it see a change at once."""
-    with _making:
-        return _of_catalogs.setdefault(catalog, Rules(catalog))

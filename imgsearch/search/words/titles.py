@@ -15,7 +15,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -36,7 +35,6 @@ __all__ = [
     "TitlesState",
     "fused",
     "title_weight",
-    "titles_of",
 ]
 
 Keys = NDArray[np.uint64]
@@ -177,13 +175,18 @@ def title_weight(titles: Rows, photos: Rows, codes: Codes) -> tuple[float, float
 
 
 class Titles:
-    """The titles of one open catalog; safe to use from any thread. They are not used before `use`."""
+    """The titles of one open catalog; safe to use from any thread."""
 
-    def __init__(self, catalog: CatalogStore) -> None:
-        """Use `titles_of`, so that all who search a catalog share them."""
-        self._catalog = weakref.ref(catalog)
-        self._encoder: Callable[[], Encoder] | None = None
-        self._in_background = True
+    def __init__(
+        self, catalog: CatalogStore, encoder: Callable[[], Encoder] | None, *, in_background: bool = False
+    ) -> None:
+        """Encode the titles of `catalog` by `encoder`; without one, titles are not used.
+
+        They are encoded at the first `ready`: in a background thread, or else while the caller waits.
+        """
+        self._catalog = catalog
+        self._encoder = encoder
+        self._in_background = in_background
         self._lock = threading.Lock()
         self._making = threading.Lock()
         self._thread = BackgroundThread("titles", self._run)
@@ -191,17 +194,9 @@ class Titles:
         self._index: TitleIndex | None = None
         self._state = TitlesState()
 
-    def use(self, encoder: Callable[[], Encoder], *, in_background: bool = True) -> None:
-        """Have titles encoded by `encoder` and used from now on.
-
-        Without `in_background` that is done when they are first asked for, while the caller waits.
-        """
-        self._encoder, self._in_background = encoder, in_background
-
-    def use_like(self, other: Titles, encoder: Callable[[], Encoder]) -> None:
-        """Use these titles too, by an encoder of their own, where those of another catalog are used."""
-        if other._encoder is not None:
-            self.use(encoder, in_background=other._in_background)
+    def for_catalog(self, catalog: CatalogStore, encoder: Callable[[], Encoder]) -> Titles:
+        """Return the titles of another catalog, used where these are, and encoded in the same way."""
+        return Titles(catalog, encoder if self._encoder else None, in_background=self._in_background)
 
     @property
     def state(self) -> TitlesState:
@@ -213,41 +208,39 @@ class Titles:
 
         After a change of the catalog the former ones are given until the new ones are there.
         """
-        catalog = self._catalog()
-        if self._encoder is None or catalog is None or self._thread.stopping:
+        if self._encoder is None or self._thread.stopping:
             return None
         with self._lock:
-            if self._version == catalog.version:
+            if self._version == self._catalog.version:
                 return self._index
             if self._in_background:
                 self._thread.start()
                 return self._index
-        self._make(catalog)
+        self._make()
         return self._index
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until the titles of the catalog's present state are encoded; return whether they are."""
         self.ready()
         self._thread.wait(timeout_s)
-        catalog = self._catalog()
-        return catalog is not None and self._version == catalog.version
+        return self._version == self._catalog.version
 
     def close(self) -> None:
         """Stop what goes on in the background and wait until it has; closing twice is fine."""
         self._thread.stop(STOP_TIMEOUT_S)
 
     def _run(self) -> None:
-        while (catalog := self._catalog()) is not None and self._version != catalog.version:
-            self._make(catalog)
+        while self._version != self._catalog.version:
+            self._make()
 
-    def _make(self, catalog: CatalogStore) -> None:
+    def _make(self) -> None:
         """Make the index of the present state. Titles must not fail a search: what goes wrong is logged."""
         with self._making:
-            version, index = catalog.version, None
+            version, index = self._catalog.version, None
             if version == self._version:
                 return
             try:
-                index = self._made(catalog)
+                index = self._made(self._catalog)
             except Stopped:
                 raise
             except Exception as error:
@@ -297,13 +290,3 @@ def _reciprocal(scores: NDArray[np.floating], stretch: float = 1.0) -> NDArray[n
     """Return 1 / (K + rank) of scores, (n,); the highest has rank 1, times `stretch`."""
     ranks = np.searchsorted(np.sort(-scores), -scores) + 1.0
     return np.asarray(1 / (K + ranks * stretch), np.float64)
-
-
-_of_catalogs: weakref.WeakKeyDictionary[CatalogStore, Titles] = weakref.WeakKeyDictionary()
-_making = threading.Lock()
-
-
-def titles_of(catalog: CatalogStore) -> Titles:
-    """Return the one `Titles` of an open catalog, shared by all who search it."""
-    with _making:
-        return _of_catalogs.setdefault(catalog, Titles(catalog))

@@ -1,0 +1,199 @@
+"""The `SearchEngine`: everything that searches one catalog, opened once, in order, and closed in reverse.
+
+The server, the commands, the notebook and the tests build on it. It records nothing and speaks no HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from imgsearch.core.config import Settings
+from imgsearch.core.errors import SourceError
+from imgsearch.core.records import Item
+from imgsearch.encoders.base import Encoder
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.vector_space import live_space
+from imgsearch.search.encoder_provider import EncoderProvider
+from imgsearch.search.ranking.calibration import Calibration
+from imgsearch.search.ranking.duplicates import Duplicates
+from imgsearch.search.ranking.rules import Rules
+from imgsearch.search.searcher import Searcher
+from imgsearch.search.systems import Systems
+from imgsearch.search.words.titles import Titles
+from imgsearch.search.words.word_help import WordHelp
+from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.originals import Originals
+from imgsearch.store.thumbnails import ThumbnailCache
+from imgsearch.store.uploads import UploadStore
+from imgsearch.vision.images import THUMBNAIL_SIZES, ImageLimits
+
+__all__ = ["SearchEngine", "open_catalog_index", "open_index"]
+
+Progress = Callable[[int, int], None]
+
+
+class SearchEngine:
+    """One open catalog with its index, encoder, rules, duplicates, titles and searchers; a context manager.
+
+    Safe to use from any thread. `searcher` answers by the live system, `systems` by any; both use the one `rules`,
+    `duplicates` and `titles` of the catalog, so that a change of them holds at once.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalog: CatalogStore,
+        *,
+        serving: bool = False,
+        confidence: bool = True,
+        encoder: Encoder | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> None:
+        """Search an open `catalog`, which `close` closes; see `SearchEngine.open`."""
+        self.settings = settings
+        self.catalog = catalog
+        with ExitStack() as opened:
+            opened.callback(catalog.close)
+            self.index = open_index(catalog, settings)
+            self.originals = Originals()
+            opened.callback(self.originals.close)
+            limits = ImageLimits(max_pixels=settings.max_pixels)
+            self.thumbnails = ThumbnailCache(
+                catalog.folder / "thumbnails",
+                self.originals,
+                max_bytes=settings.thumbnail_cache_bytes,
+                limits=limits,
+            )
+            # A visitor's picture has a lower limit than a photo or a picture that the owner of the catalog gives.
+            sent = ImageLimits(max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels)
+            self.uploads = UploadStore(
+                catalog.folder / "uploads", max_bytes=settings.upload_cache_bytes, limits=sent
+            )
+            self.encoder = EncoderProvider(
+                catalog, device=settings.device, backend=settings.backend, progress=progress, encoder=encoder
+            )
+            self.rules, self.duplicates = Rules(catalog), Duplicates(catalog)
+            self.titles = Titles(
+                catalog, self.encoder.get if settings.titles else None, in_background=serving
+            )
+            opened.callback(self.titles.close)
+            self.calibration = Calibration(catalog, self.encoder.get, in_background=serving)
+            opened.callback(self.calibration.close)
+            self.searcher = Searcher(
+                catalog,
+                self.index,
+                self.encoder.get,
+                rules=self.rules,
+                duplicates=self.duplicates,
+                titles=self.titles,
+                read_upload=self.uploads.read,
+                read_photo=self.read_photo,
+                limits=sent if serving else limits,
+                levels=self.calibration.levels if confidence else None,
+            )
+            self.systems = Systems(self.searcher, threads=settings.worker_threads)
+            opened.callback(self.systems.close)
+            self.words = WordHelp(catalog, lambda: self.encoder.loaded)
+            # Before the threads of titles and calibration, which may wait for the encoder.
+            opened.callback(self.encoder.close)
+            self._opened = opened.pop_all()
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        *,
+        create: bool = False,
+        serving: bool = False,
+        confidence: bool = True,
+        encoder: Encoder | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> SearchEngine:
+        """Open the catalog of the settings and all that searches it; with `create`, make the catalog if needed.
+
+        By default the encoder is loaded by the first query that needs it, and titles and calibration are computed
+        while the first caller waits. `serving` is for servers: titles and calibration are computed in background
+        threads, and the encoder is loaded by `start`. Without `confidence`, results do not say how good they are.
+        `encoder` is one that is loaded already; `progress` gets sentences while an encoder is loaded.
+
+        Raises `CatalogNotFound`, `CatalogLocked`, `CatalogCorrupt`; nothing stays open then.
+        """
+        catalog = CatalogStore.open(settings.catalog, create=create)
+        return cls(
+            settings, catalog, serving=serving, confidence=confidence, encoder=encoder, progress=progress
+        )
+
+    def start(self, then: Callable[[], None] | None = None) -> None:
+        """Load the encoder in the background, then prepare what first searches need, then call `then`."""
+
+        def prepare() -> None:
+            self.prepare()
+            if then is not None:
+                then()
+
+        self.encoder.start(prepare)
+
+    def prepare(self) -> None:
+        """Compute what takes long for a large catalog before a search needs it: levels, titles, groups, facets."""
+        self.calibration.levels(self.index, "photo")
+        if self.encoder.loaded is not None:
+            self.calibration.levels(self.index, "words")
+            self.titles.ready()
+        self.duplicates.groups()
+        self.catalog.facets((), without=self.rules.hidden_keys())
+
+    def use_index(self, index: LiveIndex) -> None:
+        """Search another index of the same catalog from the next search on, such as that of a published head."""
+        self.searcher = self.systems.live = self.searcher.over(index)
+        self.index = index
+
+    def reopen_index(self) -> None:
+        """Open the index of the catalog's live space again, after items or heads have changed on disk."""
+        self.use_index(open_index(self.catalog, self.settings))
+
+    def read_photo(self, item: Item) -> bytes:
+        """Return the bytes of an item's photo, or its largest thumbnail where the original cannot be read.
+
+        Raises `SourceError` or `ImageError` where neither exists.
+        """
+        try:
+            return self.originals.read(item.location)
+        except SourceError:
+            return self.thumbnails.get(item, max(THUMBNAIL_SIZES)).data
+
+    def close(self) -> None:
+        """Stop all background work and close the catalog; closing twice is fine."""
+        self._opened.close()
+
+    def __enter__(self) -> SearchEngine:
+        """Return the engine itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the engine."""
+        self.close()
+
+
+def open_index(catalog: CatalogStore, settings: Settings, *, progress: Progress | None = None) -> LiveIndex:
+    """Return the index of an open catalog's live space, at the address that the settings or the catalog name.
+
+    `progress` gets (vectors done, in all) while an index is rebuilt. Raises `CatalogCorrupt` for a damaged head.
+    """
+    catalog.bind_index(settings.index, read_only=bool(settings.replica_of))
+    return LiveIndex.open(
+        catalog, threads=settings.worker_threads, space=live_space(catalog), progress=progress
+    )
+
+
+@contextmanager
+def open_catalog_index(
+    settings: Settings, *, create: bool = False
+) -> Iterator[tuple[CatalogStore, LiveIndex]]:
+    """Open a catalog and its index for a command that neither encodes nor searches."""
+    with CatalogStore.open(Path(settings.catalog), create=create) as catalog:
+        yield catalog, open_index(catalog, settings)

@@ -1,0 +1,145 @@
+"""The search engine: opened once, shared by all that searches a catalog, and closed whole."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from colour_encoder import ColourEncoder
+
+from imgsearch.core.config import Settings
+from imgsearch.core.errors import CatalogCorrupt, CatalogNotFound, EncoderMismatch, EncoderUnavailable
+from imgsearch.core.query import Query
+from imgsearch.encoders import Encoder
+from imgsearch.index.heads import Projection, publish, save_head
+from imgsearch.search.encoder_provider import EncoderProvider
+from imgsearch.search.engine import SearchEngine, open_catalog_index
+from imgsearch.search.ranking.rules import Rule
+from imgsearch.search.systems import System
+from imgsearch.store.catalog import CatalogStore
+
+MUG = "mug/red-0.jpg"
+PROVIDER = "imgsearch.search.encoder_provider"
+
+
+def settings_of(folder: Path, **given: object) -> Settings:
+    return Settings.load({}, catalog=folder, **given)
+
+
+def test_texts_items_and_photos_are_searched_through_one_engine(
+    colour_catalog: Path, colours: ColourEncoder
+) -> None:
+    with SearchEngine.open(settings_of(colour_catalog), encoder=colours) as engine:
+        by_item = engine.searcher.search(Query.of(item=MUG, n=5))
+        photo = engine.read_photo(engine.catalog.get(MUG))
+        assert engine.searcher.search(Query.of(image=photo, n=1)).hits[0].item_id == MUG
+        assert len(engine.searcher.search(Query.of(text="red", n=5)).hits) == 5
+        assert engine.systems.search(Query.of(item=MUG, n=5)).hits == by_item.hits
+
+
+def test_a_rule_saved_in_the_engine_holds_for_every_system_of_it(
+    colour_catalog: Path, colours: ColourEncoder
+) -> None:
+    with SearchEngine.open(settings_of(colour_catalog), encoder=colours) as engine:
+        engine.systems.save(System("wide", expansion=500))
+        query = Query.of(item=MUG, n=5)
+        first = engine.searcher.search(query).hits[0].item_id
+        engine.rules.save(Rule("hide", (first,)), author="Ann")
+        for system in ("live", "wide"):
+            assert first not in {hit.item_id for hit in engine.systems.search(query, system).hits}
+
+
+def test_the_encoder_is_loaded_by_the_first_query_that_needs_it(
+    colour_catalog: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[str] = []
+
+    def load(spec: str, **_: object) -> Encoder:
+        loads.append(spec)
+        return ColourEncoder()
+
+    monkeypatch.setattr(f"{PROVIDER}.load_encoder", load)
+    with SearchEngine.open(settings_of(colour_catalog)) as engine:
+        engine.searcher.search(Query.of(item=MUG, n=5))
+        assert loads == []
+        assert engine.encoder.loaded is None
+        engine.searcher.search(Query.of(text="red", n=5))
+        engine.searcher.search(Query.of(text="blue", n=5))
+        assert loads == ["test:colours"]
+        assert engine.encoder.state.status == "ready"
+
+
+def test_a_started_encoder_is_awaited_and_then_the_caller_is_told(
+    colour_catalog: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, told = threading.Event(), threading.Event()
+
+    def load(*_: object, **__: object) -> Encoder:
+        release.wait(30)
+        return ColourEncoder()
+
+    monkeypatch.setattr(f"{PROVIDER}.load_encoder", load)
+    with SearchEngine.open(settings_of(colour_catalog), serving=True) as engine:
+        engine.start(told.set)
+        assert engine.encoder.state.status == "loading"
+        assert len(engine.searcher.search(Query.of(item=MUG, n=5)).hits) == 5
+        threading.Timer(0.2, release.set).start()
+        assert len(engine.searcher.search(Query.of(text="red", n=5)).hits) == 5
+        assert told.wait(30)
+
+
+def test_an_encoder_that_is_not_the_catalogs_is_refused_each_time(
+    colour_catalog: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{PROVIDER}.load_encoder", lambda *_, **__: ColourEncoder(version=2))
+    with SearchEngine.open(settings_of(colour_catalog)) as engine:
+        for _ in range(2):
+            with pytest.raises(EncoderMismatch):
+                engine.searcher.search(Query.of(text="red"))
+
+
+def test_an_empty_catalog_has_no_encoder_yet_and_says_so(tmp_path: Path) -> None:
+    with CatalogStore.open(tmp_path / "empty", create=True) as catalog:
+        provider = EncoderProvider(catalog)
+        provider.start()
+        with pytest.raises(EncoderUnavailable, match="index photos first"):
+            provider.get()
+        assert provider.state.status == "failed"
+        provider.close()
+
+
+def test_closing_frees_the_catalog_and_closing_twice_is_fine(colour_catalog: Path) -> None:
+    engine = SearchEngine.open(settings_of(colour_catalog))
+    engine.close()
+    engine.close()
+    CatalogStore.open(colour_catalog).close()
+
+
+def test_an_engine_that_cannot_open_leaves_nothing_open(colour_catalog: Path) -> None:
+    with CatalogStore.open(colour_catalog) as catalog:
+        width = catalog.dim
+        narrow = np.ones((width, 4), np.float32)
+        head = save_head(catalog, Projection(np.ones(width, np.float32), narrow, narrow))
+        publish(catalog, head.id)
+    for path in (colour_catalog / "heads" / head.id).iterdir():
+        path.write_bytes(b"damaged")
+    with pytest.raises(CatalogCorrupt):
+        SearchEngine.open(settings_of(colour_catalog))
+    CatalogStore.open(colour_catalog).close()  # the lock was given back
+
+
+def test_a_catalog_is_made_only_where_that_is_wanted(tmp_path: Path) -> None:
+    with pytest.raises(CatalogNotFound):
+        SearchEngine.open(settings_of(tmp_path / "new"))
+    with SearchEngine.open(settings_of(tmp_path / "new"), create=True) as engine:
+        assert len(engine.catalog) == 0
+
+
+def test_a_command_gets_the_catalog_and_an_index_in_step_with_it(colour_catalog: Path) -> None:
+    shutil.rmtree(colour_catalog / "index")
+    with open_catalog_index(settings_of(colour_catalog)) as (catalog, index):
+        assert len(index) == len(catalog) == 48
+    CatalogStore.open(colour_catalog).close()
