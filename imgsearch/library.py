@@ -96,7 +96,7 @@ class Results(Sequence[Hit]):
         A metadata column of one of those names is left out.
         """
         own = ["rank", "item_id", "title", "score"]
-        names = [name for name in self._catalog.store.columns if name not in own]
+        names = [name for name in self._catalog.store.metadata.columns if name not in own]
         rows = [
             [hit.rank, hit.item_id, hit.title, hit.score, *(hit.metadata.get(name) for name in names)]
             for hit in self.result.hits
@@ -311,7 +311,7 @@ class Catalog:
     def metadata(self) -> pd.DataFrame:
         """Return the rows of all items by `item_id`, in the order in which they were indexed."""
         items = list(self)
-        columns = list(self.store.columns)
+        columns = list(self.store.metadata.columns)
         rows = [[item.metadata.get(column) for column in columns] for item in items]
         index = pd.Index([item.item_id for item in items], name="item_id")
         return pd.DataFrame(rows, columns=columns, index=index)

@@ -88,7 +88,7 @@ def _pages(folder: Path, text: str) -> dict[str, tuple[str, str]]:
         item = quote(catalog.sample(1, seed=4)[0].item_id)
         choices = [
             (each.count, quote(format_filter(Filter(facet.column, "=", each.value))))
-            for facet in catalog.facets()
+            for facet in catalog.metadata.facets()
             if facet.kind == "choice"
             for each in facet.values
         ]

@@ -113,7 +113,7 @@ def _filtered(searcher: Searcher, item_id: str, filter: Filter) -> None:
 
 def _filters(catalog: CatalogStore) -> list[Filter]:
     """Return a filter for each value of the first column that offers choices, rarest first."""
-    for facet in catalog.facets():
+    for facet in catalog.metadata.facets():
         if facet.kind == "choice" and 2 <= len(facet.values) <= 50:
             return [Filter(facet.column, "=", value.value) for value in reversed(facet.values)]
     return []

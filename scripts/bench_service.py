@@ -116,7 +116,7 @@ def _drawn(folder: Path) -> Drawn:
         ids = [item.item_id for item in catalog.sample(ITEMS, seed=1)]
         choices = [
             (each.count, format_filter(Filter(facet.column, "=", each.value)))
-            for facet in catalog.facets()
+            for facet in catalog.metadata.facets()
             for each in facet.values
         ]
         many = len(catalog) / 10

@@ -311,11 +311,11 @@ class SearchService:
 
     def facets(self, filters: Sequence[Filter] = ()) -> list[Facet]:
         """Return every metadata column as a filter offers it; what rules hide does not count."""
-        return self.catalog.facets(filters, without=self.rules.hidden_keys())
+        return self.catalog.metadata.facets(filters, without=self.rules.hidden_keys())
 
     def count(self, filters: Sequence[Filter] = ()) -> int:
         """Return how many items pass every filter and can be found: those that no rule hides."""
-        return self.catalog.count(filters, without=self.rules.hidden_keys())
+        return self.catalog.metadata.count(filters, without=self.rules.hidden_keys())
 
     def info(self) -> CatalogInfo:
         """Return the catalog and its index in figures."""

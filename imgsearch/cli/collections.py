@@ -112,5 +112,5 @@ def export(
         if as_json:
             print_json(found.as_dict())
         else:
-            table = collection_csv(found, opened.get_many(found.items), list(opened.columns))
+            table = collection_csv(found, opened.get_many(found.items), list(opened.metadata.columns))
             print(table.encode("utf-8", "replace").decode(), end="")

@@ -58,7 +58,7 @@ def candidate_words(catalog: CatalogStore) -> list[str]:
     """Return the words to try: values of the catalog's columns, frequent words of its titles, then the vocabulary."""
     values = [
         str(value.value)
-        for facet in catalog.facets()
+        for facet in catalog.metadata.facets()
         if facet.kind == "choice"
         for value in facet.values
         if isinstance(value.value, str)
@@ -111,7 +111,7 @@ def cluster_words(
 def _having(catalog: CatalogStore, keys: Keys) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Yield every value that may name a group, with which of the keys have it."""
     column = _title_column(catalog)
-    for facet in catalog.facets():
+    for facet in catalog.metadata.facets():
         if facet.kind == "choice" and facet.column != column:
             wanted = [
                 each.value for each in facet.values if isinstance(each.value, str) and _is_short(each.value)
@@ -140,14 +140,14 @@ def _holding(
 
 def _values(catalog: CatalogStore, column: str, keys: Keys) -> NDArray[np.object_]:
     """Return the values of a column, None for keys that are gone."""
-    there, found, _ = catalog.column(column, keys)
+    there, found, _ = catalog.metadata.column(column, keys)
     values = np.full(len(keys), None, object)
     values[np.searchsorted(keys, there)] = found
     return values
 
 
 def _title_column(catalog: CatalogStore) -> str | None:
-    return next((column for column in catalog.columns if column.casefold() in TITLE_COLUMNS), None)
+    return next((column for column in catalog.metadata.columns if column.casefold() in TITLE_COLUMNS), None)
 
 
 def _words_of(title: object) -> list[str]:
@@ -164,7 +164,7 @@ def _title_words(catalog: CatalogStore) -> list[str]:
     if column is None:
         return []
     keys = catalog.keys()
-    _, titles, kind = catalog.column(column, keys[:: max(1, len(keys) // TITLES)])
+    _, titles, kind = catalog.metadata.column(column, keys[:: max(1, len(keys) // TITLES)])
     if kind != "text":
         return []
     counts = Counter(word for title in titles for word in set(_words_of(title)) - _NOT_ALONE)

@@ -435,7 +435,7 @@ class Explorer:
                 f"The map cannot be coloured by {by[:40]!r}; give cluster, outlier or column:NAME."
             )
         name = by.removeprefix("column:")
-        there, found, kind = self._catalog.column(name, keys)
+        there, found, kind = self._catalog.metadata.column(name, keys)
         place = np.searchsorted(keys, there)
         if kind == "number":
             numbers = np.full(len(keys), np.nan)

@@ -182,9 +182,9 @@ class SharedIndex(LiveIndex):
         with self._changing:
             store = self._open()
             widened = self._widened()
-            if not widened and self._note.rows == self._catalog.rows_fingerprint() and self._count(store):
+            if not widened and self._note.rows == self._catalog.metadata.fingerprint() and self._count(store):
                 return
-            alive, digests = self._catalog.row_digests()
+            alive, digests = self._catalog.metadata.row_digests()
             indexed, known = store.digests()
             store.remove(np.setdiff1d(indexed, alive, assume_unique=True))
             both, here, there = np.intersect1d(alive, indexed, assume_unique=True, return_indices=True)
@@ -218,7 +218,7 @@ class SharedIndex(LiveIndex):
     def save(self) -> None:
         """Have Milvus write what it was given to its storage, and note that the collection is in step."""
         with self._changing:
-            rows = self._catalog.rows_fingerprint()
+            rows = self._catalog.metadata.fingerprint()
             if self._store is None or (rows == self._note.rows and not self._pushed):
                 return
             self._store.flush()
@@ -229,7 +229,7 @@ class SharedIndex(LiveIndex):
                 generation=self._note.generation + 1,
                 items=self._items,
                 rows=rows,
-                kinds=dict(self._catalog.columns),
+                kinds=dict(self._catalog.metadata.columns),
                 built_at=datetime.now(UTC).isoformat(timespec="seconds"),
                 ann_recall_at_10=recall,
             )
@@ -239,7 +239,7 @@ class SharedIndex(LiveIndex):
     def check(self) -> IndexHeader:
         """Return the header after comparing every key and row with the catalog; raises `IndexCorrupt`."""
         store = self._open()
-        alive, digests = self._catalog.row_digests()
+        alive, digests = self._catalog.metadata.row_digests()
         indexed, known = store.digests()
         if not np.array_equal(alive, indexed):
             raise IndexCorrupt("the Milvus collection does not hold exactly the items of the catalog")
@@ -293,11 +293,11 @@ class SharedIndex(LiveIndex):
 
     def _widened(self) -> bool:
         """Return whether a column holds another kind of values than when the rows were pushed."""
-        kinds = self._catalog.columns
+        kinds = self._catalog.metadata.columns
         return any(kinds.get(name) != kind for name, kind in self._note.kinds.items())
 
     def _column(self, name: str) -> Column:
-        return Column(*self._catalog.find_column(name))
+        return Column(*self._catalog.metadata.find_column(name))
 
     def _push_from_catalog(
         self, store: MilvusIndex, keys: Keys, new: bool, progress: Progress | None = None
@@ -317,7 +317,7 @@ class SharedIndex(LiveIndex):
     def _push(
         self, store: MilvusIndex, keys: Keys, vectors: Vectors, items: Mapping[int, Item], *, new: bool
     ) -> None:
-        columns = {name: self._column(name) for name in self._catalog.columns}
+        columns = {name: self._column(name) for name in self._catalog.metadata.columns}
         found = [items.get(int(key)) for key in keys]
         rows = [row_document(item.metadata, columns) if item else {} for item in found]
         stored = self._catalog.stored_photos([item.item_id for item in found if item])

@@ -143,7 +143,7 @@ class SearchEngine:
             self.calibration.levels(self.index, "words")
             self.titles.ready()
         self.duplicates.groups()
-        self.catalog.facets((), without=self.rules.hidden_keys())
+        self.catalog.metadata.facets((), without=self.rules.hidden_keys())
 
     def use_index(self, index: LiveIndex) -> None:
         """Search another index of the same catalog from the next search on, such as that of a published head."""

@@ -345,7 +345,9 @@ class Searcher:
 
     def _allowed(self, filters: tuple[Filter, ...]) -> Keys:
         version = self._catalog.version
-        return self._filtered.get_or_make((version, filters), lambda: self._catalog.keys_matching(filters))
+        return self._filtered.get_or_make(
+            (version, filters), lambda: self._catalog.metadata.keys_matching(filters)
+        )
 
     def _seen(self, filters: tuple[Filter, ...]) -> tuple[Keys | None, Keys]:
         """Return the keys that may be shown (None: all), and those that are hidden besides."""

@@ -13,9 +13,6 @@ a batch at a time, each batch whole or not at all.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -29,12 +26,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from imgsearch.core.errors import CatalogError, CatalogNotFound, EncoderMismatch, FilterError, UnknownItem
-from imgsearch.core.filter_grammar import ColumnKind, condition
+from imgsearch.core.errors import CatalogError, CatalogNotFound, EncoderMismatch, UnknownItem
 from imgsearch.core.query import Filter
-from imgsearch.core.records import TITLE_COLUMNS, Facet, FacetValue, Item
-from imgsearch.store.database import Database, insert_frame, lent_keys, update_from_frame
+from imgsearch.core.records import Item
+from imgsearch.store.database import Database, insert_frame, update_from_frame
 from imgsearch.store.look_table import LookStore
+from imgsearch.store.metadata_columns import insert_metadata
+from imgsearch.store.metadata_table import MetadataTable
 from imgsearch.store.vector_file import EmbeddingFile
 
 if TYPE_CHECKING:
@@ -44,20 +42,10 @@ __all__ = ["CatalogInfo", "CatalogStore", "NewItem", "StoredPhoto", "VectorProbl
 
 Keys = NDArray[np.uint64]
 
-FEW_CHOICES = 12
-MAX_CHOICES = 60
-"""A text column with more distinct values than this is offered for `contains` instead of as choices."""
-
 LOCAL_INDEX = "local"
 
 KEPT_ITEMS = 50_000
 """How many rows are kept in memory between changes: asking DuckDB for ten takes about 2 ms."""
-KEPT_FACETS = 64
-"""For how many combinations of filters facets are kept: of a million rows they take DuckDB 100 ms."""
-UNSEEN = "key NOT IN (FROM unseen)"
-"""The condition on rows whose keys were not lent to a cursor as `unseen`."""
-WHITE = ("'  '", "chr(9)", "chr(10)", "chr(12)", "chr(13)")
-"""What a text has one of where its white space is not single spaces, as SQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +124,10 @@ class CatalogStore:
         self.index_read_only = False
         self._index_address = self._settings.get("index_address", "")
         self.looks = LookStore(folder / "embeddings", database)
-        self._columns = self._read_columns()
+        self.metadata = MetadataTable(database, self.keys)
         self._by_key: dict[Any, Item] = {}
         self._by_id: dict[Any, Item] = {}
         self._keys: Keys | None = None
-        self._facets: dict[tuple[tuple[Filter, ...], bytes], tuple[Facet, ...]] = {}
         self._vectors: EmbeddingFile | None = None
         if self.dim:
             self._vectors = EmbeddingFile(folder / "embeddings" / "vectors.f16", self.dim)
@@ -261,30 +248,12 @@ class CatalogStore:
             cursor.execute("INSERT INTO settings VALUES (?, ?)", [name, value])
         self._settings[name] = value
 
-    def row_digests(self) -> tuple[Keys, NDArray[np.str_]]:
-        """Return the keys of all items, ascending, and what tells for each whether its metadata changed."""
-        found = self.database.cursor().execute("SELECT key, row_digest FROM items ORDER BY key").fetchnumpy()
-        return np.asarray(found["key"], np.uint64), np.asarray(found["row_digest"], np.str_)
-
-    def rows_fingerprint(self) -> str:
-        """Return a text that differs when any item, its metadata or a column's kind does; cheap for millions."""
-        row = (
-            self.database.cursor()
-            .execute("SELECT count(*), bit_xor(hash(key, row_digest)) FROM items")
-            .fetchone()
-        )
-        return json.dumps([*(row or ()), self._columns])
-
     # --- reading ----------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         """Return the number of items."""
-        return self.count()
-
-    @property
-    def columns(self) -> dict[str, ColumnKind]:
-        """The metadata columns and their kinds, in the order they first came."""
-        return dict(self._columns)
+        row = self.database.cursor().execute("SELECT count(*) FROM items").fetchone()
+        return int(row[0]) if row else 0
 
     def get(self, item_id: str) -> Item:
         """Return the item; raises `UnknownItem`."""
@@ -337,141 +306,6 @@ class CatalogStore:
                     self._keys = kept
         return kept
 
-    def keys_matching(self, filters: Sequence[Filter]) -> Keys:
-        """Return the keys of the items that pass every filter, ascending; raises `FilterError`."""
-        if not filters:
-            return self.keys()
-        where, values = self._where(filters)
-        found = (
-            self.database.cursor()
-            .execute(f"SELECT key FROM metadata WHERE {where} ORDER BY key", values)
-            .fetchnumpy()["key"]
-        )
-        return np.asarray(found, np.uint64)
-
-    def value_codes(self, column: str) -> tuple[Keys, NDArray[np.int64]]:
-        """Return (ascending keys of the items with a value in the column, a number for each that stands for it).
-
-        The same value has the same number; both are empty where there is no such column.
-        """
-        try:
-            position, _ = self.find_column(column)
-        except FilterError:
-            return np.zeros(0, np.uint64), np.zeros(0, np.int64)
-        found = (
-            self.database.cursor()
-            .execute(
-                f"WITH named AS MATERIALIZED (SELECT c{position}, row_number() OVER () AS code FROM metadata "
-                f"WHERE c{position} IS NOT NULL GROUP BY c{position}) "
-                f"SELECT key, code FROM metadata JOIN named USING (c{position})"
-            )
-            .fetchnumpy()
-        )
-        keys, codes = np.asarray(found["key"], np.uint64), np.asarray(found["code"], np.int64)
-        order = np.argsort(keys)
-        return keys[order], codes[order]
-
-    def find_column(self, name: str) -> tuple[int, ColumnKind]:
-        """Return the position and kind of a metadata column, found whatever its upper and lower case.
-
-        Raises `FilterError` for a column that there is not.
-        """
-        columns = list(self._columns.items())
-        for same in (str, str.casefold):
-            for position, (column, kind) in enumerate(columns):
-                if same(column) == same(name):
-                    return position, kind
-        known = ", ".join(self._columns) or "none"
-        raise FilterError(f"There is no column {name[:100]!r} to filter by; this catalog has: {known}.")
-
-    def count_titles(self) -> int:
-        """Return how many distinct titles there are; an item's is that of `Item.title`, unless its file names it."""
-        row = self.database.cursor().execute(f"SELECT count(DISTINCT t) FROM {self._titled()}").fetchone()
-        return int(row[0]) if row else 0
-
-    def titles(self, longest: int) -> tuple[Keys, NDArray[np.int64], list[str]]:
-        """Return (keys of the items with a title, ascending; which title each has; the titles in order of first use).
-
-        Titles are cut to `longest` letters.
-        """
-        cursor = self.database.cursor()
-        cut = f"(SELECT *, t[:{int(longest)}] AS cut FROM {self._titled()})"
-        named = cursor.execute(f"SELECT cut FROM {cut} GROUP BY cut ORDER BY min(first)").fetchall()
-        titles = [row[0] for row in named]
-        same = " AND ".join(
-            f"metadata.{name} IS NOT DISTINCT FROM raw.{name}" for name in self._title_columns()
-        )
-        found = cursor.execute(
-            "SELECT metadata.key AS key, named.code AS code FROM metadata "
-            f"JOIN {cut} AS raw ON {same or 'false'} "
-            "JOIN (SELECT unnest(?::VARCHAR[]) AS cut, unnest(range(?)) AS code) AS named ON named.cut = raw.cut",
-            [titles, len(titles)],
-        ).fetchnumpy()
-        keys, codes = np.asarray(found["key"], np.uint64), np.asarray(found["code"], np.int64)
-        order = np.argsort(keys)
-        return keys[order], codes[order], titles
-
-    def title_counts(self, longest: int) -> dict[str, int]:
-        """Return each distinct title, cut to `longest` letters, and how many items have it."""
-        sql = f"SELECT t[:{int(longest)}] AS cut, sum(items)::BIGINT FROM {self._titled()} GROUP BY cut"
-        return dict(self.database.cursor().execute(sql).fetchall())
-
-    def _title_columns(self) -> list[str]:
-        """Return the SQL names of the columns that hold titles, the first choice first."""
-        return [
-            f"c{position}"
-            for name in TITLE_COLUMNS
-            for position, (column, kind) in enumerate(self._columns.items())
-            if column == name and kind == "text"
-        ]
-
-    def _titled(self) -> str:
-        """Return the SQL of the distinct titles as they stand in the columns: of how many `items`, `first` of which.
-
-        `t` is the title, its white space made single spaces: of what differs only, and only where that is needed, for
-        a pattern takes 2 microseconds a row.
-        """
-        names = self._title_columns()
-        tidy = [
-            f"nullif(trim(CASE WHEN {' OR '.join(f'contains({name}, {white})' for white in WHITE)} "
-            f"THEN regexp_replace({name}, '\\s+', ' ', 'g') ELSE {name} END), '')"
-            for name in names
-        ]
-        title = f"coalesce({', '.join(tidy)})" if tidy else "CAST(NULL AS VARCHAR)"
-        columns = "".join(f"{name}, " for name in names)
-        raw = f"(SELECT {columns}count(*) AS items, min(key) AS first FROM metadata GROUP BY ALL)"
-        return f"(SELECT *, {title} AS t FROM {raw}) WHERE t IS NOT NULL"
-
-    def column(self, name: str, keys: Keys | None = None) -> tuple[Keys, NDArray[Any], ColumnKind]:
-        """Return the keys of all items, or of those among `keys`, ascending, their values in a column, and its kind.
-
-        Missing values are NaN among numbers, else None. Raises `FilterError` for a column that there is not.
-        """
-        position, kind = self.find_column(name)
-        cursor, select = self.database.cursor(), f"SELECT key, c{position} AS value FROM metadata"
-        if keys is None:
-            rows = cursor.execute(select).fetchnumpy()
-        else:
-            with lent_keys(cursor, "wanted", keys) as lent:
-                rows = lent.execute(f"{select} SEMI JOIN wanted USING (key)").fetchnumpy()
-        found = np.asarray(rows["key"], np.uint64)
-        stored: Any = rows["value"]
-        missing, order = np.ma.getmaskarray(stored), np.argsort(found)
-        values = np.ma.getdata(stored).astype(np.float64 if kind == "number" else object)
-        values[missing] = np.nan if kind == "number" else None
-        return found[order], values[order], kind
-
-    def count(self, filters: Sequence[Filter] = (), *, without: Keys | None = None) -> int:
-        """Return how many items pass every filter, those `without` left out."""
-        if without is not None and len(without):
-            keys = self.keys_matching(filters)
-            return len(keys) - int(np.isin(keys, without, assume_unique=True).sum())
-        where, values = self._where(filters)
-        row = (
-            self.database.cursor().execute(f"SELECT count(*) FROM metadata WHERE {where}", values).fetchone()
-        )
-        return int(row[0]) if row else 0
-
     def vectors(self, keys: Keys) -> NDArray[np.float32]:
         """Return the embeddings of the keys, (n, dim) float32 unit rows, in the order asked for."""
         if self._vectors is None:
@@ -492,7 +326,7 @@ class CatalogStore:
         Draws at random, then keeps the farthest-apart ones greedily (Gonzalez' k-centre): a first screen that
         shows what the shop has instead of twenty white chairs.
         """
-        keys = self.keys_matching(filters)
+        keys = self.metadata.keys_matching(filters)
         if without is not None and len(without):
             keys = np.setdiff1d(keys, without, assume_unique=True)
         rng = np.random.default_rng(seed)
@@ -510,64 +344,6 @@ class CatalogStore:
             likeness = np.maximum(likeness, vectors @ vectors[nxt])
         return self.by_keys(pool[rng.permutation(chosen)])
 
-    def facets(self, filters: Sequence[Filter] = (), *, without: Keys | None = None) -> list[Facet]:
-        """Return every metadata column as a filter offers it, with counts under the filters of the *other* columns.
-
-        So that choosing "red" still shows how many blue ones could be added. Items `without` do not count. Values:
-        most frequent first, ties in dictionary order.
-        """
-        unseen = without if without is not None and len(without) else None
-        name = tuple(filters), hashlib.sha256(unseen.tobytes()).digest() if unseen is not None else b""
-        version, kept = self.version, self._facets.get(name)
-        if kept is None:
-            cursor = self.database.cursor()
-            if unseen is None:
-                kept = tuple(self._each_facet(cursor, filters, "true"))
-            else:
-                with lent_keys(cursor, "unseen", unseen) as lent:
-                    kept = tuple(self._each_facet(lent, filters, UNSEEN))
-            with self._lock:
-                if version == self.version:
-                    if len(self._facets) >= KEPT_FACETS:
-                        self._facets.clear()
-                    self._facets[name] = kept
-        return list(kept)
-
-    def _each_facet(
-        self, cursor: duckdb.DuckDBPyConnection, filters: Sequence[Filter], seen: str
-    ) -> Iterator[Facet]:
-        for position, (column, kind) in enumerate(self._columns.items()):
-            others = [filter for filter in filters if self.find_column(filter.column)[0] != position]
-            where, values = self._where(others)
-            yield self._facet(cursor, position, column, kind, (f"{where} AND {seen}", values))
-
-    def _facet(
-        self,
-        cursor: duckdb.DuckDBPyConnection,
-        position: int,
-        column: str,
-        kind: ColumnKind,
-        condition: tuple[str, list[Any]],
-    ) -> Facet:
-        where, values = condition
-        name = f"c{position}"
-        if kind == "number":
-            row = cursor.execute(
-                f"SELECT min({name}), max({name}) FROM metadata WHERE {where}",
-                values,
-            ).fetchone()
-            low, high = row if row else (None, None)
-            return Facet(column, "range", low=low, high=high)
-        rows = cursor.execute(
-            f"SELECT {name}, count(*) AS n FROM metadata WHERE {where} AND {name} IS NOT NULL "
-            f"GROUP BY ALL ORDER BY n DESC, {name} LIMIT {MAX_CHOICES + 1}",
-            values,
-        ).fetchall()
-        # A list of names that each come once is no choice either: words to look inside.
-        if len(rows) > MAX_CHOICES or (len(rows) > FEW_CHOICES and rows[0][1] == 1):
-            return Facet(column, "text")
-        return Facet(column, "choice", values=tuple(FacetValue(value, int(count)) for value, count in rows))
-
     def info(self) -> CatalogInfo:
         """Return the catalog in figures."""
         cursor = self.database.cursor()
@@ -582,7 +358,7 @@ class CatalogStore:
             encoder_id=self.encoder_id,
             encoder_reason=self.encoder_reason,
             dim=self.dim,
-            columns=self.columns,
+            columns=self.metadata.columns,
             sources=dict(sources),
             bytes_on_disk=_bytes_below(self.folder),
             last_added_at=f"{row[0].isoformat(timespec='seconds')}Z" if row and row[0] else None,
@@ -643,7 +419,7 @@ class CatalogStore:
                 }
             )
             insert_frame(cursor, "items", frame)
-            self._insert_metadata(cursor, keys, [item.metadata for item in items])
+            insert_metadata(cursor, keys, [item.metadata for item in items])
         return keys, old
 
     def update_rows(self, rows: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
@@ -655,7 +431,7 @@ class CatalogStore:
             known = [row for row in rows if row[0] in stored]
             keys = np.array([stored[row[0]].key for row in known], np.uint64)
             _delete_in(cursor, "metadata", "key", [int(key) for key in keys])
-            self._insert_metadata(cursor, keys, [row[2] for row in known])
+            insert_metadata(cursor, keys, [row[2] for row in known])
             frame = pd.DataFrame(
                 {"item_id": [row[0] for row in known], "row_digest": [row[1] for row in known]}
             )
@@ -758,10 +534,9 @@ class CatalogStore:
         with self.database.transaction() as cursor:
             yield cursor
         with self._lock:
-            self._columns = self._read_columns()
+            self.metadata.reload()
             self.version += 1
             self._keys = None
-            self._facets.clear()
             self._by_key.clear()
             self._by_id.clear()
 
@@ -771,62 +546,6 @@ class CatalogStore:
         for table in ("items", "metadata", "looks"):
             _delete_in(cursor, table, "key", keys)
         return np.array(keys, np.uint64)
-
-    def _insert_metadata(
-        self, cursor: duckdb.DuckDBPyConnection, keys: Keys, rows: Sequence[Mapping[str, Any]]
-    ) -> None:
-        frame = pd.DataFrame({"key": keys})
-        for column, kind in self._fit_columns(cursor, rows).items():
-            values = [_as_kind(row.get(column), kind) for row in rows]
-            frame[f"v{len(frame.columns)}"] = pd.Series(values, dtype=_PANDAS_TYPES[kind])
-        insert_frame(cursor, "metadata", frame)
-
-    def _fit_columns(
-        self, cursor: duckdb.DuckDBPyConnection, rows: Sequence[Mapping[str, Any]]
-    ) -> dict[str, ColumnKind]:
-        """Add columns for names not seen before, widen to text those whose new values do not fit; return all."""
-        before = self._read_columns()
-        columns = dict(before)
-        for row in rows:
-            for name, value in row.items():
-                if value is None:
-                    continue
-                kind = _kind_of(value)
-                known = columns.get(name)
-                if known is None:
-                    columns[name] = kind
-                elif known != kind and known != "text":
-                    columns[name] = "text"
-        for position, (name, kind) in enumerate(columns.items()):
-            known = before.get(name)
-            if known is None:
-                cursor.execute(f"ALTER TABLE metadata ADD COLUMN c{position} {_SQL_TYPES[kind]}")
-                cursor.execute("INSERT INTO metadata_columns VALUES (?, ?, ?)", [name, kind, position])
-            elif known != kind:
-                # Through the writing that the values would have had as text: 50, not 50.0. DuckDB changes no type
-                # of a table that has an index.
-                cursor.execute("DROP INDEX metadata_by_key")
-                cursor.execute(
-                    f"ALTER TABLE metadata ALTER c{position} SET DATA TYPE VARCHAR "
-                    f"USING regexp_replace(CAST(c{position} AS VARCHAR), '\\.0$', '')"
-                )
-                cursor.execute("CREATE INDEX metadata_by_key ON metadata (key)")
-                cursor.execute("UPDATE metadata_columns SET kind = ? WHERE name = ?", [kind, name])
-        return columns
-
-    def _read_columns(self) -> dict[str, ColumnKind]:
-        rows = self.database.cursor().execute("SELECT name, kind FROM metadata_columns ORDER BY position")
-        return dict(rows.fetchall())
-
-    def _where(self, filters: Sequence[Filter]) -> tuple[str, list[Any]]:
-        parts: list[str] = ["true"]
-        values: list[Any] = []
-        for filter in filters:
-            position, kind = self.find_column(filter.column)
-            sql, parameters = condition(filter, kind, f"c{position}")
-            parts.append(f"({sql})")
-            values += parameters
-        return " AND ".join(parts), values
 
     def _cached(self, cache: dict[Any, Item], column: str, wanted: Sequence[Any]) -> dict[Any, Item]:
         """Return the items of those ids or keys that are there, asking the database only for what is not kept."""
@@ -879,7 +598,7 @@ class CatalogStore:
         ]
 
     def _items(self, where: str, values: list[Any], *, source: str = "items") -> list[Item]:
-        columns = list(self._columns)
+        columns = list(self.metadata.columns)
         names = "".join(f", metadata.c{position}" for position in range(len(columns)))
         rows = (
             self.database.cursor()
@@ -905,10 +624,6 @@ class CatalogStore:
         ]
 
 
-_SQL_TYPES: dict[ColumnKind, str] = {"text": "VARCHAR", "number": "DOUBLE", "boolean": "BOOLEAN"}
-_PANDAS_TYPES: dict[ColumnKind, str] = {"text": "object", "number": "float64", "boolean": "boolean"}
-
-
 def _is_storable(name: Any) -> bool:
     """Tell whether a database can hold the name at all: a text with halves of characters cannot be an id."""
     if isinstance(name, str):
@@ -917,31 +632,6 @@ def _is_storable(name: Any) -> bool:
         except UnicodeEncodeError:
             return False
     return True
-
-
-def _kind_of(value: Any) -> ColumnKind:
-    if isinstance(value, bool | np.bool_):
-        return "boolean"
-    if isinstance(value, int | float | np.integer | np.floating):
-        return "number"
-    return "text"
-
-
-def _as_kind(value: Any, kind: ColumnKind) -> Any:
-    """Return a metadata value as its column stores it; NaN counts as missing."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    if kind == "number":
-        return float(value)
-    if kind == "boolean":
-        return bool(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, list | dict):
-        return json.dumps(value, ensure_ascii=False)
-    return str(value)
 
 
 def _delete_in(cursor: duckdb.DuckDBPyConnection, table: str, column: str, values: Sequence[Any]) -> None:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from imgsearch.core.errors import CatalogCorrupt, CatalogError, CatalogLocked
 from imgsearch.store.schema import MIGRATIONS
 
-__all__ = ["Database", "insert_frame", "lent_keys", "update_from_frame"]
+__all__ = ["Database", "borrowed_keys", "insert_frame", "update_from_frame"]
 
 _log = logging.getLogger(__name__)
 
@@ -207,7 +207,7 @@ def insert_frame(cursor: duckdb.DuckDBPyConnection, table: str, frame: pd.DataFr
 
 
 @contextmanager
-def lent_keys(
+def borrowed_keys(
     cursor: duckdb.DuckDBPyConnection, name: str, keys: NDArray[np.uint64]
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Give a cursor, for reading what is committed, that also has a table `name` of one column, `key`.

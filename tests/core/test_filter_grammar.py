@@ -29,7 +29,7 @@ def shop(make_catalog: Callable[..., CatalogStore]) -> CatalogStore:
 
 
 def passing(catalog: CatalogStore, *filters: str) -> list[int]:
-    return [int(key) for key in catalog.keys_matching(parse_filters(filters))]
+    return [int(key) for key in catalog.metadata.keys_matching(parse_filters(filters))]
 
 
 @pytest.mark.parametrize(
@@ -132,11 +132,11 @@ def test_every_value_is_found_by_a_filter_for_itself_whatever_it_holds(
 ) -> None:
     for column, value in shop.by_keys([number])[0].metadata.items():
         for filter in (Filter(column, "=", value), Filter(column, "in", (value,))):
-            assert number in shop.keys_matching([filter])
-            assert number in shop.keys_matching(parse_filter(format_filter(filter)))
+            assert number in shop.metadata.keys_matching([filter])
+            assert number in shop.metadata.keys_matching(parse_filter(format_filter(filter)))
         if isinstance(value, str):
             contains = Filter(column, "contains", value.swapcase() if value.isascii() else value)
-            assert number in shop.keys_matching([contains])
+            assert number in shop.metadata.keys_matching([contains])
 
 
 def test_wildcards_and_sql_are_plain_text(shop: CatalogStore) -> None:
@@ -164,14 +164,14 @@ def test_a_filter_that_does_not_fit_the_catalog_is_refused_naming_the_column(
     shop: CatalogStore, text: str
 ) -> None:
     with pytest.raises(FilterError) as refused:
-        shop.keys_matching(parse_filter(text))
+        shop.metadata.keys_matching(parse_filter(text))
     assert text.split("=")[0].split("~")[0].split(" ")[0] in str(refused.value)
 
 
 def test_a_list_of_nothing_passes_nothing(shop: CatalogStore) -> None:
-    assert list(shop.keys_matching([Filter("title", "in", ())])) == []
+    assert list(shop.metadata.keys_matching([Filter("title", "in", ())])) == []
 
 
 def test_text_that_is_no_valid_unicode_is_refused(shop: CatalogStore) -> None:
     with pytest.raises(FilterError):
-        shop.keys_matching([Filter("title", "=", "\ud800")])
+        shop.metadata.keys_matching([Filter("title", "=", "\ud800")])

@@ -193,7 +193,7 @@ def opened(catalog: CatalogStore, **options: Any) -> SharedIndex:
 def passing(index: SharedIndex, catalog: CatalogStore, filters: Sequence[Filter]) -> list[int]:
     """Return the keys that Milvus lets pass: all of them, where a search finds those near a vector."""
     assert index._store is not None
-    where = expression(filters, lambda name: Column(*catalog.find_column(name)))
+    where = expression(filters, lambda name: Column(*catalog.metadata.find_column(name)))
     return [int(key) for key in index._store.keys(where=where)]
 
 
@@ -237,7 +237,7 @@ def test_a_catalog_that_names_a_milvus_is_indexed_there_and_remembers_it(
 )
 def test_what_passes_the_filters_is_never_left_out(shop: CatalogStore, filters: list[str]) -> None:
     parsed = parse_filters(filters)
-    wanted, found = shop.keys_matching(parsed).tolist(), passing(opened(shop), shop, parsed)
+    wanted, found = shop.metadata.keys_matching(parsed).tolist(), passing(opened(shop), shop, parsed)
     assert len(wanted) > 0
     assert set(wanted) <= set(found)
     if not any("~" in text for text in filters):
@@ -296,10 +296,10 @@ def test_a_run_that_was_broken_off_is_made_up_for_when_the_index_is_next_opened(
 def test_a_column_that_turns_from_numbers_to_text_is_pushed_anew(shop: CatalogStore) -> None:
     opened(shop)
     shop.update_rows([("0011.jpg", "other", {"price": "ask us"})])
-    assert shop.columns["price"] == "text"
+    assert shop.metadata.columns["price"] == "text"
     index = opened(shop)
     fifteen = parse_filters(["price=15"])
-    assert passing(index, shop, fifteen) == shop.keys_matching(fifteen).tolist()
+    assert passing(index, shop, fifteen) == shop.metadata.keys_matching(fifteen).tolist()
 
 
 def test_a_collection_that_lost_items_is_noticed_by_its_count_and_filled_again(shop: CatalogStore) -> None:

@@ -122,7 +122,7 @@ def test_everything_at_once_still_returns_n_hits_where_n_exist(shop: Any, filter
     )
     left = {
         int(item.item_id) // 4
-        for item in catalog.by_keys(catalog.keys_matching(given))
+        for item in catalog.by_keys(catalog.metadata.keys_matching(given))
         if int(item.item_id) not in (8, 100, 2222)
     }
     result = searcher.search(query)

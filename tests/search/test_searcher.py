@@ -44,7 +44,7 @@ def brute_force(
 ) -> list[tuple[float, int]]:
     """Return (-score, key) of every other item that passes, best first: by numpy alone."""
     own = catalog.get(item_id).key
-    keys = np.array([key for key in catalog.keys_matching(filters) if key != own], np.uint64)
+    keys = np.array([key for key in catalog.metadata.keys_matching(filters) if key != own], np.uint64)
     query = catalog.vectors(np.array([own], np.uint64))[0].astype(np.float64)
     query /= np.linalg.norm(query)
     scores = catalog.vectors(keys).astype(np.float64) @ query
@@ -98,13 +98,13 @@ def test_a_filtered_search_gives_n_hits_whenever_n_items_match(big: Any) -> None
     catalog, searcher = big
     for texts in (["one=value 17"], ["few=7"], ["few=7", "half=true"], ["n<0"], ["n>=5990"], ["half=true"]):
         filters = parse_filters(texts)
-        matching = catalog.count(filters)
+        matching = catalog.metadata.count(filters)
         for n in (1, 10, 50, 500):
             result = searcher.search(Query((Term("item", "03001"),), n=n, filters=filters))
-            named = catalog.get("03001").key in catalog.keys_matching(filters)
+            named = catalog.get("03001").key in catalog.metadata.keys_matching(filters)
             assert len(result.hits) == min(n, matching - named)
             assert result.matching == matching - named
-            allowed = set(catalog.keys_matching(filters).tolist())
+            allowed = set(catalog.metadata.keys_matching(filters).tolist())
             assert all(hit.key in allowed for hit in result.hits)
 
 
@@ -179,7 +179,7 @@ def test_lists_search_among_what_passes_a_filter_and_find_the_nearest_of_it(
             result = searcher.search(Query((Term("item", item_id),), n=24, filters=filters))
             assert_consistent(result)
             assert len(result.hits) == 24
-            assert {hit.key for hit in result.hits} <= set(catalog.keys_matching(filters).tolist())
+            assert {hit.key for hit in result.hits} <= set(catalog.metadata.keys_matching(filters).tolist())
             right += sum(hit.score >= -truth[-1][0] - 1e-6 for hit in result.hits)
             total += 24
     assert right / total >= 0.99

@@ -200,7 +200,7 @@ def test_pages_of_a_fused_search_neither_overlap_nor_leave_gaps_also_under_filte
         ]
         assert [item_id for page in pages for item_id in page] == whole
         assert len(set(whole)) == 120
-        allowed = set(catalog.keys_matching(filters).tolist())
+        allowed = set(catalog.metadata.keys_matching(filters).tolist())
         assert all(catalog.get(item_id).key in allowed for item_id in whole)
 
 
@@ -292,7 +292,7 @@ def test_a_catalog_without_titles_is_searched_by_photos_alone(
     assert use(make_catalog(clustered(50, 8)), encoder).ready() is None
     assert use(make_catalog(np.zeros((0, 8), np.float32)), encoder).ready() is None
     named = make_catalog(clustered(50, 8), [{"title": 5.0, "name": " ", "label": "one"} for _ in range(50)])
-    keys, codes, titles = named.titles(9)
+    keys, codes, titles = named.metadata.titles(9)
     assert (titles, codes.tolist(), keys.tolist()) == (["one"], [0] * 50, named.keys().tolist())
     assert use(named, encoder).ready() is None
 

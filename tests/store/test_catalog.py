@@ -47,7 +47,10 @@ def test_copying_the_folder_copies_the_catalog(colour_catalog: Path, tmp_path: P
         assert list(copied.iter_items()) == items
         keys = original.keys()
         assert np.array_equal(copied.vectors(keys), original.vectors(keys))
-        assert (copied.encoder_id, copied.columns) == (original.encoder_id, original.columns)
+        assert (copied.encoder_id, copied.metadata.columns) == (
+            original.encoder_id,
+            original.metadata.columns,
+        )
         assert copied.vector_problems() == []
 
 
@@ -123,7 +126,7 @@ def test_a_batch_that_fails_half_way_leaves_nothing_behind(make_catalog: MakeCat
             raw_items(["00001.jpg", "new"], [{"b": 1}, {"a": "text", "c": Unprintable()}]), clustered(2, 8)
         )
     assert (len(catalog), catalog.version) == (3, version)
-    assert catalog.columns == {"a": "number"}
+    assert catalog.metadata.columns == {"a": "number"}
     assert catalog.get("00001.jpg").metadata == {"a": 1.0}
     catalog.store(raw_items(["new"], [{"b": "fine"}]), clustered(1, 8))
     assert catalog.get("new").metadata == {"b": "fine"}
@@ -153,10 +156,10 @@ def test_columns_come_as_they_are_first_seen_and_widen_to_text_when_they_must(
     make_catalog: MakeCatalog,
 ) -> None:
     catalog = make_catalog(clustered(2, 8), [{"size": 42, "new": True}, {"size": 40.5}], ids=["a", "b"])
-    assert catalog.columns == {"size": "number", "new": "boolean"}
+    assert catalog.metadata.columns == {"size": "number", "new": "boolean"}
     # In one batch: a changed item, a column that widens, a column that is new.
     catalog.store(raw_items(["a", "c"], [{"size": "XL", "new": 3}, {"brand": "x"}]), clustered(2, 8))
-    assert catalog.columns == {"size": "text", "new": "text", "brand": "text"}
+    assert catalog.metadata.columns == {"size": "text", "new": "text", "brand": "text"}
     assert catalog.get("a").metadata == {"size": "XL", "new": "3"}
     assert catalog.get("b").metadata == {"size": "40.5"}
     catalog.store(raw_items(["d"], [{"size": 7.0, "new": False, "brand": 1.5}]), clustered(1, 8))
@@ -188,7 +191,7 @@ def test_any_column_name_will_do(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(1, 8), [{name: name for name in names}])
     assert catalog.get("00000.jpg").metadata == {name: name for name in names}
     for name in names:
-        assert catalog.count([Filter(name, "=", name)]) == 1
+        assert catalog.metadata.count([Filter(name, "=", name)]) == 1
 
 
 def test_metadata_changes_without_a_new_key(make_catalog: MakeCatalog) -> None:
@@ -197,7 +200,7 @@ def test_metadata_changes_without_a_new_key(make_catalog: MakeCatalog) -> None:
     assert catalog.get("b").metadata == {"a": 2.0, "z": True}
     assert catalog.get("b").key == 1
     assert catalog.stored_photos(["b"])["b"].row_digest == "digest"
-    assert catalog.count() == 3
+    assert len(catalog) == 3
     assert catalog.row_problems() == []
 
 
@@ -261,7 +264,7 @@ def test_many_more_ids_than_one_statement_takes_are_found(make_catalog: MakeCata
     ids = [item.item_id for item in catalog.iter_items()]
     assert [item.item_id for item in catalog.get_many(ids)] == ids
     catalog.remove(ids[:2000])
-    assert catalog.count() == 500
+    assert len(catalog) == 500
 
 
 def test_a_title_is_the_metadata_or_the_file_name(catalog: CatalogStore, make_catalog: MakeCatalog) -> None:
@@ -287,7 +290,12 @@ def test_a_sample_is_varied_and_the_same_for_the_same_seed(catalog: CatalogStore
 
 def test_an_empty_catalog_answers_everything(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(np.zeros((0, 8), np.float32))
-    assert (len(catalog), catalog.sample(5, seed=0), catalog.facets(), list(catalog.iter_items())) == (
+    assert (
+        len(catalog),
+        catalog.sample(5, seed=0),
+        catalog.metadata.facets(),
+        list(catalog.iter_items()),
+    ) == (
         0,
         [],
         [],
@@ -299,7 +307,7 @@ def test_an_empty_catalog_answers_everything(make_catalog: MakeCatalog) -> None:
 
 
 def test_facets_offer_choices_ranges_and_text_with_counts(catalog: CatalogStore) -> None:
-    facets = {facet.column: facet for facet in catalog.facets()}
+    facets = {facet.column: facet for facet in catalog.metadata.facets()}
     assert [(value.value, value.count) for value in facets["category"].values] == [
         ("chair", 12), ("lamp", 12), ("mug", 12), ("ring", 12)
     ]  # fmt: skip
@@ -309,7 +317,7 @@ def test_facets_offer_choices_ranges_and_text_with_counts(catalog: CatalogStore)
 
 def test_a_facet_counts_under_the_filters_of_the_other_columns(catalog: CatalogStore) -> None:
     filters = [Filter("category", "=", "mug"), Filter("COLOUR", "=", "red")]
-    facets = {facet.column: facet for facet in catalog.facets(filters)}
+    facets = {facet.column: facet for facet in catalog.metadata.facets(filters)}
     assert len(facets["category"].values) == 4
     assert {value.count for value in facets["category"].values} == {2}
     assert len(facets["colour"].values) == 6
@@ -319,11 +327,22 @@ def test_a_facet_counts_under_the_filters_of_the_other_columns(catalog: CatalogS
 def test_facets_are_of_the_present_rows_without_those_that_are_hidden(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(6, 8), [{"colour": "red"}] * 6)
     keys = catalog.keys()
-    assert catalog.facets(without=keys[:2]) == catalog.facets(without=keys[2:4]) != catalog.facets()
-    assert catalog.facets(without=keys[:2])[0].values[0].count == catalog.count(without=keys[:2]) == 4
-    assert catalog.count([Filter("colour", "=", "red")], without=keys[:5]) == 1
+    assert (
+        catalog.metadata.facets(without=keys[:2])
+        == catalog.metadata.facets(without=keys[2:4])
+        != catalog.metadata.facets()
+    )
+    assert (
+        catalog.metadata.facets(without=keys[:2])[0].values[0].count
+        == catalog.metadata.count(without=keys[:2])
+        == 4
+    )
+    assert catalog.metadata.count([Filter("colour", "=", "red")], without=keys[:5]) == 1
     catalog.update_rows([("00000.jpg", "", {"colour": "blue"})])
-    assert [(each.value, each.count) for each in catalog.facets()[0].values] == [("red", 5), ("blue", 1)]
+    assert [(each.value, each.count) for each in catalog.metadata.facets()[0].values] == [
+        ("red", 5),
+        ("blue", 1),
+    ]
 
 
 def test_the_keys_follow_the_catalog_and_cannot_be_written_to(make_catalog: MakeCatalog) -> None:
@@ -340,24 +359,24 @@ def test_the_keys_follow_the_catalog_and_cannot_be_written_to(make_catalog: Make
 def test_keys_are_lent_also_while_a_result_was_not_read_to_its_end(catalog: CatalogStore) -> None:
     keys = catalog.keys()
     catalog.database.cursor().execute("SELECT key FROM items").fetchone()
-    assert len(catalog.column("price", keys[:5])[0]) == 5
+    assert len(catalog.metadata.column("price", keys[:5])[0]) == 5
     catalog.database.cursor().execute("SELECT key FROM items").fetchone()
-    assert catalog.facets(without=keys[:5]) != catalog.facets()
+    assert catalog.metadata.facets(without=keys[:5]) != catalog.metadata.facets()
 
 
 def test_a_column_of_some_items_is_that_part_of_the_column(catalog: CatalogStore) -> None:
     some = np.append(catalog.keys()[3::7], np.uint64(99_999))
     for name in ("category", "price", "in_stock"):
-        keys, values, kind = catalog.column(name)
+        keys, values, kind = catalog.metadata.column(name)
         wanted = np.isin(keys, some)
-        few, own, same_kind = catalog.column(name, some)
+        few, own, same_kind = catalog.metadata.column(name, some)
         assert (few.tolist(), own.tolist(), same_kind) == (
             keys[wanted].tolist(),
             values[wanted].tolist(),
             kind,
         )
     by_key = {item.key: item.metadata for item in catalog.iter_items()}
-    keys, values, _ = catalog.column("price")
+    keys, values, _ = catalog.metadata.column("price")
     assert [by_key[key].get("price") for key in keys.tolist()] == [
         None if math.isnan(value) else value for value in values.tolist()
     ]
@@ -375,13 +394,13 @@ def test_titles_are_told_apart_by_their_words_and_not_by_white_space(make_catalo
         {},
     ]
     catalog = make_catalog(clustered(8, 8), rows)
-    keys, codes, titles = catalog.titles(200)
+    keys, codes, titles = catalog.metadata.titles(200)
     assert [titles[code] for code in codes] == ["Blue mug"] * 3 + ["Red mug"] * 2 + ["blue mug"]
     assert (keys.tolist(), titles) == ([0, 1, 2, 3, 4, 6], ["Blue mug", "Red mug", "blue mug"])
-    assert catalog.count_titles() == 3
-    assert catalog.title_counts(200) == {"Blue mug": 3, "Red mug": 2, "blue mug": 1}
-    assert catalog.titles(4)[2] == ["Blue", "Red ", "blue"]
-    assert catalog.title_counts(1) == {"B": 3, "R": 2, "b": 1}
+    assert catalog.metadata.count_titles() == 3
+    assert catalog.metadata.title_counts(200) == {"Blue mug": 3, "Red mug": 2, "blue mug": 1}
+    assert catalog.metadata.titles(4)[2] == ["Blue", "Red ", "blue"]
+    assert catalog.metadata.title_counts(1) == {"B": 3, "R": 2, "b": 1}
 
 
 # --- damage -----------------------------------------------------------------------------------------------------
@@ -424,7 +443,7 @@ def test_reading_in_ten_threads_while_items_columns_and_kinds_change_is_always_r
                 (item,) = catalog.by_keys([key])
                 assert (item.item_id, item.metadata["n"]) == (f"{key:05d}.jpg", key)
                 assert catalog.get(item.item_id).key == key
-                assert catalog.count([Filter("n", "<", key)]) >= key
+                assert catalog.metadata.count([Filter("n", "<", key)]) >= key
                 assert next(iter(catalog.iter_items(batch=1))).key == 0
         except BaseException as error:
             errors.append(error)

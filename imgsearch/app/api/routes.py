@@ -420,7 +420,9 @@ class _Handlers:
 
         def work(service: SearchService) -> str:
             found = service.collections.get(collection_id)
-            return collection_csv(found, service.catalog.get_many(found.items), list(service.catalog.columns))
+            return collection_csv(
+                found, service.catalog.get_many(found.items), list(service.catalog.metadata.columns)
+            )
 
         table = await self._run(self._picture_slots, work)
         # The id was found, so it is plain hexadecimal and may stand in a header.

@@ -671,10 +671,10 @@ def _lesson(
 
 def _product_column(catalog: CatalogStore, wanted: str | None) -> str | None:
     """Return the column that says which photos show one product; raises `AdaptationError` for an unknown one."""
-    if wanted is not None and wanted not in catalog.columns:
-        known = ", ".join(catalog.columns) or "none"
+    if wanted is not None and wanted not in catalog.metadata.columns:
+        known = ", ".join(catalog.metadata.columns) or "none"
         raise AdaptationError(f"There is no column {wanted[:80]!r}; this catalog has: {known}.")
-    by_name = {name.casefold(): name for name in catalog.columns}
+    by_name = {name.casefold(): name for name in catalog.metadata.columns}
     return wanted or next((by_name[name] for name in PRODUCT_COLUMNS if name in by_name), None)
 
 

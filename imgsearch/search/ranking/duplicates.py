@@ -334,7 +334,7 @@ class Duplicates:
     def _grouped(self) -> Groups:
         pairs = self._pairs()
         first, second = pairs["first_key"].to_numpy(np.uint64), pairs["second_key"].to_numpy(np.uint64)
-        keys, codes = self._catalog.value_codes(PRODUCT_COLUMN)
+        keys, codes = self._catalog.metadata.value_codes(PRODUCT_COLUMN)
         if len(keys) > 1:
             # Each photo of a product is tied to the next one of it.
             order = np.argsort(codes, kind="stable")

@@ -258,12 +258,12 @@ class Rules:
     def _check(self, rule: Rule) -> None:
         _check(rule)
         for one in rule.when_filters:
-            self._catalog.find_column(one.column)
+            self._catalog.metadata.find_column(one.column)
 
     def _keys_of(self, rule: Rule, *, known_only: bool = False) -> Keys:
         """Return the keys that a rule hits: its items in their order, or those that pass its filters, ascending."""
         if rule.filters:
-            keys: Keys = self._catalog.keys_matching(rule.filters)
+            keys: Keys = self._catalog.metadata.keys_matching(rule.filters)
             return keys
         if not known_only:
             for item_id in rule.item_ids:

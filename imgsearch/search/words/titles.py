@@ -253,13 +253,13 @@ class Titles:
         assert self._encoder is not None
         if not catalog.encoder_id:
             return None
-        count = catalog.count_titles()
+        count = catalog.metadata.count_titles()
         if count > MOST_TITLES:
             self._state = TitlesState(
                 count, reason=f"{count:,} titles differ, and at most {MOST_TITLES:,} are compared with."
             )
             return None
-        keys, codes, titles = catalog.titles(LONGEST_TITLE)
+        keys, codes, titles = catalog.metadata.titles(LONGEST_TITLE)
         if len(keys) < FEWEST_PROBES or len(titles) < 2:
             self._state = TitlesState(len(titles), reason="Too few items have titles.")
             return None

@@ -62,7 +62,7 @@ class WordHelp:
         version = self._catalog.version
         with self._lock:
             if self._words is None or self._words[0] != version:
-                self._words = version, QueryWords(self._catalog.facets())
+                self._words = version, QueryWords(self._catalog.metadata.facets())
             return self._words[1]
 
     def _spelling(self) -> Speller | None:
@@ -74,9 +74,9 @@ class WordHelp:
             kept = self._speller
             if kept is None or kept[:2] != (version, encoder):
                 titles = {}
-                if self._catalog.count_titles() <= MOST_TITLES:
-                    titles = self._catalog.title_counts(LONGEST_TITLE)
-                written = _written(self._catalog.facets(), titles)
+                if self._catalog.metadata.count_titles() <= MOST_TITLES:
+                    titles = self._catalog.metadata.title_counts(LONGEST_TITLE)
+                written = _written(self._catalog.metadata.facets(), titles)
                 speller = Speller(written, encoder.vocabulary(), complete=isinstance(encoder, KnowsWords))
                 kept = self._speller = version, encoder, speller
             return kept[2]

@@ -280,7 +280,7 @@ def _link(collection: Collection) -> str:
 
 
 def _draw_exports(service: SearchService, collection: Collection, items: Sequence[Item]) -> None:
-    columns = list(service.catalog.columns)
+    columns = list(service.catalog.metadata.columns)
     st.download_button(
         "CSV",
         lambda: collection_csv(collection, items, columns),

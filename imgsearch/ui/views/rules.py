@@ -83,7 +83,7 @@ def _draw_form(service: SearchService, before: Rule, name: str) -> None:
     """Draw the fields of a rule, filled as it was before, and below the buttons what it would hit."""
     if before.rule_id:
         st.html(f'<p class="count"><strong>Change rule {before.rule_id}</strong></p>')
-    columns = ", ".join(list(service.catalog.columns)[:8]) or "none"
+    columns = ", ".join(list(service.catalog.metadata.columns)[:8]) or "none"
     grammar = f"Columns: {columns}. Also a!=b, a in b|c, a~part, price=10..50."
     action = st.segmented_control(
         "What it does",
