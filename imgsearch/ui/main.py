@@ -13,8 +13,8 @@ from streamlit.navigation.page import StreamlitPage
 
 from imgsearch.app.service import SearchService, get_service
 from imgsearch.core.errors import ImgSearchError
-from imgsearch.ui.bundles import ASSETS, asset
 from imgsearch.ui.components.messages import draw_no_service
+from imgsearch.ui.markup import ASSETS, asset
 from imgsearch.ui.views import (
     adapt,
     catalog,

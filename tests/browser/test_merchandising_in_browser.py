@@ -81,7 +81,7 @@ def empty_form(page: Any) -> Any:
     new.wait_for()
     if new.get_attribute("open") is None:
         new.locator("summary").click()
-    return page.get_by_role("textbox", name="Filters, one a line")
+    return page.get_by_role("textbox", name="Filters, one per line")
 
 
 def test_a_rule_is_changed_on_a_phone_and_shows_what_it_would_hit(
@@ -93,8 +93,8 @@ def test_a_rule_is_changed_on_a_phone_and_shows_what_it_would_hit(
     settled(page)
     field.fill("product_id=mug-003")
     field.press("Control+Enter")
-    page.get_by_text("It hits 3 items.").or_(page.get_by_text("It hits 2 items.")).first.wait_for()
-    page.get_by_role("button", name="Add the rule").click()
+    page.get_by_text("Matches 3 items.").or_(page.get_by_text("Matches 2 items.")).first.wait_for()
+    page.get_by_role("button", name="Add rule").click()
     page.get_by_text("Hide product_id=mug-003").first.wait_for()
     settled(page)
     page.get_by_role("button", name="Change").first.click()
@@ -105,7 +105,7 @@ def test_a_rule_is_changed_on_a_phone_and_shows_what_it_would_hit(
     words.wait_for()
     settled(page)
     words.fill("blue mug")
-    page.get_by_role("button", name="Save the change").click()  # which leaves the field as well
+    page.get_by_role("button", name="Save changes").click()  # which leaves the field as well
     page.get_by_text("Pin product_id=mug-003 for \u201cblue mug\u201d").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
@@ -119,10 +119,10 @@ def test_two_buttons_pressed_at_once_are_both_obeyed(
         field = empty_form(page)
         settled(page)
         field.fill(f"product_id={product}")
-        page.get_by_role("button", name="Add the rule").click()
+        page.get_by_role("button", name="Add rule").click()
         page.get_by_text(f"Hide product_id={product}").first.wait_for()
     settled(page)
-    off = page.get_by_role("button", name="Put off")
+    off = page.get_by_role("button", name="Turn off")
     off.nth(1).wait_for()
     off.evaluate_all("all => all.slice(0, 2).forEach(one => one.click())")
     for product in ("mug-004", "mug-005"):

@@ -189,9 +189,9 @@ def test_a_rule_made_on_the_page_holds_and_is_undone_there(service: SearchServic
     app = AppTest.from_function(draw_rules, default_timeout=60).run()
     assert "No rules yet" in texts(app)
     app.button(key="add_rule").click().run()
-    assert "Say which items" in texts(app)
+    assert "The rule names no items" in texts(app)
     app.text_area(key="rule_filters_0").set_value("category=<b>").run()
-    assert "It hits nothing here" in texts(app)
+    assert "Matches no item in this catalog" in texts(app)
     app.button(key="add_rule").click().run()
     assert service.rules.all() == ()
     app.text_area(key="rule_filters_0").set_value("category=mug")
@@ -268,7 +268,7 @@ def test_the_command_line_changes_rules_as_the_page_does(colour_catalog: Path) -
 
 def test_the_duplicates_page_says_what_to_do_first(service: SearchService) -> None:
     app = AppTest.from_function(draw_duplicates, default_timeout=60).run()
-    assert "Not looked for yet" in texts(app)
-    app.button(key="look").click().run()
+    assert "No search for duplicates yet" in texts(app)
+    app.button(key="find_duplicates").click().run()
     service.duplicate_search.close()
     assert service.duplicate_search.job is not None

@@ -12,8 +12,8 @@ from typing import Any, Literal, get_args
 
 import streamlit as st
 
-from imgsearch.ui.bundles import asset, script
 from imgsearch.ui.components.gallery import pass_on, sent_by
+from imgsearch.ui.markup import asset, script
 
 __all__ = ["MAX_SELECTED", "MapEvent", "draw_map"]
 

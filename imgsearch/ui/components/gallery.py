@@ -13,7 +13,7 @@ import streamlit as st
 
 from imgsearch.core.query_address import thumbnail_url
 from imgsearch.core.records import TITLE_COLUMNS, Hit, Item, SearchResult, Verdict
-from imgsearch.ui.bundles import asset, script
+from imgsearch.ui.markup import asset, script
 from imgsearch.ui.wording import is_machine_column, readable
 
 __all__ = ["HIT_ACTIONS", "SAMPLE_ACTIONS", "draw_gallery", "hit_tiles", "item_tiles", "pass_on", "sent_by"]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from imgsearch.improve.judging.sets import Guideline, JudgingSet, Role
-from imgsearch.ui.bundles import asset, script
+from imgsearch.ui.markup import asset, script
 
 __all__ = ["draw_judging"]
 

@@ -14,8 +14,8 @@ from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Query, Term
 from imgsearch.core.query_address import regions_url, thumbnail_url, upload_url
 from imgsearch.core.records import Item
-from imgsearch.ui.bundles import asset, script
 from imgsearch.ui.components.gallery import pass_on, sent_by
+from imgsearch.ui.markup import asset, script
 from imgsearch.ui.state.actions import Step
 
 __all__ = ["chips", "draw_query_bar", "query_label", "words_of"]

@@ -16,10 +16,11 @@ from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Query
 from imgsearch.store.collections import Recent
 from imgsearch.ui.components.query_bar import query_label
+from imgsearch.ui.markup import plain
 from imgsearch.ui.state.actions import to_query
 from imgsearch.ui.state.session import Session
 
-__all__ = ["draw_recents", "plain"]
+__all__ = ["draw_recents"]
 
 SHOWN = 6
 LONGEST_LABEL = 34
@@ -51,11 +52,6 @@ def draw_recents(service: SearchService, session: Session, *, on_open: Callable[
             on_click=service.collections.clear_recents,
             args=(session.visitor,),
         )
-
-
-def plain(text: str) -> str:
-    """Return a text that Streamlit's Markdown shows letter by letter."""
-    return "".join(f"\\{letter}" if letter in r"\`*_{}[]()#+-.!:$<>~|" else letter for letter in text)
 
 
 def _queries(service: SearchService, recents: list[Recent]) -> list[Query]:

@@ -13,7 +13,7 @@ import streamlit as st
 from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.store.collections import MAX_NAME, Collection
-from imgsearch.ui.components.recents import plain
+from imgsearch.ui.markup import plain
 from imgsearch.ui.state.callbacks import in_full
 from imgsearch.ui.state.session import Saving, Session
 

@@ -12,7 +12,7 @@ from imgsearch.core.query import Query
 from imgsearch.search.words.filter_suggestions import Suggestion
 from imgsearch.search.words.spelling import Correction
 from imgsearch.search.words.word_help import text_of, with_text
-from imgsearch.ui.components.recents import plain
+from imgsearch.ui.markup import plain
 from imgsearch.ui.state.actions import PAGE_SIZE, with_column_filters
 from imgsearch.ui.wording import label_of, readable
 

@@ -1,31 +1,40 @@
-"""What widgets call, carried out to its end however fast one click follows another.
+"""Callbacks of widgets that run to their end however fast one click follows another.
 
-It owns what Streamlit leaves open there, and knows nothing of what the callbacks do. Two rules hold for all of them:
-
-- What was typed or chosen is read from the session state when the click arrives, never from the arguments: those are
-  of the last drawing, and a field that is left by the click itself was not drawn with its new text.
-- What a click asks for is done in the callback, not in the run after it, which a newer click ends before its time.
+Two rules hold for all of them. What was typed or chosen is read from the session state when the click arrives, never
+from the arguments, which belong to the last drawing. And a click is carried out in the callback, not in the run after
+it, because a newer click ends that run early.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import RerunException
 
-__all__ = ["in_full"]
+from imgsearch.core.errors import ImgSearchError
+
+__all__ = ["Outcome", "attempt", "in_full", "take_outcome"]
 
 P = ParamSpec("P")
 
 
-def in_full(act: Callable[P, object]) -> Callable[P, None]:
-    """Return a callback that does all of `act` before a newer click gets its turn.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a click: a problem, or what was done; both empty where there is nothing to report."""
 
-    Streamlit breaks a callback off at its first call of Streamlit's where a newer click waits already, and does not
-    come back to it. Here that newer click is taken first, and handed on once `act` is done.
+    problem: str = ""
+    done: str = ""
+
+
+def in_full(act: Callable[P, object]) -> Callable[P, None]:
+    """Return a callback that does all of `act` before a newer click is handled.
+
+    Streamlit breaks a callback off at its first Streamlit call where a newer click waits, and does not resume it.
+    This callback takes the newer click first, and raises it again once `act` is done.
     """
 
     @wraps(act)
@@ -41,10 +50,28 @@ def in_full(act: Callable[P, object]) -> Callable[P, None]:
     return carried_out
 
 
+@in_full
+def attempt(action: Callable[..., object], *args: Any, done: str = "", place: str = "page") -> None:
+    """Do what a button requests; the next run draws an `ImgSearchError`, or `done`, at `place`."""
+    try:
+        action(*args)
+    except ImgSearchError as error:
+        outcome = Outcome(problem=str(error))
+    else:
+        outcome = Outcome(done=done)
+    st.session_state[f"outcome:{place}"] = outcome
+
+
+def take_outcome(place: str = "page") -> Outcome:
+    """Return what the last attempt at `place` reported, once."""
+    outcome: Outcome = st.session_state.pop(f"outcome:{place}", Outcome())
+    return outcome
+
+
 def _waiting() -> RerunException | None:
     """Return the newer click that waits, and take it from the queue; None where there is none."""
     try:
-        st.session_state.get("imgsearch")  # as any call of Streamlit's, it looks for a newer click
+        st.session_state.get("imgsearch")  # as any Streamlit call, it looks for a newer click
     except RerunException as newer:
         return newer
     return None

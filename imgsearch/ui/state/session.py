@@ -22,6 +22,7 @@ from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Query
 from imgsearch.core.records import SearchResult, Verdict
+from imgsearch.improve.monitoring.retention import author_name
 from imgsearch.ui.state.actions import (
     REMEMBERED_EVENTS,
     BarEvent,
@@ -33,7 +34,7 @@ from imgsearch.ui.state.actions import (
     to_query,
 )
 
-__all__ = ["Details", "Saving", "Session", "address_query", "current_session"]
+__all__ = ["Details", "Saving", "Session", "address_query", "author", "current_session"]
 
 E = TypeVar("E", GalleryEvent, BarEvent)
 
@@ -163,6 +164,11 @@ def address_query(service: SearchService) -> Query:
     """Return the query that the address bar says; raises `ImgSearchError` for one that cannot be."""
     params = {name: st.query_params.get_all(name) for name in st.query_params}
     return to_query(params, max_n=service.settings.max_results)
+
+
+def author() -> str:
+    """Return the name under which this visitor's rules and verdicts are stored."""
+    return author_name(current_session().visitor)
 
 
 def current_session() -> Session:

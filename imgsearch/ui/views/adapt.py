@@ -19,7 +19,8 @@ from imgsearch.core.query_address import thumbnail_url
 from imgsearch.improve.judging.topics import Topic, topic_query
 from imgsearch.index.heads import Head, list_heads, live_head_id
 from imgsearch.search.systems import System
-from imgsearch.ui.components.messages import draw_job_end, draw_message, draw_no_items
+from imgsearch.ui.components.jobs import draw_job_end
+from imgsearch.ui.components.messages import draw_message, draw_no_items
 from imgsearch.ui.state.callbacks import in_full
 
 __all__ = ["draw"]

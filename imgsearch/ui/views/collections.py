@@ -32,8 +32,9 @@ from imgsearch.ui.components.gallery import draw_gallery, item_tiles
 from imgsearch.ui.components.item_dialog import draw_item_dialog
 from imgsearch.ui.components.messages import draw_message
 from imgsearch.ui.components.query_bar import query_label
-from imgsearch.ui.components.recents import draw_recents, plain
+from imgsearch.ui.components.recents import draw_recents
 from imgsearch.ui.components.save_dialog import draw_saving
+from imgsearch.ui.markup import plain
 from imgsearch.ui.state.actions import NOTHING, REMEMBERED_EVENTS, GalleryEvent, to_params, to_query
 from imgsearch.ui.state.callbacks import in_full
 from imgsearch.ui.state.session import Details, Saving, Session, current_session

@@ -29,8 +29,8 @@ from imgsearch.improve.experiments.outcomes import (
     outcome_of,
 )
 from imgsearch.search.systems import LIVE, System
-from imgsearch.ui.bundles import asset
 from imgsearch.ui.components.messages import draw_message
+from imgsearch.ui.markup import asset
 from imgsearch.ui.state.callbacks import in_full
 
 __all__ = ["draw"]

@@ -27,7 +27,8 @@ from imgsearch.core.records import Item
 from imgsearch.explore.explorer import ClusterCard, MapState
 from imgsearch.ui.components.explore_map import MAX_SELECTED, MapEvent, draw_map
 from imgsearch.ui.components.gallery import Tile, draw_gallery, item_tiles
-from imgsearch.ui.components.messages import draw_job_end, draw_no_items
+from imgsearch.ui.components.jobs import draw_job_end
+from imgsearch.ui.components.messages import draw_no_items
 from imgsearch.ui.state.actions import PAGE_SIZE, REMEMBERED_EVENTS, GalleryEvent
 from imgsearch.ui.state.callbacks import in_full
 from imgsearch.ui.state.session import Session, current_session

@@ -27,9 +27,9 @@ from imgsearch.improve.monitoring.overview import (
     StageLatency,
     findings,
 )
-from imgsearch.ui.bundles import asset
 from imgsearch.ui.components.charts import columns, sparkline, spreads
 from imgsearch.ui.components.query_bar import query_label
+from imgsearch.ui.markup import asset
 from imgsearch.ui.state.callbacks import in_full
 
 __all__ = ["draw"]

@@ -38,7 +38,8 @@ from imgsearch.improve.quality.report_html import (
 )
 from imgsearch.improve.quality.reports import Run
 from imgsearch.search.systems import LIVE
-from imgsearch.ui.components.messages import draw_job_end, draw_message, draw_no_items
+from imgsearch.ui.components.jobs import draw_job_end
+from imgsearch.ui.components.messages import draw_message, draw_no_items
 from imgsearch.ui.state.callbacks import in_full
 
 __all__ = ["draw"]

@@ -33,11 +33,11 @@ from imgsearch.search.side_by_side import (
     title_of,
 )
 from imgsearch.search.systems import LIVE
-from imgsearch.ui.bundles import asset, script
 from imgsearch.ui.components.adjust_panel import VARIETY, adjustments, as_usual, draw_settings
 from imgsearch.ui.components.gallery import draw_gallery, item_tiles, pass_on, sent_by
 from imgsearch.ui.components.messages import draw_message, draw_no_items
 from imgsearch.ui.components.query_bar import draw_query_bar
+from imgsearch.ui.markup import asset, script
 from imgsearch.ui.state.actions import (
     NOTHING,
     BarEvent,
