@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 from running_app import running_app
 
-from imgsearch.improve.judging.sets import ImportedVerdict, Judging
+from imgsearch.improve.judging.judging import Judging
+from imgsearch.improve.judging.records import ImportedVerdict
 from imgsearch.store.catalog import CatalogStore, NewItem
 from imgsearch.store.feedback import FeedbackLog
 

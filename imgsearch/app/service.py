@@ -30,7 +30,7 @@ from imgsearch.encoders.batching import BatchingEncoder
 from imgsearch.explore.explorer import Explorer
 from imgsearch.improve.adaptation.adapting import AdaptationReport, adapt, publish_head, roll_back_head
 from imgsearch.improve.experiments.experiments import Experiments
-from imgsearch.improve.judging.sets import Judging
+from imgsearch.improve.judging.judging import Judging
 from imgsearch.improve.monitoring.drift import Drift, drifts
 from imgsearch.improve.monitoring.overview import Health, Overview, Period, overview
 from imgsearch.improve.monitoring.retention import Forgotten, Sweeper, forget_visitor, rows_of_visitor

@@ -24,7 +24,8 @@ from imgsearch.cli.terminal import (
 from imgsearch.core.config import Settings
 
 if TYPE_CHECKING:
-    from imgsearch.improve.judging.sets import Judging, JudgingSet
+    from imgsearch.improve.judging.judging import Judging
+    from imgsearch.improve.judging.records import JudgingSet
     from imgsearch.improve.judging.topics import Topic
     from imgsearch.store.catalog import CatalogStore
 
@@ -43,7 +44,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The judging s
 
 @contextlib.contextmanager
 def _judging(catalog: CatalogStore) -> Iterator[Judging]:
-    from imgsearch.improve.judging.sets import Judging
+    from imgsearch.improve.judging.judging import Judging
     from imgsearch.store.feedback import FeedbackLog
 
     with contextlib.closing(FeedbackLog(catalog.database)) as feedback:

@@ -58,7 +58,7 @@ CORE = """
     );
     """
 
-# Pools, judging sessions and who was given which pair (imgsearch.improve.judging.sets).
+# Judging sets, their pairs, and who judges which pair (imgsearch.improve.judging.store).
 JUDGING = """
     CREATE TABLE judging_sets (
         set_id INTEGER PRIMARY KEY,

@@ -20,8 +20,9 @@ from imgsearch.app.service import SearchService, set_service
 from imgsearch.cli.main import app as command_line
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import JudgingError
+from imgsearch.improve.judging.calls import JudgingCall
 from imgsearch.improve.judging.pools import pool_of
-from imgsearch.improve.judging.sets import JudgingCall, JudgingSet
+from imgsearch.improve.judging.records import JudgingSet
 
 QUOTED = 'Ann "O\'Hara" <script>alert(1)</script>'
 
@@ -129,7 +130,7 @@ def test_a_set_shows_progress_agreement_and_disagreements_with_hostile_names_as_
         call = JudgingCall.parse(body(judging_set, labeler=labeler, client=f"client-of-{verdict}"))
         reply = service.judging.sync(call)
         acts = [
-            {"id": f"act-{verdict}-{pair['pair']:06d}", "pair": pair["pair"], "act": verdict}
+            {"id": f"act-{verdict}-{pair.pair:06d}", "pair": pair.pair, "act": verdict}
             for pair in reply.pairs
         ]
         service.judging.sync(

@@ -19,8 +19,8 @@ from running_app import running_app
 
 from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
+from imgsearch.improve.judging.judging import Judging
 from imgsearch.improve.judging.pools import pool_of
-from imgsearch.improve.judging.sets import Judging
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
 

@@ -18,7 +18,9 @@ from colour_encoder import ColourEncoder
 from imgsearch.core.errors import EvaluationError, ImgSearchError, JudgingError, UnknownSystem
 from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
-from imgsearch.improve.judging import sets as judging_module
+from imgsearch.improve.judging.assignment import PREFETCH_PAIRS
+from imgsearch.improve.judging.calls import Act, JudgingCall, JudgingReply
+from imgsearch.improve.judging.judging import Judging
 from imgsearch.improve.judging.pools import (
     listed,
     make_pool,
@@ -28,14 +30,7 @@ from imgsearch.improve.judging.pools import (
     random_items,
 )
 from imgsearch.improve.judging.qrels import export_judgments, read_qrels
-from imgsearch.improve.judging.sets import (
-    Act,
-    ImportedVerdict,
-    Judging,
-    JudgingCall,
-    JudgingReply,
-    JudgingSet,
-)
+from imgsearch.improve.judging.records import ImportedVerdict, JudgingSet, clean_name
 from imgsearch.improve.judging.topics import Topic
 from imgsearch.improve.judging.verdict_files import qrels_zip, read_verdicts, write_verdicts_csv
 from imgsearch.index.live_index import LiveIndex
@@ -97,10 +92,10 @@ class Labeler:
         }
 
     def act(self, kind: str, pair: int, took_ms: int = 1000) -> Act:
-        return Act(uuid.uuid4().hex, pair, kind, took_ms)  # type: ignore[arg-type]
+        return Act(id=uuid.uuid4().hex, pair=pair, act=kind, took_ms=took_ms)  # type: ignore[arg-type]
 
     def sync(self, *acts: Act, **options: Any) -> JudgingReply:
-        return self.judging.sync(JudgingCall(**{**self.options, **options}, acts=acts))
+        return self.judging.sync(JudgingCall(**{**self.options, **options, "acts": acts}))
 
     def say(self, kind: str, reply: JudgingReply | None = None) -> JudgingReply:
         """Say `kind` of the first pair of the last reply."""
@@ -108,15 +103,15 @@ class Labeler:
 
 
 def first(reply: JudgingReply) -> int:
-    return int(reply.pairs[0]["pair"])
+    return reply.pairs[0].pair
 
 
 def pairs_of(reply: JudgingReply) -> list[int]:
-    return [int(pair["pair"]) for pair in reply.pairs]
+    return [pair.pair for pair in reply.pairs]
 
 
-def rows(judging: Judging, sql: str) -> list[tuple[Any, ...]]:
-    return judging._database.cursor().execute(sql).fetchall()
+def rows(catalog: CatalogStore, sql: str) -> list[tuple[Any, ...]]:
+    return catalog.database.cursor().execute(sql).fetchall()
 
 
 # --- pools --------------------------------------------------------------------------------------------------------
@@ -203,7 +198,7 @@ def test_a_labeler_never_learns_rank_score_or_system(
     pool = make_pool(random_items(catalog, 2, seed=0), systems.search, systems=["live"], depth=3, seed=0)
     made = judging.create("blind", pool, source="random photos", systems=["live"], depth=3)
     reply = Labeler(judging, made, "ann").sync(history=True)
-    assert {name for pair in reply.pairs for name in pair} == {"pair", "query", "title", "image"}
+    assert {name for pair in reply.as_dict()["pairs"] for name in pair} == {"pair", "query", "title", "image"}
     assert "live" not in str(reply.as_dict())
 
 
@@ -212,7 +207,7 @@ def test_verdicts_land_in_the_feedback_and_the_next_pairs_come_ahead(
 ) -> None:
     ann = Labeler(judging, small(queries=2, items=6), "ann")
     reply = ann.sync()
-    assert len(reply.pairs) == judging_module.AHEAD
+    assert len(reply.pairs) == PREFETCH_PAIRS
     seen = []
     while reply.pairs:
         seen.append(first(reply))
@@ -225,18 +220,20 @@ def test_verdicts_land_in_the_feedback_and_the_next_pairs_come_ahead(
     assert set(latest["labeler"]) == {"ann"}
 
 
-def test_an_act_that_is_sent_again_is_done_once(judging: Judging, small: Callable[..., JudgingSet]) -> None:
+def test_an_act_that_is_sent_again_is_done_once(
+    judging: Judging, catalog: CatalogStore, small: Callable[..., JudgingSet]
+) -> None:
     ann = Labeler(judging, small(), "ann")
     act = ann.act("good", first(ann.sync()))
     for _ in range(3):
         reply = ann.sync(act)
         assert act.event_id in reply.handled
         assert (reply.judged, reply.refused) == (1, {})
-    assert rows(judging, "SELECT count(*) FROM judgments") == [(1,)]
+    assert rows(catalog, "SELECT count(*) FROM judgments") == [(1,)]
 
 
 def test_undo_appends_and_gives_the_pair_back(
-    judging: Judging, small: Callable[..., JudgingSet], feedback: FeedbackLog
+    judging: Judging, catalog: CatalogStore, small: Callable[..., JudgingSet], feedback: FeedbackLog
 ) -> None:
     ann = Labeler(judging, small(), "ann")
     pair = first(ann.sync())
@@ -248,18 +245,20 @@ def test_undo_appends_and_gives_the_pair_back(
     assert ann.sync(ann.act("undo", pair)).refused, "there is nothing left to undo"
     again = ann.sync(ann.act("bad", pair))
     assert (again.judged, again.mine) == (1, 1)
-    acts = rows(judging, "SELECT act FROM judging_acts WHERE counted ORDER BY rowid")
+    acts = rows(catalog, "SELECT act FROM judging_acts WHERE counted ORDER BY rowid")
     assert [act for (act,) in acts] == ["good", "undo", "bad"]
     assert list(feedback.latest_judgments()["verdict"]) == ["bad"]
 
 
-def test_skipped_pairs_come_back_at_the_end(judging: Judging, small: Callable[..., JudgingSet]) -> None:
+def test_skipped_pairs_come_back_at_the_end(
+    judging: Judging, catalog: CatalogStore, small: Callable[..., JudgingSet]
+) -> None:
     ann = Labeler(judging, small(queries=1, items=3), "ann")
     before = pairs_of(ann.sync())
     reply = ann.sync(ann.act("skip", before[0]))
     assert pairs_of(reply) == [*before[1:], before[0]]
     assert reply.judged == 0
-    assert not rows(judging, "SELECT * FROM judgments")
+    assert not rows(catalog, "SELECT * FROM judgments")
     back = ann.sync(ann.act("undo", before[0]))
     assert sorted(pairs_of(back)) == sorted(before)
 
@@ -270,7 +269,7 @@ def test_the_history_is_there_after_a_reload(judging: Judging, small: Callable[.
     ann.sync(ann.act("good", order[0]), ann.act("bad", order[1]), ann.act("skip", order[2]))
     ann.sync(ann.act("undo", order[0]))
     history = ann.sync(history=True).history
-    assert [(act["pair"], act["act"]) for act in history] == [(order[1], "bad"), (order[2], "skip")]
+    assert [(act.pair, act.act) for act in history] == [(order[1], "bad"), (order[2], "skip")]
     assert ann.sync().history == ()
 
 
@@ -288,7 +287,7 @@ def test_two_tabs_and_two_people_are_never_given_the_same_pair(
 
 
 def test_labelers_at_once_do_every_pair_as_often_as_wanted_and_never_the_same_at_a_time(
-    judging: Judging, small: Callable[..., JudgingSet]
+    judging: Judging, catalog: CatalogStore, small: Callable[..., JudgingSet]
 ) -> None:
     made = small(queries=2, items=7, raters=2)
     in_hand: Counter[int] = Counter()
@@ -324,10 +323,12 @@ def test_labelers_at_once_do_every_pair_as_often_as_wanted_and_never_the_same_at
     verdicts = judging.verdicts(made)
     assert set(verdicts.groupby(["query_key", "item_id"])["labeler"].nunique()) == {2}
     assert len(verdicts) == 28
-    assert rows(judging, "SELECT count(*) FROM judgments") == [(28,)]
+    assert rows(catalog, "SELECT count(*) FROM judgments") == [(28,)]
 
 
-def test_the_cap_holds_whatever_a_client_sends(judging: Judging, small: Callable[..., JudgingSet]) -> None:
+def test_the_cap_holds_whatever_a_client_sends(
+    judging: Judging, catalog: CatalogStore, small: Callable[..., JudgingSet]
+) -> None:
     made = small(queries=1, items=2, raters=1)
     ann, ben = Labeler(judging, made, "ann"), Labeler(judging, made, "ben")
     pair, other = pairs_of(ann.sync())
@@ -339,29 +340,25 @@ def test_the_cap_holds_whatever_a_client_sends(judging: Judging, small: Callable
     assert ben.sync(ben.act("bad", 10**9)).refused, "no such pair"
     assert ben.sync().waiting
     assert list(judging.verdicts(made)["labeler"]) == ["ann"]
-    assert rows(judging, "SELECT count(*) FROM judgments") == [(1,)]
+    assert rows(catalog, "SELECT count(*) FROM judgments") == [(1,)]
     assert not ann.sync(ann.act("good", other)).pairs
     assert not ben.sync().waiting
 
 
-def test_pairs_of_a_labeler_who_left_come_free_and_his_late_verdict_counts_if_there_is_room(
-    judging: Judging, small: Callable[..., JudgingSet], monkeypatch: pytest.MonkeyPatch
+def test_pairs_of_a_labeler_who_left_become_free_and_their_late_verdict_counts_if_there_is_room(
+    judging: Judging, catalog: CatalogStore, feedback: FeedbackLog, small: Callable[..., JudgingSet]
 ) -> None:
+    forgetful = Judging(catalog, feedback, lease_s=0.05)
     made = small(queries=1, items=3, raters=1)
-    monkeypatch.setattr(judging_module, "LEASE_S", 0.05)
-    ann, ben = Labeler(judging, made, "ann"), Labeler(judging, made, "ben")
-    order = pairs_of(ann.sync())
+    order = pairs_of(Labeler(forgetful, made, "ann").sync())
     time.sleep(0.1)
-    monkeypatch.setattr(judging_module, "LEASE_S", 300.0)
-    assert ann.sync(ann.act("good", order[0])).judged == 1, "nobody else had it meanwhile"
-    assert ann.sync().pairs, "a call renews what nobody took"
+    ann = Labeler(judging, made, "ann")
+    assert ann.sync(ann.act("good", order[0])).judged == 1, "no one else had it in the meantime"
+    assert ann.sync().pairs, "a call renews the leases that no one else took"
     made_too = small("other", queries=1, items=2, raters=1)
-    monkeypatch.setattr(judging_module, "LEASE_S", 0.05)
-    gone = Labeler(judging, made_too, "ann")
-    first_pair = first(gone.sync())
+    first_pair = first(Labeler(forgetful, made_too, "ann").sync())
     time.sleep(0.1)
-    monkeypatch.setattr(judging_module, "LEASE_S", 300.0)
-    ben = Labeler(judging, made_too, "ben")
+    gone, ben = Labeler(judging, made_too, "ann"), Labeler(judging, made_too, "ben")
     assert first(ben.sync()) == first_pair
     assert "too late" in next(iter(gone.sync(gone.act("good", first_pair)).refused.values()))
     assert ben.sync(ben.act("bad", first_pair)).refused == {}
@@ -384,14 +381,14 @@ def test_a_grid_is_one_query_at_a_time(judging: Judging, small: Callable[..., Ju
     done = 0
     reply = ann.sync()
     while reply.pairs:
-        assert len({pair["query"] for pair in reply.pairs}) == 1
+        assert len({pair.query for pair in reply.pairs}) == 1
         assert len(reply.pairs) == 6
         done += len(reply.pairs)
         reply = ann.sync(*(ann.act("good", pair) for pair in pairs_of(reply)))
     assert done == 18
 
 
-def test_a_referee_decides_where_raters_differ_and_his_word_counts_in_the_export(
+def test_a_referee_decides_where_raters_differ_and_their_verdict_alone_is_exported(
     judging: Judging, small: Callable[..., JudgingSet], tmp_path: Path
 ) -> None:
     made = small(queries=1, items=3, raters=2)
@@ -451,14 +448,16 @@ def test_progress_counts_what_stands(judging: Judging, small: Callable[..., Judg
     ]
 
 
-def test_every_version_of_a_guideline_is_kept(judging: Judging, small: Callable[..., JudgingSet]) -> None:
+def test_every_version_of_a_guideline_is_kept(
+    judging: Judging, catalog: CatalogStore, small: Callable[..., JudgingSet]
+) -> None:
     made = small()
     assert judging.guideline(made).version == 0
     judging.set_guideline(made, "Be kind.\r\nBe quick.", author=QUOTED)
     judging.set_guideline(made, "Be kind.\nBe quick.", author="ben")
     again = judging.set_guideline(made, "Be kind.", author="ben")
     assert (again.version, again.text, again.author) == (2, "Be kind.", "ben")
-    assert rows(judging, "SELECT author FROM judging_guidelines ORDER BY version") == [(QUOTED,), ("ben",)]
+    assert rows(catalog, "SELECT author FROM judging_guidelines ORDER BY version") == [(QUOTED,), ("ben",)]
     with pytest.raises(JudgingError, match="characters"):
         judging.set_guideline(made, "x" * 10_001, author="ben")
 
@@ -506,7 +505,7 @@ def test_csv_and_qrels_come_back_as_they_went_names_with_quotes_too(
         (
             "a.csv",
             "query,item_id,verdict,labeler\nmug/red-0.jpg,mug/red-1.jpg,good,\x07\n",
-            "cannot be shown",
+            "unprintable",
         ),
         ("a.csv", "query,item_id,verdict\n", "no judgments"),
         ("a.csv", 'query,item_id,verdict\n"mug', "no CSV"),
@@ -520,7 +519,7 @@ def test_a_file_that_cannot_be_imported_is_refused_in_a_sentence_and_changes_not
         judging.import_set("new", read_verdicts(tmp_path / name, catalog, labeler="ann"), source="a file")
     assert "\n" not in str(refusal.value)
     assert judging.all() == []
-    assert rows(judging, "SELECT count(*) FROM judgments") == [(0,)]
+    assert rows(catalog, "SELECT count(*) FROM judgments") == [(0,)]
 
 
 def test_an_import_whose_name_is_taken_leaves_the_old_set_alone(
@@ -548,7 +547,7 @@ def test_there_is_nothing_to_write_before_anybody_judged(
 @pytest.mark.parametrize("name", ["", "  ", "x" * 101, "a\x00b", "a\nb\x1bc", "\ud800", 5, None])
 def test_names_that_cannot_be_kept_are_refused(judging: Judging, name: Any) -> None:
     with pytest.raises(JudgingError):
-        judging_module.clean_name(name, "The name")
+        clean_name(name, "The name")
     with pytest.raises(JudgingError):
         judging.create(name, pool_of([("text=a", "mug/red-0.jpg")]), source="test")
     assert judging.all() == []
@@ -586,7 +585,7 @@ def test_a_malformed_call_is_refused(change: Mapping[str, Any]) -> None:
 def test_an_unknown_set_and_impossible_numbers_are_refused(judging: Judging) -> None:
     pool = pool_of([("text=a", "mug/red-0.jpg")])
     with pytest.raises(JudgingError, match="no judging set"):
-        judging.sync(JudgingCall("nowhere", "ann", "client-0001"))
+        judging.sync(JudgingCall(set="nowhere", labeler="ann", client="client-0001"))
     for options, wrong in (({"raters": 0}, pool), ({"raters": 21}, pool), ({}, pool_of([]))):
         with pytest.raises(JudgingError):
             judging.create("new", wrong, source="test", **options)  # type: ignore[arg-type]

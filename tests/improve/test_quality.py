@@ -30,8 +30,8 @@ from imgsearch.core.errors import EvaluationError, JobRunning, SourceError, Unkn
 from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
 from imgsearch.core.records import Item, Judgment
+from imgsearch.improve.judging.judging import Judging
 from imgsearch.improve.judging.qrels import Votes, topics_from_qrels
-from imgsearch.improve.judging.sets import Judging
 from imgsearch.improve.judging.topics import Topic
 from imgsearch.improve.quality.comparison import compare, randomisation_p_value
 from imgsearch.improve.quality.evaluation import (

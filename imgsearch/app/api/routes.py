@@ -62,7 +62,7 @@ from imgsearch.core.query_address import (
 )
 from imgsearch.core.records import Item, Judgment, Verdict
 from imgsearch.core.version import __version__
-from imgsearch.improve.judging.sets import JudgingCall
+from imgsearch.improve.judging.calls import JudgingCall
 from imgsearch.improve.monitoring import metrics
 from imgsearch.store.collections import Collection, collection_csv
 from imgsearch.vision.images import nearest_thumbnail_size

@@ -18,7 +18,7 @@ from imgsearch.core.errors import EvaluationError, JudgingError
 from imgsearch.core.query_address import query_key
 from imgsearch.core.records import Verdict
 from imgsearch.improve.judging.qrels import export_judgments, known_qrels, parse_qrels, topics_from_qrels
-from imgsearch.improve.judging.sets import ImportedVerdict, clean_name
+from imgsearch.improve.judging.records import ImportedVerdict, clean_name
 from imgsearch.improve.judging.topics import Topic, default_topics_path, read_text, read_topics, topic_query
 from imgsearch.store.catalog import CatalogStore
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from imgsearch.core.errors import EvaluationError, SourceError
 from imgsearch.demo import sample_store
+from imgsearch.improve.judging.judging import Judging
 from imgsearch.improve.judging.qrels import Qrels, Votes, parse_qrels, read_qrels, topics_from_qrels
-from imgsearch.improve.judging.sets import Judging, JudgingSet
+from imgsearch.improve.judging.records import JudgingSet
 from imgsearch.improve.judging.topics import Topic, decode_text, parse_topics, read_topics
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from imgsearch.core.background import JobRunner, Progress
 from imgsearch.core.records import Item
-from imgsearch.improve.judging.sets import Judging
+from imgsearch.improve.judging.judging import Judging
 from imgsearch.improve.quality.comparison import Comparison, compare
 from imgsearch.improve.quality.evaluation import DEFAULT_MEASURES, EvaluationReport, evaluate, parse_measures
 from imgsearch.improve.quality.ground_truth import GroundTruth, JudgmentSource, judgment_sources

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from imgsearch.improve.judging.sets import Guideline, JudgingSet, Role
+from imgsearch.improve.judging.records import Guideline, JudgingSet, Role
 from imgsearch.ui.markup import asset, script
 
 __all__ = ["draw_judging"]

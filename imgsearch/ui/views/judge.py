@@ -2,7 +2,7 @@
 
 It owns the drawing and the address: `?set=` names a set, `labeler=` who judges (then the view is drawn), and
 `role=referee` is who decides where raters differ. What is judged, and who gets which pair, is decided in
-`imgsearch.improve.judging.sets`.
+`imgsearch.improve.judging.judging`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import streamlit as st
 from imgsearch.app.service import SearchService, get_service
 from imgsearch.core.errors import ImgSearchError, JudgingError
 from imgsearch.core.query_address import thumbnail_url
+from imgsearch.improve.judging.judging import MAX_GUIDELINE
 from imgsearch.improve.judging.pools import listed, make_pool, most_clicked, most_searched, random_items
-from imgsearch.improve.judging.sets import (
-    MAX_GUIDELINE,
+from imgsearch.improve.judging.records import (
     MAX_NAME,
     Disagreement,
+    JudgingProgress,
     JudgingSet,
-    Progress,
     Role,
     clean_name,
 )
@@ -118,7 +118,7 @@ def _want_new() -> None:
     st.session_state["new_judging_set"] = True
 
 
-def _draw_card(judging_set: JudgingSet, progress: Progress) -> None:
+def _draw_card(judging_set: JudgingSet, progress: JudgingProgress) -> None:
     with st.container(border=True, key=f"judging_set_{judging_set.set_id}"):
         st.html(
             f'<h2 class="panel-title">{escape(judging_set.name)}</h2><p class="count quiet">'
@@ -160,7 +160,7 @@ def _facts(judging_set: JudgingSet) -> str:
     return f"{asked}{pooled}; {judging_set.pairs:,} pairs, {raters} each"
 
 
-def _bar(progress: Progress) -> str:
+def _bar(progress: JudgingProgress) -> str:
     share = progress.judged / progress.wanted if progress.wanted else 1.0
     people = len(progress.labelers)
     by = f" by {people} {'person' if people == 1 else 'people'}" if people else ""
@@ -226,7 +226,7 @@ def _enter(judging_set: JudgingSet, role: Role) -> None:
     _go(set=judging_set.name, labeler=labeler, **({"role": role} if role != "rater" else {}))
 
 
-def _draw_labelers(service: SearchService, judging_set: JudgingSet, progress: Progress) -> None:
+def _draw_labelers(service: SearchService, judging_set: JudgingSet, progress: JudgingProgress) -> None:
     if not progress.labelers:
         return
     rows = [
@@ -249,7 +249,7 @@ def _draw_labelers(service: SearchService, judging_set: JudgingSet, progress: Pr
     _draw_table("Labelers", rows)
 
 
-def _draw_disagreements(service: SearchService, judging_set: JudgingSet, progress: Progress) -> None:
+def _draw_disagreements(service: SearchService, judging_set: JudgingSet, progress: JudgingProgress) -> None:
     found = service.judging.disagreements(judging_set)
     if not found:
         return

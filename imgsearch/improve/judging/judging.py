@@ -1,0 +1,278 @@
+"""Judging sets of one catalog: create and import them, hand out pairs to labelers, and read what they decided.
+
+Leases, the limit of raters and the verdict are decided inside one transaction. Verdicts are also appended to the
+feedback's judgments.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from datetime import datetime
+
+import pandas as pd
+from cachetools import LRUCache, cached
+
+from imgsearch.core.errors import JudgingError
+from imgsearch.core.records import Judgment
+from imgsearch.improve.judging.agreement import Agreement, measure_agreement
+from imgsearch.improve.judging.assignment import (
+    LEASE_S,
+    first_query,
+    lease_count,
+    page_size,
+    refusal,
+    stored_verdict,
+    verdict_change,
+)
+from imgsearch.improve.judging.calls import Act, JudgingCall, JudgingReply, PastAct
+from imgsearch.improve.judging.leases import LeaseStore
+from imgsearch.improve.judging.pools import Pool, pool_of
+from imgsearch.improve.judging.presentation import DEFAULT_GUIDELINE, present_pair, present_query
+from imgsearch.improve.judging.records import (
+    MAX_NAME,
+    Disagreement,
+    Guideline,
+    ImportedVerdict,
+    JudgingProgress,
+    JudgingSet,
+    PairRow,
+    clean_name,
+    is_storable,
+)
+from imgsearch.improve.judging.store import JudgingStore, utc_now
+from imgsearch.improve.judging.verdicts import deciding_verdicts, find_disagreements, ratings_of
+from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.feedback import FeedbackLog
+
+__all__ = ["MAX_GUIDELINE", "Judging"]
+
+MAX_RATERS = 20
+MAX_PAIRS = 500_000
+MAX_GUIDELINE = 10_000
+CACHED_SETS = 64
+
+
+class Judging:
+    """The judging sets of one catalog; safe to use from any thread."""
+
+    def __init__(self, catalog: CatalogStore, feedback: FeedbackLog, *, lease_s: float = LEASE_S) -> None:
+        """Use an open catalog; verdicts also go to `feedback`, and a silent labeler keeps a pair for `lease_s`."""
+        self._catalog = catalog
+        self._database = catalog.database
+        self._feedback = feedback
+        self._store = JudgingStore(catalog.database)
+        self._leases = LeaseStore(catalog.database, lease_s)
+        self._gone_at_version = cached(LRUCache(CACHED_SETS), lock=threading.Lock())(
+            lambda set_id, version: self._store.pairs_without_item(set_id)
+        )
+
+    # --- sets -------------------------------------------------------------------------------------------------
+
+    def create(
+        self,
+        name: str,
+        pool: Pool,
+        *,
+        source: str,
+        systems: Sequence[str] = (),
+        depth: int = 0,
+        raters: int = 1,
+        seed: int = 0,
+    ) -> JudgingSet:
+        """Store a new judging set. Raises `JudgingError` for a name that is taken or a number out of range."""
+        name = clean_name(name, "The judging set's name")
+        if not 1 <= raters <= MAX_RATERS:
+            raise JudgingError(f"A pair needs 1 to {MAX_RATERS} raters, not {raters}.")
+        if not 1 <= pool.pairs <= MAX_PAIRS:
+            raise JudgingError(
+                f"A judging set has 1 to {MAX_PAIRS:,} pairs, not {pool.pairs:,}; change the number of queries."
+            )
+        pairs = [(query.query_key, item_id) for query in pool.queries for item_id in query.item_ids]
+        with self._database.transaction():
+            if self._store.find(name):
+                raise JudgingError(f"A judging set {name!r} exists already; choose another name.")
+            self._store.add_set(
+                name, pairs, source=source, systems=systems, depth=depth, raters=raters, seed=seed
+            )
+        return self.get(name)
+
+    def import_set(
+        self, name: str, verdicts: Sequence[ImportedVerdict], *, source: str, raters: int = 0
+    ) -> JudgingSet:
+        """Store a new set made of verdicts from elsewhere, and return it; all of them or nothing.
+
+        If `raters` is more than the verdicts of a pair, labelers can judge the set further. Raises `JudgingError` for
+        items that are not in the catalog, a labeler who judged a pair twice, or what `create` refuses.
+        """
+        item_ids = list(dict.fromkeys(each.item_id for each in verdicts))
+        unknown = set(item_ids) - {item.item_id for item in self._catalog.get_many(item_ids)}
+        if unknown:
+            raise JudgingError(
+                f"{len(unknown):,} of the {len(item_ids):,} judged items are not in the catalog, such as "
+                f"{min(unknown)[:80]!r}; nothing was imported."
+            )
+        labelers: dict[tuple[str, str], set[str]] = {}
+        for each in verdicts:
+            judged_by = labelers.setdefault((each.query_key, each.item_id), set())
+            if each.labeler in judged_by:
+                raise JudgingError(
+                    f"The labeler {each.labeler[:80]!r} judged {each.item_id[:80]!r} twice for the query "
+                    f"{each.query_key[:80]!r}; nothing was imported."
+                )
+            judged_by.add(each.labeler)
+        most = max((len(names) for names in labelers.values()), default=1)
+        with self._database.transaction():
+            made = self.create(name, pool_of(labelers), source=source, raters=max(raters, most))
+            self._store.add_imported(made.set_id, verdicts)
+        return made
+
+    def get(self, name: str) -> JudgingSet:
+        """Return the set of that name; raises `JudgingError` where there is none."""
+        found = self._store.find(name)
+        if found is None:
+            raise JudgingError(
+                f"There is no judging set {name[:MAX_NAME]!r}; create one on the Judge page or with "
+                "`imgsearch judge-set create`."
+            )
+        return found
+
+    def all(self) -> list[JudgingSet]:
+        """Return every set, the newest first."""
+        return self._store.sets()
+
+    def guideline(self, judging_set: JudgingSet) -> Guideline:
+        """Return the newest guideline of a set."""
+        return self._store.guideline(judging_set.set_id) or Guideline(DEFAULT_GUIDELINE)
+
+    def set_guideline(self, judging_set: JudgingSet, text: str, *, author: str) -> Guideline:
+        """Store a new version of a set's guideline and return it; earlier versions are kept.
+
+        The same text again makes no new version. Raises `JudgingError` for a text that is too long or a wrong name.
+        """
+        author = clean_name(author, "The labeler's name")
+        text = text.replace("\r\n", "\n").strip()
+        if len(text) > MAX_GUIDELINE or not is_storable(text):
+            raise JudgingError(
+                f"The guideline must be plain text of at most {MAX_GUIDELINE:,} characters, not {len(text):,}."
+            )
+        with self._database.transaction():
+            before = self.guideline(judging_set)
+            if before.text != text:
+                self._store.add_guideline(judging_set.set_id, before.version + 1, author, text)
+            return self.guideline(judging_set)
+
+    # --- labelers ---------------------------------------------------------------------------------------------
+
+    def sync(self, call: JudgingCall) -> JudgingReply:
+        """Store what a labeler did, and return what comes next.
+
+        An act that is stored already changes nothing. A verdict counts if the labeler holds the pair, or if the pair
+        needs another rater; else the reply says that it came too late. Raises `JudgingError` for an unknown set.
+        """
+        judging_set = self.get(call.judging_set)
+        set_id, gone = judging_set.set_id, self._gone(judging_set)
+        with self._database.transaction():
+            now = utc_now()
+            reasons = {act.event_id: self._record(judging_set, call, act, now) for act in call.acts}
+            pairs, waiting = self._next_pairs(judging_set, call, gone, now)
+            history = self._store.recent_acts(set_id, call) if call.history else []
+            judged, mine = self._store.verdict_counts(set_id, call, gone)
+            per_hour = self._store.pace(set_id, call.labeler)
+        wanted = (judging_set.pairs - len(gone)) * judging_set.raters
+        if call.role == "referee":
+            wanted = judged + self._store.undecided(set_id)
+        query_keys = dict.fromkeys([pair.query_key for pair in pairs] + [row[1] for row in history])
+        return JudgingReply(
+            handled=tuple(act.event_id for act in call.acts),
+            refused={event_id: reason for event_id, reason in reasons.items() if reason},
+            pairs=tuple(present_pair(self._catalog, *pair[:3]) for pair in pairs),
+            queries={key: present_query(self._catalog, key) for key in query_keys},
+            history=tuple(
+                PastAct(**dict(present_pair(self._catalog, *row[:3])), act=row[3], took_ms=row[4])
+                for row in history
+            ),
+            waiting=waiting,
+            wanted=wanted,
+            judged=judged,
+            mine=mine,
+            per_hour=per_hour,
+        )
+
+    def _record(self, judging_set: JudgingSet, call: JudgingCall, act: Act, now: datetime) -> str:
+        """Store an act that is new, and return why it does not count, or "" where it counts."""
+        counted = self._store.act_counted(act.event_id)
+        if counted is not None:
+            return "" if counted else "It did not count."
+        pair = self._store.pair(judging_set.set_id, act.pair_id)
+        if pair is None:
+            return "This judging set has no such pair."
+        latest = self._store.latest_acts(act.pair_id, call.role)
+        holders = self._leases.holders(act.pair_id, call.role, now)
+        limit = judging_set.raters if call.role == "rater" else 1
+        reason = refusal(act.kind, call.labeler, latest, holders, limit)
+        before = latest.get(call.labeler)
+        change = 0 if reason else verdict_change(act.kind, before)
+        self._store.add_act(judging_set.set_id, call, act, now, counted=not reason, change=change)
+        self._leases.release(call, act.pair_id)
+        if reason:
+            return reason
+        if act.kind == "undo":
+            self._leases.lease(judging_set.set_id, call, [pair], now)
+        verdict = stored_verdict(act.kind, before)
+        if verdict:
+            self._feedback.record_judgment(Judgment(pair.query_key, pair.item_id, verdict, call.labeler))
+        return ""
+
+    def _next_pairs(
+        self, judging_set: JudgingSet, call: JudgingCall, gone: Sequence[int], now: datetime
+    ) -> tuple[list[PairRow], bool]:
+        """Return the pairs that the client holds after leasing more, and whether others hold the last free ones."""
+        self._leases.expire(now)
+        held = first_query(self._leases.held(judging_set.set_id, call), call.layout)
+        query_key = held[0].query_key if held and call.layout == "grid" else ""
+        more = lease_count(len(held), call.layout)
+        if more:
+            free = self._leases.free(judging_set, call, gone, more, query_key=query_key)
+            self._leases.lease(judging_set.set_id, call, first_query(free, call.layout), now)
+            held = first_query(self._leases.held(judging_set.set_id, call), call.layout)
+        self._leases.renew(call, now)
+        waiting = not held and bool(self._leases.free(judging_set, call, gone, 1, with_leased=True))
+        return held[: page_size(call.layout)], waiting
+
+    def _gone(self, judging_set: JudgingSet) -> list[int]:
+        """Return the pairs whose item is no longer in the catalog; read once for each version of the catalog."""
+        return self._gone_at_version(judging_set.set_id, self._catalog.version)
+
+    # --- results ----------------------------------------------------------------------------------------------
+
+    def progress(self, judging_set: JudgingSet) -> JudgingProgress:
+        """Return how far the set is, and what each labeler has done, those with the most verdicts first."""
+        gone = self._gone(judging_set)
+        labelers = self._store.labelers(judging_set.set_id, gone)
+        pairs = judging_set.pairs - len(gone)
+        return JudgingProgress(
+            pairs=pairs,
+            pairs_done=self._store.pairs_done(judging_set.set_id, judging_set.raters, gone),
+            wanted=pairs * judging_set.raters,
+            judged=sum(each.judged for each in labelers),
+            divided=self._store.undecided(judging_set.set_id),
+            gone=len(gone),
+            labelers=tuple(labelers),
+        )
+
+    def verdicts(self, judging_set: JudgingSet) -> pd.DataFrame:
+        """Return every verdict that was not withdrawn; see `JudgingStore.verdicts`."""
+        return self._store.verdicts(judging_set.set_id)
+
+    def votes(self, judging_set: JudgingSet) -> pd.DataFrame:
+        """Return the verdicts to export; see `deciding_verdicts`."""
+        return deciding_verdicts(self.verdicts(judging_set))
+
+    def agreement(self, judging_set: JudgingSet) -> Agreement:
+        """Return how far the set's raters agree; "can't tell" counts as a missing value."""
+        return measure_agreement(ratings_of(self.verdicts(judging_set)))
+
+    def disagreements(self, judging_set: JudgingSet) -> list[Disagreement]:
+        """Return the pairs on which raters differ (good against bad), the most evenly divided first."""
+        return find_disagreements(self.verdicts(judging_set))

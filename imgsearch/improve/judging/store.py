@@ -1,0 +1,260 @@
+"""Judging sets in the database: sets, pairs, guidelines and acts.
+
+Acts are appended and never changed. The number of verdicts is the sum of the acts' `change` (1 given, -1 withdrawn,
+0 otherwise), which is far faster than reading the latest act of each labeler. Methods that write join the caller's
+transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+
+from imgsearch.improve.judging.calls import Act, ActKind, JudgingCall
+from imgsearch.improve.judging.records import Guideline, ImportedVerdict, JudgingSet, LabelerProgress, PairRow
+from imgsearch.improve.judging.verdicts import pairs_per_hour
+from imgsearch.store.database import Database, insert_frame
+
+__all__ = ["LATEST_ACTS", "JudgingStore", "utc_now"]
+
+HISTORY_ACTS = 20
+PACE_ACTS = 50
+
+LATEST_ACTS = """
+    WITH latest AS (
+        SELECT pair_id, labeler, role, arg_max(act, rowid) AS act, arg_max(took_ms, rowid) AS took_ms,
+            max(rowid) AS act_order, arg_max(happened_at, rowid) AS happened_at
+        FROM judging_acts WHERE set_id = $set AND counted GROUP BY pair_id, labeler, role
+    ),
+    verdicts AS (SELECT * FROM latest WHERE act IN ('good', 'bad', 'cant_tell')),
+    divided AS (
+        SELECT pair_id, count(*) FILTER (role = 'referee') > 0 AS decided FROM verdicts GROUP BY pair_id
+        HAVING count(DISTINCT act) FILTER (role = 'rater' AND act IN ('good', 'bad')) > 1
+    )
+"""
+"""Each labeler's latest counted act on each pair, those that are verdicts, and the pairs on which raters differ."""
+_PRESENT = "pair_id NOT IN (SELECT unnest($gone::BIGINT[]))"
+
+
+class JudgingStore:
+    """The tables `judging_sets`, `judging_pairs`, `judging_guidelines` and `judging_acts`."""
+
+    def __init__(self, database: Database) -> None:
+        """Use an open catalog's database."""
+        self._database = database
+
+    # --- sets -------------------------------------------------------------------------------------------------
+
+    def sets(self) -> list[JudgingSet]:
+        """Return every set, the newest first."""
+        rows = self._rows("SELECT * FROM judging_sets ORDER BY set_id DESC")
+        return [JudgingSet(*[*row[:4], tuple(json.loads(row[4])), *row[5:]]) for row in rows]
+
+    def find(self, name: str) -> JudgingSet | None:
+        """Return the set of that name."""
+        return next((found for found in self.sets() if found.name == name), None)
+
+    def add_set(
+        self,
+        name: str,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        source: str,
+        systems: Sequence[str],
+        depth: int,
+        raters: int,
+        seed: int,
+    ) -> None:
+        """Append a set of (query_key, item_id) pairs, to be judged in this order."""
+        set_id = self._next_number("judging_sets", "set_id")
+        first = self._next_number("judging_pairs", "pair_id")
+        queries = len({query_key for query_key, _ in pairs})
+        options = [json.dumps(list(systems)), depth, raters, seed, queries, len(pairs)]
+        cursor = self._database.cursor()
+        cursor.execute(
+            "INSERT INTO judging_sets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [set_id, name, utc_now(), source, *options],
+        )
+        frame = pd.DataFrame(
+            {
+                "pair_id": range(first, first + len(pairs)),
+                "set_id": set_id,
+                "position": range(len(pairs)),
+                "query_key": pd.Series([query_key for query_key, _ in pairs], dtype="object"),
+                "item_id": pd.Series([item_id for _, item_id in pairs], dtype="object"),
+            }
+        )
+        insert_frame(cursor, "judging_pairs", frame)
+
+    def pairs_without_item(self, set_id: int) -> list[int]:
+        """Return the pairs whose item is no longer in the catalog."""
+        rows = self._rows(
+            "SELECT pair_id FROM judging_pairs ANTI JOIN items USING (item_id) WHERE set_id = ?", [set_id]
+        )
+        return [int(row[0]) for row in rows]
+
+    def pair(self, set_id: int, pair_id: int) -> PairRow | None:
+        """Return a pair of a set."""
+        rows = self._rows(
+            "SELECT pair_id, query_key, item_id, position FROM judging_pairs WHERE pair_id = ? AND set_id = ?",
+            [pair_id, set_id],
+        )
+        return PairRow(*rows[0]) if rows else None
+
+    def guideline(self, set_id: int) -> Guideline | None:
+        """Return the newest guideline of a set."""
+        rows = self._rows(
+            "SELECT text, version, author, happened_at FROM judging_guidelines WHERE set_id = ? "
+            "ORDER BY version DESC LIMIT 1",
+            [set_id],
+        )
+        return Guideline(*rows[0]) if rows else None
+
+    def add_guideline(self, set_id: int, version: int, author: str, text: str) -> None:
+        """Append a version of a set's guideline."""
+        self._rows(
+            "INSERT INTO judging_guidelines VALUES (?, ?, ?, ?, ?)",
+            [set_id, version, utc_now(), author, text],
+        )
+
+    # --- acts -------------------------------------------------------------------------------------------------
+
+    def act_counted(self, event_id: str) -> bool | None:
+        """Return whether a stored act counted; None if it is not stored."""
+        rows = self._rows("SELECT counted FROM judging_acts WHERE event_id = ?", [event_id])
+        return bool(rows[0][0]) if rows else None
+
+    def latest_acts(self, pair_id: int, role: str) -> dict[str, ActKind]:
+        """Return each labeler's latest counted act on a pair."""
+        return dict(
+            self._rows(
+                "SELECT labeler, arg_max(act, rowid) FROM judging_acts "
+                "WHERE pair_id = ? AND role = ? AND counted GROUP BY labeler",
+                [pair_id, role],
+            )
+        )
+
+    def add_act(
+        self, set_id: int, call: JudgingCall, act: Act, now: datetime, *, counted: bool, change: int
+    ) -> None:
+        """Append an act."""
+        self._rows(
+            "INSERT INTO judging_acts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                *(act.event_id, now, set_id, act.pair_id, call.labeler),
+                *(call.role, act.kind, counted, change, act.took_ms),
+            ],
+        )
+
+    def recent_acts(self, set_id: int, call: JudgingCall) -> list[tuple[Any, ...]]:
+        """Return (pair_id, query_key, item_id, act, took_ms) of acts that the labeler can undo, the oldest first."""
+        rows = self._rows(
+            f"{LATEST_ACTS} SELECT pair_id, query_key, item_id, act, took_ms FROM latest "
+            "JOIN judging_pairs USING (pair_id) "
+            "WHERE labeler = $labeler AND role = $role AND act <> 'undo' ORDER BY act_order DESC LIMIT $limit",
+            {"set": set_id, "labeler": call.labeler, "role": call.role, "limit": HISTORY_ACTS},
+        )
+        return rows[::-1]
+
+    # --- figures ----------------------------------------------------------------------------------------------
+
+    def verdict_counts(self, set_id: int, call: JudgingCall, gone: Sequence[int]) -> tuple[int, int]:
+        """Return the number of verdicts on pairs still in the catalog, and how many of them are the labeler's."""
+        ((judged, mine),) = self._rows(
+            "SELECT coalesce(sum(change), 0), coalesce(sum(change) FILTER (labeler = $labeler), 0) "
+            f"FROM judging_acts WHERE set_id = $set AND role = $role AND {_PRESENT}",
+            {"set": set_id, "labeler": call.labeler, "role": call.role, "gone": list(gone)},
+        )
+        return int(judged), int(mine)
+
+    def pace(self, set_id: int, labeler: str) -> float | None:
+        """Return how many pairs an hour the labeler judges, from the time that their latest verdicts took."""
+        ((count, mean_ms),) = self._rows(
+            "SELECT count(*), avg(took_ms) FROM (SELECT took_ms FROM judging_acts WHERE set_id = ? AND labeler = ? "
+            "AND counted AND act IN ('good', 'bad', 'cant_tell') AND took_ms > 0 ORDER BY rowid DESC LIMIT ?)",
+            [set_id, labeler, PACE_ACTS],
+        )
+        return pairs_per_hour(count, mean_ms)
+
+    def undecided(self, set_id: int) -> int:
+        """Return on how many pairs raters differ without a referee's verdict."""
+        rows = self._rows(f"{LATEST_ACTS} SELECT count(*) FROM divided WHERE NOT decided", {"set": set_id})
+        return int(rows[0][0])
+
+    def pairs_done(self, set_id: int, raters: int, gone: Sequence[int]) -> int:
+        """Return how many pairs have the verdicts of `raters` raters."""
+        rows = self._rows(
+            f"{LATEST_ACTS} SELECT count(*) FROM (SELECT pair_id FROM verdicts "
+            f"WHERE role = 'rater' AND {_PRESENT} GROUP BY pair_id HAVING count(*) >= $raters)",
+            {"set": set_id, "gone": list(gone), "raters": raters},
+        )
+        return int(rows[0][0])
+
+    def labelers(self, set_id: int, gone: Sequence[int]) -> list[LabelerProgress]:
+        """Return what each rater has done, those with the most verdicts first."""
+        rows = self._rows(
+            f"{LATEST_ACTS} SELECT labeler, count(*), avg(took_ms) FILTER (took_ms > 0) FROM verdicts "
+            f"WHERE role = 'rater' AND {_PRESENT} GROUP BY labeler ORDER BY count(*) DESC, labeler",
+            {"set": set_id, "gone": list(gone)},
+        )
+        return [LabelerProgress(name, int(count), pairs_per_hour(count, ms)) for name, count, ms in rows]
+
+    def verdicts(self, set_id: int) -> pd.DataFrame:
+        """Return every verdict that was not withdrawn, ordered by query, item and labeler.
+
+        Columns: query_key, item_id, labeler, verdict, role, happened_at, took_ms.
+        """
+        return (
+            self._database.cursor()
+            .execute(
+                f"{LATEST_ACTS} SELECT query_key, item_id, labeler, act AS verdict, role, happened_at, took_ms "
+                "FROM verdicts JOIN judging_pairs USING (pair_id) ORDER BY query_key, item_id, labeler, role",
+                {"set": set_id},
+            )
+            .df()
+        )
+
+    def add_imported(self, set_id: int, verdicts: Sequence[ImportedVerdict]) -> None:
+        """Append verdicts of raters as acts and as judgments of the feedback."""
+        rows = self._rows("SELECT query_key, item_id, pair_id FROM judging_pairs WHERE set_id = ?", [set_id])
+        pair_ids = {(query_key, item_id): int(pair_id) for query_key, item_id, pair_id in rows}
+        now = utc_now()
+        frame = pd.DataFrame(verdicts)
+        acts = pd.DataFrame(
+            {
+                "event_id": [f"import-{set_id}-{number}" for number in range(len(verdicts))],
+                "happened_at": now,
+                "set_id": set_id,
+                "pair_id": [pair_ids[each.query_key, each.item_id] for each in verdicts],
+                "labeler": frame["labeler"],
+                "role": "rater",
+                "act": frame["verdict"],
+                "counted": True,
+                "change": 1,
+                "took_ms": 0,
+            }
+        )
+        judgments = frame[["query_key", "item_id", "verdict", "labeler"]].assign(
+            search_id=pd.Series([None] * len(verdicts), dtype="object")
+        )
+        judgments.insert(0, "happened_at", now)
+        cursor = self._database.cursor()
+        insert_frame(cursor, "judging_acts", acts)
+        insert_frame(cursor, "judgments", judgments)
+
+    # --- inside -----------------------------------------------------------------------------------------------
+
+    def _next_number(self, table: str, column: str) -> int:
+        return int(self._rows(f"SELECT coalesce(max({column}), 0) + 1 FROM {table}")[0][0])
+
+    def _rows(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
+        return self._database.cursor().execute(sql, values).fetchall()
+
+
+def utc_now() -> datetime:
+    """Return this moment as the tables store it: UTC without a time zone."""
+    return datetime.now(UTC).replace(tzinfo=None)
