@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,3 +129,10 @@ def test_auto_takes_what_its_trial_says_and_keeps_it(cache: Path, lite: Encoder)
     assert chosen.id == lite.id
     file.write_text(file.read_text().replace(f'"backend": "{trial.backend}"', '"backend": "torch"'))
     assert load_encoder("lite", backend="auto").backend == "torch"  # type: ignore[attr-defined]
+
+
+def test_onnx_runtime_loads_after_the_index_library() -> None:
+    """The server opens the index before the encoder; some wheels of usearch make that crash the process."""
+    pytest.importorskip("onnxruntime")
+    done = subprocess.run([sys.executable, "-c", "import usearch.index, onnxruntime"], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()

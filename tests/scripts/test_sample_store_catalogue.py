@@ -33,8 +33,8 @@ FILES = ("manifest.csv", "topics.tsv", "instance.trec", "lookalike.trec", "text.
 
 sys.path.insert(0, str(SCRIPTS))
 
-from sample_store import catalogue  # noqa: E402
-from sample_store.products import load_types  # noqa: E402
+from sample_store import catalogue
+from sample_store.products import load_types
 
 has_blender = pytest.mark.skipif(
     importlib.util.find_spec("bpy") is None, reason="Blender's bpy is not installed"
