@@ -30,6 +30,7 @@ from imgsearch.demo import ensure_demo_catalog
 from imgsearch.improve.experiments.experiments import Arm, Experiment, arm_of
 from imgsearch.improve.experiments.outcomes import outcome_of
 from imgsearch.search.systems import System
+from imgsearch.store.sampling import sample_items
 
 HALVES = (Arm("live", 0.5), Arm("varied", 0.5))
 REPEATS = 5
@@ -87,7 +88,7 @@ def added_ms(service: SearchService) -> float:
     service.experiments.create(Experiment("bench-record", HALVES))
     experiment = service.experiments.start("bench-record")
     visitor = next(name for name in map(str, range(1000)) if arm_of(experiment, name) == "live")
-    items = [item.item_id for item in service.catalog.sample(200, seed=0)]
+    items = [item.item_id for item in sample_items(service.catalog, 200, seed=0)]
     spent: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(3):
         for item in items:

@@ -32,6 +32,7 @@ from running_app import chromium_flags, find_chromium, running_app
 from imgsearch.core.filter_grammar import format_filter
 from imgsearch.core.query import Filter
 from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.sampling import sample_items
 
 PATIENCE_S = 180.0
 PAGE_PATIENCE_MS = 90_000
@@ -85,7 +86,7 @@ def _options() -> argparse.Namespace:
 def _pages(folder: Path, text: str) -> dict[str, tuple[str, str]]:
     """Return, by name, each page's address and what is there when it can be used; before the app owns the catalog."""
     with CatalogStore.open(folder) as catalog:
-        item = quote(catalog.sample(1, seed=4)[0].item_id)
+        item = quote(sample_items(catalog, 1, seed=4)[0].item_id)
         choices = [
             (each.count, quote(format_filter(Filter(facet.column, "=", each.value))))
             for facet in catalog.metadata.facets()

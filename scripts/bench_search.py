@@ -34,6 +34,7 @@ from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.indexing import IndexingOptions, index_sources
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.sampling import sample_items
 
 WORDS = (
     *("red", "blue", "green", "black", "white", "yellow", "shirt", "dress", "shoe"),
@@ -88,7 +89,7 @@ def _options() -> argparse.Namespace:
 
 
 def _measure(catalog: CatalogStore, searcher: Searcher, searches: int) -> dict[str, dict[str, float]]:
-    ids = [item.item_id for item in catalog.sample(searches, seed=0)]
+    ids = [item.item_id for item in sample_items(catalog, searches, seed=0)]
     rng = np.random.default_rng(0)
     texts = [" ".join(rng.choice(WORDS, 3)) + f" {number}" for number in range(min(searches, 100))]
     searcher.search(Query.of(item=ids[0]))  # warm up

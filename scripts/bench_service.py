@@ -43,6 +43,7 @@ from imgsearch.core.filter_grammar import format_filter
 from imgsearch.core.query import Filter
 from imgsearch.demo import sample_store
 from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.sampling import sample_items
 
 Ask = Callable[[httpx2.AsyncClient, random.Random], Any]
 
@@ -113,7 +114,7 @@ class Drawn:
 def _drawn(folder: Path) -> Drawn:
     """Return what is asked, drawn before the app owns the catalog."""
     with CatalogStore.open(folder) as catalog:
-        ids = [item.item_id for item in catalog.sample(ITEMS, seed=1)]
+        ids = [item.item_id for item in sample_items(catalog, ITEMS, seed=1)]
         choices = [
             (each.count, format_filter(Filter(facet.column, "=", each.value)))
             for facet in catalog.metadata.facets()

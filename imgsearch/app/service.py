@@ -50,6 +50,7 @@ from imgsearch.store.catalog import CatalogInfo, CatalogStore
 from imgsearch.store.collections import Collections
 from imgsearch.store.feedback import FeedbackLog
 from imgsearch.store.originals import Originals
+from imgsearch.store.sampling import sample_items
 from imgsearch.store.thumbnails import Thumbnail, ThumbnailCache
 from imgsearch.store.uploads import UploadStore
 from imgsearch.vision.images import THUMBNAIL_SIZES, ImageLimits, decode_image
@@ -303,7 +304,7 @@ class SearchService:
 
     def sample(self, n: int, *, seed: int, filters: Sequence[Filter] = ()) -> list[Item]:
         """Return up to n items that differ from each other, none that is hidden, the same ones for the same seed."""
-        return self.catalog.sample(n, seed=seed, filters=filters, without=self.rules.hidden_keys())
+        return sample_items(self.catalog, n, seed=seed, filters=filters, without=self.rules.hidden_keys())
 
     def looks_ready(self, timeout_s: float = 0.0) -> bool:
         """Wait until no photo lacks a look, at most so long, and return whether that is so."""

@@ -20,6 +20,7 @@ from imgsearch.index.heads import rollback
 from imgsearch.index.live_index import LiveIndex, check_generation
 from imgsearch.index.vector_space import VectorSpace, live_space
 from imgsearch.store.catalog import CatalogStore, NewItem
+from imgsearch.store.health import drop_broken_rows, ids_of_batch, pad_vectors, row_problems, vector_problems
 from imgsearch.store.originals import Originals, content_digest
 from imgsearch.vision.images import decode_picture
 
@@ -53,8 +54,8 @@ class Verification:
 
 def verify_catalog(catalog: CatalogStore) -> Verification:
     """Return every fault of the catalog's rows, embeddings and index; changes nothing."""
-    problems = [f"The database has {problem}." for problem in catalog.row_problems()]
-    for damage in catalog.vector_problems():
+    problems = [f"The database has {problem}." for problem in row_problems(catalog)]
+    for damage in vector_problems(catalog):
         problems.append(
             f"{damage.rows} embeddings from key {damage.first_key} on are damaged: {damage.reason}."
         )
@@ -90,18 +91,16 @@ def repair_catalog(
         return found
     repaired: list[str] = []
     failed: list[Failure] = []
-    removed_rows = catalog.drop_broken_rows()
+    removed_rows = drop_broken_rows(catalog)
     if removed_rows:
-        repaired.append(
-            f"{removed_rows} rows without a partner or that came twice were dropped; index again."
-        )
+        repaired.append(f"{removed_rows} incomplete or duplicate rows were deleted; index again.")
     damaged = [
         item_id
-        for damage in catalog.vector_problems()
-        for item_id in catalog.ids_in_key_range(damage.first_key, damage.rows)
+        for damage in vector_problems(catalog)
+        for item_id in ids_of_batch(catalog, damage.first_key, damage.rows)
     ]
     if damaged:
-        catalog.pad_vectors()
+        pad_vectors(catalog)
         done, failed = _encode_again(catalog, encoder(), damaged, originals or Originals())
         repaired.append(f"{done} embeddings were made again from their photos.")
     lost = catalog.looks.damaged()

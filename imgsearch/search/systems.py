@@ -29,6 +29,7 @@ from imgsearch.search.ranking.diversity import mmr_order
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.words.titles import Titles
 from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.sampling import sample_items
 
 __all__ = ["LIVE", "System", "Systems", "check_name"]
 
@@ -269,7 +270,7 @@ class Systems:
                     raise CatalogError("The systems are closed; open the catalog again.")
                 catalog = CatalogStore.open(folder)
                 try:
-                    drawn = [item.item_id for item in catalog.sample(50, seed=0)]
+                    drawn = [item.item_id for item in sample_items(catalog, 50, seed=0)]
                     if not self._catalog.get_many(drawn):
                         raise CatalogError(
                             f"The catalog {folder} has other item ids than this one; index the same photos into it."

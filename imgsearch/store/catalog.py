@@ -27,9 +27,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import CatalogError, CatalogNotFound, EncoderMismatch, UnknownItem
-from imgsearch.core.query import Filter
 from imgsearch.core.records import Item
-from imgsearch.store.database import Database, insert_frame, update_from_frame
+from imgsearch.store.database import Database, delete_rows, insert_frame, update_from_frame
 from imgsearch.store.look_table import LookStore
 from imgsearch.store.metadata_columns import insert_metadata
 from imgsearch.store.metadata_table import MetadataTable
@@ -38,7 +37,7 @@ from imgsearch.store.vector_file import EmbeddingFile
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["CatalogInfo", "CatalogStore", "NewItem", "StoredPhoto", "VectorProblem"]
+__all__ = ["CatalogInfo", "CatalogStore", "NewItem", "StoredPhoto"]
 
 Keys = NDArray[np.uint64]
 
@@ -96,15 +95,6 @@ class CatalogInfo:
     index: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class VectorProblem:
-    """A committed batch of embeddings that is not on disk as it was written."""
-
-    first_key: int
-    rows: int
-    reason: str
-
-
 class CatalogStore:
     """One folder of items and embeddings, opened for this process alone.
 
@@ -128,9 +118,9 @@ class CatalogStore:
         self._by_key: dict[Any, Item] = {}
         self._by_id: dict[Any, Item] = {}
         self._keys: Keys | None = None
-        self._vectors: EmbeddingFile | None = None
+        self.vector_file: EmbeddingFile | None = None
         if self.dim:
-            self._vectors = EmbeddingFile(folder / "embeddings" / "vectors.f16", self.dim)
+            self.vector_file = EmbeddingFile(folder / "embeddings" / "vectors.f16", self.dim)
 
     @classmethod
     def open(cls, folder: Path | str, *, create: bool = False) -> CatalogStore:
@@ -213,7 +203,7 @@ class CatalogStore:
         with self.database.transaction() as cursor:
             cursor.executemany("INSERT INTO settings VALUES (?, ?)", list(values.items()))
         self._settings.update(values)
-        self._vectors = EmbeddingFile(self.folder / "embeddings" / "vectors.f16", dim)
+        self.vector_file = EmbeddingFile(self.folder / "embeddings" / "vectors.f16", dim)
 
     # --- an index elsewhere -----------------------------------------------------------------------------------
 
@@ -308,41 +298,15 @@ class CatalogStore:
 
     def vectors(self, keys: Keys) -> NDArray[np.float32]:
         """Return the embeddings of the keys, (n, dim) float32 unit rows, in the order asked for."""
-        if self._vectors is None:
+        if self.vector_file is None:
             return np.zeros((0, 0), np.float32)
-        return self._vectors.read(keys)
+        return self.vector_file.read(keys)
 
     def stored_vectors(self, keys: Keys) -> NDArray[np.float16]:
         """Return the embeddings of the keys as they are stored, (n, dim) float16, in the order asked for."""
-        if self._vectors is None:
+        if self.vector_file is None:
             return np.zeros((0, 0), np.float16)
-        return self._vectors.stored(keys)
-
-    def sample(
-        self, n: int, *, seed: int, filters: Sequence[Filter] = (), without: Keys | None = None
-    ) -> list[Item]:
-        """Return up to n items that differ from each other, none `without`, the same ones for the same seed.
-
-        Draws at random, then keeps the farthest-apart ones greedily (Gonzalez' k-centre): a first screen that
-        shows what the shop has instead of twenty white chairs.
-        """
-        keys = self.metadata.keys_matching(filters)
-        if without is not None and len(without):
-            keys = np.setdiff1d(keys, without, assume_unique=True)
-        rng = np.random.default_rng(seed)
-        drawn = rng.permutation(len(keys))[: max(n * 6, 60)]
-        pool = keys[drawn]
-        if len(pool) <= n or n < 1:
-            return self.by_keys(pool[:n])
-        vectors = self.vectors(pool)
-        chosen = [0]
-        likeness = vectors @ vectors[0]
-        for _ in range(n - 1):
-            likeness[chosen[-1]] = np.inf
-            nxt = int(np.argmin(likeness))
-            chosen.append(nxt)
-            likeness = np.maximum(likeness, vectors @ vectors[nxt])
-        return self.by_keys(pool[rng.permutation(chosen)])
+        return self.vector_file.stored(keys)
 
     def info(self) -> CatalogInfo:
         """Return the catalog in figures."""
@@ -388,17 +352,17 @@ class CatalogStore:
         Returns (the keys given to the batch, in order; the keys that its changed items had before). Raises
         ValueError for vectors that are not finite unit rows or ids that come twice.
         """
-        if self._vectors is None:
+        if self.vector_file is None:
             raise EncoderMismatch("The catalog has no encoder yet; bind_encoder comes before store.")
         ids = [item.item_id for item in items]
         if len(set(ids)) != len(ids) or len(ids) != len(vectors):
             raise ValueError("a batch needs one vector for each item, and each id once")
         if not items:
             return np.zeros(0, np.uint64), np.zeros(0, np.uint64)
-        with self._writing() as cursor:
+        with self.writing() as cursor:
             row = cursor.execute("SELECT coalesce(max(first_key + rows), 0) FROM vector_batches").fetchone()
             first = int(row[0]) if row else 0
-            crc32 = self._vectors.append(first, vectors)
+            crc32 = self.vector_file.append(first, vectors)
             old = self._forget_items(cursor, ids)
             keys = np.arange(first, first + len(items), dtype=np.uint64)
             cursor.execute("INSERT INTO vector_batches VALUES (?, ?, ?)", [first, len(items), crc32])
@@ -426,11 +390,11 @@ class CatalogStore:
         """Replace the metadata of items whose photo is unchanged: (item_id, row_digest, metadata) each."""
         if not rows:
             return
-        with self._writing() as cursor:
+        with self.writing() as cursor:
             stored = self.stored_photos([row[0] for row in rows])
             known = [row for row in rows if row[0] in stored]
             keys = np.array([stored[row[0]].key for row in known], np.uint64)
-            _delete_in(cursor, "metadata", "key", [int(key) for key in keys])
+            delete_rows(cursor, "metadata", "key", [int(key) for key in keys])
             insert_metadata(cursor, keys, [row[2] for row in known])
             frame = pd.DataFrame(
                 {"item_id": [row[0] for row in known], "row_digest": [row[1] for row in known]}
@@ -444,92 +408,22 @@ class CatalogStore:
         """
         if not photos:
             return
-        with self._writing() as cursor:
+        with self.writing() as cursor:
             columns = ["item_id", "source", "location", "size_bytes", "modified_ns"]
             update_from_frame(cursor, "items", "item_id", pd.DataFrame(photos, columns=columns))
 
     def remove(self, item_ids: Sequence[str]) -> Keys:
         """Forget the items and return the keys they had; unknown ids are ignored. Feedback rows stay."""
-        with self._writing() as cursor:
+        with self.writing() as cursor:
             return self._forget_items(cursor, item_ids)
-
-    # --- verification -----------------------------------------------------------------------------------------
-
-    def vector_problems(self) -> list[VectorProblem]:
-        """Return the committed batches with live items whose embeddings on disk are not what was written."""
-        rows = (
-            self.database.cursor()
-            .execute(
-                "SELECT first_key, rows, crc32 FROM vector_batches AS b WHERE EXISTS "
-                "(SELECT 1 FROM items WHERE key >= b.first_key AND key < b.first_key + b.rows) ORDER BY first_key"
-            )
-            .fetchall()
-        )
-        problems = []
-        for first, count, crc32 in rows:
-            found = self._vectors.crc32(first, count) if self._vectors else None
-            if found is None:
-                problems.append(
-                    VectorProblem(first, count, "the embeddings file is missing or ends before them")
-                )
-            elif found != crc32:
-                problems.append(VectorProblem(first, count, "the bytes on disk differ from what was written"))
-        return problems
-
-    def row_problems(self) -> list[str]:
-        """Return what is wrong with the rows, a phrase each: ids or keys that come twice, rows without a partner."""
-        checks = {
-            "item ids that come twice": "SELECT count(item_id) - count(DISTINCT item_id) FROM items",
-            "keys that come twice": "SELECT count(key) - count(DISTINCT key) FROM items",
-            "items without a metadata row": "SELECT count(*) FROM items ANTI JOIN metadata USING (key)",
-            "metadata rows without an item": "SELECT count(*) FROM metadata ANTI JOIN items USING (key)",
-            "items without an embedding": (
-                "SELECT count(*) FROM items WHERE NOT EXISTS (SELECT 1 FROM vector_batches AS b "
-                "WHERE items.key >= b.first_key AND items.key < b.first_key + b.rows)"
-            ),
-        }
-        cursor = self.database.cursor()
-        problems = []
-        for what, sql in checks.items():
-            row = cursor.execute(sql).fetchone()
-            if row and row[0]:
-                problems.append(f"{row[0]} {what}")
-        return problems
-
-    def drop_broken_rows(self) -> int:
-        """Drop the rows that `row_problems` finds (of ids that come twice the older), and return how many."""
-        with self._writing() as cursor:
-            broken = cursor.execute(
-                "SELECT key FROM items WHERE key NOT IN (SELECT max(key) FROM items GROUP BY item_id) "
-                "UNION SELECT key FROM items ANTI JOIN metadata USING (key) "
-                "UNION SELECT key FROM metadata ANTI JOIN items USING (key) "
-                "UNION SELECT key FROM items WHERE NOT EXISTS (SELECT 1 FROM vector_batches AS b "
-                "WHERE items.key >= b.first_key AND items.key < b.first_key + b.rows)"
-            ).fetchall()
-            for table in ("items", "metadata", "looks"):
-                _delete_in(cursor, table, "key", [row[0] for row in broken])
-        return len(broken)
-
-    def pad_vectors(self) -> None:
-        """Make the embeddings file as long as what was committed, zeros standing for what is lost."""
-        row = self.database.cursor().execute("SELECT max(first_key + rows) FROM vector_batches").fetchone()
-        if self._vectors is not None and row and row[0]:
-            self._vectors.pad(int(row[0]))
-
-    def ids_in_key_range(self, first_key: int, rows: int) -> list[str]:
-        """Return the ids of the live items whose keys lie in a batch, by key."""
-        found = self.database.cursor().execute(
-            "SELECT item_id FROM items WHERE key >= ? AND key < ? ORDER BY key", [first_key, first_key + rows]
-        )
-        return [row[0] for row in found.fetchall()]
 
     # --- inside -----------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Give a cursor in a transaction that changes items; memory follows once it is committed.
+    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a cursor in a transaction that changes items; once it is committed, cached rows are dropped.
 
-        Not before: a search in another thread would ask for columns that its snapshot does not have yet.
+        Not before: a search in another thread would read columns that its snapshot does not have yet.
         """
         with self.database.transaction() as cursor:
             yield cursor
@@ -544,7 +438,7 @@ class CatalogStore:
         rows = self._rows_where_in("SELECT key FROM items", "item_id", item_ids)
         keys = sorted(int(row[0]) for row in rows)
         for table in ("items", "metadata", "looks"):
-            _delete_in(cursor, table, "key", keys)
+            delete_rows(cursor, table, "key", keys)
         return np.array(keys, np.uint64)
 
     def _cached(self, cache: dict[Any, Item], column: str, wanted: Sequence[Any]) -> dict[Any, Item]:
@@ -632,12 +526,6 @@ def _is_storable(name: Any) -> bool:
         except UnicodeEncodeError:
             return False
     return True
-
-
-def _delete_in(cursor: duckdb.DuckDBPyConnection, table: str, column: str, values: Sequence[Any]) -> None:
-    for part in _chunks(values, 900):
-        marks = ", ".join("?" for _ in part)
-        cursor.execute(f"DELETE FROM {table} WHERE {column} IN ({marks})", list(part))
 
 
 def _chunks(values: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:

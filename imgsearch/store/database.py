@@ -12,7 +12,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,9 @@ from numpy.typing import NDArray
 from imgsearch.core.errors import CatalogCorrupt, CatalogError, CatalogLocked
 from imgsearch.store.schema import MIGRATIONS
 
-__all__ = ["Database", "borrowed_keys", "insert_frame", "update_from_frame"]
+__all__ = ["Database", "borrowed_keys", "delete_rows", "insert_frame", "update_from_frame"]
+
+PARAMETERS_PER_STATEMENT = 900
 
 _log = logging.getLogger(__name__)
 
@@ -204,6 +206,15 @@ def insert_frame(cursor: duckdb.DuckDBPyConnection, table: str, frame: pd.DataFr
         cursor.execute(f"INSERT INTO {table} SELECT * FROM incoming_rows")
     finally:
         cursor.unregister("incoming_rows")
+
+
+def delete_rows(
+    cursor: duckdb.DuckDBPyConnection, table: str, column: str, values: Sequence[str | int]
+) -> None:
+    """Delete the rows of a table whose `column` has one of the values."""
+    for start in range(0, len(values), PARAMETERS_PER_STATEMENT):
+        part = list(values[start : start + PARAMETERS_PER_STATEMENT])
+        cursor.execute(f"DELETE FROM {table} WHERE {column} IN ({', '.join('?' for _ in part)})", part)
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from samples import clustered, raw_items
 from imgsearch.core.errors import CatalogCorrupt, CatalogError, CatalogNotFound, EncoderMismatch, UnknownItem
 from imgsearch.core.query import Filter
 from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.health import ids_of_batch, row_problems, vector_problems
+from imgsearch.store.sampling import sample_items
 
 MakeCatalog = Callable[..., CatalogStore]
 
@@ -51,7 +53,7 @@ def test_copying_the_folder_copies_the_catalog(colour_catalog: Path, tmp_path: P
             original.encoder_id,
             original.metadata.columns,
         )
-        assert copied.vector_problems() == []
+        assert vector_problems(copied) == []
 
 
 def test_what_is_stored_is_there_after_closing_and_opening(tmp_path: Path) -> None:
@@ -96,7 +98,7 @@ def test_a_changed_item_gets_a_new_key_and_its_old_one_is_never_used_again(make_
     catalog.remove(["e"])
     keys, _ = catalog.store(raw_items(["e"]), clustered(1, 8))
     assert list(keys) == [6]
-    assert catalog.row_problems() == []
+    assert row_problems(catalog) == []
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,7 @@ def test_vectors_that_are_no_unit_rows_are_refused_and_nothing_is_stored(
     with pytest.raises(ValueError, match="embeddings"):
         catalog.store(raw_items(["x", "y"]), bad.astype(np.float32))
     assert len(catalog) == 3
-    assert catalog.row_problems() == []
+    assert row_problems(catalog) == []
 
 
 def test_a_batch_that_fails_half_way_leaves_nothing_behind(make_catalog: MakeCatalog) -> None:
@@ -130,8 +132,8 @@ def test_a_batch_that_fails_half_way_leaves_nothing_behind(make_catalog: MakeCat
     assert catalog.get("00001.jpg").metadata == {"a": 1.0}
     catalog.store(raw_items(["new"], [{"b": "fine"}]), clustered(1, 8))
     assert catalog.get("new").metadata == {"b": "fine"}
-    assert catalog.row_problems() == []
-    assert catalog.vector_problems() == []
+    assert row_problems(catalog) == []
+    assert vector_problems(catalog) == []
 
 
 def test_a_batch_names_each_item_once(make_catalog: MakeCatalog) -> None:
@@ -201,7 +203,7 @@ def test_metadata_changes_without_a_new_key(make_catalog: MakeCatalog) -> None:
     assert catalog.get("b").key == 1
     assert catalog.stored_photos(["b"])["b"].row_digest == "digest"
     assert len(catalog) == 3
-    assert catalog.row_problems() == []
+    assert row_problems(catalog) == []
 
 
 def test_a_touched_item_is_read_where_it_lies_now(make_catalog: MakeCatalog) -> None:
@@ -276,23 +278,23 @@ def test_a_title_is_the_metadata_or_the_file_name(catalog: CatalogStore, make_ca
 
 
 def test_a_sample_is_varied_and_the_same_for_the_same_seed(catalog: CatalogStore) -> None:
-    first = [item.item_id for item in catalog.sample(8, seed=1)]
+    first = [item.item_id for item in sample_items(catalog, 8, seed=1)]
     assert len(set(first)) == 8
-    assert [item.item_id for item in catalog.sample(8, seed=1)] == first
-    assert [item.item_id for item in catalog.sample(8, seed=2)] != first
-    assert len(catalog.sample(100, seed=1)) == 48
-    assert catalog.sample(0, seed=1) == []
-    mugs = catalog.sample(5, seed=1, filters=[Filter("category", "=", "mug")])
+    assert [item.item_id for item in sample_items(catalog, 8, seed=1)] == first
+    assert [item.item_id for item in sample_items(catalog, 8, seed=2)] != first
+    assert len(sample_items(catalog, 100, seed=1)) == 48
+    assert sample_items(catalog, 0, seed=1) == []
+    mugs = sample_items(catalog, 5, seed=1, filters=[Filter("category", "=", "mug")])
     assert {item.metadata["category"] for item in mugs} == {"mug"}
     # Of 8 photos in 6 colours and 4 shapes, a varied sample shows most colours.
-    assert len({item.metadata["colour"] for item in catalog.sample(8, seed=1)}) >= 5
+    assert len({item.metadata["colour"] for item in sample_items(catalog, 8, seed=1)}) >= 5
 
 
 def test_an_empty_catalog_answers_everything(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(np.zeros((0, 8), np.float32))
     assert (
         len(catalog),
-        catalog.sample(5, seed=0),
+        sample_items(catalog, 5, seed=0),
         catalog.metadata.facets(),
         list(catalog.iter_items()),
     ) == (
@@ -409,20 +411,20 @@ def test_titles_are_told_apart_by_their_words_and_not_by_white_space(make_catalo
 def test_a_flipped_byte_of_the_embeddings_is_reported_for_its_batch_alone(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(10, 8))
     catalog.store(raw_items(["x", "y"]), clustered(2, 8))
-    assert catalog.vector_problems() == []
+    assert vector_problems(catalog) == []
     path = catalog.folder / "embeddings" / "vectors.f16"
     data = bytearray(path.read_bytes())
     data[-1] ^= 0x40
     path.write_bytes(data)
-    (problem,) = catalog.vector_problems()
+    (problem,) = vector_problems(catalog)
     assert (problem.first_key, problem.rows) == (10, 2)
     assert "differ" in problem.reason
-    assert catalog.ids_in_key_range(10, 2) == ["x", "y"]
+    assert ids_of_batch(catalog, 10, 2) == ["x", "y"]
     path.write_bytes(data[:-20])
-    assert "ends" in catalog.vector_problems()[0].reason
+    assert "ends" in vector_problems(catalog)[0].reason
     path.unlink()
-    assert [problem.first_key for problem in catalog.vector_problems()] == [0, 10]
-    assert "missing" in catalog.vector_problems()[0].reason
+    assert [problem.first_key for problem in vector_problems(catalog)] == [0, 10]
+    assert "missing" in vector_problems(catalog)[0].reason
 
 
 # --- threads ----------------------------------------------------------------------------------------------------
@@ -461,7 +463,7 @@ def test_reading_in_ten_threads_while_items_columns_and_kinds_change_is_always_r
     for reader in readers:
         reader.join()
     assert errors == []
-    assert catalog.row_problems() == []
+    assert row_problems(catalog) == []
 
 
 def test_info_can_be_asked_while_files_come_and_go(make_catalog: MakeCatalog) -> None:
