@@ -22,8 +22,9 @@ from typing import Any
 from million_impressions import fill
 from running_app import chromium_flags, find_chromium, running_app
 
-from imgsearch.improve.monitoring.drift import drifts
-from imgsearch.improve.monitoring.overview import PERIODS, Period, overview
+from imgsearch.improve.monitoring.drift import read_drifts
+from imgsearch.improve.monitoring.overview import PERIODS, Period
+from imgsearch.improve.monitoring.overview_queries import read_overview
 from imgsearch.store.catalog import CatalogStore
 
 TIMES = 3
@@ -44,10 +45,10 @@ def main() -> int:
             figures: dict[str, Any] = {
                 "impressions": filled.impressions,
                 "overview_ms": {
-                    name: median_ms(lambda name=name: overview(database, Period.last(name)))
+                    name: median_ms(lambda name=name: read_overview(database, Period.last(name)))
                     for name in PERIODS
                 },
-                "drifts_ms": median_ms(lambda: drifts(database)),
+                "drifts_ms": median_ms(lambda: read_drifts(database)),
             }
         if not given.no_browser:
             figures["page_s"] = page_s(folder, Path(scratch) / "app.log")

@@ -31,8 +31,10 @@ from imgsearch.explore.explorer import Explorer
 from imgsearch.improve.adaptation.adapting import AdaptationReport, adapt, publish_head, roll_back_head
 from imgsearch.improve.experiments.experiments import Experiments
 from imgsearch.improve.judging.judging import Judging
-from imgsearch.improve.monitoring.drift import Drift, drifts
-from imgsearch.improve.monitoring.overview import Health, Overview, Period, overview
+from imgsearch.improve.monitoring.drift import Drift, read_drifts
+from imgsearch.improve.monitoring.health import Health
+from imgsearch.improve.monitoring.overview import Overview, Period
+from imgsearch.improve.monitoring.overview_queries import read_overview
 from imgsearch.improve.monitoring.retention import Forgotten, Sweeper, forget_visitor, rows_of_visitor
 from imgsearch.improve.monitoring.telemetry import Telemetry
 from imgsearch.improve.quality.measuring import Quality
@@ -295,7 +297,7 @@ class SearchService:
         if answer.exposure is not None:
             self.feedback.record_exposure(answer.exposure)
             if answer.exposure.failed:
-                self.metrics.arm_failures.add(experiment=answer.exposure.experiment)
+                self.metrics.count_arm_failure(answer.exposure.experiment)
         return result
 
     def item(self, item_id: str) -> Item:
@@ -357,11 +359,11 @@ class SearchService:
         """Return what visitors and this catalog's processes did in a period, up to this moment."""
         self.feedback.flush()
         self.metrics.flush()
-        return overview(self.catalog.database, period)
+        return read_overview(self.catalog.database, period)
 
     def drifts(self) -> tuple[Drift, ...]:
         """Return whether visitors' queries still lie as near to the catalog as in the beginning."""
-        return drifts(self.catalog.database)
+        return read_drifts(self.catalog.database)
 
     def rows_of_visitor(self, visitor: str) -> dict[str, int]:
         """Return how many rows there are of a visitor, by table; raises `FeedbackError`."""

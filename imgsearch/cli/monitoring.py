@@ -64,12 +64,13 @@ def monitor(
     """
     if period not in PERIOD_NAMES:
         raise typer.BadParameter(f"{period!r} is none of {', '.join(PERIOD_NAMES)}", param_hint="--period")
-    from imgsearch.improve.monitoring.drift import drifts
-    from imgsearch.improve.monitoring.overview import Period, overview
+    from imgsearch.improve.monitoring.drift import read_drifts
+    from imgsearch.improve.monitoring.overview import Period
+    from imgsearch.improve.monitoring.overview_queries import read_overview
     from imgsearch.store.catalog import CatalogStore
 
     with CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened:
-        found, moved = overview(opened.database, Period.last(period)), drifts(opened.database)
+        found, moved = read_overview(opened.database, Period.last(period)), read_drifts(opened.database)
     if as_json:
         print_json({**found.as_dict(), "drift": [drift.as_dict() for drift in moved]})
     else:

@@ -831,7 +831,7 @@ def test_metrics_are_prometheus_text_and_count(client: TestClient) -> None:
     assert (value(searches), value(errors)) == (before[0] + 1, before[1] + 1)
     assert value("imgsearch_items") == 48
     assert value("imgsearch_up") == 1
-    assert value('imgsearch_search_seconds_bucket{stage="total",le="+Inf"}') == value(
+    assert value('imgsearch_search_seconds_bucket{le="+Inf",stage="total"}') == value(
         'imgsearch_search_seconds_count{stage="total"}'
     )
     line = re.compile(

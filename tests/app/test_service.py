@@ -27,6 +27,7 @@ from imgsearch.core.errors import (
 from imgsearch.core.query import Filter, Query, Term
 from imgsearch.core.records import Judgment
 from imgsearch.encoders import Encoder
+from imgsearch.improve.monitoring.metrics import render
 
 
 def settings_of(folder: Path, **given: object) -> Settings:
@@ -199,7 +200,7 @@ def test_the_figures_say_what_is_open(service: SearchService, lite: Encoder) -> 
     assert service.latency_ms() == {}
     service.search(Query.of(item="mug/red-0.jpg"))
     assert service.latency_ms()["p50"] > 0
-    assert any("imgsearch_searches_total" in line for line in service.metrics.lines())
+    assert b"imgsearch_searches_total{" in render(service.metrics.registry)
 
 
 def test_ten_threads_use_one_service(service: SearchService) -> None:

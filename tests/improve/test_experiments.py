@@ -18,6 +18,7 @@ from imgsearch.core.config import Settings
 from imgsearch.core.errors import ExperimentError, ImgSearchError, UnknownItem, UnknownSystem
 from imgsearch.core.query import Query
 from imgsearch.improve.experiments.experiments import Arm, Experiment, Experiments, arm_of, team_draft
+from imgsearch.improve.monitoring.metrics import render
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import System, Systems
@@ -278,7 +279,9 @@ def test_an_arm_that_fails_is_stepped_in_for_and_counted(
     assert service.search(query, visitor="ann").hits == service.systems.search(query).hits
     assert rows(service, "SELECT arm, failed FROM exposures") == [("other", True)]
     assert rows(service, "SELECT DISTINCT arm FROM impressions") == [("live",)]
-    assert 'imgsearch_experiment_failures_total{experiment="split"} 1' in service.metrics.lines()
+    assert b'imgsearch_experiment_failures_total{experiment="split"} 1.0\n' in render(
+        service.metrics.registry
+    )
     with pytest.raises(UnknownItem):  # the query's own fault is nobody's failure
         service.search(Query.of(item="gone.jpg"), visitor="ann")
     assert rows(service, "SELECT count(*) FROM exposures") == [(1,)]

@@ -1,4 +1,4 @@
-"""`/metrics` by the letter of the Prometheus text format, read by a parser that forgives nothing."""
+"""`/metrics` in the Prometheus text format, read by a strict parser."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.testclient import TestClient
 
 from imgsearch.app.api.routes import create_api
 from imgsearch.app.service import SearchService
 from imgsearch.core.config import Settings
-from imgsearch.improve.monitoring.metrics import Counter, gauge, total
+from imgsearch.improve.monitoring.metrics import LATENCY_BUCKETS_S, render
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 SAMPLE = re.compile(r'([a-z][a-z0-9_]*)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*",?)*)\})? (\S+)')
@@ -128,9 +129,21 @@ def test_the_state_of_feedback_index_encoder_and_uploads_is_there(
     assert found["imgsearch_up"] == 1
 
 
-def test_label_values_of_any_kind_are_escaped() -> None:
-    counter = Counter("x_total", "Words.")
-    counter.add(code='a"b\\c\nd')
-    lines = [*counter.lines(), *gauge("y", "Words.", 0.5), *total("z_total", "Words.", 7)]
-    found = parse("\n".join(lines) + "\n")
-    assert found == {"x_total": {(("code", 'a\\"b\\\\c\\nd'),): 1.0}, "y": {(): 0.5}, "z_total": {(): 7.0}}
+def test_label_values_of_any_kind_are_escaped_and_registries_make_one_document() -> None:
+    first, second = CollectorRegistry(), CollectorRegistry()
+    Counter("x_total", "Words.", ["code"], registry=first).labels('a"b\\c\nd').inc()
+    Gauge("y", "Words.", registry=second).set(0.5)
+    found = parse(render(first, second).decode())
+    assert found == {"x_total": {(("code", 'a\\"b\\\\c\\nd'),): 1.0}, "y": {(): 0.5}}
+
+
+def test_bucket_labels_are_those_that_dashboards_already_name() -> None:
+    registry = CollectorRegistry()
+    seconds = Histogram("s_seconds", "Words.", buckets=LATENCY_BUCKETS_S, registry=registry)
+    seconds.observe(0.3)
+    buckets = parse(render(registry).decode())["s_seconds_bucket"]
+    assert [labels[0][1] for labels in buckets] == [
+        *("0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10"),
+        "+Inf",
+    ]
+    assert buckets[(("le", "0.5"),)] == 1

@@ -11,9 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imgsearch.improve.monitoring.drift import BINS_TO_1, drifts, population_stability
-from imgsearch.improve.monitoring.overview import Health, Overview, Period, findings, overview
-from imgsearch.improve.monitoring.telemetry import bucket_of_ms
+from imgsearch.improve.monitoring.drift import BINS_TO_1, population_stability, read_drifts
+from imgsearch.improve.monitoring.findings import findings
+from imgsearch.improve.monitoring.health import Health
+from imgsearch.improve.monitoring.latency_sketch import bucket_of_ms
+from imgsearch.improve.monitoring.overview import Overview, Period
+from imgsearch.improve.monitoring.overview_queries import read_overview
 from imgsearch.store.database import Database, insert_frame
 from imgsearch.store.feedback import FeedbackState
 
@@ -70,7 +73,7 @@ def test_searches_are_first_pages_and_the_empty_ones(database: Database) -> None
     shown(database, "too early", -0.1)
     shown(database, "too late", 10.0)
     add(database, "empty_searches", ("c", at(2.6), "v", "text=red&filter=price<0", 1.0))
-    found = overview(database, PERIOD)
+    found = read_overview(database, PERIOD)
     assert (found.searches, found.searches_before, found.empty, found.visitors) == (3, 1, 1, 2)
     assert [moment.searches for moment in found.moments] == [0, 1, 2, 0, 0, 0, 0, 0, 0, 0]
     assert found.moments[2].at == at(2)
@@ -83,7 +86,7 @@ def test_a_click_on_a_later_page_counts_for_the_search_that_began_it(database: D
     shown(database, "other visitor", 2.05, visitor="w")
     shown(database, "other query", 2.05, query="text=blue")
     clicked(database, "page 2", 2.2)
-    found = overview(database, PERIOD)
+    found = read_overview(database, PERIOD)
     assert (found.searches, found.unclicked) == (4, 3)
     assert found.moments[1].unclicked == 1
     assert found.moments[2].unclicked == 2
@@ -93,16 +96,16 @@ def test_two_clicks_on_a_search_make_it_clicked_once(database: Database) -> None
     shown(database, "a")
     clicked(database, "a")
     clicked(database, "a")
-    found = overview(database, PERIOD)
+    found = read_overview(database, PERIOD)
     assert (found.clicks, found.unclicked, found.zero_click_rate) == (2, 0, 0.0)
 
 
 def test_without_rows_everything_is_zero_or_empty(database: Database) -> None:
-    found = overview(database, PERIOD)
+    found = read_overview(database, PERIOD)
     assert (found.searches, found.failed, found.stages, found.top, found.failing) == (0, 0, (), (), ())
     assert found.zero_click_rate is None
     assert len(found.moments) == 10
-    assert drifts(database) == ()
+    assert read_drifts(database) == ()
 
 
 def test_latency_is_told_by_stage_where_the_stages_are_known_and_else_from_the_impressions(
@@ -110,12 +113,12 @@ def test_latency_is_told_by_stage_where_the_stages_are_known_and_else_from_the_i
 ) -> None:
     for number in range(1, 101):
         shown(database, f"s{number}", total_ms=float(number))
-    (total,) = overview(database, PERIOD).stages
+    (total,) = read_overview(database, PERIOD).stages
     assert (total.stage, total.searches) == ("total", 100)
     assert total.p95_ms == pytest.approx(np.quantile(np.arange(1, 101), 0.95))
     for stage in ("total", "search", "encode"):
         add(database, "telemetry", (at(1), "stage", stage, bucket_of_ms(7.0), 3))
-    stages = overview(database, PERIOD).stages
+    stages = read_overview(database, PERIOD).stages
     assert [stage.stage for stage in stages] == ["encode", "search", "total"]
     assert stages[0].p50_ms == pytest.approx(7.0, rel=0.02)
 
@@ -125,7 +128,7 @@ def test_top_queries_are_those_asked_most(database: Database) -> None:
         shown(database, f"r{number}", query="text=red")
     shown(database, "b", query="text=blue", score=0.25)
     clicked(database, "r1")
-    top = overview(database, PERIOD).top
+    top = read_overview(database, PERIOD).top
     assert [(each.query_key, each.searches, each.clicked) for each in top] == [
         ("text=red", 3, 1),
         ("text=blue", 1, 0),
@@ -144,7 +147,7 @@ def test_queries_fail_by_finding_nothing_by_bad_verdicts_and_by_never_being_clic
     add(database, "empty_searches", ("e", at(1), "v", "text=nothing", 1.0))
     judged = [(at(1), "text=bad", "1.jpg", "good", "a", None), (at(2), "text=bad", "1.jpg", "bad", "a", None)]
     add(database, "judgments", *judged)
-    failing = {each.query_key: each.reasons for each in overview(database, PERIOD).failing}
+    failing = {each.query_key: each.reasons for each in read_overview(database, PERIOD).failing}
     assert failing == {
         "text=unloved": ("never clicked",),
         "text=nothing": ("found nothing",),
@@ -156,9 +159,9 @@ def test_a_query_far_below_others_of_its_kind_is_weak_and_equal_scores_are_not(d
     for number in range(30):
         shown(database, f"s{number}", query=f"text={number}", score=0.5)
         shown(database, f"i{number}", query=f"item={number}", score=0.9)
-    assert overview(database, PERIOD).failing == ()
+    assert read_overview(database, PERIOD).failing == ()
     shown(database, "weak", query="text=weak", score=0.1)
-    (weak,) = overview(database, PERIOD).failing
+    (weak,) = read_overview(database, PERIOD).failing
     assert (weak.query_key, weak.reasons) == ("text=weak", ("weak look-alikes",))
 
 
@@ -177,7 +180,7 @@ def test_a_period_ends_with_the_moment_that_is_going_on() -> None:
 
 
 def test_findings_name_what_is_wrong_the_worst_first_and_say_when_nothing_is(database: Database) -> None:
-    calm = overview(database, PERIOD)
+    calm = read_overview(database, PERIOD)
     assert [finding.level for finding in findings(calm, HEALTH)] == ["good"]
     broken = replace(HEALTH, encoder_status="loading", feedback=FeedbackState(5, 0, 7))
     levels = [finding.level for finding in findings(calm, broken)]
@@ -188,7 +191,7 @@ def test_findings_name_what_is_wrong_the_worst_first_and_say_when_nothing_is(dat
         (at(1), "failure", "internal_error", 0, 2),
         (at(1), "failure", "bad_query", 0, 1),
     )
-    failing = overview(database, PERIOD)
+    failing = read_overview(database, PERIOD)
     assert failing.failures == {"internal_error": 2, "bad_query": 1}
     assert [finding.level for finding in findings(failing, HEALTH)] == ["bad", "note"]
 
@@ -201,7 +204,7 @@ def as_json(found: Overview) -> dict[str, object]:
 
 def test_the_overview_is_plain_json(database: Database) -> None:
     shown(database, "a")
-    document = as_json(overview(database, PERIOD))
+    document = as_json(read_overview(database, PERIOD))
     assert document["searches"] == 1
     assert document["period"] == {"start": "2026-03-01T00:00:00", "end": "2026-03-01T10:00:00"}
 
@@ -230,7 +233,7 @@ def test_drift_is_told_where_scores_moved_and_not_where_chance_moved_them(
     database: Database, now: float, state: str
 ) -> None:
     two_weeks(database, 0.5, now)
-    (drift,) = drifts(database, now=NOW)
+    (drift,) = read_drifts(database, now=NOW)
     assert (drift.kind, drift.state, drift.queries_then, drift.queries_now) == ("words", state, 400, 400)
     assert drift.mean_then == pytest.approx(0.5, abs=0.01)
     assert drift.mean_now == pytest.approx(now, abs=0.01)
@@ -240,7 +243,7 @@ def test_drift_is_told_where_scores_moved_and_not_where_chance_moved_them(
 def test_drift_waits_for_enough_queries_and_ignores_filtered_ones(database: Database) -> None:
     two_weeks(database, 0.5, 0.1, n=20)
     two_weeks(database, 0.5, 0.1, query="filter=price<5&text=")
-    (drift,) = drifts(database, now=NOW)
+    (drift,) = read_drifts(database, now=NOW)
     assert (drift.kind, drift.state, drift.queries_now) == ("words", "waiting", 20)
 
 

@@ -18,8 +18,9 @@ from imgsearch.core.config import Settings
 from imgsearch.core.errors import FeedbackError
 from imgsearch.core.query import Query, Term
 from imgsearch.core.records import Judgment
-from imgsearch.improve.monitoring.drift import drifts
-from imgsearch.improve.monitoring.overview import Period, overview
+from imgsearch.improve.monitoring.drift import read_drifts
+from imgsearch.improve.monitoring.overview import Period
+from imgsearch.improve.monitoring.overview_queries import read_overview
 from imgsearch.improve.monitoring.retention import (
     Sweeper,
     author_name,
@@ -78,7 +79,7 @@ def count(database: Database, table: str, where: str = "true") -> int:
 
 
 def figures(database: Database) -> tuple[object, ...]:
-    found = overview(database, PERIOD)
+    found = read_overview(database, PERIOD)
     return found.searches, found.unclicked, found.empty, [moment.searches for moment in found.moments]
 
 
@@ -120,10 +121,10 @@ def test_drift_is_told_from_the_counts_of_deleted_events_too(database: Database)
     with database.transaction() as cursor:
         insert_frame(cursor, "impressions", pd.DataFrame(rows, columns=[f"c{n}" for n in range(11)]))
     now = START + timedelta(days=40)
-    before = drifts(database, now=now)
+    before = read_drifts(database, now=now)
     assert "drifted" in {drift.state for drift in before}
     prune_events(database, START + timedelta(days=20))
-    after = drifts(database, now=now)
+    after = read_drifts(database, now=now)
     assert [(drift.kind, drift.state, drift.queries_then) for drift in after] == [
         (drift.kind, drift.state, drift.queries_then) for drift in before
     ]

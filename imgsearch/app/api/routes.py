@@ -21,6 +21,7 @@ from urllib.parse import parse_qs
 
 import anyio.to_thread
 from anyio import CapacityLimiter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.datastructures import MutableHeaders, UploadFile
@@ -63,7 +64,7 @@ from imgsearch.core.query_address import (
 from imgsearch.core.records import Item, Judgment, Verdict
 from imgsearch.core.version import __version__
 from imgsearch.improve.judging.calls import JudgingCall
-from imgsearch.improve.monitoring import metrics
+from imgsearch.improve.monitoring.metrics import CONTENT_TYPE, render
 from imgsearch.store.collections import Collection, collection_csv
 from imgsearch.vision.images import nearest_thumbnail_size
 
@@ -191,10 +192,25 @@ class _Handlers:
         self._search_slots = CapacityLimiter(max(4, settings.worker_threads))
         # Thumbnails mostly wait for the disk.
         self._picture_slots = CapacityLimiter(max(8, 2 * settings.worker_threads))
-        self.requests = metrics.Counter(
-            "imgsearch_http_requests_total", "Requests to the API by endpoint and status."
+        self._registry = registry = CollectorRegistry()
+        self.requests = Counter(
+            "imgsearch_http_requests_total",
+            "Requests to the API by endpoint and status.",
+            ["endpoint", "status"],
+            registry=registry,
         )
-        self._errors = metrics.Counter("imgsearch_errors_total", "Errors answered by the API, by their code.")
+        self._errors = Counter(
+            "imgsearch_errors_total",
+            "Errors answered by the API, by their code.",
+            ["code"],
+            registry=registry,
+        )
+        self._up = Gauge("imgsearch_up", "1 when the catalog is open.", registry=registry)
+        self._waiting = Gauge(
+            "imgsearch_http_searches_waiting",
+            "Searches of the API that wait for a processor.",
+            registry=registry,
+        )
 
     async def _run(self, slots: CapacityLimiter, work: Callable[[SearchService], _RESULT]) -> _RESULT:
         """Return `work(service)`, run in a thread when one of the slots is free."""
@@ -521,22 +537,17 @@ class _Handlers:
     async def metrics(self, request: Request) -> Response:
         """Answer GET /metrics in the Prometheus text format."""
 
-        def work(service: SearchService) -> list[str]:
-            return [*service.metrics.lines(), *service.health().lines()]
+        def work(service: SearchService) -> bytes:
+            return render(service.metrics.registry, service.health())
 
-        up = 1
         try:
-            lines = await self._run(self._picture_slots, work)
+            body, up = await self._run(self._picture_slots, work), 1
         except ImgSearchError:
-            lines, up = [], 0
-        lines += metrics.gauge("imgsearch_up", "1 when the catalog is open.", up)
-        waiting = self._search_slots.statistics().tasks_waiting
-        lines += metrics.gauge(
-            "imgsearch_http_searches_waiting", "Searches of the API that wait for a processor.", waiting
-        )
-        lines += [*self._errors.lines(), *self.requests.lines()]
+            body, up = b"", 0
+        self._up.set(up)
+        self._waiting.set(self._search_slots.statistics().tasks_waiting)
         return Response(
-            "\n".join(lines) + "\n", media_type=metrics.CONTENT_TYPE, headers={"Cache-Control": "no-store"}
+            body + render(self._registry), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"}
         )
 
     async def openapi(self, request: Request) -> Response:
@@ -577,7 +588,7 @@ class _Handlers:
     def _failure(
         self, code: str, message: str, status: int, headers: Mapping[str, str] | None = None
     ) -> Response:
-        self._errors.add(code=code)
+        self._errors.labels(code).inc()
         return _json(_error(code, message), status_code=status, headers=headers, cache="no-store")
 
 
@@ -586,7 +597,7 @@ class _Envelope:
     browsers from guessing and leaking.
     """
 
-    def __init__(self, app: ASGIApp, requests: metrics.Counter) -> None:
+    def __init__(self, app: ASGIApp, requests: Counter) -> None:
         self._app = app
         self._requests = requests
 
@@ -598,7 +609,7 @@ class _Envelope:
                 took_ms = (time.perf_counter() - started) * 1000
                 # The handler's name, never the path: labels must be few.
                 endpoint = getattr(scope.get("endpoint"), "__name__", "none")
-                self._requests.add(endpoint=endpoint, status=str(message["status"]))
+                self._requests.labels(endpoint, str(message["status"])).inc()
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("Server-Timing", f"total;dur={took_ms:.1f}")
                 headers.setdefault("X-Content-Type-Options", "nosniff")

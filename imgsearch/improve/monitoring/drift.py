@@ -1,41 +1,55 @@
-"""Drift: whether what visitors look for still lies as near to the catalog as it did.
+"""Drift: whether first hits are as near to the catalog (cosine) as in the first week of the same encoder.
 
-It owns one figure of each query's embedding that is worth keeping, the cosine to its nearest item (the score of the
-first hit), and compares how it is spread in the last week with the first week of the same encoder, for each kind of
-query on its own: the scores of words and of photos do not compare. It keeps no embedding and no picture.
-
-The measure is the population stability index over tenths of the first week (Siddiqi, "Credit Risk Scorecards",
-2006; below 0.1 stable, above 0.25 drifted, by long custom). Chance alone makes it large where queries are few:
-without drift, PSI / (1/n + 1/m) follows a chi-squared distribution, one degree of freedom fewer than bins
-(Yurdakul and Naranjo, "Statistical properties of the population stability index", Journal of Risk Model Validation
-14(4), 2020). So drift is told only where the index is beyond what chance does once in a hundred weeks.
+Each kind of query is compared on its own. The measure is the population stability index over tenths of the first
+week (Siddiqi, "Credit Risk Scorecards", 2006; by custom stable below 0.1, drifted above 0.25). Without drift,
+PSI / (1/n + 1/m) follows a chi-squared distribution with one degree of freedom fewer than bins (Yurdakul and Naranjo,
+Journal of Risk Model Validation 14(4), 2020), so an index that chance exceeds is no drift.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from imgsearch.improve.monitoring.overview import KIND_OF_QUERY
+from imgsearch.improve.monitoring.event_sql import KIND_OF_QUERY
 from imgsearch.store.database import Database
 
-__all__ = ["BINS_TO_1", "SCORE_SERIES", "Drift", "drifts", "population_stability"]
+__all__ = ["BINS_TO_1", "SCORE_SERIES", "Drift", "population_stability", "read_drifts"]
 
-WEEK = timedelta(days=7)
-FEWEST_QUERIES = 100
-"""Fewer queries of a kind in either week are no ground for telling anything."""
+MIN_QUERIES = 100
+"""With fewer queries of a kind in either week no drift is reported."""
 STABLE_BELOW = 0.1
 DRIFTED_ABOVE = 0.25
-CHANCE = 0.01
+SIGNIFICANCE = 0.01
 BINS_TO_1 = 200
 """Scores are counted in steps of 1 / this."""
 SCORE_SERIES = "first_score"
 """The series of `telemetry` that keeps these counts when impressions are deleted; its label: kind, space, encoder."""
+
+_MAIN_ENCODER = """
+    SELECT encoder FROM impressions WHERE rank = 1 AND happened_at >= $now - INTERVAL 7 DAY AND happened_at < $now
+    GROUP BY encoder ORDER BY count(*) DESC, encoder LIMIT 1
+"""
+_SCORES = f"""
+    WITH scores AS (
+        SELECT happened_at, {KIND_OF_QUERY} AS kind, CAST(floor(score * {BINS_TO_1}) AS INTEGER) AS bin, 1 AS amount
+        FROM impressions WHERE rank = 1 AND encoder = $encoder AND happened_at < $now
+        UNION ALL
+        SELECT minute, split_part(label, ' ', 1), bucket, amount FROM telemetry
+        WHERE series = '{SCORE_SERIES}' AND minute < $now AND substr(label, strpos(label, ' ') + 1) = $encoder
+    ),
+    span AS (SELECT min(happened_at) AS began FROM scores)
+    SELECT kind, bin, coalesce(sum(amount) FILTER (happened_at < began + INTERVAL 7 DAY), 0),
+           coalesce(sum(amount) FILTER (
+               happened_at >= greatest($now - INTERVAL 7 DAY, began + INTERVAL 7 DAY)
+           ), 0)
+    FROM scores, span WHERE kind IN ('words', 'photo', 'item') GROUP BY kind, bin ORDER BY kind, bin
+"""
 
 Counts = NDArray[np.int64]
 
@@ -44,8 +58,8 @@ Counts = NDArray[np.int64]
 class Drift:
     """One kind of query, last week against the first week of the encoder.
 
-    `state` is `waiting` while there are no two weeks with enough queries. `spread_then` and `spread_now` are the
-    shares of each week's queries in steps of `low` to `high` (cosine), for drawing.
+    `state` is `waiting` until both weeks have enough queries. `spread_then` and `spread_now` are histograms (shares)
+    of each week's queries over equal steps from `low` to `high` (cosine), for drawing.
     """
 
     kind: str
@@ -62,48 +76,29 @@ class Drift:
     spread_now: tuple[float, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON."""
+        """Return the drift as JSON."""
         return asdict(self)
 
 
-def drifts(database: Database, *, now: datetime | None = None) -> tuple[Drift, ...]:
-    """Return the drift of each kind of query (words, photo, item), the most asked first; empty before any search.
+def read_drifts(database: Database, *, now: datetime | None = None) -> tuple[Drift, ...]:
+    """Return the drift of each kind of query (words, photo, item), most frequent first; empty before any search.
 
     Only scores of one encoder compare: of the one that answered most searches of the last week.
     """
     now = now or datetime.now(UTC).replace(tzinfo=None)
     cursor = database.cursor()
-    latest = """
-        SELECT encoder FROM impressions WHERE rank = 1 AND happened_at >= $now - INTERVAL 7 DAY AND happened_at < $now
-        GROUP BY encoder ORDER BY count(*) DESC, encoder LIMIT 1
-    """
-    answering = cursor.execute(latest, {"now": now}).fetchone()
-    if answering is None:
+    main_encoder = cursor.execute(_MAIN_ENCODER, {"now": now}).fetchone()
+    if main_encoder is None:
         return ()
-    sql = f"""
-        WITH scores AS (
-            SELECT happened_at, {KIND_OF_QUERY} AS kind, CAST(floor(score * {BINS_TO_1}) AS INTEGER) AS bin,
-                   1 AS amount
-            FROM impressions WHERE rank = 1 AND encoder = $encoder AND happened_at < $now
-            UNION ALL
-            SELECT minute, split_part(label, ' ', 1), bucket, amount FROM telemetry
-            WHERE series = '{SCORE_SERIES}' AND minute < $now
-            AND substr(label, strpos(label, ' ') + 1) = $encoder
-        ),
-        span AS (SELECT min(happened_at) AS began FROM scores)
-        SELECT kind, bin, coalesce(sum(amount) FILTER (happened_at < began + INTERVAL 7 DAY), 0),
-               coalesce(sum(amount) FILTER (
-                   happened_at >= greatest($now - INTERVAL 7 DAY, began + INTERVAL 7 DAY)
-               ), 0)
-        FROM scores, span WHERE kind IN ('words', 'photo', 'item') GROUP BY kind, bin ORDER BY kind, bin
-    """
-    spreads: dict[str, tuple[Counts, Counts]] = {}
-    for kind, bin, then, recent in cursor.execute(sql, {"encoder": answering[0], "now": now}).fetchall():
-        counts = spreads.setdefault(kind, (_no_counts(), _no_counts()))
+    histograms: dict[str, tuple[Counts, Counts]] = {}
+    for kind, bin, then, recent in cursor.execute(
+        _SCORES, {"encoder": main_encoder[0], "now": now}
+    ).fetchall():
+        counts = histograms.setdefault(kind, (_zero_counts(), _zero_counts()))
         place = int(np.clip(bin + BINS_TO_1, 0, 2 * BINS_TO_1))
         counts[0][place] += int(then)
         counts[1][place] += int(recent)
-    found = [_drift(kind, then, recent) for kind, (then, recent) in spreads.items()]
+    found = [_drift(kind, then, recent) for kind, (then, recent) in histograms.items()]
     return tuple(sorted(found, key=lambda drift: (-drift.queries_now - drift.queries_then, drift.kind)))
 
 
@@ -111,51 +106,38 @@ def population_stability(then: Counts, now: Counts, *, bins: int = 10) -> tuple[
     """Return the index of two histograms over the same fine bins, and what chance alone exceeds once in a hundred.
 
     The fine bins are joined to at most `bins` that hold equal shares of `then`. Empty ones count as half a query.
-    Both must hold something.
+    Both histograms must hold at least one query.
     """
     cumulated = np.cumsum(then) / then.sum()
     edges = np.unique(np.searchsorted(cumulated, np.arange(1, bins) / bins - 1e-12) + 1)
-    if len(edges) < min(2, bins - 1):  # nearly all in one place: what falls below it must show too
+    if len(edges) < min(2, bins - 1):  # nearly all in one bin: a fall below it must show too
         edges = np.unique(np.append(edges, np.flatnonzero(then)[0]))
     edges = edges[(edges > 0) & (edges < len(then))]
     p = np.maximum(np.add.reduceat(then, np.concatenate(([0], edges))), 0.5)
     q = np.maximum(np.add.reduceat(now, np.concatenate(([0], edges))), 0.5)
     p, q = p / p.sum(), q / q.sum()
     index = float(np.sum((q - p) * np.log(q / p)))
-    by_chance = float(scipy.special.chdtri(max(len(p) - 1, 1), CHANCE) * (1 / then.sum() + 1 / now.sum()))
-    return index, by_chance
+    quantile = scipy.special.chdtri(max(len(p) - 1, 1), SIGNIFICANCE)
+    return index, float(quantile * (1 / then.sum() + 1 / now.sum()))
 
 
 def _drift(kind: str, then: Counts, now: Counts) -> Drift:
     n, m = int(then.sum()), int(now.sum())
-    if min(n, m) < FEWEST_QUERIES:
+    if min(n, m) < MIN_QUERIES:
         return Drift(kind, "waiting", n, m)
     index, by_chance = population_stability(then, now)
     state: Literal["stable", "moved", "drifted"] = "stable"
     if index > max(by_chance, STABLE_BELOW):
         state = "drifted" if index > DRIFTED_ABOVE else "moved"
-    middle = (np.arange(len(then)) - BINS_TO_1 + 0.5) / BINS_TO_1
-    low, high, spread_then, spread_now = _spreads(then, now)
-    return Drift(
-        kind,
-        state,
-        n,
-        m,
-        mean_then=float(then @ middle / n),
-        mean_now=float(now @ middle / m),
-        index=index,
-        chance_index=by_chance,
-        low=low,
-        high=high,
-        spread_then=spread_then,
-        spread_now=spread_now,
-    )
+    centres = (np.arange(len(then)) - BINS_TO_1 + 0.5) / BINS_TO_1
+    means = float(then @ centres / n), float(now @ centres / m)
+    return Drift(kind, state, n, m, *means, index, by_chance, *_histograms(then, now))
 
 
-def _spreads(
+def _histograms(
     then: Counts, now: Counts, steps: int = 24
 ) -> tuple[float, float, tuple[float, ...], tuple[float, ...]]:
-    """Return where both weeks' scores lie, and each week's shares in `steps` equal parts of that."""
+    """Return the range of both weeks' scores, and each week's shares in at most `steps` equal parts of it."""
     used = np.flatnonzero(then + now)
     span = int(used[-1] - used[0] + 1)
     width = -(-span // steps)
@@ -170,5 +152,5 @@ def _spreads(
     return low, low + width * steps / BINS_TO_1, shares[0], shares[1]
 
 
-def _no_counts() -> Counts:
+def _zero_counts() -> Counts:
     return np.zeros(2 * BINS_TO_1 + 1, np.int64)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from imgsearch.core.background import BackgroundThread
 from imgsearch.core.errors import FeedbackError
 from imgsearch.improve.monitoring.drift import BINS_TO_1, SCORE_SERIES
-from imgsearch.improve.monitoring.overview import FIRST_PAGES, KIND_OF_QUERY
+from imgsearch.improve.monitoring.event_sql import FIRST_PAGES, KIND_OF_QUERY
 from imgsearch.store.database import Database
 from imgsearch.store.feedback import MAX_TEXT
 

@@ -16,16 +16,15 @@ from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_from_params, thumbnail_url, upload_url
 from imgsearch.core.records import Item
 from imgsearch.improve.monitoring.drift import Drift
+from imgsearch.improve.monitoring.findings import Finding, findings
+from imgsearch.improve.monitoring.health import Health
 from imgsearch.improve.monitoring.overview import (
     PERIODS,
-    Finding,
-    Health,
     Moment,
     Overview,
     Period,
     QueryFigures,
     StageLatency,
-    findings,
 )
 from imgsearch.ui.components.charts import columns, sparkline, spreads
 from imgsearch.ui.components.query_bar import query_label
