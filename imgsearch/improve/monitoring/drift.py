@@ -131,7 +131,8 @@ def _drift(kind: str, then: Counts, now: Counts) -> Drift:
         state = "drifted" if index > DRIFTED_ABOVE else "moved"
     centres = (np.arange(len(then)) - BINS_TO_1 + 0.5) / BINS_TO_1
     means = float(then @ centres / n), float(now @ centres / m)
-    return Drift(kind, state, n, m, *means, index, by_chance, *_histograms(then, now))
+    low, high, share_then, share_now = _histograms(then, now)
+    return Drift(kind, state, n, m, *means, index, by_chance, low, high, share_then, share_now)
 
 
 def _histograms(

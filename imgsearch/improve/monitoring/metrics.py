@@ -15,7 +15,8 @@ LATENCY_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 
 _WHOLE_BUCKET = re.compile(rb'([{,]le="\d+)\.0"')
 
-disable_created_metrics()  # one more series for each counter, which no scraper of this program reads
+# It would add a series for each counter that no scraper of this program reads.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 def render(*collectors: Collector) -> bytes:

@@ -153,10 +153,10 @@ def _read_moments(cursor: duckdb.DuckDBPyConnection, period: Period) -> tuple[Mo
     found = {row[0]: row[1:] for row in cursor.execute(_MOMENTS, values).fetchall()}
     moments = []
     for number in range(period.moments):
-        *counts, latency = found.get(number, (0, 0, 0, 0, None))
+        searches, unclicked, empty, failed, latency = found.get(number, (0, 0, 0, 0, None))
         p50_ms, p95_ms = latency or (None, None)
         at = period.start + number * period.step
-        moments.append(Moment(at, *map(int, counts), p50_ms=p50_ms, p95_ms=p95_ms))
+        moments.append(Moment(at, int(searches), int(unclicked), int(empty), int(failed), p50_ms, p95_ms))
     return tuple(moments)
 
 
