@@ -21,7 +21,7 @@ from imgsearch.core.config import cpu_count, user_data_dir
 from imgsearch.core.errors import SourceError
 from imgsearch.encoders import load_encoder
 from imgsearch.encoders.lite.weights import lite_id
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.index.vector_space import live_space
 from imgsearch.ingest.indexing import IndexingOptions, ProgressCallback, index_sources
 from imgsearch.search.ranking.calibration import Calibration
@@ -135,7 +135,7 @@ def ensure_demo_catalog(progress: ProgressCallback | None = None, *, folder: Pat
             folder.rename(folder.with_name(f"{folder.name}-before-{stamp}"))
     encoder = load_encoder("lite")
     with CatalogStore.open(folder, create=True) as catalog:
-        index = LiveIndex.open(catalog, threads=cpu_count(), space=live_space(catalog))
+        index = open_live_index(catalog, threads=cpu_count(), space=live_space(catalog))
         options = IndexingOptions(embeddings=store.embeddings_of(encoder_id), prune=True)
         index_sources(catalog, index, encoder, [store.manifest], options=options, progress=progress)
         _give_looks(catalog, store)

@@ -34,7 +34,7 @@ from imgsearch.encoders import Encoder, load_encoder, resolve_auto
 from imgsearch.improve.judging.qrels import read_qrels, topics_from_qrels
 from imgsearch.improve.judging.topics import default_topics_path, read_topics
 from imgsearch.improve.quality.evaluation import DEFAULT_MEASURES, EvaluationReport, evaluate
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.index.vector_space import live_space
 from imgsearch.ingest.indexing import IndexingOptions, index_sources
 from imgsearch.search.ranking.calibration import Calibration
@@ -346,7 +346,7 @@ class Catalog:
         return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
 
     def _open_index(self) -> None:
-        self._index = LiveIndex.open(
+        self._index = open_live_index(
             self.store, threads=self._settings.worker_threads, space=live_space(self.store)
         )
         self._searcher = Searcher(

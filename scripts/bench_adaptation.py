@@ -30,7 +30,7 @@ from imgsearch.core.query_address import query_key
 from imgsearch.encoders import Encoder
 from imgsearch.improve.adaptation.adapting import adapt, publish_head, roll_back_head
 from imgsearch.index.heads import Projection, save_head
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore, NewItem
 from imgsearch.store.database import insert_frame
@@ -59,7 +59,7 @@ def main() -> None:
         with timed("making the catalog"):
             _fill(catalog, options.items, options.dim)
         with timed("indexing the embeddings"):
-            index = LiveIndex.open(catalog, threads=options.threads)
+            index = open_live_index(catalog, threads=options.threads)
         searcher = Searcher(catalog, index, _no_encoder)
         with contextlib.closing(FeedbackLog(catalog.database)) as feedback:
             with timed("simulating visitors"):

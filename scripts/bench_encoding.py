@@ -43,7 +43,7 @@ from numpy.typing import NDArray
 from imgsearch.encoders import Encoder, load_encoder
 from imgsearch.encoders.base import unit_rows
 from imgsearch.encoders.batching import BatchingEncoder
-from imgsearch.encoders.lite.onnx import written_down
+from imgsearch.encoders.lite.onnx import onnx_model
 from imgsearch.encoders.openclip import OpenClipEncoder
 from imgsearch.ingest.sources import Photo, open_source
 from imgsearch.store.originals import file_of
@@ -115,7 +115,7 @@ def _lite(images: Sequence[Any], options: argparse.Namespace) -> list[Way]:
     _say(f"lite: auto has chosen {ours.backend}")  # type: ignore[attr-defined]
     pictures: dict[str, Encode] = {"plain float32": plain.encode_arrays, "ours": ours.encode_arrays}
     if _has("onnx", options) and _has("openvino", options):
-        model = written_down(plain._look._backbone.network, plain._look._tower)  # type: ignore[attr-defined]
+        model = onnx_model(plain._look._backbone.network, plain._look._tower)  # type: ignore[attr-defined]
         for precision in ("f32", "bf16"):
             pictures[f"openvino {precision}, layers only"] = _openvino(
                 model, precision, lambda given: np.stack(given)

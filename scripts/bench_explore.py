@@ -26,7 +26,7 @@ from imgsearch.core.errors import EncoderUnavailable
 from imgsearch.core.query import Query
 from imgsearch.encoders import Encoder
 from imgsearch.explore.explorer import Explorer
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore, NewItem
 
@@ -43,7 +43,7 @@ def main() -> None:
         folder = Path(scratch)
         with CatalogStore.open(folder / "catalog", create=True) as catalog:
             _fill(catalog, folder / "pictures", options.items, options.dim)
-            index = LiveIndex.open(catalog, threads=2)
+            index = open_live_index(catalog, threads=2)
             memory_bytes = 600 * 1024**2 if options.no_umap else 0
             explorer = Explorer(catalog, lambda: index, _no_encoder, memory_bytes=memory_bytes)
             result["pca_s"] = _seconds(lambda: explorer.document("pca", 2, "column:type"))

@@ -39,7 +39,7 @@ from imgsearch.core.config import cpu_count
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.records import IndexingReport
 from imgsearch.encoders import Encoder, load_encoder
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.ingest.indexing import ENCODE_AT_ONCE, IndexingOptions, index_sources
 from imgsearch.ingest.sources import Photo, open_source
 from imgsearch.store.catalog import CatalogStore
@@ -147,7 +147,7 @@ def _linked(paths: list[Path], folder: Path) -> Path:
 
 def _run(folder: Path, encoder: Encoder, source: Path, options: IndexingOptions) -> IndexingReport:
     with CatalogStore.open(folder, create=True) as catalog:
-        index = LiveIndex.open(catalog, threads=options.threads)
+        index = open_live_index(catalog, threads=options.threads)
         return index_sources(catalog, index, encoder, [source], options=options)
 
 

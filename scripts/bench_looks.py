@@ -7,7 +7,7 @@ DIR (default: a temporary folder; about 210 bytes a row).
 
 describe     one photo beyond its decoding, in one thread (processor time: other programs do not count)
 rows         the descriptors of 2,048 random keys read from the file
-emphasised   2,048 candidates ranked anew with all three sliders up
+emphasised_scores   2,048 candidates ranked anew with all three sliders up
 by_color     the 24 nearest of all rows to one colour
 """
 
@@ -30,7 +30,7 @@ from imgsearch.demo import sample_store
 from imgsearch.store.database import Database, insert_frame
 from imgsearch.store.look_table import LookStore
 from imgsearch.vision.images import decode_image
-from imgsearch.vision.looks import LOOK_DIM, color_look, describe, emphasised
+from imgsearch.vision.looks import LOOK_DIM, color_look, describe, emphasised_scores
 
 CANDIDATES = 2048
 
@@ -83,8 +83,8 @@ def _search(folder: Path, rows: int) -> dict[str, dict[str, float]]:
         store.nearest_by_color(colors[0], keys, 24)
         return {
             "rows": _percentiles([_spent(partial(store.rows, part)) for part in samples]),
-            "emphasised": _percentiles(
-                [_spent(lambda: emphasised(scores, found, look, Emphasis(1, 1, 1))) for _ in range(50)]
+            "emphasised_scores": _percentiles(
+                [_spent(lambda: emphasised_scores(scores, found, look, Emphasis(1, 1, 1))) for _ in range(50)]
             ),
             "by_color": _percentiles(
                 [_spent(partial(store.nearest_by_color, color, keys, 24)) for color in colors]

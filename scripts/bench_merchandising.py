@@ -30,6 +30,7 @@ from imgsearch.core.config import Settings
 from imgsearch.core.query import Filter, Query, Term
 from imgsearch.encoders import load_encoder
 from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.ingest.indexing import index_sources
 from imgsearch.search.ranking.diversity import mmr_order
 from imgsearch.search.ranking.duplicates import Duplicates
@@ -119,7 +120,7 @@ def bench_copies(count: int) -> dict[str, Any]:
         photos = Path(folder) / "photos"
         shutil.copytree(STORE, photos)
         with CatalogStore.open(Path(folder) / "catalog", create=True) as catalog:
-            index = LiveIndex.open(catalog)
+            index = open_live_index(catalog)
             index_sources(catalog, index, encoder, [photos])
             alone = {"photos": len(catalog), **timed_pass(catalog, index)}
             alone["wrong"] = len(found_pairs(catalog))
@@ -188,7 +189,7 @@ def bench_search(items: int, dim: int) -> dict[str, Any]:
             part = range(start, min(start + 10_000, items))
             rows = [{"product_id": f"p{place // 3}", "shade": f"s{place % 4}"} for place in part]
             catalog.store(raw_items([f"{place:07d}.jpg" for place in part], rows), vectors[start : part.stop])
-        index = LiveIndex.open(catalog, threads=2)
+        index = open_live_index(catalog, threads=2)
         header = index.header
         assert header is not None
         print(f"{items:,} x {dim}, {header.parameters['engine']}, ann_recall@10 {header.ann_recall_at_10}")
@@ -249,7 +250,7 @@ def bench_serving(count: int) -> dict[str, Any]:
         make_copies(photos, count)
         place = Path(folder) / "catalog"
         with CatalogStore.open(place, create=True) as catalog:
-            index_sources(catalog, LiveIndex.open(catalog), load_encoder("lite"), [photos])
+            index_sources(catalog, open_live_index(catalog), load_encoder("lite"), [photos])
             names = [item.item_id for item in catalog.iter_items()]
         service = SearchService.open(Settings.load({}, catalog=place, find_duplicates=False))
         try:

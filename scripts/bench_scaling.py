@@ -26,6 +26,7 @@ from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.core.query import Query, Term
 from imgsearch.encoders import load_encoder
 from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.ingest.distributed import encode_to_shards
 from imgsearch.ingest.sources import open_source
 from imgsearch.search.searcher import Searcher
@@ -99,7 +100,7 @@ def index(items: int, address: str, folder: Path) -> dict[str, float]:
     try:
         with CatalogStore.open(folder / "catalog", create=True) as catalog:
             fill(catalog, items)
-            local = LiveIndex.open(catalog, threads=2)
+            local = open_live_index(catalog, threads=2)
             started = time.perf_counter()
             catalog.bind_index(address)
             shared = opened(catalog)
@@ -157,7 +158,7 @@ def opened(catalog: CatalogStore) -> LiveIndex:
     give_up = time.monotonic() + 60
     while True:
         try:
-            return LiveIndex.open(catalog, threads=2)
+            return open_live_index(catalog, threads=2)
         except IndexUnavailable:
             if time.monotonic() > give_up:
                 raise

@@ -30,7 +30,7 @@ import numpy as np
 
 from imgsearch.core.query import Filter, Query
 from imgsearch.encoders import load_encoder
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.ingest.indexing import IndexingOptions, index_sources
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
@@ -48,7 +48,7 @@ def main() -> None:
         scratch = stack.enter_context(tempfile.TemporaryDirectory())
         folder = options.catalog or Path(scratch) / "catalog"
         catalog = stack.enter_context(CatalogStore.open(folder, create=options.folder is not None))
-        index = LiveIndex.open(catalog)
+        index = open_live_index(catalog)
         encoder = load_encoder(catalog.encoder_spec or options.encoder, allow_download=False)
         if options.folder is not None:
             settings = IndexingOptions(metadata=options.metadata)

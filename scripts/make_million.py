@@ -26,7 +26,7 @@ from realistic_vectors import BLOCK, Maker, RealVectors
 from imgsearch.core.config import cpu_count
 from imgsearch.demo import sample_store
 from imgsearch.encoders.lite.weights import lite_id
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.store.catalog import CatalogStore, NewItem
 from imgsearch.vision.images import decode_image
 from imgsearch.vision.looks import Look, describe
@@ -140,7 +140,7 @@ def main() -> None:
         catalog.bind_encoder("lite", lite_id(), shop.vectors.shape[1], reason="made for measuring")
         _fill(catalog, shop, options)
         started = time.perf_counter()
-        index = LiveIndex.open(catalog, threads=options.threads)
+        index = open_live_index(catalog, threads=options.threads)
         header = index.header
         print(f"index: {time.perf_counter() - started:.0f} s", file=sys.stderr)
         if header is not None:

@@ -30,7 +30,7 @@ from imgsearch.core.query import Emphasis
 from imgsearch.demo import sample_store
 from imgsearch.encoders import load_encoder
 from imgsearch.vision.images import decode_image
-from imgsearch.vision.looks import COLOR, LOOK_DIM, color_look, describe, emphasised, same_color
+from imgsearch.vision.looks import COLOR, LOOK_DIM, color_look, describe, emphasised_scores, same_color
 
 FAMILIES = {"navy": "blue", "silver": "grey", "gold": "yellow", "olive": "green", "copper": "orange"}
 PICKED = {
@@ -118,7 +118,7 @@ def _items(photos: Photos, rows: Floats, queries: NDArray[np.intp]) -> dict[str,
             emphasis = Emphasis(**{slider: strength})
             ranked = np.stack(
                 [
-                    emphasised(line, photos.looks, photos.looks[query], emphasis)
+                    emphasised_scores(line, photos.looks, photos.looks[query], emphasis)
                     for line, query in zip(scores, queries, strict=True)
                 ]
             )
@@ -158,7 +158,7 @@ def _words(photos: Photos, rows: Floats) -> dict[str, Any]:
         for number, color in cases:
             look = np.zeros(LOOK_DIM, np.float32)
             look[COLOR] = color_look(PICKED[color])
-            scores = emphasised(rows @ texts[number], photos.looks, look, Emphasis(color=strength))
+            scores = emphasised_scores(rows @ texts[number], photos.looks, look, Emphasis(color=strength))
             top = np.argsort(-scores, kind="stable")[:DEPTH]
             found.append(((photos.type[top] == types[number]) & (photos.color[top] == color)).mean())
         report[str(strength)] = round(float(np.mean(found)), 3)

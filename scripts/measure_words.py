@@ -33,7 +33,7 @@ from imgsearch.encoders import Encoder, load_encoder
 from imgsearch.improve.judging.qrels import read_qrels
 from imgsearch.improve.judging.topics import Topic, read_topics
 from imgsearch.improve.quality.evaluation import evaluate
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.ingest.indexing import IndexingOptions, index_sources
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.words.titles import Titles
@@ -105,9 +105,9 @@ def titles(folder: Path, encoder: Encoder) -> Iterator[Row]:
     }
     for name, change in cases.items():
         with _changed(folder, change) as catalog:
-            alone = _ndcg(catalog, Searcher(catalog, LiveIndex.open(catalog), lambda: encoder).search)
+            alone = _ndcg(catalog, Searcher(catalog, open_live_index(catalog), lambda: encoder).search)
             titles = Titles(catalog, lambda: encoder)
-            searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder, titles=titles)
+            searcher = Searcher(catalog, open_live_index(catalog), lambda: encoder, titles=titles)
             fused = _ndcg(catalog, searcher.search)
             trust = titles.state.trust
         yield {"titles": name, "photos alone": alone, "with titles": fused, "trust": round(trust or 0, 3)}
@@ -167,7 +167,7 @@ def spelling(folder: Path, encoder: Encoder) -> Iterator[Row]:
     rng = np.random.default_rng(1)
     with CatalogStore.open(folder) as catalog:
         titles = Titles(catalog, lambda: encoder)
-        search = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder, titles=titles).search
+        search = Searcher(catalog, open_live_index(catalog), lambda: encoder, titles=titles).search
         words = WordHelp(catalog, lambda: encoder)
         texts = [topic.query for topic in read_topics(sample_store().topics) if topic.kind == "text"]
         for steps in (1, 2):
@@ -219,7 +219,7 @@ def suggestions(folder: Path, encoder: Encoder) -> Iterator[Row]:
     """Give nDCG@10 with every suggested filter accepted, and how long suggesting takes."""
     with CatalogStore.open(folder) as catalog:
         titles = Titles(catalog, lambda: encoder)
-        searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder, titles=titles)
+        searcher = Searcher(catalog, open_live_index(catalog), lambda: encoder, titles=titles)
         words = WordHelp(catalog, lambda: encoder)
 
         def accepted(query: Query) -> SearchResult:
@@ -262,13 +262,13 @@ def labels(photos: Path, folder: Path, encoder: Encoder) -> Iterator[Row]:
             writer.writerow([stem, path, named[stem] if has else "", named[stem]])
     with CatalogStore.open(folder, create=True) as catalog:
         index_sources(
-            catalog, LiveIndex.open(catalog), encoder, [manifest], options=IndexingOptions(root=photos)
+            catalog, open_live_index(catalog), encoder, [manifest], options=IndexingOptions(root=photos)
         )
         for name, place in (("the label", 0), ("other words", 1)):
             row: Row = {"queries": name}
             for how in ("photos alone", "with titles"):
                 titles = Titles(catalog, (lambda: encoder) if how == "with titles" else None)
-                searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder, titles=titles)
+                searcher = Searcher(catalog, open_live_index(catalog), lambda: encoder, titles=titles)
                 right, without = [], []
                 for label, typed in OTHER_WORDS.items():
                     hits = searcher.search(Query.of(text=typed[place])).hits

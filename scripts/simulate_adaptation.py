@@ -28,7 +28,7 @@ from imgsearch.demo import ensure_demo_catalog
 from imgsearch.encoders import Encoder, load_encoder
 from imgsearch.improve.adaptation.adapting import adapt, condensed_ndcg, part_of
 from imgsearch.index.heads import get_head
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.index.vector_space import VectorSpace
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
@@ -98,7 +98,7 @@ def simulate(
     `visits` is for each query of "clicks", `judged` the number of queries of "judgments".
     """
     with CatalogStore.open(folder) as catalog:
-        searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder)
+        searcher = Searcher(catalog, open_live_index(catalog), lambda: encoder)
         feedback = FeedbackLog(catalog.database)
         items = list(catalog.iter_items())
         asked = [items[place] for place in np.random.default_rng(seed).permutation(len(items))[:queries]]

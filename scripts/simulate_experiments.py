@@ -41,7 +41,7 @@ from imgsearch.improve.experiments.experiments import (
     team_draft,
 )
 from imgsearch.improve.experiments.outcomes import Outcome, outcome_of
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import System, Systems
 from imgsearch.store.catalog import CatalogStore
@@ -251,7 +251,7 @@ def no_encoder() -> Encoder:
 
 def prepare(catalog: CatalogStore, *, queries: int = 300, seed: int = 0) -> tuple[Shop, Experiments]:
     """Return the shop and the experiments of a catalog, with the systems that are compared."""
-    systems = Systems(Searcher(catalog, LiveIndex.open(catalog), no_encoder))
+    systems = Systems(Searcher(catalog, open_live_index(catalog), no_encoder))
     for system in SYSTEMS:
         systems.save(system)
     people = Visitors(TASTE, seed=seed, eta=1.0, noise=0.05)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from imgsearch.core.records import IndexingReport
 from imgsearch.encoders import Encoder
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.ingest.indexing import IndexingOptions, index_sources
 from imgsearch.store.catalog import CatalogStore, NewItem
 
@@ -23,7 +23,7 @@ def index_into(
 ) -> IndexingReport:
     """Index the sources into the catalog in `folder`, made where there is none, and close it again."""
     with CatalogStore.open(folder, create=True) as catalog:
-        index = LiveIndex.open(catalog)
+        index = open_live_index(catalog)
         return index_sources(catalog, index, encoder, sources, options=IndexingOptions(**options))
 
 

@@ -39,6 +39,7 @@ from imgsearch.improve.monitoring.retention import Forgotten, Sweeper, forget_vi
 from imgsearch.improve.monitoring.telemetry import Telemetry
 from imgsearch.improve.quality.measuring import Quality
 from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.index.vector_space import live_space
 from imgsearch.ingest.look_backfill import LookFiller, LookMaker
 from imgsearch.search.ranking.calibration import Calibration
@@ -178,7 +179,7 @@ class SearchService:
         catalog = CatalogStore.open(settings.catalog)
         try:
             catalog.bind_index(settings.index, read_only=bool(settings.replica_of))
-            index = LiveIndex.open(catalog, threads=settings.worker_threads, space=live_space(catalog))
+            index = open_live_index(catalog, threads=settings.worker_threads, space=live_space(catalog))
             service = cls(settings, catalog, index)
         except BaseException:
             catalog.close()

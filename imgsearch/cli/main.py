@@ -245,7 +245,7 @@ def _index(
     private_hosts: bool,
     model: Encoder | None,
 ) -> IndexingReport:
-    from imgsearch.index.live_index import LiveIndex
+    from imgsearch.index.opening import open_live_index
     from imgsearch.index.vector_space import live_space
     from imgsearch.ingest.indexing import index_sources
     from imgsearch.store.catalog import CatalogStore
@@ -255,7 +255,7 @@ def _index(
     with CatalogStore.open(settings.catalog, create=True) as catalog:
         model = model or _bound_encoder(catalog, settings, encoder, options)
         catalog.bind_index(settings.index)
-        index = LiveIndex.open(catalog, threads=settings.worker_threads, space=live_space(catalog))
+        index = open_live_index(catalog, threads=settings.worker_threads, space=live_space(catalog))
         originals = Originals(max_bytes=options.limits.max_bytes, private_hosts=private_hosts)
         thumbnails = ThumbnailCache(
             catalog.folder / "thumbnails", originals, max_bytes=settings.thumbnail_cache_bytes
@@ -539,7 +539,7 @@ def remove(
 
     Example: `imgsearch remove shoes/1.jpg shoes/2.jpg`
     """
-    from imgsearch.index.live_index import LiveIndex
+    from imgsearch.index.opening import open_live_index
     from imgsearch.index.vector_space import live_space
     from imgsearch.store.catalog import CatalogStore
 
@@ -547,7 +547,7 @@ def remove(
     with CatalogStore.open(settings.catalog) as opened:
         for item_id in item_ids:
             opened.get(item_id)
-        index = LiveIndex.open(opened, threads=settings.worker_threads, space=live_space(opened))
+        index = open_live_index(opened, threads=settings.worker_threads, space=live_space(opened))
         keys = opened.remove(item_ids)
         index.remove(keys)
         index.save()
@@ -566,13 +566,13 @@ def info(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     """
     from imgsearch.app.api.documents import plain
     from imgsearch.app.service import catalog_info
-    from imgsearch.index.live_index import LiveIndex
+    from imgsearch.index.opening import open_live_index
     from imgsearch.index.vector_space import live_space
     from imgsearch.store.catalog import CatalogStore
 
     settings = Settings.load(catalog=catalog)
     with CatalogStore.open(settings.catalog) as opened:
-        index = LiveIndex.open(opened, threads=settings.worker_threads, space=live_space(opened))
+        index = open_live_index(opened, threads=settings.worker_threads, space=live_space(opened))
         found = catalog_info(opened, index)
     if as_json:
         print_json(plain(found))

@@ -81,7 +81,7 @@ def duplicates(
 
     Example: `imgsearch duplicates --json`
     """
-    from imgsearch.index.live_index import LiveIndex
+    from imgsearch.index.opening import open_live_index
     from imgsearch.index.vector_space import live_space
     from imgsearch.search.ranking.duplicates import Duplicates
     from imgsearch.store.catalog import CatalogStore
@@ -89,7 +89,7 @@ def duplicates(
 
     settings = Settings.load(catalog=catalog)
     with CatalogStore.open(settings.catalog) as opened, contextlib.closing(Originals()) as originals:
-        index = LiveIndex.open(opened, threads=settings.worker_threads, space=live_space(opened))
+        index = open_live_index(opened, threads=settings.worker_threads, space=live_space(opened))
         found = Duplicates(opened)
         with progress("Looking for duplicates") as show:
             found.look(index, lambda item: originals.read(item.location), again=again, progress=show)

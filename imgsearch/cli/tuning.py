@@ -48,7 +48,7 @@ def tune(
     Example: `imgsearch tune --recall 0.99`
     """
     from imgsearch.core.errors import ConfigError
-    from imgsearch.index.live_index import LiveIndex
+    from imgsearch.index.opening import open_live_index
     from imgsearch.index.tuning import tune as run
     from imgsearch.index.vector_space import live_space
     from imgsearch.store.catalog import CatalogStore
@@ -60,7 +60,7 @@ def tune(
                 f"The index of this catalog lies at {opened.index_address}, which chooses its own engine; "
                 "use `--index local` to have one here that can be tuned."
             )
-        index = LiveIndex.open(opened, threads=settings.worker_threads, space=live_space(opened))
+        index = open_live_index(opened, threads=settings.worker_threads, space=live_space(opened))
         with progress("Measuring") as show:
             tuning = run(index, recall=recall, sample=sample, progress=show)
         header = index.header

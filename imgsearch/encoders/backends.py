@@ -28,7 +28,7 @@ from imgsearch.core.errors import EncoderError
 from imgsearch.core.files import write_durably
 from imgsearch.encoders.base import Embeddings
 
-__all__ = ["AUTO", "BACKENDS", "ONNX", "TORCH", "Trial", "known_backend", "remembered", "tried"]
+__all__ = ["AUTO", "BACKENDS", "ONNX", "TORCH", "Trial", "check_backend", "remembered", "tried"]
 
 AUTO, TORCH, ONNX = "auto", "torch", "onnx"
 BACKENDS = (AUTO, TORCH, ONNX)
@@ -53,7 +53,7 @@ class Trial:
     cosine: dict[str, float]
 
 
-def known_backend(name: str) -> str:
+def check_backend(name: str) -> str:
     """Return `name` if it is one of `BACKENDS`; raises `EncoderError` for another one."""
     if name not in BACKENDS:
         raise EncoderError(f"There is no backend {name!r}: use {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}.")

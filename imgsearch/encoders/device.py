@@ -14,7 +14,7 @@ import torch
 
 from imgsearch.core.errors import EncoderError
 
-__all__ = ["compute_alone", "compute_with", "pick_device"]
+__all__ = ["pick_device", "torch_threads", "use_one_thread"]
 
 # glibc's names for mallopt, and how much freed memory stays with the process.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -2, -3, -4
@@ -36,7 +36,7 @@ def pick_device(name: str | None) -> torch.device:
 
 
 @contextmanager
-def compute_with(threads: int) -> Iterator[None]:
+def torch_threads(threads: int) -> Iterator[None]:
     """Let networks on the CPU compute with so many threads: the last digits of their sums depend on how many."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -46,7 +46,7 @@ def compute_with(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def compute_alone() -> None:
+def use_one_thread() -> None:
     """Let networks compute with one thread and keep all memory they free: for a process that does nothing else.
 
     The largest layers of a batch take more than glibc lets `_keep_freed_memory` keep: a fifth of the time of such a

@@ -18,7 +18,7 @@ from huggingface_hub import constants
 from imgsearch.core.errors import EncoderError, EncoderUnavailable
 from imgsearch.encoders.spec import EncoderSpec
 
-__all__ = ["download_weights", "find_weights", "hub_refusal", "tag_config"]
+__all__ = ["download_obstacle", "download_weights", "find_weights", "tag_config"]
 
 _URL_CACHE = "~/.cache/clip"  # where open_clip keeps what does not come from the hub
 
@@ -52,7 +52,7 @@ def find_weights(spec: EncoderSpec) -> Path | None:
     return cached if cached.is_file() else None
 
 
-def hub_refusal(spec: EncoderSpec, timeout_s: float) -> str | None:
+def download_obstacle(spec: EncoderSpec, timeout_s: float) -> str | None:
     """Return why the weights cannot be downloaded now, as a clause; None where their server answers in time."""
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"
@@ -79,7 +79,7 @@ def download_weights(spec: EncoderSpec, progress: Callable[[str], None], timeout
 
     Raises `EncoderUnavailable` where the server does not answer within `timeout_s` or the download fails.
     """
-    refusal = hub_refusal(spec, timeout_s)
+    refusal = download_obstacle(spec, timeout_s)
     if refusal is None:
         import open_clip
 

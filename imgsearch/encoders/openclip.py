@@ -32,7 +32,7 @@ from imgsearch.core.errors import EncoderError, EncoderUnavailable
 from imgsearch.encoders.base import Embeddings, require_texts, unit_rows
 from imgsearch.encoders.device import pick_device
 from imgsearch.encoders.hub import download_weights, find_weights, tag_config
-from imgsearch.encoders.recipe import EncoderRecipe, Preparation
+from imgsearch.encoders.recipe import EncoderRecipe, Preprocessor
 from imgsearch.encoders.spec import EncoderSpec
 
 __all__ = ["OpenClipEncoder", "load_open_clip"]
@@ -117,7 +117,7 @@ class OpenClipEncoder:
             self._id = "open_clip:local-dir" + self._id.removeprefix(spec)
         self._dim = int(config["embed_dim"])
         self._input_px = int(np.max(preprocess.size))
-        self._preparation = _Preparation(tuple(steps))
+        self._preprocessor = _Preprocessor(tuple(steps))
         self._device = pick_device(device)
         self._dtype = _number_format(self._device)
         self._mean = torch.tensor(normalize.mean, device=self._device).view(1, 3, 1, 1)
@@ -149,16 +149,16 @@ class OpenClipEncoder:
 
     def preprocess(self, image: Image.Image) -> NDArray[Any]:
         """Return open_clip's resized and cropped pixels, (3, height, width) uint8."""
-        return self._preparation(image)
+        return self._preprocessor(image)
 
     @property
     def accelerated(self) -> bool:
         """Whether the model is elsewhere than on the CPU."""
         return self._device.type != "cpu"
 
-    def preparation(self) -> Preparation:
+    def preprocessor(self) -> Preprocessor:
         """Return open_clip's own steps, which can be pickled."""
-        return self._preparation
+        return self._preprocessor
 
     def recipe(self) -> EncoderRecipe | None:
         """Return None: weights are large, take seconds to load, and use all threads of one process well."""
@@ -212,7 +212,7 @@ class OpenClipEncoder:
 
 
 @dataclass(frozen=True, slots=True)
-class _Preparation:
+class _Preprocessor:
     """open_clip's steps from a picture to the pixels that a model looks at."""
 
     steps: tuple[Callable[[Any], Any], ...]

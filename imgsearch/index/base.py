@@ -1,6 +1,6 @@
-"""The `VectorIndex` protocol: approximate nearest neighbours by cosine over uint64 keys.
+"""Protocols of the engines: approximate nearest neighbours by cosine over uint64 keys.
 
-It owns the interface; each engine is one file beside it. It knows nothing of items, photos or catalogs.
+Every engine is safe to search, grow and shrink from several threads at once.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Keys", "ScansCodes", "VectorIndex", "Vectors"]
+__all__ = ["Keys", "SubsetSearch", "VectorIndex", "Vectors", "are_unit"]
 
 Keys = NDArray[np.uint64]
 Vectors = NDArray[np.float32]
 
 
 class VectorIndex(Protocol):
-    """An index that may be searched, grown and shrunk by several threads at once."""
+    """An approximate nearest-neighbour index."""
 
     @property
     def dim(self) -> int:
@@ -26,7 +26,7 @@ class VectorIndex(Protocol):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What to put into the header so that a person can rebuild the same index."""
+        """The engine's name and settings, for the generation's header."""
 
     def __len__(self) -> int:
         """Return the number of live keys."""
@@ -35,37 +35,43 @@ class VectorIndex(Protocol):
         """Return all live keys, ascending."""
 
     def add(self, keys: Keys, vectors: Vectors) -> None:
-        """Add (n,) new keys with their (n, dim) unit rows; a key that is already there raises ValueError."""
+        """Add (n,) new keys with their (n, dim) unit rows; raises ValueError if a key is already present."""
 
     def remove(self, keys: Keys) -> None:
-        """Forget the keys; unknown ones are ignored."""
+        """Remove keys; unknown ones are ignored."""
 
     def search(self, vector: Vectors, k: int, *, expansion: int | None = None) -> tuple[Keys, Vectors]:
         """Return up to k (keys, cosine similarities) near a (dim,) vector, best first.
 
-        `expansion` is the effort of this one search in the engine's own unit; None takes the tuned one.
+        `expansion` is the search effort in the engine's own unit (HNSW's ef, or the number of re-ranked candidates);
+        None is the tuned one.
         """
 
     def save(self, path: Path) -> None:
-        """Write the index to one file."""
+        """Write the index to `path`."""
 
 
 @runtime_checkable
-class ScansCodes(Protocol):
-    """An index that scans short codes: quick among any of its keys, if enough candidates are compared exactly."""
+class SubsetSearch(Protocol):
+    """An engine that can search a subset of its keys, and that re-ranks candidates found by their codes."""
 
-    def candidates_for(self, wanted: int, *, far: bool) -> int:
-        """Return how many candidates to ask for so that the `wanted` nearest are among them.
+    def candidates_for(self, n: int, *, cross_modal: bool) -> int:
+        """Return how many candidates to re-rank so that the n nearest are among them.
 
-        `far` says that the vector lies far from all items, as words do: their codes then differ by little.
+        A `cross_modal` query (text against photos) is far from all items, so their codes differ by little.
         """
 
-    def pays_among(self, items: int, expansion: int) -> bool:
-        """Return whether searching among so many items is sooner done than comparing them all."""
+    def subset_search_pays(self, items: int, expansion: int) -> bool:
+        """Return whether searching a subset of `items` keys is faster than comparing all of them exactly."""
 
-    def search_among(self, vector: Vectors, k: int, among: Keys, *, expansion: int) -> tuple[Keys, Vectors]:
-        """Return up to k (keys, cosine similarities) near a (dim,) vector, best first, all of them among the keys.
+    def search_subset(self, vector: Vectors, k: int, subset: Keys, *, expansion: int) -> tuple[Keys, Vectors]:
+        """Return up to k (keys, cosine similarities) of the subset near a (dim,) vector, best first.
 
-        `expansion` is how many candidates are compared exactly. `among` is ascending; the same array again is known
-        by its identity, so it must not be changed.
+        `expansion` is the number of candidates to re-rank. `subset` is ascending; it is cached by identity, so the
+        caller must not change the array.
         """
+
+
+def are_unit(rows: Vectors) -> NDArray[np.bool_]:
+    """Return which of the (n, dim) rows have length 1; rows damaged on disk do not, and cannot be compared."""
+    return np.asarray(np.abs(np.linalg.norm(rows, axis=1) - 1.0) < 0.05)

@@ -13,27 +13,27 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imgsearch.core.errors import IndexCorrupt
 from imgsearch.index.base import Vectors
-from imgsearch.index.hnsw_codes import CodeIndex
-from imgsearch.index.quantisation import Coding
+from imgsearch.index.hnsw_codes import HnswCodeIndex
+from imgsearch.index.quantisation import Quantiser
 from imgsearch.index.rerank import ReadRows
 from imgsearch.index.usearch import UsearchIndex, graph_settings
 
 if TYPE_CHECKING:
-    from imgsearch.index.ivf_pq import ListIndex
+    from imgsearch.index.ivf_pq import IvfPqIndex
 
-__all__ = ["LISTS", "LocalIndex", "can_be_had", "load_index", "new_index"]
+__all__ = ["IVF_PQ", "LocalEngine", "is_installed", "load_index", "new_index"]
 
-LISTS = "lists"
+IVF_PQ = "lists"
 """The engine's name, by which it is known without importing faiss."""
 CODING_SAMPLE = 20_000
 """How many of the vectors a coding is learned from."""
 
-LocalIndex: TypeAlias = "UsearchIndex | CodeIndex | ListIndex"
+LocalEngine: TypeAlias = "UsearchIndex | HnswCodeIndex | IvfPqIndex"
 
 
-def can_be_had(parameters: Mapping[str, Any]) -> bool:
+def is_installed(parameters: Mapping[str, Any]) -> bool:
     """Return whether what the engine needs is installed here."""
-    return parameters.get("engine") != LISTS or importlib.util.find_spec("faiss") is not None
+    return parameters.get("engine") != IVF_PQ or importlib.util.find_spec("faiss") is not None
 
 
 def new_index(
@@ -44,36 +44,36 @@ def new_index(
     sample: Callable[[int], Vectors],
     *,
     threads: int = 1,
-) -> LocalIndex:
+) -> LocalEngine:
     """Return an empty index for about so many items as `parameters` say; what they leave out is the engine's default.
 
     `sample` gives up to n of the vectors, (n, dim), for an engine that learns from them.
     """
     engine, settings = parameters["engine"], graph_settings(parameters)
-    if engine == LISTS:
-        from imgsearch.index.ivf_pq import ListIndex, sample_for
+    if engine == IVF_PQ:
+        from imgsearch.index.ivf_pq import IvfPqIndex, sample_for
 
         some = sample(sample_for(items))
-        return ListIndex.learned(some, items, read_rows, threads=threads, **settings)
+        return IvfPqIndex.train(some, items, read_rows, threads=threads, **settings)
     if engine == UsearchIndex.engine:
         return UsearchIndex(dim, threads=threads, **settings)
-    coding = Coding.learned(parameters["coding"], int(parameters["width"]), sample(CODING_SAMPLE))
-    return CodeIndex(coding, read_rows, threads=threads, **settings)
+    coding = Quantiser.train(parameters["coding"], int(parameters["width"]), sample(CODING_SAMPLE))
+    return HnswCodeIndex(coding, read_rows, threads=threads, **settings)
 
 
 def load_index(
     path: Path, dim: int, read_rows: ReadRows, parameters: Mapping[str, Any], *, threads: int = 1
-) -> LocalIndex:
+) -> LocalEngine:
     """Return the index saved at `path` with these parameters; raises `IndexCorrupt`."""
     engine = parameters.get("engine")
     if engine == UsearchIndex.engine:
         return UsearchIndex.load(path, dim, threads=threads, **parameters)
-    if engine == CodeIndex.engine:
-        return CodeIndex.load(path, dim, read_rows, threads=threads, **parameters)
-    if engine == LISTS:
-        if not can_be_had(parameters):
+    if engine == HnswCodeIndex.engine:
+        return HnswCodeIndex.load(path, dim, read_rows, threads=threads, **parameters)
+    if engine == IVF_PQ:
+        if not is_installed(parameters):
             raise IndexCorrupt(f"{path} needs faiss: install `imgsearch[faiss]`, or another index is built.")
-        from imgsearch.index.ivf_pq import ListIndex
+        from imgsearch.index.ivf_pq import IvfPqIndex
 
-        return ListIndex.load(path, dim, read_rows, threads=threads, **parameters)
+        return IvfPqIndex.load(path, dim, read_rows, threads=threads, **parameters)
     raise IndexCorrupt(f"{path} is of the engine {engine!r}, which is not known here.")

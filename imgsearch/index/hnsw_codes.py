@@ -1,6 +1,6 @@
 """The engine for many items: a graph over short codes in memory, its candidates re-ranked by the vectors on disk.
 
-It owns `CodeIndex`: which codes lie in the graph, how many candidates are compared exactly, and the two files that
+It has which codes lie in the graph, how many candidates are compared exactly, and the two files that
 are saved (the graph, and beside it the coding). A code takes an eighth of a float16 vector or so, and a graph over
 codes is small, quick to build and quick to walk; what codes lose, the exact comparison brings back. The vectors
 themselves it never keeps: it is handed a function that reads them, memory-mapped, from where they are stored anyway.
@@ -14,14 +14,14 @@ from typing import Any
 
 from imgsearch.core.files import write_durably
 from imgsearch.index.base import Keys, Vectors
-from imgsearch.index.quantisation import Coding
-from imgsearch.index.rerank import ReadRows, best_of
+from imgsearch.index.quantisation import Quantiser
+from imgsearch.index.rerank import ReadRows, rerank_candidates
 from imgsearch.index.usearch import Graph, check_rows, graph_settings
 
-__all__ = ["CodeIndex"]
+__all__ = ["HnswCodeIndex"]
 
 
-class CodeIndex:
+class HnswCodeIndex:
     """A graph over the codes of vectors; scores are cosines of the stored vectors all the same."""
 
     engine = "codes"
@@ -30,7 +30,7 @@ class CodeIndex:
 
     def __init__(
         self,
-        coding: Coding,
+        coding: Quantiser,
         read_rows: ReadRows,
         *,
         connectivity: int = 12,
@@ -58,13 +58,13 @@ class CodeIndex:
     @classmethod
     def load(
         cls, path: Path, dim: int, read_rows: ReadRows, *, threads: int = 1, **parameters: Any
-    ) -> CodeIndex:
+    ) -> HnswCodeIndex:
         """Return the index saved at `path`, whose checksum the caller has verified.
 
         That of the coding is checked here. Raises `IndexCorrupt` when a file is missing, damaged, or of another
         dimension.
         """
-        coding = Coding.read(_coding_file(path), str(parameters.get("coding_sha256")), dim)
+        coding = Quantiser.read(_coding_file(path), str(parameters.get("coding_sha256")), dim)
         index = cls(coding, read_rows, threads=threads, **graph_settings(parameters))
         index._graph.load(path)
         return index
@@ -121,7 +121,7 @@ class CodeIndex:
         """
         candidates = max(k, self.expansion_search if expansion is None else expansion)
         keys, _ = self._graph.search(self.coding.codes(vector[None, :])[0], candidates, expansion=candidates)
-        return best_of(keys, self._read_rows, vector, k)
+        return rerank_candidates(keys, self._read_rows, vector, k)
 
     def save(self, path: Path) -> None:
         """Write the graph to `path`, and the coding to a file beside it."""

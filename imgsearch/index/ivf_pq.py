@@ -1,6 +1,6 @@
 """The engine for very many items: lists of short codes, a few of which are scanned, their best compared exactly.
 
-It owns `ListIndex`: how many lists there are, which of them a search scans, and its one file. The vectors are turned
+It owns `IvfPqIndex`: how many lists there are, which of them a search scans, and its one file. The vectors are turned
 to their first principal components and sorted into lists around centroids; in a list they lie as product codes of 4
 bits a pair of components, which the processor compares by table look-ups within its registers, 32 vectors at a time
 (Jégou et al., "Product quantization for nearest neighbor search", PAMI 2011; André et al., "Quicker ADC", PAMI 2019).
@@ -34,10 +34,10 @@ from imgsearch.core.errors import IndexCorrupt
 from imgsearch.core.key_arrays import are_in, without
 from imgsearch.index.base import Keys, Vectors
 from imgsearch.index.quantisation import principal_components
-from imgsearch.index.rerank import ReadRows, best_of
+from imgsearch.index.rerank import ReadRows, rerank_candidates
 from imgsearch.index.usearch import check_rows, graph_settings
 
-__all__ = ["ListIndex", "lists_for", "sample_for"]
+__all__ = ["IvfPqIndex", "lists_for", "sample_for"]
 
 WIDTH = 256
 """How many principal components are kept: of 512, those of photos have some nine tenths of the variance."""
@@ -75,7 +75,7 @@ def sample_for(items: int) -> int:
     return max(LEAST_SAMPLE, SAMPLE_A_LIST * lists_for(items))
 
 
-class ListIndex:
+class IvfPqIndex:
     """Inverted lists of product codes; scores are cosines of the stored vectors all the same."""
 
     engine = "lists"
@@ -120,9 +120,9 @@ class ListIndex:
         self.expansion_search = expansion_search
 
     @classmethod
-    def learned(
+    def train(
         cls, sample: Vectors, items: int, read_rows: ReadRows, *, threads: int = 1, **settings: int
-    ) -> ListIndex:
+    ) -> IvfPqIndex:
         """Return an empty index for so many items, its lists and codes learned from a (n, dim) sample of them."""
         sample = _enough(sample)
         width = min(WIDTH, sample.shape[1]) // 2 * 2
@@ -146,7 +146,7 @@ class ListIndex:
     @classmethod
     def load(
         cls, path: Path, dim: int, read_rows: ReadRows, *, threads: int = 1, **parameters: Any
-    ) -> ListIndex:
+    ) -> IvfPqIndex:
         """Return the index saved at `path`, whose checksum the caller has verified.
 
         Raises `IndexCorrupt` when the file is missing or is an index of another kind or dimension.
@@ -225,22 +225,22 @@ class ListIndex:
         turned = self._turned(vector)
         numbers, distances = self._near(turned, candidates, held)
         found = self._scanned(turned, candidates, numbers, distances)
-        return best_of(found, self._read_rows, vector, k)
+        return rerank_candidates(found, self._read_rows, vector, k)
 
-    def candidates_for(self, wanted: int, *, far: bool) -> int:
+    def candidates_for(self, n: int, *, cross_modal: bool) -> int:
         """Return how many candidates to ask for so that the `wanted` nearest are among them.
 
         `far` says that the vector lies far from all items, as words do: their codes then differ by little. Powers of
         two: mostly the same ones for every page of a query.
         """
-        return FAR if far else min(1 << (EACH * wanted - 1).bit_length(), FAR)
+        return FAR if cross_modal else min(1 << (EACH * n - 1).bit_length(), FAR)
 
-    def pays_among(self, items: int, expansion: int) -> bool:
+    def subset_search_pays(self, items: int, expansion: int) -> bool:
         """Return whether searching among so many items is sooner done than comparing them all."""
         scanned = min(1.0, SCANNED_AMONG * expansion / max(items, 1)) * len(self)
         return CANDIDATE_AS_DEAR * expansion + scanned / CODES_AS_DEAR < items
 
-    def search_among(self, vector: Vectors, k: int, among: Keys, *, expansion: int) -> tuple[Keys, Vectors]:
+    def search_subset(self, vector: Vectors, k: int, among: Keys, *, expansion: int) -> tuple[Keys, Vectors]:
         """Return up to k (keys, cosine similarities) near a (dim,) vector, best first, all of them among the keys.
 
         `among` is ascending; the same array again is known by its identity, so it must not be changed. The nearest
@@ -258,7 +258,7 @@ class ListIndex:
         numbers = numbers[:enough]
         near = distances[numbers] + np.float32(turned @ turned)
         found = self._scanned(turned, candidates, numbers, near, sel=selection.selector)
-        return best_of(found, self._read_rows, vector, k)
+        return rerank_candidates(found, self._read_rows, vector, k)
 
     def _turned(self, vector: Vectors) -> Vectors:
         """Return a vector as the lists compare it."""

@@ -1,6 +1,6 @@
 """Short codes of vectors: what a graph compares instead of the vectors themselves.
 
-It owns `Coding`: how a centre and a turn are learned from some of the vectors, how rows become codes, and how a
+It owns `Quantiser`: how a centre and a turn are learned from some of the vectors, how rows become codes, and how a
 coding is kept on disk. Rows that are added later are coded by the same centre and turn. It knows no graphs.
 
 bytes   The first `width` principal components, a byte each, on one scale, so that the Euclidean distance of codes is
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from imgsearch.core.errors import IndexCorrupt
 from imgsearch.index.base import Vectors
 
-__all__ = ["Coding", "Kind", "principal_components"]
+__all__ = ["Kind", "Quantiser", "principal_components"]
 
 Kind = Literal["bytes", "signs"]
 
@@ -35,7 +35,7 @@ BEYOND = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
-class Coding:
+class Quantiser:
     """Turns (n, dim) float32 rows into codes: `centre` (dim,), `turn` (dim, width), for bytes the `step` of one."""
 
     kind: Kind
@@ -44,7 +44,7 @@ class Coding:
     step: float
 
     @classmethod
-    def learned(cls, kind: Kind, width: int, sample: Vectors) -> Coding:
+    def train(cls, kind: Kind, width: int, sample: Vectors) -> Quantiser:
         """Return the coding of that kind that suits a (n, dim) float32 sample of the vectors.
 
         `width` is how many components a code has: up to dim for bytes, a multiple of 8 for signs.
@@ -76,7 +76,7 @@ class Coding:
         return file.getvalue()
 
     @classmethod
-    def read(cls, path: Path, sha256: str, dim: int) -> Coding:
+    def read(cls, path: Path, sha256: str, dim: int) -> Quantiser:
         """Return the coding kept at `path`; raises `IndexCorrupt` where its checksum or dimension is another."""
         try:
             data = path.read_bytes()

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from imgsearch.core.errors import CatalogError
+from imgsearch.core.errors import CatalogError, ConfigError
 from imgsearch.index.base import Keys, Vectors
-from imgsearch.index.engines import LISTS, LocalIndex, can_be_had, new_index
-from imgsearch.index.live_index import MAX_EXPANSION, LiveIndex, exact_top_k
+from imgsearch.index.engines import IVF_PQ, LocalEngine, is_installed, new_index
+from imgsearch.index.exact_search import exact_top_k
+from imgsearch.index.live_index import LiveIndex, Progress
+from imgsearch.index.local_index import MAX_EXPANSION, LocalIndex
 from imgsearch.index.vector_space import VectorSpace
 
 __all__ = ["Trial", "Tuning", "best", "measure", "tune"]
@@ -37,10 +39,8 @@ CODES: tuple[Mapping[str, Any], ...] = (
     {"engine": "codes", "coding": "bytes", "width": 128},
     {"engine": "codes", "coding": "bytes", "width": 256},
     {"engine": "codes", "coding": "signs", "width": 512},
-    {"engine": LISTS},
+    {"engine": IVF_PQ},
 )
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +90,14 @@ class Tuning:
 def tune(
     index: LiveIndex, *, recall: float = 0.99, sample: int = SAMPLE, progress: Progress | None = None
 ) -> Tuning:
-    """Measure, build the catalog's index as was best, and put it in force as a new generation.
+    """Measure the engines, rebuild the catalog's index with the best one, and save it as a new generation.
 
-    Raises `CatalogError` for a catalog too small to measure.
+    Raises `CatalogError` for a catalog too small to measure, `ConfigError` for an index that is not in files here.
     """
+    if not isinstance(index, LocalIndex):
+        raise ConfigError(
+            "This index chooses its own engine; use --index local to have one that can be tuned."
+        )
     tuning = measure(
         index.space, index.keys(), recall=recall, sample=sample, threads=index.threads, progress=progress
     )
@@ -141,7 +145,7 @@ def measure(
 def _fits(parameters: Mapping[str, Any], dim: int) -> bool:
     """Return whether the engine is installed and the vectors have components enough, or can be turned to."""
     if "coding" not in parameters:
-        return can_be_had(parameters)
+        return is_installed(parameters)
     if parameters["coding"] == "bytes":
         return int(parameters["width"]) <= dim
     return int(parameters["width"]) <= 8 * dim
@@ -161,7 +165,7 @@ def _trial(
         parameters,
         space.dim,
         len(keys),
-        space.stored,
+        space.stored_vectors,
         lambda count: space.vectors(keys[:count]),
         threads=threads,
     )
@@ -186,7 +190,7 @@ def _trial(
     )
 
 
-def _milliseconds(index: LocalIndex, queries: Vectors, effort: int) -> float:
+def _milliseconds(index: LocalEngine, queries: Vectors, effort: int) -> float:
     taken = []
     for _ in range(ROUNDS):
         for query in queries:
@@ -196,7 +200,7 @@ def _milliseconds(index: LocalIndex, queries: Vectors, effort: int) -> float:
     return float(np.median(taken)) * 1000
 
 
-def _bytes_on_disk(index: LocalIndex) -> int:
+def _bytes_on_disk(index: LocalEngine) -> int:
     with tempfile.TemporaryDirectory() as folder:
         index.save(Path(folder) / "index")
         return sum(file.stat().st_size for file in Path(folder).iterdir())

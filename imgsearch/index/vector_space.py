@@ -69,7 +69,7 @@ class VectorSpace:
         self._fill(int(keys.max()) + 1)
         return self._file.read(keys)
 
-    def stored(self, keys: Keys) -> NDArray[np.float16]:
+    def stored_vectors(self, keys: Keys) -> NDArray[np.float16]:
         """Return the vectors of the keys as they are stored, (n, dim) float16, in the order asked for."""
         if self.head is None or len(keys) == 0:
             return self._catalog.stored_vectors(keys)
@@ -94,7 +94,7 @@ class VectorSpace:
             wrong += int(np.sum(~(np.abs(self._file.read(part) - expected) < TOLERANCE).all(axis=1)))
         return wrong
 
-    def forget_projected(self) -> None:
+    def clear_projected(self) -> None:
         """Drop the projected embeddings; they are made again when they are next asked for."""
         if self.head is not None:
             with _filling:

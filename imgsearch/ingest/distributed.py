@@ -120,12 +120,12 @@ class _Job:
 def _by_this_process(
     job: _Job, wanted: Sequence[tuple[Plan, int]], encoder: Encoder
 ) -> Iterator[ShardReport]:
-    from imgsearch.encoders.device import compute_with
+    from imgsearch.encoders.device import torch_threads
 
     originals = job.originals()
     try:
         for plan, number in wanted:
-            with compute_with(plan.threads):
+            with torch_threads(plan.threads):
                 yield encode_shard(job.place, plan, number, encoder, originals=originals, limits=job.limits)
     finally:
         originals.close()
@@ -138,11 +138,11 @@ class _Worker:
     """What runs in a process of the cluster: one model, one shard after the other."""
 
     def __init__(self, job: _Job, plans: dict[int, Plan], threads: int) -> None:
-        from imgsearch.encoders.device import compute_with
+        from imgsearch.encoders.device import torch_threads
 
         self._job = job
         self._plans = plans
-        self._threads = compute_with(threads)
+        self._threads = torch_threads(threads)
         self._threads.__enter__()
         plan = next(iter(plans.values()))
         self._encoder = load_encoder(plan.encoder_spec, device=job.device or None)

@@ -28,7 +28,7 @@ from imgsearch.core.errors import EncoderMismatch, SourceError
 from imgsearch.core.memory import available_bytes
 from imgsearch.core.records import Failure, IndexingReport
 from imgsearch.encoders.base import Encoder
-from imgsearch.encoders.recipe import Repeatable
+from imgsearch.encoders.recipe import RunsInWorkers
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.look_backfill import LookMaker
 from imgsearch.ingest.precomputed import EmbeddingsByItem, open_embeddings
@@ -338,7 +338,7 @@ class _Run:
     def _preparer(self) -> Preparer:
         encoder = self._encoder
         return Preparer(
-            encoder.preparation() if isinstance(encoder, Repeatable) else encoder.preprocess,
+            encoder.preprocessor() if isinstance(encoder, RunsInWorkers) else encoder.preprocess,
             encoder.input_px,
             self._originals,
             self._options.limits,
@@ -347,7 +347,7 @@ class _Run:
 
     def _worker_pool(self) -> WorkerPool | None:
         """Return processes to make photos ready, or None where they cannot be had or would not be faster."""
-        if self._vectors is not None or not isinstance(self._encoder, Repeatable):
+        if self._vectors is not None or not isinstance(self._encoder, RunsInWorkers):
             return None
         recipe = self._encoder.recipe()
         workers = _fitting(self._options.workers)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import ImgSearchError
-from imgsearch.encoders.recipe import Preparation
+from imgsearch.encoders.recipe import Preprocessor
 from imgsearch.store.originals import Originals, content_digest, in_a_line, is_url
 from imgsearch.vision.images import ImageLimits, decode_picture, encode_thumbnail
 from imgsearch.vision.looks import Look, describe
@@ -66,7 +66,7 @@ Outcome = PreparedPhoto | Unreadable
 class Preparer:
     """Makes photos ready; safe in several threads, and can be sent to another process."""
 
-    preparation: Preparation
+    preprocess: Preprocessor
     input_px: int
     originals: Originals
     limits: ImageLimits = field(default_factory=ImageLimits)
@@ -91,7 +91,7 @@ class Preparer:
             digest,
             picture.width_px,
             picture.height_px,
-            array=self.preparation(picture.image),
+            array=self.preprocess(picture.image),
             look=describe(picture.image),
         )
         if self.keep_urls and is_url(location):

@@ -17,7 +17,7 @@ from imgsearch.core.errors import CatalogCorrupt, ImgSearchError, IndexCorrupt
 from imgsearch.core.records import Failure
 from imgsearch.encoders.base import Encoder
 from imgsearch.index.heads import rollback
-from imgsearch.index.live_index import LiveIndex, check_generation
+from imgsearch.index.opening import check_index, open_live_index
 from imgsearch.index.vector_space import VectorSpace, live_space
 from imgsearch.store.catalog import CatalogStore, NewItem
 from imgsearch.store.health import drop_broken_rows, ids_of_batch, pad_vectors, row_problems, vector_problems
@@ -68,7 +68,7 @@ def verify_catalog(catalog: CatalogStore) -> Verification:
             return Verification(len(catalog), (*problems, str(error)))
         problems += _projection_problems(space)
         try:
-            check_generation(catalog, space)
+            check_index(catalog, space)
         except IndexCorrupt as error:
             problems.append(f"The index must be rebuilt: {error}.")
     return Verification(len(catalog), tuple(problems))
@@ -110,9 +110,9 @@ def repair_catalog(
     space, note = _usable_space(catalog)
     repaired += note
     if space.damaged():
-        space.forget_projected()
+        space.clear_projected()
         repaired.append("The projected embeddings were made again from the embeddings.")
-    index = LiveIndex.open(catalog, threads=threads, rebuild=True, space=space)
+    index = open_live_index(catalog, threads=threads, rebuild=True, space=space)
     repaired.append(f"The index was rebuilt as generation {index.generation}.")
     return replace(verify_catalog(catalog), repaired=tuple(repaired), failed=tuple(failed))
 

@@ -205,7 +205,9 @@ def _begin(preparer: Preparer, recipe: EncoderRecipe | None) -> None:
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
     _preparer = preparer
     if recipe is not None:
-        _encoder = recipe.made()
+        from imgsearch.encoders.loading import load_recipe
+
+        _encoder = load_recipe(recipe)
 
 
 def _end_with_parent() -> None:

@@ -15,6 +15,7 @@ from imgsearch.core.errors import SourceError
 from imgsearch.core.records import Item
 from imgsearch.encoders.base import Encoder
 from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.index.vector_space import live_space
 from imgsearch.search.encoder_provider import EncoderProvider
 from imgsearch.search.ranking.calibration import Calibration
@@ -185,7 +186,7 @@ def open_index(catalog: CatalogStore, settings: Settings, *, progress: Progress 
     `progress` gets (vectors done, in all) while an index is rebuilt. Raises `CatalogCorrupt` for a damaged head.
     """
     catalog.bind_index(settings.index, read_only=bool(settings.replica_of))
-    return LiveIndex.open(
+    return open_live_index(
         catalog, threads=settings.worker_threads, space=live_space(catalog), progress=progress
     )
 

@@ -29,8 +29,9 @@ from imgsearch.core.key_arrays import are_in, without
 from imgsearch.core.query import Filter, Query, Region, Term
 from imgsearch.core.records import Confidence, Hit, Item, SearchResult
 from imgsearch.encoders.base import Encoder, KnowsWords
-from imgsearch.index.exact_search import among_the_best
-from imgsearch.index.live_index import LiveIndex, best_first, ranked
+from imgsearch.index.exact_search import exact_candidates
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.rerank import best_first, ranked
 from imgsearch.index.vector_space import VectorSpace
 from imgsearch.search.ranking.composition import composed
 from imgsearch.search.ranking.confidence import BEST, Kind, Levels
@@ -503,7 +504,7 @@ class Searcher:
         total = len(self._index)
         if allowed is None:
             # The same candidates for every page of a query, so that its pages neither overlap nor leave gaps.
-            least = self._expansion or max(CANDIDATES, self._index.candidates_for(wanted, far=far))
+            least = self._expansion or max(CANDIDATES, self._index.candidates_for(wanted, cross_modal=far))
             k = max(least, 1 << (wanted + len(excluded) + SLACK).bit_length())
             if k < total // 4:
                 keys, _ = self._index.search(vector, k, expansion=self._expansion)
@@ -514,11 +515,11 @@ class Searcher:
         if len(allowed) <= max(EXACT_BELOW, wanted):
             return self._exact(vector, without(allowed, excluded), wanted)
         effort = self._expansion or max(AMONG_CANDIDATES, 1 << (AMONG_EACH * wanted - 1).bit_length())
-        among = self._index.search_among(vector, wanted + len(excluded) + SLACK, allowed, expansion=effort)
+        among = self._index.search_subset(vector, wanted + len(excluded) + SLACK, allowed, expansion=effort)
         if among is not None:
             keys = np.setdiff1d(among[0], excluded)
             return self._exact(vector, keys if len(keys) >= wanted else without(allowed, excluded), wanted)
-        share = 1.0 if self._index.pushes_filters else len(allowed) / total
+        share = 1.0 if self._index.applies_filters else len(allowed) / total
         k = max(self._expansion or CANDIDATES, 1 << int(wanted / share * 1.3).bit_length())
         while k * AS_DEAR < len(allowed):
             keys, _ = self._index.search(vector, k, expansion=self._expansion, filters=filters)
@@ -532,7 +533,7 @@ class Searcher:
         """Return the best `wanted` of the keys by exact score, ties by key."""
         if len(keys) == 0:
             return keys, np.zeros(0, np.float32)
-        best = among_the_best(keys, self._space.stored, vector, wanted)
+        best = exact_candidates(keys, self._space.stored_vectors, vector, wanted)
         return ranked(best, self._space.vectors(best), vector, wanted)
 
 

@@ -22,7 +22,7 @@ from imgsearch.core.query import Query
 from imgsearch.core.records import Hit, SearchResult
 from imgsearch.encoders.base import Encoder
 from imgsearch.index.heads import get_head
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.index.vector_space import VectorSpace, live_space
 from imgsearch.search.encoder_provider import EncoderProvider
 from imgsearch.search.ranking.diversity import mmr_order
@@ -254,7 +254,7 @@ class Systems:
         with self._opening:
             if key not in self._searchers:
                 catalog = other.catalog if other else self._catalog
-                index = LiveIndex.open(catalog, threads=self._threads, space=_space(catalog, system.head))
+                index = open_live_index(catalog, threads=self._threads, space=_space(catalog, system.head))
                 self._searchers[key] = (
                     live.for_catalog(catalog, index, other.encoder, other.titles)
                     if other

@@ -13,7 +13,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-__all__ = ["SIDE_PX", "UNLIKE", "Likeness", "compare_pictures"]
+__all__ = ["NO_MATCH", "SIDE_PX", "PictureMatch", "compare_pictures"]
 
 Floats = NDArray[np.float32]
 
@@ -61,22 +61,22 @@ _LEVERS = np.array([SIDE_PX / 2, SIDE_PX / 2, 1, SIDE_PX / 2, SIDE_PX / 2, 1])
 """How many pixels one unit of each part of a warp moves a pixel, at most."""
 
 
-class Likeness(NamedTuple):
+class PictureMatch(NamedTuple):
     """How alike two pictures are when they lie over each other.
 
-    `residual` is how far apart they are where they differ most: the mean distance, 0 to 1, of the third-worst block
-    of 4 x 4 pixels, in its worst colour channel. `faded` is by how much (0.2: a fifth) the one is brighter where it
-    has gone white for it, which leaves a larger residual between the copies of one photo; 0 for most pairs.
+    `residual` is the difference where they differ most: the mean distance, 0 to 1, of the third-worst block of 4 x 4
+    pixels, in its worst colour channel. `overexposure` is the gain (0.2: a fifth) by which one is brighter where it
+    is clipped at white, which raises the residual between copies of one photo; 0 for most pairs.
     """
 
     residual: float
-    faded: float
+    overexposure: float
 
 
-UNLIKE = Likeness(1.0, 0.0)
+NO_MATCH = PictureMatch(1.0, 0.0)
 
 
-def compare_pictures(first: Floats, second: Floats) -> Likeness:
+def compare_pictures(first: Floats, second: Floats) -> PictureMatch:
     """Return the likeness of two (64, 64, 3) float32 pictures with values from 0 to 1; their order does not matter.
 
     A rough look tells most pairs apart, and says whether one shows things larger. That one is then moved, stretched
@@ -86,7 +86,7 @@ def compare_pictures(first: Floats, second: Floats) -> Likeness:
     """
     start = _rough_stretch(first, second)
     if start is None:
-        return UNLIKE
+        return NO_MATCH
     if start < 1:
         # The one with finer detail is moved: the interpolation makes it as smooth as the other.
         first, second, start = second, first, 1 / start
@@ -95,7 +95,7 @@ def compare_pictures(first: Floats, second: Floats) -> Likeness:
     for _ in range(ROUNDS):
         found = pair.align(warp, light)
         if found is None:
-            return UNLIKE
+            return NO_MATCH
         before, warp, light = light, found, pair.light(found)
         if abs(light[0] - before[0]) < 0.01 and abs(light[1] - before[1]) < 0.005:
             break
@@ -152,7 +152,7 @@ class _Pair:
             return 1.0, 0.0
         return float(np.clip(np.median(light[told] / dark[told]), 1 / MOST_GAIN, MOST_GAIN)), 0.0
 
-    def likeness(self, warp: NDArray[np.float64], light: tuple[float, float]) -> Likeness:
+    def likeness(self, warp: NDArray[np.float64], light: tuple[float, float]) -> PictureMatch:
         """Return how far apart the pictures are under that warp and light."""
         first, second = self._lit(light)
         inner, laid_over = _smooth(first)[_INSIDE, _INSIDE].reshape(-1, 3), _sampled(_smooth(second), warp)
@@ -161,11 +161,11 @@ class _Pair:
         # Not cut off: what was there before it went white.
         lit = lit * np.float32(light[0]) + np.float32(light[1])
         if float((lit > 1.02).any(axis=1).mean()) < LEAST_FADED:
-            return Likeness(_third_worst(difference), 0.0)
+            return PictureMatch(_third_worst(difference), 0.0)
         seen = np.clip(np.minimum(1 - lit, lit) / FADING, 0, 1).min(axis=1, keepdims=True)
         if float((seen > 0.5).mean()) < LEAST_SEEN:
-            return UNLIKE
-        return Likeness(_third_worst(difference * seen), max(0.0, light[0] - 1.0))
+            return NO_MATCH
+        return PictureMatch(_third_worst(difference * seen), max(0.0, light[0] - 1.0))
 
     def _lit(self, light: tuple[float, float]) -> tuple[Floats, Floats]:
         """Return both pictures, one of them brightened: before it is smoothed, as white cuts off single pixels."""

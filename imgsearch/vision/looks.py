@@ -20,7 +20,7 @@ from PIL import Image
 from imgsearch.core.errors import QueryError
 from imgsearch.core.query import Emphasis
 from imgsearch.vision.oklab import cell_colors, cells_of, oklab, planes_of, smoothed
-from imgsearch.vision.saliency import LIGHTNESS_FACTOR, eroded, reduced, thing_weights
+from imgsearch.vision.saliency import LIGHTNESS_FACTOR, eroded, foreground_weights, reduced
 
 __all__ = [
     "COLOR",
@@ -32,7 +32,7 @@ __all__ = [
     "color_look",
     "describe",
     "dominant_colors",
-    "emphasised",
+    "emphasised_scores",
     "same_color",
 ]
 
@@ -103,7 +103,7 @@ def describe(image: Image.Image) -> Look:
     cells = cells_of(np.asarray(small, np.uint8))
     lab = planes_of(cells)
     smooth = smoothed(lab)
-    weights = thing_weights(lab, smooth)
+    weights = foreground_weights(lab, smooth)
     vector = np.empty(LOOK_DIM, np.float32)
     vector[COLOR] = _color_block(cells, weights)
     vector[SHAPE] = _shape_block(smooth[0], weights)
@@ -134,7 +134,7 @@ def dominant_colors(block: Floats, most: int = 3) -> list[tuple[str, float]]:
     return [("#" + "".join(f"{part:02x}" for part in rgb[shade]), float(shares[shade])) for shade in order]
 
 
-def emphasised(scores: Floats, rows: Floats, look: Floats, emphasis: Emphasis) -> Floats:
+def emphasised_scores(scores: Floats, rows: Floats, look: Floats, emphasis: Emphasis) -> Floats:
     """Return the scores by which candidates are ranked anew, (n,) float32; higher is better.
 
     `scores` (n,) are the candidates' cosines, `rows` (n, LOOK_DIM) their looks (zeros where unknown) and `look` the

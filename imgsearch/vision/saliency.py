@@ -18,7 +18,7 @@ from PIL import Image
 from imgsearch.core.query import Region
 from imgsearch.vision.oklab import cells_of, planes_of, smoothed
 
-__all__ = ["LIGHTNESS_FACTOR", "eroded", "reduced", "suggested_regions", "thing_weights"]
+__all__ = ["LIGHTNESS_FACTOR", "eroded", "foreground_weights", "reduced", "suggested_regions"]
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -58,7 +58,7 @@ def reduced(image: Image.Image, side_px: int) -> Image.Image:
     return image.resize(size, Image.Resampling.BOX, reducing_gap=1.0)
 
 
-def thing_weights(lab: Floats, smooth: Floats) -> Floats:
+def foreground_weights(lab: Floats, smooth: Floats) -> Floats:
     """Return how much each pixel belongs to the thing, (height, width) float32 from 0 to 1, never all 0."""
     far = _distance_from_background(lab, smooth)
     mask = _without_holes(_dilated(eroded(far > _threshold(far))))

@@ -25,7 +25,7 @@ from imgsearch.app.replicas import ForwardedFeedback, Inbox
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import CollectionError, ConfigError, FeedbackError, IndexUnavailable, NotAWriter
 from imgsearch.core.records import Judgment
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.collections import Collections
 from imgsearch.store.database import Database
@@ -221,7 +221,7 @@ def test_three_replicas_on_one_milvus_answer_alike_and_lose_no_feedback(tmp_path
 
 def opens(catalog: CatalogStore) -> bool:
     try:
-        return len(LiveIndex.open(catalog)) == len(catalog)
+        return len(open_live_index(catalog)) == len(catalog)
     except IndexUnavailable:
         return False
 

@@ -16,7 +16,7 @@ from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
 from imgsearch.core.records import Judgment
 from imgsearch.index.heads import Projection, save_head
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import System, Systems
 from imgsearch.store.catalog import CatalogStore
@@ -59,7 +59,7 @@ def shop(chromium: Any, shared_lite_catalog: Path, tmp_path_factory: pytest.Temp
                     good = item.metadata["colour"] == query.metadata["colour"]
                     key = query_key(Query.of(item=query.item_id))
                     feedback.record_judgment(Judgment(key, item.item_id, "good" if good else "bad", "ann"))
-        index = LiveIndex.open(catalog)
+        index = open_live_index(catalog)
         with contextlib.closing(
             Systems(Searcher(catalog, index, lambda: pytest.fail("no text is asked for")))
         ) as systems:

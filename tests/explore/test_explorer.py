@@ -24,7 +24,7 @@ from imgsearch.explore.clusters import cluster, loneliness, medoids, words_of_cl
 from imgsearch.explore.explorer import MAX_POINTS, Explorer, plan_for
 from imgsearch.explore.projection import nearest_places, place_by_neighbours, principal_axes
 from imgsearch.explore.worker import has_umap
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.store.catalog import CatalogStore
 
 MIB = 1024**2
@@ -38,7 +38,7 @@ def no_encoder() -> Encoder:
 def explorer_of(
     catalog: CatalogStore, encoder: Callable[[], Encoder] = no_encoder, **options: Any
 ) -> Explorer:
-    index = LiveIndex.open(catalog)
+    index = open_live_index(catalog)
     return Explorer(catalog, lambda: index, encoder, **options)
 
 

@@ -28,7 +28,7 @@ from imgsearch.improve.adaptation.training_pairs import (
     relevance_table,
 )
 from imgsearch.index.heads import get_head, head_changes, list_heads
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.index.vector_space import VectorSpace
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
@@ -195,7 +195,7 @@ def bazaar(make_catalog: MakeCatalog) -> Iterator[tuple[CatalogStore, Searcher, 
         ],
     )
     with closing(FeedbackLog(catalog.database)) as feedback:
-        yield catalog, Searcher(catalog, LiveIndex.open(catalog), no_encoder), feedback
+        yield catalog, Searcher(catalog, open_live_index(catalog), no_encoder), feedback
 
 
 def collect(

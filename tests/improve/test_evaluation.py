@@ -21,14 +21,14 @@ from imgsearch.core.query_address import query_from_params
 from imgsearch.improve.judging.qrels import export_judgments, read_qrels, topics_from_qrels
 from imgsearch.improve.judging.topics import Topic, default_topics_path, read_topics, topic_query
 from imgsearch.improve.quality.evaluation import JUDGED, evaluate, measure_run, parse_measures
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
 
 
 @pytest.fixture
 def searcher(catalog: CatalogStore, colours: ColourEncoder) -> Searcher:
-    return Searcher(catalog, LiveIndex.open(catalog), lambda: colours)
+    return Searcher(catalog, open_live_index(catalog), lambda: colours)
 
 
 def measured(
@@ -212,7 +212,7 @@ def test_the_interval_holds_the_mean_and_narrows_with_more_queries(
         ids[n]: {ids[m]: int(cluster[m] == cluster[n]) for m in range(300) if m != n}
         for n in range(0, 200, 2)
     }
-    searcher = Searcher(catalog, LiveIndex.open(catalog), ColourEncoder)
+    searcher = Searcher(catalog, open_live_index(catalog), ColourEncoder)
     some = {query: qrels[query] for query in list(qrels)[:8]}
     widths = []
     for judged in (some, qrels):
@@ -339,7 +339,7 @@ def test_what_is_exported_evaluates_as_it_was_judged(
 ) -> None:
     odd_ids = ["we ird.jpg", "100%41.jpg", "new\nline.jpg", "tab\tbed.jpg", "émoji 🙂.jpg", "plain.jpg"]
     odd = make_catalog(clustered(6, colours.dim), ids=odd_ids)
-    odd_searcher = Searcher(odd, LiveIndex.open(odd), lambda: colours)
+    odd_searcher = Searcher(odd, open_live_index(odd), lambda: colours)
     queries = [
         Query.of(text="red mug"),
         Query.of(text="100% wool & more; 'quoted'"),

@@ -19,7 +19,7 @@ from imgsearch.core.errors import ExperimentError, ImgSearchError, UnknownItem, 
 from imgsearch.core.query import Query
 from imgsearch.improve.experiments.experiments import Arm, Experiment, Experiments, arm_of, team_draft
 from imgsearch.improve.monitoring.metrics import render
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import System, Systems
 from imgsearch.store.catalog import CatalogStore
@@ -45,7 +45,9 @@ def service(colour_catalog: Path) -> Iterator[SearchService]:
 @pytest.fixture
 def experiments(catalog: CatalogStore) -> Experiments:
     """Return the experiments of a catalog with the systems live and varied."""
-    systems = Systems(Searcher(catalog, LiveIndex.open(catalog), lambda: pytest.fail("no encoder is needed")))
+    systems = Systems(
+        Searcher(catalog, open_live_index(catalog), lambda: pytest.fail("no encoder is needed"))
+    )
     systems.save(System("varied", diversity=0.9))
     return Experiments(catalog.database, systems)
 
@@ -128,7 +130,7 @@ def test_an_experiment_goes_from_draft_to_running_to_stopped_for_good_and_surviv
 ) -> None:
     with CatalogStore.open(colour_catalog) as catalog:
         systems = Systems(
-            Searcher(catalog, LiveIndex.open(catalog), lambda: pytest.fail("no encoder is needed"))
+            Searcher(catalog, open_live_index(catalog), lambda: pytest.fail("no encoder is needed"))
         )
         systems.save(System("varied", diversity=0.5))
         experiments = Experiments(catalog.database, systems)
@@ -144,7 +146,7 @@ def test_an_experiment_goes_from_draft_to_running_to_stopped_for_good_and_surviv
             experiments.start("second")
     with CatalogStore.open(colour_catalog) as catalog:
         systems = Systems(
-            Searcher(catalog, LiveIndex.open(catalog), lambda: pytest.fail("no encoder is needed"))
+            Searcher(catalog, open_live_index(catalog), lambda: pytest.fail("no encoder is needed"))
         )
         experiments = Experiments(catalog.database, systems)
         assert experiments.running is not None

@@ -33,7 +33,7 @@ from imgsearch.improve.judging.qrels import export_judgments, read_qrels
 from imgsearch.improve.judging.records import ImportedVerdict, JudgingSet, clean_name
 from imgsearch.improve.judging.topics import Topic
 from imgsearch.improve.judging.verdict_files import qrels_zip, read_verdicts, write_verdicts_csv
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import System, Systems
 from imgsearch.store.catalog import CatalogStore
@@ -56,7 +56,7 @@ def judging(catalog: CatalogStore, feedback: FeedbackLog) -> Judging:
 
 @pytest.fixture
 def systems(catalog: CatalogStore, colours: ColourEncoder) -> Systems:
-    found = Systems(Searcher(catalog, LiveIndex.open(catalog), lambda: colours))
+    found = Systems(Searcher(catalog, open_live_index(catalog), lambda: colours))
     found.save(System("varied", diversity=0.7))
     return found
 

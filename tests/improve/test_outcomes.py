@@ -21,7 +21,7 @@ from imgsearch.cli.main import app
 from imgsearch.core.config import Settings
 from imgsearch.improve.experiments.experiments import Arm, Experiment, Experiments
 from imgsearch.improve.experiments.outcomes import Outcome, outcome_of
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import System, Systems
 from imgsearch.store.catalog import CatalogStore
@@ -38,7 +38,9 @@ def catalog(make_catalog: Callable[..., CatalogStore]) -> CatalogStore:
 
 
 def experiments_of(catalog: CatalogStore) -> Experiments:
-    systems = Systems(Searcher(catalog, LiveIndex.open(catalog), lambda: pytest.fail("no encoder is needed")))
+    systems = Systems(
+        Searcher(catalog, open_live_index(catalog), lambda: pytest.fail("no encoder is needed"))
+    )
     if len(systems.all()) == 1:
         systems.save(System("varied", diversity=0.5))
         systems.save(System("short", n=5))
@@ -287,7 +289,7 @@ def shop(colour_catalog: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]
 
     with CatalogStore.open(colour_catalog) as catalog:
         systems = Systems(
-            Searcher(catalog, LiveIndex.open(catalog), lambda: pytest.fail("no encoder is needed"))
+            Searcher(catalog, open_live_index(catalog), lambda: pytest.fail("no encoder is needed"))
         )
         for system in simulation.SYSTEMS:
             systems.save(system)

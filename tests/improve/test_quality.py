@@ -53,7 +53,7 @@ from imgsearch.improve.quality.robustness import (
     check_robustness,
     wilson_interval,
 )
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import System, Systems
 from imgsearch.store.catalog import CatalogStore
@@ -65,7 +65,7 @@ NO_PICTURES = Pictures(title=lambda item_id: item_id, source=lambda item_id: "",
 
 @pytest.fixture
 def systems(catalog: CatalogStore, colours: ColourEncoder) -> Iterator[Systems]:
-    opened = Systems(Searcher(catalog, LiveIndex.open(catalog), lambda: colours))
+    opened = Systems(Searcher(catalog, open_live_index(catalog), lambda: colours))
     opened.save(System("diverse", diversity=0.7))
     yield opened
     opened.close()
@@ -567,7 +567,7 @@ def test_a_measurement_in_the_background_is_kept(quality: Quality, catalog: Cata
 def judged(colour_catalog: Path, tmp_path: Path) -> Path:
     """Return qrels of item queries over `colour_catalog`, where also a system `diverse` is kept."""
     with CatalogStore.open(colour_catalog) as catalog:
-        systems = Systems(Searcher(catalog, LiveIndex.open(catalog), ColourEncoder))
+        systems = Systems(Searcher(catalog, open_live_index(catalog), ColourEncoder))
         systems.save(System("diverse", diversity=0.7))
         truth = by_colour(catalog)
         systems.close()

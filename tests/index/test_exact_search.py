@@ -7,20 +7,20 @@ import pytest
 from samples import clustered
 
 from imgsearch.index import exact_search as exhaustive
-from imgsearch.index.exact_search import among_the_best
-from imgsearch.index.live_index import ranked
+from imgsearch.index.exact_search import exact_candidates
+from imgsearch.index.rerank import ranked
 
 DIM = 48
 
 
 @pytest.mark.parametrize("k", [1, 10, 300])
 def test_the_true_nearest_are_among_few(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exhaustive, "BLOCK", 100)
+    monkeypatch.setattr(exhaustive, "BLOCK_ROWS", 100)
     stored = clustered(1037, DIM).astype(np.float16)
     rows = stored.astype(np.float32)
     keys = np.arange(1037, dtype=np.uint64)[::-1].copy()
     for query in clustered(20, DIM, seed=9):
-        near = among_the_best(keys, lambda some: stored[some.astype(np.int64)], query, k)
+        near = exact_candidates(keys, lambda some: stored[some.astype(np.int64)], query, k)
         assert k <= len(near) < k + 20
         truth, _ = ranked(keys, rows[keys.astype(np.int64)], query, k)
         found, _ = ranked(near, rows[near.astype(np.int64)], query, k)
@@ -32,7 +32,7 @@ def test_rows_that_score_the_same_all_stay_and_damaged_ones_hide_none() -> None:
     stored[20:40] = stored[3]
     stored[50] = np.nan
     query = stored[3].astype(np.float32)
-    near = among_the_best(
+    near = exact_candidates(
         np.arange(60, dtype=np.uint64), lambda keys: stored[keys.astype(np.int64)], query, 5
     )
     assert set(range(20, 40)) | {3} <= set(near.tolist())
@@ -45,5 +45,5 @@ def test_no_more_keys_than_are_asked_for_are_given_back_unread() -> None:
     def read(_: object) -> np.ndarray:
         raise AssertionError("nothing needs to be read")
 
-    assert among_the_best(keys, read, clustered(1, DIM)[0], 4) is keys
-    assert len(among_the_best(keys[:0], read, clustered(1, DIM)[0], 4)) == 0
+    assert exact_candidates(keys, read, clustered(1, DIM)[0], 4) is keys
+    assert len(exact_candidates(keys[:0], read, clustered(1, DIM)[0], 4)) == 0

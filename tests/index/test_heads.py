@@ -32,7 +32,7 @@ from imgsearch.index.heads import (
     rollback,
     save_head,
 )
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.index.vector_space import VectorSpace, live_space
 from imgsearch.ingest.verification import repair_catalog, verify_catalog
 from imgsearch.search.searcher import Searcher
@@ -151,7 +151,7 @@ def test_photos_that_come_and_go_while_a_head_is_in_force_are_projected_too(shop
     index.add(keys, rows)
     index.remove(shop.remove(["00000.jpg"]))
     index.save()
-    again = LiveIndex.open(shop, space=live_space(shop))
+    again = open_live_index(shop, space=live_space(shop))
     assert again.generation == index.generation
     assert verify_catalog(shop).clean
     projected = projection(32)(shop.vectors(shop.keys()))
@@ -191,7 +191,7 @@ def test_verify_finds_and_mends_damaged_projections_and_heads(shop: CatalogStore
 
 
 def test_generation_numbers_are_never_used_twice_by_any_space(shop: CatalogStore) -> None:
-    base = LiveIndex.open(shop)
+    base = open_live_index(shop)
     first = publish_head(shop, save_head(shop, projection(32)).id)
     second = publish_head(shop, save_head(shop, projection(32, seed=1)).id)
     assert [base.generation, first.generation, second.generation] == [1, 2, 3]
@@ -200,7 +200,7 @@ def test_generation_numbers_are_never_used_twice_by_any_space(shop: CatalogStore
 
 def test_a_system_answers_by_its_own_head(shop: CatalogStore) -> None:
     head = save_head(shop, projection(32))
-    systems = Systems(Searcher(shop, LiveIndex.open(shop), no_encoder))
+    systems = Systems(Searcher(shop, open_live_index(shop), no_encoder))
     systems.save(System("try", head=head.id))
     query = Query.of(item="00007.jpg", n=10)
     projected = projection(32)(shop.vectors(shop.keys()))
@@ -291,7 +291,7 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new_in_force_whole(make_cata
         with CatalogStore.open(folder) as opened:
             head: Head | None = live_head(opened)
             states.add(head.id if head else None)
-            index = LiveIndex.open(opened, space=live_space(opened))
+            index = open_live_index(opened, space=live_space(opened))
             assert index.header is not None
             assert index.header.encoder_id == index.space.id
             result = Searcher(opened, index, no_encoder).search(Query.of(item="00005.jpg", n=10))

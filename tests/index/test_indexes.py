@@ -15,9 +15,9 @@ from samples import clustered
 
 from imgsearch.core.errors import IndexCorrupt
 from imgsearch.index.base import Keys, VectorIndex, Vectors
-from imgsearch.index.engines import can_be_had
-from imgsearch.index.hnsw_codes import CodeIndex
-from imgsearch.index.quantisation import Coding, Kind
+from imgsearch.index.engines import is_installed
+from imgsearch.index.hnsw_codes import HnswCodeIndex
+from imgsearch.index.quantisation import Kind, Quantiser
 from imgsearch.index.rerank import ReadRows
 from imgsearch.index.usearch import UsearchIndex
 
@@ -67,35 +67,35 @@ def engine_over_codes(new: Callable[..., Any], load: Callable[..., Any]) -> Engi
 def graph_of(kind: Kind, width: int) -> Engine:
     """Return the engine with a graph over codes."""
 
-    def load(path: Path, dim: int, read: ReadRows) -> CodeIndex:
+    def load(path: Path, dim: int, read: ReadRows) -> HnswCodeIndex:
         coding = path.with_name(path.name + ".coding.npz")
         digest = hashlib.sha256(coding.read_bytes()).hexdigest() if coding.is_file() else ""
-        return CodeIndex.load(path, dim, read, coding_sha256=digest)
+        return HnswCodeIndex.load(path, dim, read, coding_sha256=digest)
 
     return engine_over_codes(
-        lambda sample, read: CodeIndex(Coding.learned(kind, width, sample), read, threads=2), load
+        lambda sample, read: HnswCodeIndex(Quantiser.train(kind, width, sample), read, threads=2), load
     )
 
 
 def lists() -> Engine:
     """Return the engine with lists of codes."""
-    from imgsearch.index.ivf_pq import ListIndex
+    from imgsearch.index.ivf_pq import IvfPqIndex
 
     kept: dict[str, Any] = {"margins": {"1": 0.0}, "made_for": 0}
 
-    def new(sample: Vectors, read: ReadRows) -> ListIndex:
-        index = ListIndex.learned(sample, 4000, read, threads=2)
+    def new(sample: Vectors, read: ReadRows) -> IvfPqIndex:
+        index = IvfPqIndex.train(sample, 4000, read, threads=2)
         kept.update(index.parameters)
         return index
 
-    return engine_over_codes(new, lambda path, dim, read: ListIndex.load(path, dim, read, **kept))
+    return engine_over_codes(new, lambda path, dim, read: IvfPqIndex.load(path, dim, read, **kept))
 
 
 ENGINES = {
     "usearch": Engine(lambda dim: UsearchIndex(dim, threads=2), UsearchIndex.load),
     "bytes": graph_of("bytes", DIM),
     "signs": graph_of("signs", 512),
-    **({"lists": lists()} if can_be_had({"engine": "lists"}) else {}),
+    **({"lists": lists()} if is_installed({"engine": "lists"}) else {}),
 }
 
 
@@ -273,32 +273,32 @@ def test_searching_while_another_thread_adds_and_removes_gives_no_wrong_score(en
 @pytest.mark.parametrize(("kind", "width"), [("bytes", 8), ("bytes", 24), ("signs", 64), ("signs", 1024)])
 def test_a_coding_that_was_kept_gives_the_same_codes(kind: Kind, width: int, tmp_path: Path) -> None:
     rows = clustered(300, DIM)
-    coding = Coding.learned(kind, width, rows)
+    coding = Quantiser.train(kind, width, rows)
     codes = coding.codes(rows)
     assert codes.shape == ((300, width) if kind == "bytes" else (300, width // 8))
     data = coding.to_bytes()
     (tmp_path / "coding").write_bytes(data)
-    again = Coding.read(tmp_path / "coding", hashlib.sha256(data).hexdigest(), DIM)
+    again = Quantiser.read(tmp_path / "coding", hashlib.sha256(data).hexdigest(), DIM)
     assert np.array_equal(again.codes(rows), codes)
-    assert again.to_bytes() == Coding.learned(kind, width, rows).to_bytes() == data
+    assert again.to_bytes() == Quantiser.train(kind, width, rows).to_bytes() == data
 
 
 def test_a_coding_that_was_changed_or_is_of_another_dimension_is_corrupt(tmp_path: Path) -> None:
-    data = Coding.learned("bytes", 8, clustered(100, DIM)).to_bytes()
+    data = Quantiser.train("bytes", 8, clustered(100, DIM)).to_bytes()
     digest = hashlib.sha256(data).hexdigest()
     (tmp_path / "coding").write_bytes(data[:-1] + b"x")
     with pytest.raises(IndexCorrupt, match="checksum"):
-        Coding.read(tmp_path / "coding", digest, DIM)
+        Quantiser.read(tmp_path / "coding", digest, DIM)
     (tmp_path / "coding").write_bytes(data)
     with pytest.raises(IndexCorrupt, match="dimensions"):
-        Coding.read(tmp_path / "coding", digest, DIM + 1)
+        Quantiser.read(tmp_path / "coding", digest, DIM + 1)
     with pytest.raises(IndexCorrupt):
-        Coding.read(tmp_path / "none", digest, DIM)
+        Quantiser.read(tmp_path / "none", digest, DIM)
 
 
 def test_byte_codes_of_all_components_keep_distances() -> None:
     rows = clustered(200, DIM)
-    coding = Coding.learned("bytes", DIM, rows)
+    coding = Quantiser.train("bytes", DIM, rows)
     codes = coding.codes(rows).astype(np.float32) * coding.step
     exact = np.linalg.norm(rows[:50, None] - rows[None, :50], axis=2)
     assert np.allclose(np.linalg.norm(codes[:50, None] - codes[None, :50], axis=2), exact, atol=0.05)

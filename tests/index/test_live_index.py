@@ -13,9 +13,11 @@ import pytest
 from samples import clustered, raw_items
 
 from imgsearch.core.errors import IndexCorrupt
-from imgsearch.index import engines
-from imgsearch.index import live_index as generations
-from imgsearch.index.live_index import LiveIndex, check_generation, exact_top_k, ranked
+from imgsearch.index import engines, local_index
+from imgsearch.index.exact_search import exact_top_k
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import check_index, open_live_index
+from imgsearch.index.rerank import ranked
 from imgsearch.store.catalog import CatalogStore
 
 MakeCatalog = Callable[..., CatalogStore]
@@ -25,7 +27,7 @@ MakeCatalog = Callable[..., CatalogStore]
 def shop(make_catalog: MakeCatalog) -> CatalogStore:
     """Return a catalog of 400 raw vectors whose index is saved as generation 1."""
     catalog = make_catalog(clustered(400, 16))
-    LiveIndex.open(catalog)
+    open_live_index(catalog)
     return catalog
 
 
@@ -42,13 +44,13 @@ def assert_right(catalog: CatalogStore, index: LiveIndex) -> None:
         found, scores = index.search(catalog.vectors(np.array([key]))[0], 3)
         assert scores[0] > 0.99
         assert key in found
-    assert check_generation(catalog).items == len(keys)
+    assert check_index(catalog).items == len(keys)
 
 
 def test_opening_again_reads_the_saved_generation_and_writes_nothing(shop: CatalogStore) -> None:
     before = {path: path.stat().st_mtime_ns for path in (shop.folder / "index").rglob("*")}
-    index = LiveIndex.open(shop)
-    assert (index.generation, index.reason_rebuilt) == (1, "")
+    index = open_live_index(shop)
+    assert (index.generation, index.rebuild_reason) == (1, "")
     assert {path: path.stat().st_mtime_ns for path in (shop.folder / "index").rglob("*")} == before
     assert_right(shop, index)
 
@@ -80,9 +82,9 @@ def test_a_damaged_index_file_is_rebuilt(shop: CatalogStore, damage: str) -> Non
         }
         file.write_bytes(cut[damage])
     with pytest.raises(IndexCorrupt):
-        check_generation(shop)
-    index = LiveIndex.open(shop)
-    assert "checksum" in index.reason_rebuilt
+        check_index(shop)
+    index = open_live_index(shop)
+    assert "checksum" in index.rebuild_reason
     assert index.generation == 2
     assert_right(shop, index)
 
@@ -92,15 +94,15 @@ def test_a_damaged_index_file_is_rebuilt(shop: CatalogStore, damage: str) -> Non
 )
 def test_a_garbage_current_file_means_a_rebuild(shop: CatalogStore, content: bytes) -> None:
     (shop.folder / "index" / "current").write_bytes(content)
-    index = LiveIndex.open(shop)
-    assert index.reason_rebuilt
+    index = open_live_index(shop)
+    assert index.rebuild_reason
     assert_right(shop, index)
-    assert LiveIndex.open(shop).reason_rebuilt == ""
+    assert open_live_index(shop).rebuild_reason == ""
 
 
 def test_a_missing_index_folder_means_a_rebuild(shop: CatalogStore) -> None:
     shutil.rmtree(shop.folder / "index")
-    assert_right(shop, LiveIndex.open(shop))
+    assert_right(shop, open_live_index(shop))
 
 
 def test_no_changed_byte_of_the_header_can_crash_the_opening(shop: CatalogStore) -> None:
@@ -115,37 +117,37 @@ def test_no_changed_byte_of_the_header_can_crash_the_opening(shop: CatalogStore)
             continue
         file.write_bytes(changed)
         with pytest.raises(IndexCorrupt):
-            check_generation(shop)
-    index = LiveIndex.open(shop)
-    assert index.reason_rebuilt
+            check_index(shop)
+    index = open_live_index(shop)
+    assert index.rebuild_reason
     assert_right(shop, index)
 
 
 def test_a_header_of_another_encoder_is_never_used(shop: CatalogStore, make_catalog: MakeCatalog) -> None:
     other = make_catalog(clustered(400, 32, seed=1))
-    LiveIndex.open(other)
+    open_live_index(other)
     shutil.rmtree(shop.folder / "index")
     shutil.copytree(other.folder / "index", shop.folder / "index")
-    index = LiveIndex.open(shop)
-    assert "test:raw@32" in index.reason_rebuilt
+    index = open_live_index(shop)
+    assert "test:raw@32" in index.rebuild_reason
     assert_right(shop, index)
 
 
 def test_generation_numbers_are_never_used_twice(shop: CatalogStore) -> None:
     for expected in (2, 3, 4):
         (shop.folder / "index" / "current").write_text("garbage")
-        assert LiveIndex.open(shop).generation == expected
+        assert open_live_index(shop).generation == expected
 
 
 def test_old_generations_are_removed(shop: CatalogStore) -> None:
-    index = LiveIndex.open(shop)
+    index = open_live_index(shop)
     for round_number in range(5):
         keys, _ = shop.store(raw_items([f"new-{round_number}"]), clustered(1, 16, seed=round_number))
         index.add(keys, shop.vectors(keys))
         index.save()
     folders = [path.name for path in (shop.folder / "index").iterdir() if path.is_dir()]
     assert sorted(folders) == ["000005", "000006"]
-    assert LiveIndex.open(shop).generation == 6
+    assert open_live_index(shop).generation == 6
 
 
 @pytest.mark.parametrize(
@@ -162,12 +164,12 @@ def test_a_crash_between_the_steps_of_saving_leaves_the_old_generation_in_force(
         (new / "index.usearch").write_bytes(b"half")
     if step == "current half-written":
         (folder / "current.part").write_text("0000")
-    index = LiveIndex.open(shop)
-    assert (index.generation, index.reason_rebuilt) == (1, "")
+    index = open_live_index(shop)
+    assert (index.generation, index.rebuild_reason) == (1, "")
     keys, _ = shop.store(raw_items(["new"]), clustered(1, 16, seed=7))
     index.add(keys, shop.vectors(keys))
     index.save()
-    assert_right(shop, LiveIndex.open(shop))
+    assert_right(shop, open_live_index(shop))
     assert not list(folder.glob(".*.part"))
 
 
@@ -176,14 +178,14 @@ def test_items_stored_but_not_indexed_before_a_crash_are_added_at_the_next_openi
 ) -> None:
     shop.store(raw_items(["late-1", "late-2", "00007.jpg"]), clustered(3, 16, seed=4))
     shop.remove(["00000.jpg"])
-    index = LiveIndex.open(shop)
-    assert (index.reason_rebuilt, len(index)) == ("", 401)
+    index = open_live_index(shop)
+    assert (index.rebuild_reason, len(index)) == ("", 401)
     assert_right(shop, index)
-    assert LiveIndex.open(shop).generation == index.generation
+    assert open_live_index(shop).generation == index.generation
 
 
 def test_a_rebuild_happens_by_itself_when_removals_pile_up(shop: CatalogStore) -> None:
-    index = LiveIndex.open(shop)
+    index = open_live_index(shop)
     ids = [item.item_id for item in shop.iter_items()]
     for start in range(0, 300, 30):
         index.remove(shop.remove(ids[start : start + 30]))
@@ -192,16 +194,16 @@ def test_a_rebuild_happens_by_itself_when_removals_pile_up(shop: CatalogStore) -
     assert header.generation > 1
     assert header.dead * 4 <= header.items + 50 * 4
     index.save()
-    assert_right(shop, LiveIndex.open(shop))
+    assert_right(shop, open_live_index(shop))
 
 
 def test_removals_one_by_one_survive_reopening_between(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(120, 16))
     for number in range(0, 100, 10):
-        index = LiveIndex.open(catalog)
+        index = open_live_index(catalog)
         index.remove(catalog.remove([f"{n:05d}.jpg" for n in range(number, number + 10)]))
         index.save()
-    assert_right(catalog, LiveIndex.open(catalog))
+    assert_right(catalog, open_live_index(catalog))
 
 
 def test_damaged_embeddings_do_not_stop_the_opening_and_the_rest_is_found(shop: CatalogStore) -> None:
@@ -212,33 +214,33 @@ def test_damaged_embeddings_do_not_stop_the_opening_and_the_rest_is_found(shop: 
     rows[7] = 0
     rows.tofile(path)
     shutil.rmtree(shop.folder / "index")
-    index = LiveIndex.open(shop)
+    index = open_live_index(shop)
     assert len(index) == 397
     assert index.search(shop.vectors(np.array([8], np.uint64))[0], 1)[0].tolist() == [8]
     generation = index.generation
-    assert LiveIndex.open(shop).generation == generation
+    assert open_live_index(shop).generation == generation
 
 
 def test_a_catalog_without_encoder_or_items_has_an_empty_index(
     make_catalog: MakeCatalog, tmp_path: Path
 ) -> None:
     with CatalogStore.open(tmp_path / "new", create=True) as catalog:
-        index = LiveIndex.open(catalog)
+        index = open_live_index(catalog)
         assert (len(index), index.generation) == (0, 0)
     empty = make_catalog(np.zeros((0, 16), np.float32))
-    assert len(LiveIndex.open(empty)) == 0
-    assert len(LiveIndex.open(empty)) == 0
+    assert len(open_live_index(empty)) == 0
+    assert len(open_live_index(empty)) == 0
 
 
 def test_the_search_effort_that_was_needed_is_kept(make_catalog: MakeCatalog) -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(4000, 96)).astype(np.float32)  # without clusters: the hardest case
     catalog = make_catalog(rows / np.linalg.norm(rows, axis=1, keepdims=True))
-    first = LiveIndex.open(catalog)
+    first = open_live_index(catalog)
     assert first.header is not None
     assert first.header.ann_recall_at_10 is not None
     assert first.header.ann_recall_at_10 >= 0.99
-    again = LiveIndex.open(catalog)
+    again = open_live_index(catalog)
     assert again.header == first.header
 
 
@@ -251,15 +253,15 @@ def many_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     if request.param == "lists":
         pytest.importorskip("faiss")
     else:
-        monkeypatch.setattr(generations, "can_be_had", lambda parameters: parameters["engine"] != "lists")
+        monkeypatch.setattr(local_index, "is_installed", lambda parameters: parameters["engine"] != "lists")
     return str(request.param)
 
 
 @pytest.fixture
 def coded(shop: CatalogStore, many_engine: str, monkeypatch: pytest.MonkeyPatch) -> CatalogStore:
     """Return the catalog of 400 with an index over codes, as catalogs of many items have."""
-    monkeypatch.setattr(generations, "MANY", 400)
-    index = LiveIndex.open(shop)
+    monkeypatch.setattr(local_index, "MIN_ITEMS_FOR_CODES", 400)
+    index = open_live_index(shop)
     assert index.header is not None
     assert index.header.parameters["engine"] == many_engine
     return shop
@@ -267,8 +269,8 @@ def coded(shop: CatalogStore, many_engine: str, monkeypatch: pytest.MonkeyPatch)
 
 def test_from_many_items_on_codes_are_searched(coded: CatalogStore) -> None:
     before = {path: path.stat().st_mtime_ns for path in (coded.folder / "index").rglob("*")}
-    index = LiveIndex.open(coded)
-    assert (index.generation, index.reason_rebuilt) == (2, "")
+    index = open_live_index(coded)
+    assert (index.generation, index.rebuild_reason) == (2, "")
     assert {path: path.stat().st_mtime_ns for path in (coded.folder / "index").rglob("*")} == before
     assert index.header is not None
     assert (index.header.ann_recall_at_10 or 0) >= 0.99
@@ -278,9 +280,9 @@ def test_from_many_items_on_codes_are_searched(coded: CatalogStore) -> None:
 def test_a_catalog_that_grows_gets_codes_when_it_has_many_items(
     make_catalog: MakeCatalog, many_engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(generations, "MANY", 300)
+    monkeypatch.setattr(local_index, "MIN_ITEMS_FOR_CODES", 300)
     catalog = make_catalog(clustered(290, 16))
-    index = LiveIndex.open(catalog)
+    index = open_live_index(catalog)
     for number, engine in enumerate(["usearch", many_engine]):
         keys, _ = catalog.store(
             raw_items([f"new-{number}-{n}" for n in range(9)]), clustered(9, 16, seed=number)
@@ -304,39 +306,39 @@ def test_damaged_codes_mean_a_rebuild(coded: CatalogStore, damage: str) -> None:
         data[len(data) // 2] ^= 1
         file.write_bytes(data if damage == "flipped" else b"")
     with pytest.raises(IndexCorrupt):
-        check_generation(coded)
-    index = LiveIndex.open(coded)
-    assert index.reason_rebuilt
+        check_index(coded)
+    index = open_live_index(coded)
+    assert index.rebuild_reason
     assert_right(coded, index)
 
 
 def test_items_added_and_removed_later_are_found_by_their_codes_too(coded: CatalogStore) -> None:
-    index = LiveIndex.open(coded)
+    index = open_live_index(coded)
     keys, _ = coded.store(raw_items([f"late-{n}" for n in range(30)]), clustered(30, 16, seed=4))
     index.add(keys, coded.vectors(keys))
     index.remove(coded.remove([f"{n:05d}.jpg" for n in range(20)]))
     index.save()
-    assert_right(coded, LiveIndex.open(coded))
+    assert_right(coded, open_live_index(coded))
 
 
 def test_an_engine_that_is_no_longer_installed_gives_way_to_one_that_is(
     shop: CatalogStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("faiss")
-    LiveIndex.open(shop).build_as({"engine": "lists"}, 0.99)
-    assert check_generation(shop).parameters["engine"] == "lists"
-    for module in (engines, generations):
-        monkeypatch.setattr(module, "can_be_had", lambda parameters: parameters["engine"] != "lists")
-    index = LiveIndex.open(shop)
-    assert "imgsearch[faiss]" in index.reason_rebuilt
-    assert check_generation(shop).parameters["engine"] == "usearch"
+    open_live_index(shop).build_as({"engine": "lists"}, 0.99)
+    assert check_index(shop).parameters["engine"] == "lists"
+    for module in (engines, local_index):
+        monkeypatch.setattr(module, "is_installed", lambda parameters: parameters["engine"] != "lists")
+    index = open_live_index(shop)
+    assert "imgsearch[faiss]" in index.rebuild_reason
+    assert check_index(shop).parameters["engine"] == "usearch"
     assert_right(shop, index)
 
 
 def test_lists_are_learned_anew_when_there_are_many_times_more_items(make_catalog: MakeCatalog) -> None:
     pytest.importorskip("faiss")
     catalog = make_catalog(clustered(200, 16))
-    index = LiveIndex.open(catalog)
+    index = open_live_index(catalog)
     index.build_as({"engine": "lists"}, 0.99)
     more, _ = catalog.store(raw_items([f"new-{n}" for n in range(9000)]), clustered(9000, 16, seed=1))
     index.add(more, catalog.vectors(more))
@@ -348,17 +350,17 @@ def test_lists_are_learned_anew_when_there_are_many_times_more_items(make_catalo
 def test_codes_that_miss_the_target_give_way_to_the_vectors_themselves(
     make_catalog: MakeCatalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(generations, "MANY", 3000)
-    monkeypatch.setattr(generations, "MAX_EXPANSION", 64)
+    monkeypatch.setattr(local_index, "MIN_ITEMS_FOR_CODES", 3000)
+    monkeypatch.setattr(local_index, "MAX_EXPANSION", 64)
     monkeypatch.setattr(
-        generations, "_suited", lambda items: {"engine": "codes", "coding": "signs", "width": 8}
+        local_index, "engine_for", lambda items: {"engine": "codes", "coding": "signs", "width": 8}
     )
     catalog = make_catalog(clustered(3000, 16))
-    index = LiveIndex.open(catalog)
+    index = open_live_index(catalog)
     assert index.header is not None
     assert (index.header.parameters["engine"], index.header.chosen) == ("usearch", "by recall")
-    again = LiveIndex.open(catalog)
-    assert (again.generation, again.reason_rebuilt) == (index.generation, "")
+    again = open_live_index(catalog)
+    assert (again.generation, again.rebuild_reason) == (index.generation, "")
 
 
 # --- exact search -----------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from samples import clustered, raw_items
 from imgsearch.core.errors import ConfigError, FilterError, IndexCorrupt, IndexUnavailable
 from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.core.query import Filter, Query, Term
-from imgsearch.index.live_index import LiveIndex, check_generation
+from imgsearch.index.opening import check_index, open_live_index
 from imgsearch.search import searcher as search
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
@@ -24,6 +24,7 @@ from imgsearch.store.catalog import CatalogStore
 pytest.importorskip("pymilvus", reason="needs the extra milvus")
 pytest.importorskip("milvus_lite", reason="needs milvus-lite, a Milvus in a file")
 
+from imgsearch.index.local_index import LocalIndex
 from imgsearch.index.milvus import Column, MilvusAddress, MilvusIndex, expression, lowered
 from imgsearch.index.milvus_index import SharedIndex
 
@@ -185,7 +186,7 @@ def no_encoder() -> Any:
 
 
 def opened(catalog: CatalogStore, **options: Any) -> SharedIndex:
-    index = LiveIndex.open(catalog, **options)
+    index = open_live_index(catalog, **options)
     assert isinstance(index, SharedIndex)
     return index
 
@@ -210,9 +211,9 @@ def test_a_catalog_that_names_a_milvus_is_indexed_there_and_remembers_it(
     with CatalogStore.open(shop.folder) as again:
         assert again.index_address == address
         index = opened(again)
-        assert (index.generation, check_generation(again).items) == (1, 400)
+        assert (index.generation, check_index(again).items) == (1, 400)
         again.bind_index("local")
-        assert type(LiveIndex.open(again)) is LiveIndex
+        assert type(open_live_index(again)) is LocalIndex
         assert again.setting("index_address") == ""
 
 
@@ -276,7 +277,7 @@ def test_what_is_added_removed_or_changed_is_found_so_at_once_and_after_opening_
     index.save()
     again = opened(shop)
     assert (len(again), again.generation) == (404, 2)
-    assert check_generation(shop).items == 404
+    assert check_index(shop).items == 404
 
 
 def test_a_run_that_was_broken_off_is_made_up_for_when_the_index_is_next_opened(shop: CatalogStore) -> None:
@@ -286,10 +287,10 @@ def test_a_run_that_was_broken_off_is_made_up_for_when_the_index_is_next_opened(
     shop.remove([f"{n:04d}.jpg" for n in range(10)])
     shop.update_rows([("0011.jpg", "other", {"title": "stale"})])
     with pytest.raises(IndexCorrupt):
-        check_generation(shop)
+        check_index(shop)
     index = opened(shop)
     assert len(index) == 420
-    assert check_generation(shop).items == 420
+    assert check_index(shop).items == 420
     assert index.search(more[0], 400, filters=parse_filters(["title=stale"]))[0].tolist() == [11]
 
 
@@ -308,7 +309,7 @@ def test_a_collection_that_lost_items_is_noticed_by_its_count_and_filled_again(s
     assert store is not None
     store.remove(np.arange(50, dtype=np.uint64))
     assert len(opened(shop)) == 400
-    assert check_generation(shop).items == 400
+    assert check_index(shop).items == 400
 
 
 def test_a_rebuild_is_put_in_force_for_every_process_that_has_the_index_open(shop: CatalogStore) -> None:
@@ -355,7 +356,7 @@ def test_a_replica_s_older_copy_neither_changes_the_collection_nor_shows_what_it
             found = Searcher(copy, replica, no_encoder).search(Query((Term("item", "0007.jpg"),), n=399))
             assert len(found.hits) == 399
             assert not set(replica.search(more[0], 10)[0].tolist()) & set(keys.tolist())
-        assert check_generation(writer).items == 404
+        assert check_index(writer).items == 404
 
 
 def test_a_replica_does_not_fill_a_milvus_that_its_writer_has_not_filled(
@@ -365,7 +366,7 @@ def test_a_replica_does_not_fill_a_milvus_that_its_writer_has_not_filled(
         fill(catalog, count=20)
         catalog.bind_index(address, read_only=True)
         with pytest.raises(IndexUnavailable, match="writer"):
-            LiveIndex.open(catalog)
+            open_live_index(catalog)
 
 
 def test_a_milvus_that_does_not_answer_is_not_remembered(tmp_path: Path) -> None:
@@ -374,7 +375,7 @@ def test_a_milvus_that_does_not_answer_is_not_remembered(tmp_path: Path) -> None
         fill(catalog, count=20)
         catalog.bind_index("milvus://127.0.0.1:1")
         with pytest.raises(IndexUnavailable):
-            LiveIndex.open(catalog)
+            open_live_index(catalog)
     with CatalogStore.open(folder) as catalog:
         assert catalog.index_address == ""
-        assert len(LiveIndex.open(catalog)) == 20
+        assert len(open_live_index(catalog)) == 20

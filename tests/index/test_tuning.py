@@ -11,14 +11,14 @@ from samples import clustered
 
 from imgsearch.cli import tuning as command
 from imgsearch.core.errors import CatalogError
-from imgsearch.index.engines import can_be_had
-from imgsearch.index.live_index import LiveIndex, check_generation
+from imgsearch.index.engines import is_installed
+from imgsearch.index.opening import check_index, open_live_index
 from imgsearch.index.tuning import Trial, best, tune
 from imgsearch.store.catalog import CatalogStore
 
 MakeCatalog = Callable[..., CatalogStore]
 
-LISTS_HERE = ["lists"] if can_be_had({"engine": "lists"}) else []
+LISTS_HERE = ["lists"] if is_installed({"engine": "lists"}) else []
 TRIAL = Trial({"engine": "usearch"}, 1.0, 1000, 64, 0.995, 0.10, reached=True)
 
 
@@ -49,7 +49,7 @@ def test_what_was_tuned_is_in_force_with_its_recall_and_stays_when_the_index_is_
     make_catalog: MakeCatalog,
 ) -> None:
     catalog = make_catalog(clustered(1500, 64))
-    index = LiveIndex.open(catalog)
+    index = open_live_index(catalog)
     tuning = tune(index, recall=0.97)
     assert [trial.name for trial in tuning.trials] == [
         "usearch",
@@ -59,13 +59,13 @@ def test_what_was_tuned_is_in_force_with_its_recall_and_stays_when_the_index_is_
     ]
     assert (tuning.items, tuning.queries) == (1350, 150)
     assert tuning.chosen.reached
-    header = check_generation(catalog)
+    header = check_index(catalog)
     assert header.chosen == "by tuning"
     assert header.target_recall == 0.97
     assert (header.ann_recall_at_10 or 0) >= 0.97
     index.build_as({"engine": "codes", "coding": "bytes", "width": 32}, 0.97)
-    again = LiveIndex.open(catalog, rebuild=True)
-    for one in (index, again, LiveIndex.open(catalog)):
+    again = open_live_index(catalog, rebuild=True)
+    for one in (index, again, open_live_index(catalog)):
         assert one.header is not None
         assert one.header.chosen == "by tuning"
         assert one.header.parameters["width"] == 32
@@ -73,7 +73,7 @@ def test_what_was_tuned_is_in_force_with_its_recall_and_stays_when_the_index_is_
 
 
 def test_a_small_catalog_is_not_tuned(make_catalog: MakeCatalog) -> None:
-    index = LiveIndex.open(make_catalog(clustered(999, 16)))
+    index = open_live_index(make_catalog(clustered(999, 16)))
     with pytest.raises(CatalogError, match="1,000"):
         tune(index)
     assert index.generation == 1

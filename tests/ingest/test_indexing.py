@@ -25,7 +25,7 @@ from imgsearch.core.errors import EncoderMismatch, SourceError
 from imgsearch.core.query import Query
 from imgsearch.core.records import IndexingReport, Item
 from imgsearch.encoders import Encoder
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.ingest.indexing import IndexingOptions, Progress, index_sources
 from imgsearch.ingest.verification import verify_catalog
 from imgsearch.search.searcher import Searcher
@@ -213,7 +213,7 @@ def test_progress_counts_up_to_the_total(shop: Shop, photos: Path) -> None:
     steps: list[Progress] = []
     with CatalogStore.open(shop.folder, create=True) as catalog:
         report = index_sources(
-            catalog, LiveIndex.open(catalog), ColourEncoder(), [photos], progress=steps.append
+            catalog, open_live_index(catalog), ColourEncoder(), [photos], progress=steps.append
         )
     assert [step.done for step in steps] == sorted(step.done for step in steps)
     assert steps[-1] == Progress(done=49, total=49, encoded=48, failed=1)
@@ -300,7 +300,7 @@ def check_dirty(folder: Path, dirty: Path, encoder: Encoder, report: IndexingRep
     assert report.added == len(GOOD) + 1
     with CatalogStore.open(folder) as catalog:
         assert verify_catalog(catalog).problems == ()
-        searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder)
+        searcher = Searcher(catalog, open_live_index(catalog), lambda: encoder)
         originals = Originals()
         for item in catalog.iter_items():
             data = originals.read(item.location)
@@ -449,7 +449,7 @@ def test_photos_at_urls_are_fetched_once_and_keep_a_thumbnail(shop: Shop, photos
         thumbnails = ThumbnailCache(shop.folder / "thumbnails", originals, max_bytes=10**8)
         run = partial(
             index_sources,
-            catalog, LiveIndex.open(catalog), ColourEncoder(log=shop.log), [path],
+            catalog, open_live_index(catalog), ColourEncoder(log=shop.log), [path],
             originals=originals, thumbnails=thumbnails,
         )  # fmt: skip
         report = run()
@@ -570,7 +570,7 @@ def test_the_real_lite_encoder_indexes_finds_and_leaves_alone(
 def test_indexing_may_go_on_while_the_same_process_searches(shop: Shop, photos: Path) -> None:
     shop.index(photos)
     with CatalogStore.open(shop.folder) as catalog:
-        index = LiveIndex.open(catalog)
+        index = open_live_index(catalog)
         searcher = Searcher(catalog, index, ColourEncoder)
         for number, colour in enumerate(("red", "blue")):
             Image.new("RGB", (50, 50), colour).save(photos / f"plain {colour}.png")

@@ -15,7 +15,7 @@ import pytest
 from colour_encoder import ColourEncoder
 from PIL import Image
 
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.ingest.indexing import COMMIT_AT_ONCE
 from imgsearch.ingest.verification import verify_catalog
 from imgsearch.store.catalog import CatalogStore
@@ -30,7 +30,7 @@ from pathlib import Path
 from colour_encoder import ColourEncoder
 from imgsearch.ingest import indexing
 from imgsearch.store.catalog import CatalogStore
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 
 class Slow(ColourEncoder):
     def encode_arrays(self, arrays):
@@ -41,7 +41,7 @@ indexing.SAVE_INDEX_EVERY = 1  # so that kills fall into the saving of the index
 folder, photos, log = map(Path, sys.argv[1:])
 print("started", flush=True)
 with CatalogStore.open(folder, create=True) as catalog:
-    report = indexing.index_sources(catalog, LiveIndex.open(catalog), Slow(log=log), [photos])
+    report = indexing.index_sources(catalog, open_live_index(catalog), Slow(log=log), [photos])
 print(report.added, report.unchanged, len(report.failed), flush=True)
 """
 
@@ -81,7 +81,7 @@ def committed(folder: Path, scratch: Path) -> set[str]:
 def contents(folder: Path) -> dict[str, tuple[str, bytes]]:
     """Return every item's digest and embedding, after checking that the catalog and its index are sound."""
     with CatalogStore.open(folder) as catalog:
-        LiveIndex.open(catalog)
+        open_live_index(catalog)
         assert verify_catalog(catalog).problems == ()
         ids = [item.item_id for item in catalog.iter_items()]
         stored = catalog.stored_photos(ids)

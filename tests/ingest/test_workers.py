@@ -24,7 +24,7 @@ from samples import index_into
 
 from imgsearch.core.records import IndexingReport
 from imgsearch.encoders import Encoder
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.ingest import indexing
 from imgsearch.ingest.indexing import IndexingOptions, Progress, index_sources
 from imgsearch.ingest.preparation import Preparer
@@ -71,7 +71,7 @@ def with_workers(folder: Path, encoder: Encoder, *sources: Path, **options: Any)
 def contents(folder: Path) -> tuple[dict[str, tuple[Any, ...]], NDArray[np.float32], NDArray[np.float32]]:
     """Return every item as it is stored, and in the same order the embeddings and the looks."""
     with CatalogStore.open(folder) as catalog:
-        LiveIndex.open(catalog)
+        open_live_index(catalog)
         assert verify_catalog(catalog).problems == ()
         items = sorted(catalog.iter_items(), key=lambda item: item.item_id)
         stored = catalog.stored_photos([item.item_id for item in items])
@@ -211,7 +211,7 @@ def test_a_run_that_is_stopped_by_its_progress_leaves_no_process(photos: Path, t
 
     with CatalogStore.open(tmp_path / "catalog", create=True) as catalog, pytest.raises(KeyboardInterrupt):
         index_sources(
-            catalog, LiveIndex.open(catalog), OnAnAccelerator(), [photos], progress=stop,
+            catalog, open_live_index(catalog), OnAnAccelerator(), [photos], progress=stop,
             options=IndexingOptions(workers=2, worth_workers=3),
         )  # fmt: skip
     assert not [child for child in processes_below(os.getpid()) if is_worker(child)]
@@ -229,7 +229,7 @@ def test_photos_at_urls_are_fetched_by_workers_and_keep_a_thumbnail(
         originals = Originals(private_hosts=True)
         thumbnails = ThumbnailCache(tmp_path / "thumbnails", originals, max_bytes=10**8)
         report = index_sources(
-            catalog, LiveIndex.open(catalog), OnAnAccelerator(), [path],
+            catalog, open_live_index(catalog), OnAnAccelerator(), [path],
             options=IndexingOptions(workers=2, worth_workers=3), originals=originals, thumbnails=thumbnails,
         )  # fmt: skip
         assert (report.added, len(report.failed)) == (12, 1)
@@ -245,7 +245,7 @@ import sys
 from pathlib import Path
 from imgsearch.ingest import indexing
 from imgsearch.store.catalog import CatalogStore
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from test_workers import OnAnAccelerator
 
 folder, photos = map(Path, sys.argv[1:])
@@ -256,7 +256,7 @@ def tell(now):
 
 with CatalogStore.open(folder, create=True) as catalog:
     report = indexing.index_sources(
-        catalog, LiveIndex.open(catalog), OnAnAccelerator(), [photos], options=options, progress=tell
+        catalog, open_live_index(catalog), OnAnAccelerator(), [photos], options=options, progress=tell
     )
 """
 """A script as people write it: all at its top, so that a process that ran it again would index too."""

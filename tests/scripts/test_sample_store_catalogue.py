@@ -19,7 +19,7 @@ from PIL import Image, ImageEnhance
 
 from imgsearch.demo import ensure_demo_catalog, sample_store
 from imgsearch.encoders import Encoder
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.search.ranking.calibration import Calibration
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.images import decode_image
@@ -437,7 +437,7 @@ def test_the_demo_has_looks_and_levels_of_confidence_at_once(tmp_path: Path, lit
         assert catalog.looks.has(catalog.keys()).all()
         assert len(catalog.looks.damaged()) == 0
         calibration = Calibration(catalog, lambda: lite)
-        index = LiveIndex.open(catalog)
+        index = open_live_index(catalog)
         assert calibration.levels(index, "photo") is not None
         assert calibration.levels(index, "words") is not None
         calibration.close()

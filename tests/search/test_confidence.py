@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from imgsearch.core.query import Query, Region, Term
 from imgsearch.core.records import Confidence
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.search.ranking.calibration import Calibration
 from imgsearch.search.ranking.confidence import (
     BEST,
@@ -108,7 +108,7 @@ def said(searcher: Searcher, *terms: Term, **query: Any) -> Confidence | None:
 
 
 def test_a_search_says_how_good_it_is(things: CatalogStore) -> None:
-    encoder, index = Words(), LiveIndex.open(things)
+    encoder, index = Words(), open_live_index(things)
     calibration = Calibration(things, lambda: encoder, in_background=False)
     searcher = Searcher(things, index, lambda: encoder, levels=calibration.levels)
     item, here, absent = Term("item", "00000.jpg"), Term("text", "thing 3"), Term("text", "thing 30")
@@ -129,7 +129,7 @@ def test_a_part_of_a_photo_is_not_compared_with_whole_ones(
     calibration = Calibration(catalog, lambda: colours, in_background=False)
     searcher = Searcher(
         catalog,
-        LiveIndex.open(catalog),
+        open_live_index(catalog),
         lambda: colours,
         levels=calibration.levels,
         read_photo=lambda item: Path(item.location).read_bytes(),
@@ -140,7 +140,7 @@ def test_a_part_of_a_photo_is_not_compared_with_whole_ones(
 
 
 def test_levels_come_in_the_background_and_no_search_waits_for_them(things: CatalogStore) -> None:
-    index, encoder = LiveIndex.open(things), Words()
+    index, encoder = open_live_index(things), Words()
     calibration = Calibration(things, lambda: encoder)
     kinds: tuple[Kind, Kind] = ("photo", "words")
     first = [calibration.levels(index, kind) for kind in kinds]
@@ -156,7 +156,7 @@ def test_levels_come_in_the_background_and_no_search_waits_for_them(things: Cata
 def test_a_doubled_catalog_is_calibrated_anew(things: CatalogStore, rows: Rows) -> None:
     from samples import raw_items
 
-    encoder, index = Words(), LiveIndex.open(things)
+    encoder, index = Words(), open_live_index(things)
     calibration = Calibration(things, lambda: encoder, in_background=False)
     before = calibration.levels(index, "photo")
     more = clusters(np.eye(32, dtype=np.float32)[8:24], 20, seed=2)
@@ -171,7 +171,7 @@ def test_a_calibration_that_fails_or_is_stopped_says_nothing_and_fails_no_search
     def broken() -> ColourEncoder:
         raise RuntimeError("no model")
 
-    index = LiveIndex.open(things)
+    index = open_live_index(things)
     calibration = Calibration(things, broken, in_background=False)
     assert calibration.levels(index, "words") is None
     closed = Calibration(things, broken)
@@ -185,7 +185,7 @@ def no_encoder() -> Words:
 
 
 def test_the_levels_of_an_earlier_process_serve_the_first_search(things: CatalogStore) -> None:
-    encoder, index = Words(), LiveIndex.open(things)
+    encoder, index = Words(), open_live_index(things)
     kinds: tuple[Kind, Kind] = ("photo", "words")
     found = [Calibration(things, lambda: encoder, in_background=False).levels(index, kind) for kind in kinds]
     again = Calibration(things, no_encoder, in_background=False)
@@ -196,7 +196,7 @@ def test_the_levels_of_an_earlier_process_serve_the_first_search(things: Catalog
 
 
 def test_levels_of_other_items_or_a_damaged_file_are_found_anew(things: CatalogStore) -> None:
-    encoder, index = Words(), LiveIndex.open(things)
+    encoder, index = Words(), open_live_index(things)
     first = Calibration(things, lambda: encoder, in_background=False).levels(index, "words")
     path = things.folder / "confidence.json"
     whole = path.read_text(encoding="utf-8")

@@ -25,6 +25,7 @@ from imgsearch.core.errors import QueryError, SourceError, UnknownItem
 from imgsearch.core.query import Filter, Query, Term
 from imgsearch.core.records import Item
 from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.search.ranking.duplicates import (
     MIRRORED_BITS,
     MOST_BITS,
@@ -131,7 +132,7 @@ def shop(colours: ColourEncoder, tmp_path: Path) -> Iterator[tuple[CatalogStore,
     COPIES["darker"](original).save(folder / "copy-b.jpg", quality=95)
     index_into(tmp_path / "shop", colours, [folder])
     with CatalogStore.open(tmp_path / "shop") as catalog:
-        yield catalog, LiveIndex.open(catalog)
+        yield catalog, open_live_index(catalog)
 
 
 def found(duplicates: Duplicates) -> list[set[str]]:
@@ -178,7 +179,7 @@ def test_a_mirrored_copy_is_found(colours: ColourEncoder, tmp_path: Path) -> Non
     index_into(tmp_path / "shop", colours, [tmp_path / "photos"])
     with CatalogStore.open(tmp_path / "shop") as catalog:
         duplicates = Duplicates(catalog)
-        duplicates.look(LiveIndex.open(catalog), read)
+        duplicates.look(open_live_index(catalog), read)
         assert found(duplicates) == [{"armchair-001-1.jpg", "mirrored.jpg"}]
 
 
@@ -244,7 +245,7 @@ def test_a_pass_that_is_stopped_goes_on_where_it_was(
     vectors = clustered(60, 16)
     vectors[50] = vectors[3]
     catalog = make_catalog(vectors)
-    index, duplicates = LiveIndex.open(catalog), Duplicates(catalog)
+    index, duplicates = open_live_index(catalog), Duplicates(catalog)
     monkeypatch.setattr("imgsearch.search.ranking.duplicates.COMMIT_EVERY", 20)
 
     def unreadable(item: Item) -> bytes:
@@ -269,7 +270,7 @@ def test_the_threshold_is_that_of_the_catalogs_own_neighbours(
     thresholds = []
     for spread in (0.2, 0.6):
         catalog = make_catalog(clustered(400, 32, spread=spread))
-        index = LiveIndex.open(catalog)
+        index = open_live_index(catalog)
         thresholds.append(near_threshold(index, catalog.keys()))
         vectors = catalog.vectors(catalog.keys())
         likeness = vectors @ vectors.T
@@ -357,7 +358,7 @@ def test_filtered_composed_and_collapsed_queries_return_n_hits_where_n_exist(
     def no_encoder() -> ColourEncoder:
         raise AssertionError("items need no encoder")
 
-    searcher = Searcher(catalog, LiveIndex.open(catalog), no_encoder)
+    searcher = Searcher(catalog, open_live_index(catalog), no_encoder)
     query = Query.of(item="00000.jpg", n=60, filters=(Filter("even", "=", "true"),))
     composed = (*query.terms, Term("item", "01700.jpg", 0.6), Term("item", "02900.jpg", -0.4))
     for diversity in (0.0, 0.5):

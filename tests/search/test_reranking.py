@@ -1,4 +1,4 @@
-"""Re-ranking: what is emphasised comes first, what is collapsed is named, and N hits come where N exist."""
+"""Re-ranking: what is emphasised_scores comes first, what is collapsed is named, and N hits come where N exist."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imgsearch.core.errors import QueryError
 from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.core.query import Emphasis, Query, Term
 from imgsearch.core.records import SearchResult
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.search.ranking.duplicates import Duplicates
 from imgsearch.search.ranking.reranking import by_value, diverse, wanted_look
 from imgsearch.search.ranking.rules import Rule
@@ -44,7 +44,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[CatalogStor
         items = raw_items([f"{n:05d}" for n in range(COUNT)], rows)
         keys, _ = catalog.store(items, clustered(COUNT, 32, clusters=40))
         catalog.looks.store(keys, [looks[n % len(looks)] for n in range(COUNT)])
-        index = LiveIndex.open(catalog)
+        index = open_live_index(catalog)
         yield catalog, Searcher(catalog, index, lambda: pytest.fail("no encoder is needed"))
 
 

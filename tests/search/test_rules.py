@@ -19,7 +19,7 @@ from imgsearch.core.config import Settings
 from imgsearch.core.errors import FilterError, QueryError, UnknownItem
 from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.core.query import Filter, Query
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.search.ranking.rules import Rule, Rules
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
@@ -30,7 +30,7 @@ TODAY = datetime.now(UTC).date()
 
 @pytest.fixture
 def searcher(catalog: CatalogStore, colours: ColourEncoder) -> Searcher:
-    return Searcher(catalog, LiveIndex.open(catalog), lambda: colours)
+    return Searcher(catalog, open_live_index(catalog), lambda: colours)
 
 
 def hits(searcher: Searcher, **parts: object) -> list[str]:

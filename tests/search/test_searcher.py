@@ -19,7 +19,8 @@ from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.core.query import Filter, Query, Region, Term
 from imgsearch.core.records import SearchResult
 from imgsearch.encoders import Encoder
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.local_index import LocalIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.search.ranking.composition import composed
 from imgsearch.search.searcher import EXACT_BELOW, SPREAD_SAMPLE, Searcher
 from imgsearch.store.catalog import CatalogStore
@@ -32,7 +33,7 @@ def no_encoder() -> Encoder:
 
 
 def searcher_of(catalog: CatalogStore, encoder: Callable[[], Encoder] = no_encoder) -> Searcher:
-    return Searcher(catalog, LiveIndex.open(catalog), encoder)
+    return Searcher(catalog, open_live_index(catalog), encoder)
 
 
 def ids(result: SearchResult) -> list[str]:
@@ -141,7 +142,7 @@ def test_filters_over_the_limit_of_exact_search_are_answered_by_the_index_and_ri
 
 
 @pytest.fixture
-def on_lists(tmp_path: Path) -> Iterator[tuple[CatalogStore, LiveIndex]]:
+def on_lists(tmp_path: Path) -> Iterator[tuple[CatalogStore, LocalIndex]]:
     """Return a catalog of 6,000 clustered vectors with an index of lists, and that index."""
     pytest.importorskip("faiss")
     count = 6000
@@ -149,24 +150,24 @@ def on_lists(tmp_path: Path) -> Iterator[tuple[CatalogStore, LiveIndex]]:
         catalog.bind_encoder("test:raw", "test:raw@48", 48)
         rows = [{"n": n, "half": bool(n % 2), "third": n % 3} for n in range(count)]
         catalog.store(raw_items([f"{n:05d}" for n in range(count)], rows), clustered(count, 48, clusters=60))
-        index = LiveIndex.open(catalog)
+        index = LocalIndex.open(catalog)
         index.build_as({"engine": "lists"}, 0.99)
         yield catalog, index
 
 
 def test_lists_search_among_what_passes_a_filter_and_find_the_nearest_of_it(
-    on_lists: tuple[CatalogStore, LiveIndex], monkeypatch: pytest.MonkeyPatch
+    on_lists: tuple[CatalogStore, LocalIndex], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("imgsearch.search.searcher.EXACT_BELOW", 100)
     monkeypatch.setattr("imgsearch.search.searcher.AMONG_CANDIDATES", 256)
     catalog, index = on_lists
     among: list[int] = []
 
-    def search_among(vector: Any, k: int, keys: Any, **options: Any) -> Any:
+    def search_subset(vector: Any, k: int, keys: Any, **options: Any) -> Any:
         among.append(len(keys))
-        return LiveIndex.search_among(index, vector, k, keys, **options)
+        return LocalIndex.search_subset(index, vector, k, keys, **options)
 
-    monkeypatch.setattr(index, "search_among", search_among)
+    monkeypatch.setattr(index, "search_subset", search_subset)
     monkeypatch.setattr(
         index, "search", lambda *_, **__: pytest.fail("the index was searched without the filter")
     )
@@ -187,11 +188,11 @@ def test_lists_search_among_what_passes_a_filter_and_find_the_nearest_of_it(
 
 
 def test_a_filter_on_lists_gives_every_hit_where_the_index_knows_none_of_them_yet(
-    on_lists: tuple[CatalogStore, LiveIndex], monkeypatch: pytest.MonkeyPatch
+    on_lists: tuple[CatalogStore, LocalIndex], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("imgsearch.search.searcher.EXACT_BELOW", 10)
     catalog, index = on_lists
-    monkeypatch.setattr(index._index, "pays_among", lambda items, expansion: True)
+    monkeypatch.setattr(index.engine, "subset_search_pays", lambda items, expansion: True)
     late = [f"late {n:03d}" for n in range(300)]
     catalog.store(raw_items(late, [{"n": -1}] * 300), clustered(300, 48, seed=9))  # and not to the index
     query = Query((Term("item", "00000"),), n=24, filters=parse_filters(["n=-1"]))
@@ -201,9 +202,11 @@ def test_a_filter_on_lists_gives_every_hit_where_the_index_knows_none_of_them_ye
     )
 
 
-def test_words_have_lists_compare_more_candidates(on_lists: tuple[CatalogStore, LiveIndex]) -> None:
+def test_words_have_lists_compare_more_candidates(on_lists: tuple[CatalogStore, LocalIndex]) -> None:
     _, index = on_lists
-    assert index.candidates_for(24, far=True) > 4 * index.candidates_for(24, far=False) >= 4 * 24
+    assert (
+        index.candidates_for(24, cross_modal=True) > 4 * index.candidates_for(24, cross_modal=False) >= 4 * 24
+    )
 
 
 def test_the_item_itself_is_left_out_and_its_double_is_first(make_catalog: MakeCatalog) -> None:
@@ -333,7 +336,7 @@ def test_a_part_of_a_photo_is_searched_by_that_part_alone(
     data = io.BytesIO()
     both.save(data, "PNG")
     photos = {"mug/red-0.jpg": data.getvalue()}
-    encoder, index = ColourEncoder(), LiveIndex.open(catalog)
+    encoder, index = ColourEncoder(), open_live_index(catalog)
     searcher = Searcher(catalog, index, lambda: encoder, read_photo=lambda item: photos[item.item_id])
     red, blue = Region(0, 0, 0.45, 1), Region(0.55, 0, 1, 1)
 
@@ -413,7 +416,7 @@ def test_the_stages_are_timed_and_add_up(big: Any) -> None:
 
 def test_an_item_that_just_went_is_replaced_by_the_next_best(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(2000, 16))
-    index = LiveIndex.open(catalog)
+    index = open_live_index(catalog)
     searcher = Searcher(catalog, index, no_encoder)
     before = ids(searcher.search(Query.of(item="00000.jpg", n=60)))
     catalog.remove(before[:30])  # the index does not know of it yet
@@ -424,7 +427,7 @@ def test_an_item_that_just_went_is_replaced_by_the_next_best(make_catalog: MakeC
 
 def test_an_item_that_was_just_added_is_found_at_once(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(2000, 16), [{"a": 1}] * 2000)
-    index = LiveIndex.open(catalog)
+    index = open_live_index(catalog)
     searcher = Searcher(catalog, index, no_encoder)
     filters = parse_filters(["a=1"])
     searcher.search(Query.of(item="00000.jpg", filters=filters))
@@ -440,7 +443,7 @@ def test_ten_threads_search_while_another_adds_changes_and_removes_without_a_wro
     count, dim = 1500, 24
     base = clustered(count, dim)
     catalog = make_catalog(base, [{"part": n % 3} for n in range(count)])
-    index = LiveIndex.open(catalog)
+    index = open_live_index(catalog)
     searcher = Searcher(catalog, index, no_encoder)
     # Every id has vectors that it may have at some time; a hit must score exactly as one of them.
     rounds = 12

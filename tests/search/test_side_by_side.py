@@ -22,7 +22,7 @@ from imgsearch.core.errors import QueryError, UnknownItem, UnknownSystem
 from imgsearch.core.query import Emphasis, Query, Term
 from imgsearch.core.records import Hit, SearchResult
 from imgsearch.index.heads import Projection, save_head
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.search.ranking.rules import Rule
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.side_by_side import (
@@ -198,7 +198,7 @@ def test_every_hit_is_marked_by_where_it_stands_on_the_other_side() -> None:
 
 @pytest.fixture
 def systems(catalog: CatalogStore) -> Iterator[Systems]:
-    opened = Systems(Searcher(catalog, LiveIndex.open(catalog), lambda: ColourEncoder()))
+    opened = Systems(Searcher(catalog, open_live_index(catalog), lambda: ColourEncoder()))
     opened.save(System("varied", diversity=0.9))
     yield opened
     opened.close()

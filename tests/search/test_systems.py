@@ -16,7 +16,7 @@ from imgsearch.core.query import Query
 from imgsearch.core.records import SearchResult
 from imgsearch.encoders import Encoder
 from imgsearch.index.heads import Projection, publish, save_head
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.index.vector_space import live_space
 from imgsearch.search.ranking.diversity import mmr_order
 from imgsearch.search.ranking.rules import Rule
@@ -37,7 +37,7 @@ def ids(result: SearchResult) -> list[str]:
 
 @pytest.fixture
 def systems(catalog: CatalogStore) -> Iterator[Systems]:
-    opened = Systems(Searcher(catalog, LiveIndex.open(catalog), no_encoder))
+    opened = Systems(Searcher(catalog, open_live_index(catalog), no_encoder))
     yield opened
     opened.close()
 
@@ -46,7 +46,7 @@ def test_the_live_system_is_always_there_and_answers_as_the_searcher_does(
     systems: Systems, catalog: CatalogStore
 ) -> None:
     assert systems.all() == [System("live")]
-    searcher = Searcher(catalog, LiveIndex.open(catalog), no_encoder)
+    searcher = Searcher(catalog, open_live_index(catalog), no_encoder)
     query = Query.of(item=MUG, n=12)
     assert systems.search(query).hits == searcher.search(query).hits
 
@@ -54,9 +54,9 @@ def test_the_live_system_is_always_there_and_answers_as_the_searcher_does(
 def test_a_saved_system_is_there_after_reopening_and_its_name_is_taken(colour_catalog: Path) -> None:
     varied = System("varied", diversity=0.4, n=12, expansion=300)
     with CatalogStore.open(colour_catalog) as catalog:
-        Systems(Searcher(catalog, LiveIndex.open(catalog), no_encoder)).save(varied)
+        Systems(Searcher(catalog, open_live_index(catalog), no_encoder)).save(varied)
     with CatalogStore.open(colour_catalog) as catalog:
-        systems = Systems(Searcher(catalog, LiveIndex.open(catalog), no_encoder))
+        systems = Systems(Searcher(catalog, open_live_index(catalog), no_encoder))
         assert systems.all() == [System("live"), varied]
         with pytest.raises(ExperimentError, match="already"):
             systems.save(System("varied", diversity=0.1))
@@ -108,7 +108,7 @@ def test_a_learned_head_is_searched_beside_the_live_one_and_alone_once_it_is_liv
     assert learned.encoder == f"{catalog.encoder_id}+{head.id}"
     assert ids(learned) != ids(live)
     publish(catalog, head.id)
-    later = Systems(Searcher(catalog, LiveIndex.open(catalog, space=live_space(catalog)), no_encoder))
+    later = Systems(Searcher(catalog, open_live_index(catalog, space=live_space(catalog)), no_encoder))
     assert ids(later.search(query)) == ids(later.search(query, "learned")) == ids(learned)
     assert ids(later.search(query, "plain")) == ids(live)
 
@@ -135,7 +135,7 @@ def test_a_size_limits_all_pages_together_and_an_effort_changes_no_hit_of_a_smal
 
 def test_less_effort_finds_less_and_more_finds_all(make_catalog: Callable[..., CatalogStore]) -> None:
     catalog = make_catalog(clustered(6000, 48, clusters=6, spread=2.0))
-    systems = Systems(Searcher(catalog, LiveIndex.open(catalog), no_encoder))
+    systems = Systems(Searcher(catalog, open_live_index(catalog), no_encoder))
     systems.save(System("lazy", expansion=1))
     systems.save(System("eager", expansion=1024))
     found = {"lazy": 0, "eager": 0}
@@ -235,7 +235,7 @@ def test_a_catalog_of_the_same_encoder_shares_the_loaded_model(
         return ColourEncoder()
 
     with CatalogStore.open(colour_catalog) as opened:
-        systems = Systems(Searcher(opened, LiveIndex.open(opened), encoder))
+        systems = Systems(Searcher(opened, open_live_index(opened), encoder))
         systems.save(System("copy", catalog=str(tmp_path / "copy")))
         query = Query.of(text="red", n=10)
         assert ids(systems.search(query, "copy")) == ids(systems.search(query))

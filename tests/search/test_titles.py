@@ -18,7 +18,7 @@ from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.core.query import Query
 from imgsearch.core.records import SearchResult
 from imgsearch.encoders.base import unit_rows
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.search.searcher import POOL, Searcher
 from imgsearch.search.words import titles as titles_module
 from imgsearch.search.words.titles import K, TitleIndex, Titles, fused, title_weight
@@ -65,7 +65,7 @@ def use(catalog: CatalogStore, encoder: ColourEncoder) -> Titles:
 def search(
     catalog: CatalogStore, encoder: ColourEncoder, text: str, titles: Titles | None = None, **options: Any
 ) -> SearchResult:
-    searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder, titles=titles)
+    searcher = Searcher(catalog, open_live_index(catalog), lambda: encoder, titles=titles)
     return searcher.search(Query.of(text=text, **options))
 
 
@@ -156,11 +156,11 @@ def test_titles_that_say_nothing_of_the_photos_change_nothing(
 def test_only_queries_of_words_alone_look_at_titles(
     catalog: CatalogStore, encoder: CountingEncoder, query: Query
 ) -> None:
-    searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder)
+    searcher = Searcher(catalog, open_live_index(catalog), lambda: encoder)
     alone = searcher.search(query)
     titles = use(catalog, encoder)
     assert titles.ready() is not None
-    with_titles = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder, titles=titles)
+    with_titles = Searcher(catalog, open_live_index(catalog), lambda: encoder, titles=titles)
     assert ids(with_titles.search(query)) == ids(alone)
 
 
@@ -189,7 +189,7 @@ def test_pages_of_a_fused_search_neither_overlap_nor_leave_gaps_also_under_filte
 ) -> None:
     catalog, encoder, _ = large
     titles = use(catalog, encoder)
-    searcher = Searcher(catalog, LiveIndex.open(catalog), lambda: encoder, titles=titles)
+    searcher = Searcher(catalog, open_live_index(catalog), lambda: encoder, titles=titles)
     for texts in ([], ["part=3"], ["part in 1|2"]):
         filters = parse_filters(texts)
         query = Query.of(text="thing 100", n=120, filters=filters)

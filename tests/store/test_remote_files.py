@@ -11,7 +11,7 @@ import pytest
 from colour_encoder import ColourEncoder
 
 from imgsearch.core.errors import ImageTooLarge, SourceError
-from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.ingest.indexing import index_sources
 from imgsearch.ingest.sources import open_source
 from imgsearch.store.catalog import CatalogStore
@@ -66,7 +66,7 @@ def test_the_photos_below_a_url_are_listed_by_their_relative_names(bucket: str, 
 
 def test_a_store_is_indexed_like_a_folder_and_twice_changes_nothing(bucket: str, tmp_path: Path) -> None:
     with CatalogStore.open(tmp_path / "catalog", create=True) as catalog:
-        index = LiveIndex.open(catalog)
+        index = open_live_index(catalog)
         first = index_sources(catalog, index, ColourEncoder(), [bucket])
         assert (first.added, [failure.path for failure in first.failed]) == (48, ["broken.jpg"])
         again = index_sources(catalog, index, ColourEncoder(), [bucket])

@@ -19,7 +19,7 @@ from imgsearch.vision.looks import (
     color_look,
     describe,
     dominant_colors,
-    emphasised,
+    emphasised_scores,
     same_color,
 )
 
@@ -181,7 +181,7 @@ def candidates(looks: dict[tuple[str, str, int], np.ndarray]) -> tuple[np.ndarra
 
 def test_without_emphasis_the_scores_stay_as_they_are(candidates: tuple[np.ndarray, np.ndarray]) -> None:
     scores, rows = candidates
-    assert np.array_equal(emphasised(scores, rows, rows[5], Emphasis()), scores)
+    assert np.array_equal(emphasised_scores(scores, rows, rows[5], Emphasis()), scores)
 
 
 @pytest.mark.parametrize("slider", [0, 1, 2])
@@ -192,7 +192,7 @@ def test_the_order_of_two_candidates_changes_at_most_once_as_a_slider_moves(
     steps = []
     for strength in np.linspace(0, 1, 9):
         emphasis = Emphasis(*(strength if place == slider else 0 for place in range(3)))
-        moved = emphasised(scores, rows, rows[5], emphasis)
+        moved = emphasised_scores(scores, rows, rows[5], emphasis)
         steps.append(moved[:, None] > moved[None])
     changes = np.abs(np.diff(np.array(steps).astype(int), axis=0)).sum(axis=0)
     assert changes.max() <= 1
@@ -203,7 +203,7 @@ def test_candidates_without_a_look_gain_nothing(candidates: tuple[np.ndarray, np
     scores, rows = candidates
     rows = rows.copy()
     rows[3] = 0
-    moved = emphasised(scores, rows, rows[5], Emphasis(1, 1, 1))
+    moved = emphasised_scores(scores, rows, rows[5], Emphasis(1, 1, 1))
     assert moved[3] == scores[3]
     assert not same_color(rows, rows[5])[3]
 
@@ -211,7 +211,7 @@ def test_candidates_without_a_look_gain_nothing(candidates: tuple[np.ndarray, np
 def test_no_candidates_are_no_error() -> None:
     none = np.zeros((0, LOOK_DIM), np.float32)
     look = describe(draw_photo("mug", "red")).vector
-    assert emphasised(np.zeros(0, np.float32), none, look, Emphasis(color=1)).shape == (0,)
+    assert emphasised_scores(np.zeros(0, np.float32), none, look, Emphasis(color=1)).shape == (0,)
     assert same_color(none, look).shape == (0,)
 
 

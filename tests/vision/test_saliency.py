@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from imgsearch.core.query import Region
 from imgsearch.vision.oklab import cells_of, planes_of, smoothed
-from imgsearch.vision.saliency import suggested_regions, thing_weights
+from imgsearch.vision.saliency import foreground_weights, suggested_regions
 
 
 def ground(kind: str) -> Image.Image:
@@ -72,7 +72,7 @@ def test_the_pixels_of_the_thing_weigh_and_those_around_it_do_not() -> None:
     image = ground("#c0d8c0")
     ImageDraw.Draw(image).ellipse((100, 100, 200, 200), fill=(200, 30, 40))
     lab = planes_of(cells_of(np.asarray(image.resize((80, 80)), np.uint8)))
-    weights = thing_weights(lab, smoothed(lab))
+    weights = foreground_weights(lab, smoothed(lab))
     assert weights[40, 40] > 0.9
     assert not weights[:20].any()
     assert not weights[:, 62:].any()

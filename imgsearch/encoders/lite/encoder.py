@@ -41,7 +41,7 @@ from imgsearch.encoders.lite.image_tower import (
 )
 from imgsearch.encoders.lite.onnx import OnnxLook, has_onnx
 from imgsearch.encoders.lite.text_tower import TextTower, Vocabulary, words_of
-from imgsearch.encoders.recipe import EncoderRecipe, Preparation
+from imgsearch.encoders.recipe import EncoderRecipe, Preprocessor
 from imgsearch.vision.images import decode_image
 
 __all__ = ["LiteEncoder"]
@@ -114,7 +114,7 @@ class LiteEncoder:
         """Whether pictures are looked at elsewhere than on the CPU."""
         return self._place.type != "cpu"
 
-    def preparation(self) -> Preparation:
+    def preprocessor(self) -> Preprocessor:
         """Return `pixels_of`, which any process can import."""
         return pixels_of
 

@@ -28,7 +28,7 @@ from imgsearch.encoders.lite.backbone import (
 from imgsearch.encoders.lite.framing import INPUT_PX
 from imgsearch.encoders.lite.image_tower import KEPT_BACKGROUND, ImageTower, Looked
 
-__all__ = ["OnnxLook", "has_onnx", "written_down"]
+__all__ = ["OnnxLook", "has_onnx", "onnx_model"]
 
 _OPSET = 18
 _IR_VERSION = 10  # of the file format; every onnxruntime since 1.18 reads both
@@ -56,7 +56,7 @@ class OnnxLook:
             # Threads that spin while they wait take the processors from decoding and from other searches.
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
             self._session = onnxruntime.InferenceSession(
-                written_down(network, tower), options, providers=["CPUExecutionProvider"]
+                onnx_model(network, tower), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnx, onnxruntime and the loader of their libraries have no common error
             reason = " ".join(str(error).split())[:200]
@@ -68,7 +68,7 @@ class OnnxLook:
         return Looked(what, cells)
 
 
-def written_down(network: Network, tower: ImageTower) -> bytes:
+def onnx_model(network: Network, tower: ImageTower) -> bytes:
     """Return the picture side as a serialised ONNX model: `pixels` in, `what` and `cells` out."""
     graph = _Graph()
     values = graph.add("Cast", "pixels", to=1)  # to float32

@@ -32,8 +32,10 @@ from imgsearch.encoders.base import Encoder
 from imgsearch.improve.adaptation.learning import Lesson, learn, principal_basis
 from imgsearch.improve.adaptation.training_pairs import relevance_table
 from imgsearch.improve.judging.topics import Topic, topic_query
+from imgsearch.index.exact_search import exact_top_k
 from imgsearch.index.heads import Projection, get_head, previous_head, publish, rollback, save_head
-from imgsearch.index.live_index import LiveIndex, exact_top_k
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
 from imgsearch.index.vector_space import VectorSpace, live_space
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
@@ -295,7 +297,7 @@ def publish_head(
     Raises `AdaptationError` for an unknown head and `CatalogCorrupt` for a damaged one; nothing changes then.
     """
     space = VectorSpace(catalog, get_head(catalog, head_id))
-    index = LiveIndex.open(catalog, threads=threads, progress=progress, space=space)
+    index = open_live_index(catalog, threads=threads, progress=progress, space=space)
     publish(catalog, head_id)
     return index
 
@@ -306,7 +308,7 @@ def roll_back_head(catalog: CatalogStore, *, threads: int = 1) -> LiveIndex:
     Raises `AdaptationError` where no head is in force.
     """
     space = VectorSpace(catalog, previous_head(catalog))
-    index = LiveIndex.open(catalog, threads=threads, space=space)
+    index = open_live_index(catalog, threads=threads, space=space)
     rollback(catalog)
     return index
 

@@ -21,7 +21,8 @@ from imgsearch.core.background import BackgroundThread, Stopped
 from imgsearch.core.files import write_durably
 from imgsearch.core.records import TITLE_COLUMNS
 from imgsearch.encoders.base import Encoder
-from imgsearch.index.live_index import LiveIndex, ranked
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.rerank import ranked
 from imgsearch.search.ranking.confidence import Kind, Levels, photo_levels, word_levels, words_of
 from imgsearch.store.catalog import CatalogStore
 

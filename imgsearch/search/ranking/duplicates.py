@@ -30,7 +30,7 @@ from imgsearch.core.records import Item
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import insert_frame
-from imgsearch.vision.alignment import SIDE_PX, Likeness, compare_pictures
+from imgsearch.vision.alignment import SIDE_PX, PictureMatch, compare_pictures
 from imgsearch.vision.images import decode_image
 
 __all__ = [
@@ -60,7 +60,7 @@ MOST_RESIDUAL = 0.015
 """Pictures that differ nowhere by more than this are one photo (`compare_pictures`); measured by
 `scripts/bench_merchandising.py`."""
 FADED_MORE, MOST_FADED = 4.0, 0.3
-"""A brighter copy that has lost its whites may differ by so much more for each unit of `faded`, up to that."""
+"""A brighter copy that has lost its whites may differ by so much more for each unit of `overexposure`, up to that."""
 AT_ONCE, COMMIT_EVERY = 64, 512
 PUBLISH_EVERY_S, PUBLISHING_SHARE = 10.0, 0.02
 """While a pass goes on, what it found changes the results of searches so often at most, and with so much of the time
@@ -429,9 +429,9 @@ class _Pictures:
         return np.asarray(image.resize((SIDE_PX, SIDE_PX), reducing_gap=2.0), np.uint8)
 
 
-def is_one_photo(likeness: Likeness) -> bool:
+def is_one_photo(likeness: PictureMatch) -> bool:
     """Say whether two pictures that were laid over each other are one photo."""
-    return likeness.residual <= MOST_RESIDUAL * (1 + FADED_MORE * min(likeness.faded, MOST_FADED))
+    return likeness.residual <= MOST_RESIDUAL * (1 + FADED_MORE * min(likeness.overexposure, MOST_FADED))
 
 
 def near_threshold(index: LiveIndex, keys: Keys) -> float:

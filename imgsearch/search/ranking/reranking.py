@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from imgsearch.core.query import Emphasis
 from imgsearch.search.ranking.diversity import mmr_order
-from imgsearch.vision.looks import COLOR, LOOK_DIM, PATTERN, SHAPE, color_look, emphasised
+from imgsearch.vision.looks import COLOR, LOOK_DIM, PATTERN, SHAPE, color_look, emphasised_scores
 
 __all__ = ["DIVERSE_AMONG", "Wanted", "by_value", "diverse", "wanted_look"]
 
@@ -44,11 +44,11 @@ class Wanted:
 
     def values(self, scores: Floats, rows: Floats) -> Floats:
         """Return what to rank candidates by, (n,), from their cosines (n,) and looks (n, LOOK_DIM)."""
-        values = emphasised(scores, rows, self.look, self.emphasis)
+        values = emphasised_scores(scores, rows, self.look, self.emphasis)
         for block, strength in self.avoided:
             look = np.zeros(LOOK_DIM, np.float32)
             look[COLOR] = block
-            values += emphasised(scores, rows, look, Emphasis(color=-strength)) - scores
+            values += emphasised_scores(scores, rows, look, Emphasis(color=-strength)) - scores
         return values
 
 

@@ -1,0 +1,318 @@
+"""A catalog's index in files of the catalog: chooses the engine, measures recall, follows the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from imgsearch.core.errors import IndexCorrupt
+from imgsearch.core.query import Filter
+from imgsearch.index.base import Keys, SubsetSearch, Vectors, are_unit
+from imgsearch.index.engines import IVF_PQ, LocalEngine, is_installed, load_index, new_index
+from imgsearch.index.exact_search import RecallProbe
+from imgsearch.index.generation_files import GenerationFolder
+from imgsearch.index.live_index import TARGET_RECALL, IndexHeader, LiveIndex, Progress
+from imgsearch.index.usearch import UsearchIndex
+from imgsearch.index.vector_space import VectorSpace
+from imgsearch.store.catalog import CatalogStore
+
+__all__ = ["MAX_EXPANSION", "LocalIndex", "check_files", "engine_for"]
+
+MAX_EXPANSION = 1024
+EXPANSION_STEP = 1.25
+"""The factor between two trials of the search effort."""
+PROBES = 100
+STALE_SHARE = 0.2
+"""From this share of dead keys on, a rebuild is cheaper than searching around them."""
+MIN_ITEMS_FOR_CODES = 50_000
+"""From this size on, codes are searched, unless `imgsearch tune` chose otherwise or they miss the target recall."""
+SMALL_ENGINE: Mapping[str, Any] = {"engine": UsearchIndex.engine}
+HNSW_ENGINE: Mapping[str, Any] = {"engine": "codes", "coding": "bytes", "width": 128}
+IVF_PQ_ENGINE: Mapping[str, Any] = {"engine": IVF_PQ}
+RETRAIN_FACTOR = 8
+"""A trained engine is rebuilt when the catalog is this many times larger than when it was trained."""
+_BLOCK_ROWS = 2048
+
+
+class LocalIndex(LiveIndex):
+    """An index in memory, saved as generations in the catalog's folder."""
+
+    def __init__(self, catalog: CatalogStore, *, threads: int = 1, space: VectorSpace | None = None) -> None:
+        """Make an empty index; `threads` build it."""
+        super().__init__(catalog, space)
+        self._files = GenerationFolder(catalog.folder, self.space)
+        self.threads = threads
+        self._chosen, self._target_recall = "by size", TARGET_RECALL
+        self._parameters = SMALL_ENGINE
+        self.engine = self._empty(SMALL_ENGINE)
+        self._header: IndexHeader | None = None
+        self._unsaved = 0
+        self._dead = 0
+
+    @classmethod
+    def open(
+        cls,
+        catalog: CatalogStore,
+        *,
+        threads: int = 1,
+        progress: Progress | None = None,
+        rebuild: bool = False,
+        space: VectorSpace | None = None,
+    ) -> LocalIndex:
+        """Load the active generation and bring it up to date.
+
+        A generation that is missing, damaged or of another encoder is rebuilt, and `rebuild_reason` says why.
+        """
+        index = cls(catalog, threads=threads, space=space)
+        if not catalog.dim:
+            return index
+        try:
+            index._load(rebuild=rebuild)
+        except IndexCorrupt as error:
+            index.rebuild_reason = str(error)
+            index.rebuild(progress=progress)
+        else:
+            index.sync(progress=progress)
+        return index
+
+    # --- searching --------------------------------------------------------------------------------------------
+
+    @property
+    def generation(self) -> int:
+        """The number of the active generation; 0 before the first was written."""
+        return self._header.generation if self._header else 0
+
+    @property
+    def header(self) -> IndexHeader | None:
+        """The header of the active generation, or None before the first was written."""
+        return self._header
+
+    def __len__(self) -> int:
+        """Return the number of keys in the index."""
+        return len(self.engine)
+
+    def keys(self) -> Keys:
+        """Return the keys in the index, ascending."""
+        return self.engine.keys()
+
+    def search(
+        self, vector: Vectors, k: int, *, expansion: int | None = None, filters: Sequence[Filter] = ()
+    ) -> tuple[Keys, Vectors]:
+        """Return up to k (keys, approximate cosine similarities) near a (dim,) unit vector; ignores filters."""
+        return self.engine.search(vector, k, expansion=expansion)
+
+    def candidates_for(self, n: int, *, cross_modal: bool) -> int:
+        """Return how many candidates an engine over codes needs for the n nearest; 0 for other engines."""
+        engine = self.engine
+        return engine.candidates_for(n, cross_modal=cross_modal) if isinstance(engine, SubsetSearch) else 0
+
+    def search_subset(
+        self, vector: Vectors, k: int, subset: Keys, *, expansion: int
+    ) -> tuple[Keys, Vectors] | None:
+        """Return what the engine finds in the subset; None where it cannot, or where exact search is faster."""
+        engine = self.engine
+        if not isinstance(engine, SubsetSearch) or not engine.subset_search_pays(len(subset), expansion):
+            return None
+        return engine.search_subset(vector, k, subset, expansion=expansion)
+
+    # --- changing ---------------------------------------------------------------------------------------------
+
+    def add(self, keys: Keys, vectors: Vectors) -> None:
+        """Add new keys with their embeddings; they are found at once, and on disk after the next `save`."""
+        vectors = self.space.project(vectors)
+        with self._changing:
+            self._fit_dim()
+            self.engine.add(keys, vectors)
+            self._unsaved += len(keys)
+            if self._outgrown():
+                self.rebuild()
+
+    def remove(self, keys: Keys) -> None:
+        """Remove keys; where too many dead ones remain in the graph, rebuild it."""
+        with self._changing:
+            self._remove_from_engine(keys)
+            self._unsaved += len(keys)
+            if self._too_many_dead():
+                self.rebuild()
+
+    def sync(self, *, progress: Progress | None = None) -> None:
+        """Bring the index in step with the catalog's live keys, and save it if that changed anything."""
+        with self._changing:
+            alive, indexed = self._catalog.keys(), self.engine.keys()
+            dead = np.setdiff1d(indexed, alive, assume_unique=True)
+            missing = np.setdiff1d(alive, indexed, assume_unique=True)
+            if len(dead) > STALE_SHARE * max(len(indexed), 1):
+                self.rebuild(progress=progress)
+                return
+            self._remove_from_engine(dead)
+            before = len(self.engine)
+            self._add_from_catalog(self.engine, missing, progress)
+            self._unsaved += len(dead) + len(self.engine) - before
+            if self._too_many_dead() or self._outgrown():
+                self.rebuild(progress=progress)
+            elif self._unsaved:
+                self.save()
+
+    def rebuild(self, *, progress: Progress | None = None) -> None:
+        """Build a new engine from the catalog's embeddings, activate it, and save it as a generation.
+
+        The tuned engine is kept; otherwise the one that suits the number of items. Searches use the old engine until
+        the new one is ready.
+        """
+        with self._changing:
+            if self._chosen != "by size" and not is_installed(self._parameters):
+                self._chosen = "by size"
+            if self._chosen == "by size":
+                self._parameters = engine_for(len(self._catalog))
+            self._build(progress)
+            recall = self._tune()
+            missed = recall is not None and recall < self._target_recall
+            if missed and self._chosen == "by size" and self._parameters is not SMALL_ENGINE:
+                self._chosen, self._parameters = "by recall", SMALL_ENGINE
+                self._build(progress)
+                recall = self._tune()
+            self._write(recall)
+
+    def build_as(
+        self, parameters: Mapping[str, Any], target_recall: float, *, progress: Progress | None = None
+    ) -> None:
+        """Rebuild with these engine parameters and target recall, and keep both for later rebuilds."""
+        with self._changing:
+            self._chosen, self._target_recall, self._parameters = "by tuning", target_recall, parameters
+            self._build(progress)
+            self.save()
+
+    def save(self) -> None:
+        """Write the engine as a new generation and activate it; does nothing where nothing has changed."""
+        with self._changing:
+            if self._unsaved or not self._header:
+                self._write(self._tune())
+
+    # --- internal ---------------------------------------------------------------------------------------------
+
+    def _load(self, *, rebuild: bool) -> None:
+        # Kept even if the rest fails: a rebuild never writes into the folder of a damaged generation.
+        self._header = self._files.read_header()
+        if self._header.encoder_id == self.space.id:
+            # A rebuild keeps the chosen engine.
+            self._chosen, self._target_recall = self._header.chosen, self._header.target_recall
+            self._parameters = self._header.parameters
+        if rebuild:
+            raise IndexCorrupt("a rebuild was requested")
+        file = self._files.checked_file(self._header)
+        self.engine = load_index(
+            file, self._header.dim, self.space.stored_vectors, self._header.parameters, threads=self.threads
+        )
+        self._dead = self._header.dead
+
+    def _write(self, recall: float | None) -> None:
+        """Write the engine, whose measured recall is given, as a new generation and activate it."""
+        if len(self.engine) == 0:
+            self._fit_dim()
+        self._header = self._files.write(
+            self.engine,
+            IndexHeader(
+                generation=self.generation,
+                encoder_id=self.space.id,
+                dim=self.engine.dim,
+                items=len(self.engine),
+                dead=self._dead,
+                sha256="",
+                built_at="",
+                ann_recall_at_10=recall,
+                parameters=self.engine.parameters,
+                chosen=self._chosen,
+                target_recall=self._target_recall,
+            ),
+        )
+        self._unsaved = 0
+
+    def _fit_dim(self) -> None:
+        """Replace an index that was opened before the catalog had an encoder."""
+        if self.engine.dim != self._catalog.dim:
+            self.engine = self._empty(SMALL_ENGINE)
+
+    def _empty(self, parameters: Mapping[str, Any]) -> LocalEngine:
+        """Return an empty index of the engine that `parameters` name."""
+        dim, items = max(self._catalog.dim, 1), len(self._catalog)
+        return new_index(
+            parameters, dim, items, self.space.stored_vectors, self._sample, threads=self.threads
+        )
+
+    def _sample(self, count: int) -> Vectors:
+        """Return up to `count` of the vectors, the same ones for the same items."""
+        keys = self._catalog.keys()
+        drawn = np.random.default_rng(0).permutation(len(keys))[:count]
+        rows = self.space.vectors(np.sort(keys[drawn]))
+        return rows[are_unit(rows)]
+
+    def _build(self, progress: Progress | None) -> None:
+        """Replace the engine by a new one that holds all items."""
+        engine = self._empty(self._parameters)
+        self._add_from_catalog(engine, self._catalog.keys(), progress)
+        self.engine = engine
+        self._dead = 0
+        self._unsaved = max(len(engine), 1)
+
+    def _outgrown(self) -> bool:
+        """Return whether there are more items than the engine was chosen for or trained on."""
+        small = isinstance(self.engine, UsearchIndex)
+        if self._chosen == "by size" and len(self.engine) >= MIN_ITEMS_FOR_CODES and small:
+            return True
+        return 0 < self.engine.made_for * RETRAIN_FACTOR < len(self.engine)
+
+    def _remove_from_engine(self, keys: Keys) -> None:
+        before = len(self.engine)
+        self.engine.remove(keys)
+        self._dead += before - len(self.engine)
+
+    def _too_many_dead(self) -> bool:
+        return self._dead > max(STALE_SHARE * (len(self.engine) + self._dead), 50)
+
+    def _add_from_catalog(self, engine: LocalEngine, keys: Keys, progress: Progress | None) -> None:
+        for start in range(0, len(keys), _BLOCK_ROWS):
+            block = keys[start : start + _BLOCK_ROWS]
+            vectors = self.space.vectors(block)
+            sound = are_unit(vectors)
+            engine.add(block[sound], vectors[sound])
+            if progress:
+                progress(start + len(block), len(keys))
+
+    def _tune(self) -> float | None:
+        """Raise the search effort until `ann_recall@10` reaches the target, and return the recall measured.
+
+        None for an empty index.
+        """
+        engine = self.engine
+        keys = engine.keys()
+        if len(keys) == 0:
+            return None
+        probe = RecallProbe(self.space, keys, PROBES)
+        while True:
+            recall = probe.recall(lambda vector, k: engine.search(vector, k)[0])
+            if recall >= self._target_recall or engine.expansion_search >= MAX_EXPANSION:
+                return round(recall, 4)
+            engine.expansion_search = round(engine.expansion_search * EXPANSION_STEP)
+
+
+def check_files(catalog: CatalogStore, space: VectorSpace) -> IndexHeader:
+    """Return the header of a space's active generation after checking its file and that it holds the live keys.
+
+    Raises `IndexCorrupt` saying what is wrong; changes nothing.
+    """
+    files = GenerationFolder(catalog.folder, space)
+    header = files.read_header()
+    file = files.checked_file(header)
+    engine = load_index(file, header.dim, space.stored_vectors, header.parameters)
+    if not np.array_equal(engine.keys(), catalog.keys()):
+        raise IndexCorrupt("it does not hold exactly the items of the catalog")
+    return header
+
+
+def engine_for(items: int) -> Mapping[str, Any]:
+    """Return the parameters of the engine that suits this number of items, of those that are installed."""
+    if items < MIN_ITEMS_FOR_CODES:
+        return SMALL_ENGINE
+    return IVF_PQ_ENGINE if is_installed(IVF_PQ_ENGINE) else HNSW_ENGINE
