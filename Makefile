@@ -33,10 +33,11 @@ endif
 test: $(READY) chromium   ## run all tests, fast ones first; some of them: make test PYTEST="-k duplicates"
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
-lint: $(READY)   ## check style and types
+lint: $(READY)   ## check style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(READY) ## put the code into shape
 	$(BIN)/ruff check --fix-only --quiet .
