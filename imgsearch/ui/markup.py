@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import streamlit as st
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from imgsearch.core.query_address import thumbnail_url
 
@@ -26,9 +27,9 @@ _templates = Environment(
 _templates.globals["thumbnail"] = thumbnail_url
 
 
-def render(template: str, **values: Any) -> str:
-    """Return a file of `templates` filled with values, which are escaped."""
-    return _templates.get_template(f"{template}.html").render(values)
+def render(template: str, **values: Any) -> Markup:
+    """Return a file of `templates` filled with values, which are escaped unless they are rendered themselves."""
+    return Markup(_templates.get_template(f"{template}.html").render(values))  # noqa: S704 -- the template escapes
 
 
 def draw_html(template: str, *, width: Literal["stretch", "content"] = "stretch", **values: Any) -> None:

@@ -155,7 +155,7 @@ def test_too_little_feedback_is_said_and_a_head_is_published_and_taken_back(
     page.get_by_text("about 150 are needed").wait_for()
     page.get_by_role("button", name="Publish").click()
     page.get_by_role("button", name="Roll back").wait_for()
-    assert "head-0001" in page.locator("[data-testid=stMetric]").filter(has_text="In force").inner_text()
+    assert "head-0001" in page.locator("[data-testid=stMetric]").filter(has_text="Active").inner_text()
     answer = page.request.get(f"{shop}/api/v1/items/mug/red-0.jpg/similar").json()
     assert answer["encoder"].endswith("+head-0001")
     page.get_by_role("button", name="Roll back").click()

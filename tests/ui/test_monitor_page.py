@@ -18,7 +18,7 @@ from imgsearch.core.errors import UnknownItem
 from imgsearch.core.query import Query
 from imgsearch.core.records import Hit, Item, SearchResult
 from imgsearch.ui.components.charts import columns, sparkline, spreads
-from imgsearch.ui.views.monitor import _query_link
+from imgsearch.ui.views.monitor import query_link
 
 VISITOR = "f" * 32
 
@@ -54,9 +54,9 @@ def search_some(service: SearchService) -> None:
     service.record_click(search_id=result.search_id, item_id=result.hits[0].item_id, rank=1, visitor=VISITOR)
 
 
-def test_an_unused_catalog_says_that_nobody_searched(service: SearchService) -> None:
+def test_an_unused_catalog_says_that_there_were_no_searches(service: SearchService) -> None:
     shown = texts(page())
-    assert "Nobody searched in this period" in shown
+    assert "No searches in this period" in shown
     assert "needs 100 queries of a kind" in shown
 
 
@@ -73,15 +73,15 @@ def test_the_rows_of_a_visitor_are_counted_and_then_deleted(service: SearchServi
     search_some(service)
     app = page()
     app.text_input(key="forget_id").set_value("anna").run()
-    assert "That is no visitor id" in texts(app), "names that can be guessed are for the command line"
+    assert "This is not a visitor ID" in texts(app), "names that can be guessed are for the command line"
     app.text_input(key="forget_id").set_value("0" * 32).run()
-    assert "no rows of this visitor" in texts(app)
+    assert "This visitor has no rows" in texts(app)
     app.text_input(key="forget_id").set_value(VISITOR).run()
     assert "1 clicks, 15 impressions" in texts(app)
     app.button(key="forget_button").click().run()
     assert not app.exception
     assert service.rows_of_visitor(VISITOR) == {}
-    assert "Their bytes leave the file" in texts(app)
+    assert "The file shrinks when the app stops" in texts(app)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_hostile_queries_are_text_and_never_markup(key: str) -> None:
     def nothing(item_id: str) -> Item:
         raise UnknownItem(f"There is no item {item_id!r} in the catalog.")
 
-    drawn = ElementTree.fromstring(f"<div>{_query_link(key, nothing)}</div>")
+    drawn = ElementTree.fromstring(f"<div>{query_link(key, nothing)}</div>")
     assert {node.tag for node in drawn.iter()} <= {"div", "a", "span"}
     for link in drawn.iter("a"):
         assert link.attrib["href"].startswith("/?")
