@@ -12,7 +12,7 @@ import streamlit as st
 
 from imgsearch.app.service import SearchService, get_service
 from imgsearch.core.errors import ImgSearchError
-from imgsearch.improve.qrels import Topic, topic_query
+from imgsearch.improve.judging.topics import Topic, topic_query
 from imgsearch.index.heads import Head, list_heads, live_head_id
 from imgsearch.search.systems import System
 from imgsearch.ui.components.blocks import draw_facts, draw_heading, draw_line, draw_outcome, draw_section
