@@ -1,15 +1,12 @@
-"""The grammar of metadata filters: text such as `price<50` to a `Filter` and back, and a `Filter` to safe SQL.
+"""The grammar of metadata filters: text such as `price<50` to a `Filter`, and a `Filter` to parameterised SQL.
 
-It owns the grammar and the parameterised condition it becomes; it knows column names and kinds only as they are
-handed in, and no database.
-
-    category=shoes            equal (text compares case-insensitively)
-    category!=shoes           different (and not missing)
-    price<50   price>=10      numbers; also texts, in dictionary order
-    price=10..50              a range with both ends
-    colour in red|blue        one of several
-    title~oak                 contains, case-insensitively
-    "size (>EU)"="38..42"     quoted: a column or value taken as it is; \\" and \\\\ stand for " and \\ inside
+category=shoes            equal (text compares case-insensitively)
+category!=shoes           different (and not missing)
+price<50   price>=10      numbers; also texts, in dictionary order
+price=10..50              a range with both ends
+colour in red|blue        one of several
+title~oak                 contains, case-insensitively
+"size (>EU)"="38..42"     quoted: a column or value taken as it is; \\" and \\\\ stand for " and \\ inside
 """
 
 from __future__ import annotations
@@ -20,19 +17,21 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from imgsearch.core.errors import FilterError
-from imgsearch.core.query import Filter, Operator
+from imgsearch.core.query import MAX_FILTER_CHARS, Filter, Operator, plain_value
 
-__all__ = ["ColumnKind", "condition", "format_filter", "parse_filter", "parse_filters", "values_of"]
+__all__ = ["ColumnKind", "condition", "parse_filter", "parse_filters", "values_of"]
 
 ColumnKind = Literal["text", "number", "boolean"]
 
-_QUOTED = r'"(?:[^"\\]|\\.)*"'
-_COLUMN = rf'^\s*(?P<column>{_QUOTED}|[^=<>!~"]+?)'
-_COMPARISON = re.compile(_COLUMN + r"\s*(?P<operator>!=|<=|>=|=|<|>|~)\s*(?P<value>.*?)\s*$", re.S)
-_MEMBERSHIP = re.compile(_COLUMN + r"\s+in\s+(?P<value>.+?)\s*$", re.S | re.I)
-_LISTED = re.compile(rf"\s*({_QUOTED}|[^|]*?)\s*(?:\||$)", re.S)
-_NEEDS_QUOTES = re.compile(r'^\s|\s$|^$|[="<>!~|\\]|\sin(?:\s|$)', re.I)
-_RANGE = re.compile(r"^(?P<low>-?\d+(?:\.\d+)?)\.\.(?P<high>-?\d+(?:\.\d+)?)$")
+# None of these backtracks over what it has matched: a filter is read in linear time, whatever it holds.
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"', re.S)
+_SPACES = re.compile(r"\s*+")
+_SPECIAL = re.compile(r'[=<>!~"]')
+_SIGN = re.compile(r"\s*+(!=|<=|>=|=|<|>|~)")
+_IN = re.compile(r"\s++in\s", re.I)
+_IN_WORD = re.compile(r"\sin\s", re.I)
+_SEPARATOR = re.compile(r"\s*+(?:\||$)")
+_RANGE = re.compile(r"(?P<low>-?\d+(?:\.\d+)?)\.\.(?P<high>-?\d+(?:\.\d+)?)$")
 _OPERATORS: dict[str, Operator] = {
     "=": "=",
     "!=": "!=",
@@ -45,41 +44,94 @@ _OPERATORS: dict[str, Operator] = {
 
 
 def parse_filters(texts: Sequence[str]) -> tuple[Filter, ...]:
-    """Return the filters that the texts say, in order; a range gives two. Raises `FilterError`."""
+    """Return the filters that the texts say, in order; a range becomes two. Raises `FilterError`."""
     return tuple(parsed for text in texts for parsed in parse_filter(text))
 
 
 def parse_filter(text: str) -> tuple[Filter, ...]:
     """Return the one filter that `text` says, or the two of a range `a..b`. Raises `FilterError`."""
-    comparison = _COMPARISON.match(text)
-    if comparison is None:
-        membership = _MEMBERSHIP.match(text)
-        if membership is not None:
-            values = tuple(_unquoted(value) for value in _LISTED.findall(membership["value"]) if value)
-            if values:
-                return (Filter(_unquoted(membership["column"]), "in", values),)
+    if len(text) > MAX_FILTER_CHARS:
         raise FilterError(
-            f"The filter {text!r} is not understood; write it like category=shoes, price<50, price=10..50, "
-            "'colour in red|blue' or title~oak."
+            f"A filter has {len(text):,} characters; shorten it to at most {MAX_FILTER_CHARS:,}."
         )
-    column, value = _unquoted(comparison["column"]), comparison["value"]
-    if not value:
-        raise FilterError(f"The filter {text!r} has no value after {comparison['operator']!r}.")
-    operator = _OPERATORS[comparison["operator"]]
-    range_match = _RANGE.match(value) if operator == "=" else None
-    if range_match is not None:
-        low, high = float(range_match["low"]), float(range_match["high"])
-        return (Filter(column, ">=", low), Filter(column, "<=", high))
-    return (Filter(column, operator, _unquoted(value)),)
+    comparison = _comparison(text)
+    if comparison is not None:
+        column, sign, value = comparison
+        if not value:
+            raise FilterError(f"The filter {_shown(text)} has no value after {sign!r}.")
+        found = _RANGE.match(value) if sign == "=" else None
+        if found is not None:
+            low, high = float(found["low"]), float(found["high"])
+            return (Filter(column, ">=", low), Filter(column, "<=", high))
+        return (Filter(column, _OPERATORS[sign], _unquoted(value)),)
+    membership = _membership(text)
+    values = _listed(membership[1]) if membership is not None else ()
+    if membership is not None and values:
+        return (Filter(membership[0], "in", values),)
+    raise FilterError(
+        f"The filter {_shown(text)} is not understood; write it like category=shoes, price<50, price=10..50, "
+        "'colour in red|blue' or title~oak."
+    )
 
 
-def format_filter(filter: Filter) -> str:
-    """Return the filter in the grammar above."""
-    column = _quoted(filter.column)
-    if filter.operator == "in":
-        return f"{column} in {'|'.join(_quoted(_plain(value)) for value in filter.value)}"
-    sign = "~" if filter.operator == "contains" else filter.operator
-    return f"{column}{sign}{_quoted(_plain(filter.value))}"
+def _comparison(text: str) -> tuple[str, str, str] | None:
+    """Return (column, sign, value) of `column sign value`; None where the text is not of that form."""
+    start = _spaces_end(text, 0)
+    quoted = _QUOTED.match(text, start)
+    if quoted is not None:
+        sign = _SIGN.match(text, quoted.end())
+        column = _unquoted(quoted[0])
+    else:
+        special = _SPECIAL.search(text, start)
+        end = special.start() if special else len(text)
+        sign = _SIGN.match(text, end)
+        # Only spaces before the sign: the last of them is the column's name.
+        column = text[start:end].rstrip() or text[:end][-1:]
+    if sign is None or not (quoted or column):
+        return None
+    return column, sign[1], text[sign.end() :].strip()
+
+
+def _membership(text: str) -> tuple[str, str] | None:
+    """Return (column, values) of `column in values`; None where the text is not of that form."""
+    start = _spaces_end(text, 0)
+    quoted = _QUOTED.match(text, start)
+    if quoted is not None:
+        word = _IN.match(text, quoted.end())
+        return (_unquoted(quoted[0]), text[word.end() :]) if word else None
+    special = _SPECIAL.search(text, start)
+    word = _IN_WORD.search(text, start)
+    if word is not None and (special is None or word.start() < special.start()):
+        return text[start : word.start()].rstrip(), text[word.end() :]
+    word = _IN_WORD.match(text, start - 1) if start >= 2 else None
+    return (text[start - 2], text[word.end() :]) if word else None
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """Return the values of a list separated by `|`, without the empty ones."""
+    values, start = [], 0
+    while start < len(text):
+        start = _spaces_end(text, start)
+        quoted = _QUOTED.match(text, start)
+        separator = _SEPARATOR.match(text, quoted.end()) if quoted else None
+        if quoted is not None and separator is not None:
+            values.append(_unquoted(quoted[0]))
+            start = separator.end()
+        else:
+            end = text.find("|", start)
+            value = text[start : end if end >= 0 else len(text)].rstrip()
+            values += [value] if value else []
+            start = end + 1 if end >= 0 else len(text)
+    return tuple(values)
+
+
+def _spaces_end(text: str, start: int) -> int:
+    found = _SPACES.match(text, start)
+    return found.end() if found else start
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 80 else f"{text[:79]}…")
 
 
 def condition(filter: Filter, kind: ColumnKind, column: str) -> tuple[str, list[Any]]:
@@ -88,7 +140,7 @@ def condition(filter: Filter, kind: ColumnKind, column: str) -> tuple[str, list[
     Every value is a parameter; `column` must be a name of our own making. Raises `FilterError` for a value that
     does not fit the kind.
     """
-    if filter.operator == "in":
+    if isinstance(filter.value, tuple):
         values = [_fit(filter, kind, value) for value in filter.value]
         if not values:
             return "false", []
@@ -98,7 +150,7 @@ def condition(filter: Filter, kind: ColumnKind, column: str) -> tuple[str, list[
     if filter.operator == "contains":
         if kind != "text":
             raise FilterError(f"'~' looks inside text, but the column {filter.column!r} holds {kind} values.")
-        return f"contains(lower({column}), lower(?))", [_storable(filter, _plain(filter.value))]
+        return f"contains(lower({column}), lower(?))", [plain_value(filter.value)]
     value = _fit(filter, kind, filter.value)
     if kind == "text":
         return f"lower({column}) {filter.operator} lower(?)", [value]
@@ -109,8 +161,8 @@ def values_of(filter: Filter, kind: ColumnKind) -> list[Any]:
     """Return what a column of that kind is compared with, as values of the kind; raises what `condition` raises."""
     condition(filter, kind, "")
     if filter.operator == "contains":
-        return [_plain(filter.value)]
-    values = filter.value if filter.operator == "in" else [filter.value]
+        return [plain_value(filter.value)]
+    values = filter.value if isinstance(filter.value, tuple) else (filter.value,)
     return [_fit(filter, kind, value) for value in values]
 
 
@@ -119,7 +171,7 @@ def _fit(filter: Filter, kind: ColumnKind, value: Any) -> Any:
     if kind == "number":
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         if math.isnan(number):
             raise FilterError(
@@ -133,39 +185,11 @@ def _fit(filter: Filter, kind: ColumnKind, value: Any) -> Any:
         if lowered in {"false", "0", "no"}:
             return False
         raise FilterError(f"The column {filter.column!r} holds true or false, not {value!r}.")
-    return _storable(filter, _plain(value))
-
-
-def _storable(filter: Filter, text: str) -> str:
-    """Return the text, refusing one with halves of characters, which no database takes."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise FilterError(
-            f"The filter on {filter.column!r} holds characters that are not valid text."
-        ) from None
-    return text
-
-
-def _quoted(text: str) -> str:
-    """Return the text in quotes where the grammar would read it as something else."""
-    if not _NEEDS_QUOTES.search(text) and not _RANGE.match(text):
-        return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    return plain_value(value)
 
 
 def _unquoted(text: str) -> str:
     """Return what a quoted text holds; any other text as it is."""
-    if re.fullmatch(_QUOTED, text, re.S) is None:
+    if _QUOTED.fullmatch(text) is None:
         return text
     return re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.S)
-
-
-def _plain(value: Any) -> str:
-    """Return a value as a person writes it: 50, not 50.0; true, not True."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
