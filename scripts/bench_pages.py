@@ -29,7 +29,6 @@ from urllib.parse import quote
 
 from running_app import chromium_flags, find_chromium, running_app
 
-from imgsearch.core.filter_grammar import format_filter
 from imgsearch.core.query import Filter
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.sampling import sample_items
@@ -88,7 +87,7 @@ def _pages(folder: Path, text: str) -> dict[str, tuple[str, str]]:
     with CatalogStore.open(folder) as catalog:
         item = quote(sample_items(catalog, 1, seed=4)[0].item_id)
         choices = [
-            (each.count, quote(format_filter(Filter(facet.column, "=", each.value))))
+            (each.count, quote(str(Filter(facet.column, "=", each.value))))
             for facet in catalog.metadata.facets()
             if facet.kind == "choice"
             for each in facet.values

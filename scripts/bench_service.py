@@ -39,7 +39,6 @@ import httpx2
 import numpy as np
 from running_app import running_app
 
-from imgsearch.core.filter_grammar import format_filter
 from imgsearch.core.query import Filter
 from imgsearch.demo import sample_store
 from imgsearch.store.catalog import CatalogStore
@@ -116,7 +115,7 @@ def _drawn(folder: Path) -> Drawn:
     with CatalogStore.open(folder) as catalog:
         ids = [item.item_id for item in sample_items(catalog, ITEMS, seed=1)]
         choices = [
-            (each.count, format_filter(Filter(facet.column, "=", each.value)))
+            (each.count, str(Filter(facet.column, "=", each.value)))
             for facet in catalog.metadata.facets()
             for each in facet.values
         ]

@@ -13,7 +13,7 @@ import math
 import threading
 import uuid
 from collections import OrderedDict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, get_args
 
@@ -21,13 +21,16 @@ import httpx2
 
 from imgsearch.core.errors import FeedbackError, NotAWriter
 from imgsearch.core.records import Verdict
+from imgsearch.core.text import is_unicode
 from imgsearch.store.database import Database
-from imgsearch.store.feedback import MAX_QUEUED, MAX_TEXT, FeedbackLog, FeedbackRow, FeedbackState
+from imgsearch.store.feedback import MAX_QUEUED, FeedbackLog, FeedbackRow, FeedbackState, max_chars
 
 __all__ = ["MAX_BATCH_BYTES", "ForwardedFeedback", "Inbox"]
 
 ROUTE = "/api/v1/replica-feedback"
 BATCH_ROWS = 2000
+# In JSON a character takes 6 bytes at most.
+BATCH_CHARS = 2_000_000
 MAX_BATCH_BYTES = 16 * 1024 * 1024
 RETRY_S = 2.0
 TIMEOUT_S = 10.0
@@ -89,8 +92,7 @@ class ForwardedFeedback(FeedbackLog):
         self._queue([row])
 
     def _write(self, rows: Sequence[FeedbackRow]) -> None:
-        for start in range(0, len(rows), BATCH_ROWS):
-            self._unsent.append((uuid.uuid4().hex, rows[start : start + BATCH_ROWS]))
+        self._unsent.extend((uuid.uuid4().hex, batch) for batch in _batches(rows))
         while self._waiting() > MAX_QUEUED:
             self._given_up += len(self._unsent.popleft()[1])
         while self._unsent:
@@ -114,6 +116,21 @@ class ForwardedFeedback(FeedbackLog):
 
     def _waiting(self) -> int:
         return sum(len(rows) for _, rows in list(self._unsent))
+
+
+def _batches(rows: Sequence[FeedbackRow]) -> Iterator[list[FeedbackRow]]:
+    """Yield the rows in batches that the writer takes: `BATCH_ROWS` and `BATCH_CHARS` at most."""
+    batch: list[FeedbackRow] = []
+    chars = 0
+    for row in rows:
+        length = sum(len(value) for value in row[1] if isinstance(value, str))
+        if batch and (len(batch) == BATCH_ROWS or chars + length > BATCH_CHARS):
+            yield batch
+            batch, chars = [], 0
+        batch.append(row)
+        chars += length
+    if batch:
+        yield batch
 
 
 class Inbox:
@@ -185,7 +202,7 @@ def _value(name: str, kind: str, value: object) -> object:
     elif kind == "o" and value is None:
         right = True
     elif isinstance(value, str):
-        right = len(value) <= MAX_TEXT and not any("\ud800" <= letter <= "\udfff" for letter in value)
+        right = len(value) <= max_chars(name.rpartition(".")[2]) and is_unicode(value)
     if not right:
         raise FeedbackError(f"{name} holds {str(value)[:50]!r}, which it cannot.")
     return value

@@ -370,7 +370,6 @@ def _print_rule(rule: Rule) -> None:
 
 
 def _as_dict(rule: Rule) -> dict[str, Any]:
-    from imgsearch.core.filter_grammar import format_filter
 
     return {
         "rule": rule.rule_id,
@@ -378,10 +377,10 @@ def _as_dict(rule: Rule) -> dict[str, Any]:
         "action": rule.action,
         "what": rule.describe(),
         "items": list(rule.item_ids),
-        "filters": [format_filter(one) for one in rule.filters],
+        "filters": [str(one) for one in rule.filters],
         "amount": rule.amount,
         "when": rule.when_text,
-        "when_filters": [format_filter(one) for one in rule.when_filters],
+        "when_filters": [str(one) for one in rule.when_filters],
         "from": rule.starts_on.isoformat() if rule.starts_on else None,
         "until": rule.ends_on.isoformat() if rule.ends_on else None,
         "note": rule.note,

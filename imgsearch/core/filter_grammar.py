@@ -140,8 +140,8 @@ def condition(filter: Filter, kind: ColumnKind, column: str) -> tuple[str, list[
     Every value is a parameter; `column` must be a name of our own making. Raises `FilterError` for a value that
     does not fit the kind.
     """
-    if isinstance(filter.value, tuple):
-        values = [_fit(filter, kind, value) for value in filter.value]
+    if filter.operator == "in":
+        values = [_fit(filter, kind, value) for value in filter.values]
         if not values:
             return "false", []
         if kind == "text":
@@ -150,7 +150,7 @@ def condition(filter: Filter, kind: ColumnKind, column: str) -> tuple[str, list[
     if filter.operator == "contains":
         if kind != "text":
             raise FilterError(f"'~' looks inside text, but the column {filter.column!r} holds {kind} values.")
-        return f"contains(lower({column}), lower(?))", [plain_value(filter.value)]
+        return f"contains(lower({column}), lower(?))", [plain_value(filter.values[0])]
     value = _fit(filter, kind, filter.value)
     if kind == "text":
         return f"lower({column}) {filter.operator} lower(?)", [value]
@@ -161,9 +161,8 @@ def values_of(filter: Filter, kind: ColumnKind) -> list[Any]:
     """Return what a column of that kind is compared with, as values of the kind; raises what `condition` raises."""
     condition(filter, kind, "")
     if filter.operator == "contains":
-        return [plain_value(filter.value)]
-    values = filter.value if isinstance(filter.value, tuple) else (filter.value,)
-    return [_fit(filter, kind, value) for value in values]
+        return [plain_value(filter.values[0])]
+    return [_fit(filter, kind, value) for value in filter.values]
 
 
 def _fit(filter: Filter, kind: ColumnKind, value: Any) -> Any:

@@ -17,11 +17,12 @@ from imgsearch.core.errors import FilterError, QueryError
 from imgsearch.core.text import check_text
 from imgsearch.core.validation import sentence
 
-__all__ = ["Duplicates", "Emphasis", "Filter", "Operator", "Query", "Region", "Spelling", "Term"]
+__all__ = ["Duplicates", "Emphasis", "Filter", "Operator", "Query", "Region", "Spelling", "Term", "TermKind"]
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "in", "contains"]
 Duplicates = Literal["collapse", "show"]
 Spelling = Literal["correct", "keep"]
+TermKind = Literal["text", "item", "image", "upload", "color"]
 
 MAX_TERMS = 32
 MAX_FILTERS = 32
@@ -29,6 +30,8 @@ MAX_TEXT_CHARS = 2000
 MAX_ID_CHARS = 4096
 MAX_QUERY_CHARS = 64_000
 """Of all terms and filters together: feedback stores a query with each of its hits."""
+MAX_ADDRESS_CHARS = 12 * MAX_QUERY_CHARS + 10_000
+"""Of a query as URL parameters: a character takes up to 12 there, and the names take some."""
 MAX_FILTER_CHARS = 4000
 MAX_FILTER_VALUES = 1000
 MAX_WEIGHT = 100.0
@@ -87,13 +90,17 @@ class Filter(_Checked):
                 f"{MAX_FILTER_CHARS:,}."
             )
 
+    @property
+    def values(self) -> tuple[_Value, ...]:
+        """The values of `in`, or the one value of any other operator."""
+        return self.value if isinstance(self.value, tuple) else (self.value,)
+
     def __str__(self) -> str:
         """Return the filter in the grammar that `imgsearch.core.filter_grammar.parse_filter` reads."""
         column = _quoted(self.column)
-        if isinstance(self.value, tuple):
-            return f"{column} in {'|'.join(_quoted(plain_value(value)) for value in self.value)}"
-        sign = "~" if self.operator == "contains" else self.operator
-        return f"{column}{sign}{_quoted(plain_value(self.value))}"
+        values = "|".join(_quoted(plain_value(value)) for value in self.values)
+        signs = {"in": " in ", "contains": "~"}
+        return f"{column}{signs.get(self.operator, self.operator)}{values}"
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
@@ -125,7 +132,7 @@ class Term(_Checked):
     `upload` holds the id of a picture that the service keeps. With a `region`, only that part of the photo counts.
     """
 
-    kind: Literal["text", "item", "image", "upload", "color"]
+    kind: TermKind
     value: str | bytes
     weight: Annotated[float, Field(ge=-MAX_WEIGHT, le=MAX_WEIGHT)] = 1.0
     region: Region | None = None

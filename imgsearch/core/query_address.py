@@ -15,12 +15,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, urlencode
 
 from imgsearch.core.errors import QueryError
 from imgsearch.core.filter_grammar import parse_filters
-from imgsearch.core.query import MAX_RANK, Duplicates, Emphasis, Query, Region, Term
+from imgsearch.core.query import MAX_RANK, Duplicates, Emphasis, Query, Region, Term, TermKind
 from imgsearch.core.records import Hit, Item
 
 __all__ = [
@@ -177,7 +177,8 @@ def _part(text: str) -> Term:
     weight, kind, edges, value = found.groups()
     if kind == "color":
         value = _color(value)
-    return Term(kind, value, parse_weight(weight), None if edges is None else parse_region(edges))
+    region = None if edges is None else parse_region(edges)
+    return Term(cast(TermKind, kind), value, parse_weight(weight), region)
 
 
 def parse_weight(text: str) -> float:

@@ -68,8 +68,6 @@ FEW_HIDDEN = 1000
 MOST_ALSO = 24
 LOOK_PX = 192
 ATTEMPTS = 3
-MAX_TERMS = 32
-MAX_TEXT = 2000
 SPREAD_SAMPLE = 1024
 """How many of the catalog's vectors show how much a term's cosines vary."""
 
@@ -220,12 +218,6 @@ class Searcher:
     def _check(self, query: Query) -> None:
         if not query.terms:
             raise QueryError("The query is empty; give a text, an item or an image.")
-        if len(query.terms) > MAX_TERMS:
-            raise QueryError(f"The query has {len(query.terms)} parts; at most {MAX_TERMS} can be mixed.")
-        if query.n < 1 or query.offset < 0:
-            raise QueryError(f"n is {query.n} and offset {query.offset}; they must be at least 1 and 0.")
-        if not all(np.isfinite(term.weight) and term.weight != 0 for term in query.terms):
-            raise QueryError("A weight in the query is zero or not a number; leave that part out instead.")
 
     def _target(self, query: Query) -> _Target:
         """Return what to look for: the vector in the index's space, and the look where that counts too."""
@@ -314,10 +306,6 @@ class Searcher:
         text = " ".join(text.split())
         if not text:
             raise QueryError("The query's text is empty; type what you look for.")
-        if any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise QueryError("The query's text holds halves of characters; type it again.")
-        if len(text) > MAX_TEXT:
-            raise QueryError(f"The query's text has {len(text)} characters; at most {MAX_TEXT} are read.")
         return self._texts.get_or_make(text, lambda: _row(self._encoder().encode_texts([text])))
 
     def _bytes_of(self, term: Term) -> bytes:

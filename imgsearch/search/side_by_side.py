@@ -14,7 +14,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,7 +63,7 @@ class Side:
         """Return the side as `parse_side` reads it."""
         parts = [self.system]
         if self.emphasis is not None:
-            changed = [(name, value) for name, value in self.emphasis._asdict().items() if value]
+            changed = [(name, value) for name, value in asdict(self.emphasis).items() if value]
             parts += [f"{name}:{value:.3g}" for name, value in changed or [("color", 0.0)]]
         if self.same_color is not None:
             parts.append(f"same:{'color' if self.same_color else 'any'}")
@@ -88,9 +88,7 @@ class Side:
         parts = []
         if self.emphasis is not None:
             names = {"color": "colour", "shape": "shape", "pattern": "pattern"}
-            parts += [
-                f"{names[name]} +{value:.3g}" for name, value in self.emphasis._asdict().items() if value
-            ]
+            parts += [f"{names[name]} +{value:.3g}" for name, value in asdict(self.emphasis).items() if value]
             parts += [] if any(self.emphasis) else ["no emphasis"]
         if self.same_color is not None:
             parts.append("same colour only" if self.same_color else "any colour")
@@ -112,7 +110,7 @@ def parse_side(text: str) -> Side:
     side, emphasis = Side(system), {}
     for setting in settings:
         name, _, value = setting.partition(":")
-        if name in Emphasis._fields:
+        if name in Emphasis.NAMES:
             emphasis[name] = _fraction(setting, value)
         elif name == "same" and value in ("color", "any"):
             side = replace(side, same_color=value == "color")

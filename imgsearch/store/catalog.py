@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from imgsearch.core.errors import CatalogError, CatalogNotFound, EncoderMismatch, UnknownItem
 from imgsearch.core.records import Item
+from imgsearch.core.text import is_unicode
 from imgsearch.store.database import Database, delete_rows, insert_frame, update_from_frame
 from imgsearch.store.look_table import LookStore
 from imgsearch.store.metadata_columns import insert_metadata
@@ -444,7 +445,9 @@ class CatalogStore:
     def _cached(self, cache: dict[Any, Item], column: str, wanted: Sequence[Any]) -> dict[Any, Item]:
         """Return the items of those ids or keys that are there, asking the database only for what is not kept."""
         found = {name: item for name in wanted if (item := cache.get(name)) is not None}
-        missing = [name for name in wanted if name not in found and _is_storable(name)]
+        missing = [
+            name for name in wanted if name not in found and (not isinstance(name, str) or is_unicode(name))
+        ]
         if missing:
             version = self.version
             items = self._items_where_in(column, missing)
@@ -516,16 +519,6 @@ class CatalogStore:
             )
             for row in rows
         ]
-
-
-def _is_storable(name: Any) -> bool:
-    """Tell whether a database can hold the name at all: a text with halves of characters cannot be an id."""
-    if isinstance(name, str):
-        try:
-            name.encode("utf-8")
-        except UnicodeEncodeError:
-            return False
-    return True
 
 
 def _chunks(values: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:

@@ -22,9 +22,10 @@ import pandas as pd
 
 from imgsearch.core.csv_cells import harmless
 from imgsearch.core.errors import CollectionError, QueryError, UnknownCollection
-from imgsearch.core.query import Query, Term
+from imgsearch.core.query import MAX_ADDRESS_CHARS, Query, Term
 from imgsearch.core.query_address import query_from_params
 from imgsearch.core.records import Item
+from imgsearch.core.text import is_unicode
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import insert_frame
 
@@ -40,7 +41,6 @@ MAX_ITEMS = 5000
 MAX_QUERIES = 200
 MAX_COLLECTIONS = 200
 """For one visitor."""
-MAX_ADDRESS = 8000
 MAX_VISITOR = 200
 TERMS_OF_A_SET = 24
 """How many items of a collection a search by the whole of it is made of."""
@@ -112,7 +112,7 @@ class Collections:
 
     def get(self, collection_id: str) -> Collection:
         """Return a collection by its id; raises `UnknownCollection` where there is none or it was removed."""
-        found = self._read("collection_id = ?", [collection_id]) if _is_storable(collection_id) else []
+        found = self._read("collection_id = ?", [collection_id]) if is_unicode(collection_id) else []
         if not found:
             raise UnknownCollection(
                 f"There is no collection {collection_id[:40]!r}; it may have been removed."
@@ -344,7 +344,7 @@ def clean_name(name: object) -> str:
         raise CollectionError("The collection has no name yet; type one.")
     if len(clean) > MAX_NAME:
         raise CollectionError(f"The name has {len(clean)} characters; at most {MAX_NAME} fit.")
-    if not _is_storable(clean) or not clean.isprintable():
+    if not clean.isprintable():
         raise CollectionError("The name holds characters that cannot be shown; leave them out.")
     return clean
 
@@ -355,22 +355,18 @@ def _check_free(name: str, mine: Sequence[Collection]) -> None:
 
 
 def _checked_visitor(visitor: str) -> str:
-    if not visitor.strip() or len(visitor) > MAX_VISITOR or not _is_storable(visitor):
+    if not visitor.strip() or len(visitor) > MAX_VISITOR or not is_unicode(visitor):
         raise CollectionError(f"A collection needs a visitor's name of 1 to {MAX_VISITOR} characters.")
     return visitor
 
 
 def _check_address(address: str) -> None:
-    if len(address) > MAX_ADDRESS or not _is_storable(address):
+    if len(address) > MAX_ADDRESS_CHARS or not is_unicode(address):
         raise CollectionError(
-            f"The search is too long to be saved; at most {MAX_ADDRESS:,} characters are kept."
+            f"The search is too long to be saved; at most {MAX_ADDRESS_CHARS:,} characters are kept."
         )
-    if not query_from_params(parse_qs(address), max_n=10**9).terms:
+    if not query_from_params(parse_qs(address)).terms:
         raise QueryError("There is nothing to save yet: search for something first.")
-
-
-def _is_storable(text: str) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _now() -> datetime:

@@ -20,7 +20,9 @@ import pandas as pd
 
 from imgsearch.core.background import BackgroundThread
 from imgsearch.core.errors import FeedbackError
+from imgsearch.core.query import MAX_ADDRESS_CHARS, MAX_ID_CHARS
 from imgsearch.core.records import Exposure, Judgment, SearchResult, Verdict
+from imgsearch.core.text import check_text
 from imgsearch.store.database import Database, insert_frame
 
 __all__ = ["FeedbackLog", "FeedbackRow", "FeedbackState"]
@@ -29,6 +31,7 @@ FLUSH_EVERY_S = 0.3
 MAX_QUEUED = 500_000
 """How many rows wait at most while the database cannot be written (a full disk); the oldest are given up first."""
 MAX_TEXT = 1000
+"""Characters of a visitor, a labeler, an action and the id of a search."""
 MAX_RANK = 1_000_000_000
 
 FeedbackRow = tuple[str, tuple[object, ...]]
@@ -69,7 +72,7 @@ class FeedbackLog:
         something.
         """
         now = _now()
-        visitor, query_key = visitor[:MAX_TEXT], query_key[:MAX_TEXT]
+        visitor = visitor[:MAX_TEXT]
         total_ms = float(result.timing_ms.get("total", 0.0))
         same = (result.search_id, now, visitor, query_key)
         made_by = (result.encoder, result.generation)
@@ -90,7 +93,7 @@ class FeedbackLog:
             exposure.experiment,
             exposure.arm,
             exposure.visitor[:MAX_TEXT],
-            exposure.query_key[:MAX_TEXT],
+            exposure.query_key,
             exposure.first_rank,
             exposure.hits,
             exposure.total_ms,
@@ -231,12 +234,10 @@ def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
+def max_chars(column: str) -> int:
+    """Return how many characters a text column of feedback takes: what a valid query and an item's id can have."""
+    return {"query_key": MAX_ADDRESS_CHARS, "item_id": MAX_ID_CHARS}.get(column, MAX_TEXT)
+
+
 def _check_text(name: str, value: object, *, empty_ok: bool = True) -> None:
-    if not isinstance(value, str):
-        raise FeedbackError(f"{name} must be a text.")
-    if not value.strip() and not empty_ok:
-        raise FeedbackError(f"{name} is empty.")
-    if len(value) > MAX_TEXT:
-        raise FeedbackError(f"{name} has {len(value)} characters; at most {MAX_TEXT} are kept.")
-    if any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise FeedbackError(f"{name} holds halves of characters.")
+    check_text(value, name, max_chars=max_chars(name), may_be_empty=empty_ok, error=FeedbackError)

@@ -26,6 +26,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes, urljoin, urlsplit
 import httpx2
 
 from imgsearch.core.errors import ImageTooLarge, SourceError
+from imgsearch.core.text import is_unicode
 from imgsearch.store.remote_files import is_remote, read_file
 
 __all__ = [
@@ -51,11 +52,7 @@ def is_url(text: str) -> bool:
 def path_location(path: Path) -> str:
     """Return the location of a file."""
     text = str(path)
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return path.as_uri()
-    return text
+    return text if is_unicode(text) else path.as_uri()
 
 
 def archive_location(kind: str, archive: Path, member: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from samples import clustered
 
 from imgsearch.core.errors import FilterError
-from imgsearch.core.filter_grammar import format_filter, parse_filter, parse_filters
+from imgsearch.core.filter_grammar import parse_filter, parse_filters
 from imgsearch.core.query import Filter
 from imgsearch.store.catalog import CatalogStore
 
@@ -83,7 +83,7 @@ def test_any_filter_survives_the_way_to_text_and_back() -> None:
         if chance.random() < 0.1:
             value = ("1..2",) if operator == "in" else "1..2"
         filter = Filter(text(), operator, value)  # type: ignore[arg-type]
-        assert parse_filter(format_filter(filter)) == (filter,)
+        assert parse_filter(str(filter)) == (filter,)
 
 
 @pytest.mark.parametrize(("value", "text"), [(50.0, "50"), (19.9, "19.9"), (True, "true"), (-3, "-3")])
@@ -99,7 +99,7 @@ def test_random_text_never_fails_otherwise_than_by_a_filter_error() -> None:
             parsed = parse_filter(text)
         except FilterError:
             continue
-        assert parse_filters([format_filter(filter) for filter in parsed]) == parsed
+        assert parse_filters([str(filter) for filter in parsed]) == parsed
 
 
 # --- what they mean in a catalog --------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ def test_every_value_is_found_by_a_filter_for_itself_whatever_it_holds(
     for column, value in shop.by_keys([number])[0].metadata.items():
         for filter in (Filter(column, "=", value), Filter(column, "in", (value,))):
             assert number in shop.metadata.keys_matching([filter])
-            assert number in shop.metadata.keys_matching(parse_filter(format_filter(filter)))
+            assert number in shop.metadata.keys_matching(parse_filter(str(filter)))
         if isinstance(value, str):
             contains = Filter(column, "contains", value.swapcase() if value.isascii() else value)
             assert number in shop.metadata.keys_matching([contains])

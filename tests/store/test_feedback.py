@@ -248,7 +248,8 @@ def test_a_queue_that_cannot_be_written_stays_bounded_and_says_what_it_lost(
         Judgment("q", " ", "good", "l"),
         Judgment("q", "i", "good", ""),
         Judgment("q", "i", "excellent", "l"),  # type: ignore[arg-type]
-        Judgment("q" * 2000, "i", "good", "l"),
+        Judgment("q" * 1_000_000, "i", "good", "l"),
+        Judgment("q", "i", "good", "l" * 1001),
         Judgment("q", "i", "good", "\ud800"),
         Judgment("q", 5, "good", "l"),  # type: ignore[arg-type]
         Judgment("q", "i", ["good"], "l"),  # type: ignore[arg-type]

@@ -245,7 +245,7 @@ def test_a_change_of_an_older_drawing_takes_nothing_back_that_came_since() -> No
     assert found == replace(latest, filters=(*latest.filters, lamps), n=PAGE_SIZE)
     assert merged(latest, drawn, replace(drawn, filters=())).filters == (Filter("colour", "=", "red"),)
     for name in ("color", "shape"):
-        latest = merged(latest, drawn, replace(drawn, emphasis=drawn.emphasis._replace(**{name: 0.5})))
+        latest = merged(latest, drawn, replace(drawn, emphasis=replace(drawn.emphasis, **{name: 0.5})))
     assert latest.emphasis == (0.5, 0.5, 0.0)
     assert merged(drawn, drawn, NOTHING) == NOTHING
 

@@ -36,7 +36,7 @@ def query_document(query: Query) -> dict[str, Any]:
         "n": query.n,
         "offset": query.offset,
         "filters": [str(filter) for filter in query.filters],
-        "emphasis": query.emphasis._asdict(),
+        "emphasis": dataclasses.asdict(query.emphasis),
         "same_color": query.same_color,
         "duplicates": query.duplicates,
         "diversity": query.diversity,

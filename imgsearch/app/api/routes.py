@@ -15,7 +15,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, ClassVar, Literal, TypeVar, cast, get_args
 from urllib.parse import parse_qs
 
@@ -52,7 +52,7 @@ from imgsearch.core.errors import (
     UnknownCollection,
     UnknownItem,
 )
-from imgsearch.core.query import Query, Region, Term
+from imgsearch.core.query import MAX_ID_CHARS, Query, Region, Term
 from imgsearch.core.query_address import (
     LESS_WEIGHT,
     MORE_WEIGHT,
@@ -62,10 +62,12 @@ from imgsearch.core.query_address import (
     thumbnail_url,
 )
 from imgsearch.core.records import Item, Judgment, Verdict
+from imgsearch.core.text import check_text
 from imgsearch.core.version import __version__
 from imgsearch.improve.judging.calls import JudgingCall
 from imgsearch.improve.monitoring.metrics import CONTENT_TYPE, render
 from imgsearch.store.collections import Collection, collection_csv
+from imgsearch.store.feedback import max_chars
 from imgsearch.vision.images import nearest_thumbnail_size
 
 __all__ = ["PREFIXES", "create_api"]
@@ -74,10 +76,6 @@ PREFIXES = ("/api", "/thumbnails", "/uploads", "/healthz", "/metrics")
 """Everything that this application answers, or lies below it."""
 
 DEFAULT_N = 10
-MAX_TERMS = 32
-MAX_FILTERS = 32
-MAX_TEXT_CHARS = 1000
-MAX_ID_CHARS = 4096
 MAX_NAME_CHARS = 200
 MAX_RANK = 1_000_000
 MAX_FEEDBACK_BYTES = 64 * 1024
@@ -269,9 +267,6 @@ class _Handlers:
 
     def _parse(self, params: Mapping[str, Sequence[str]], *, may_be_empty: bool = False) -> Query:
         query = query_from_params(params, default_n=self._default_n, max_n=self._settings.max_results)
-        offsets = params.get("offset", ())
-        if offsets:
-            query = replace(query, offset=self._offset(offsets[-1]))
         return _checked(query, may_be_empty=may_be_empty)
 
     def _parse_json(self, body: Mapping[str, Any]) -> tuple[Query, list[bytes], str]:
@@ -306,12 +301,6 @@ class _Handlers:
     @property
     def _default_n(self) -> int:
         return min(DEFAULT_N, self._settings.max_results)
-
-    def _offset(self, text: str) -> int:
-        most = self._settings.max_results
-        if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) <= most):
-            raise QueryError(f"offset is {text[:20]!r}, but must be a whole number from 0 to {most}.")
-        return int(text)
 
     async def _read_form(self, request: Request) -> tuple[dict[str, list[str]], list[bytes]]:
         """Return a multipart form's text fields, and the bytes of its file field `image`."""
@@ -360,7 +349,7 @@ class _Handlers:
                 ) from error
 
         found = await self._run(self._picture_slots, work)
-        parts = [{**region._asdict(), "part": part_of(term, region)} for region in found]
+        parts = [{**asdict(region), "part": part_of(term, region)} for region in found]
         return _json({"regions": parts})
 
     async def thumbnail(self, request: Request) -> Response:
@@ -700,30 +689,11 @@ def _checked(query: Query, *, may_be_empty: bool) -> Query:
     """Return the query if it is of sane size and encodable; raises `QueryError`."""
     if not query.terms and not may_be_empty:
         raise QueryError("The search is empty: give at least one text, item or image.")
-    if len(query.terms) > MAX_TERMS:
-        raise QueryError(f"The search has {len(query.terms)} terms, but at most {MAX_TERMS} are possible.")
-    if len(query.filters) > MAX_FILTERS:
-        raise QueryError(
-            f"The search has {len(query.filters)} filters, but at most {MAX_FILTERS} are possible."
-        )
-    for term in query.terms:
-        _clean(str(term.value), MAX_TEXT_CHARS if term.kind == "text" else MAX_ID_CHARS, f"The {term.kind}")
-    for filter in query.filters:
-        _clean(str(filter), MAX_TEXT_CHARS, "A filter")
     return query
 
 
 def _clean(text: str, most: int, what: str) -> str:
-    """Return the text if it is not too long and valid Unicode; raises `QueryError`."""
-    if len(text) > most:
-        raise QueryError(f"{what} has {len(text)} characters, but at most {most} are possible.")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise QueryError(
-            f"{what} holds half a character (a lone surrogate), which is no valid text."
-        ) from None
-    return text
+    return check_text(text, what, max_chars=most)
 
 
 def _one_of(params: Mapping[str, Sequence[str]], name: str, known: Sequence[str]) -> str:
@@ -833,8 +803,8 @@ def _json_terms(body: Mapping[str, Any], field: str, kind: Any, weight: float) -
             raise QueryError(
                 f"{field} must be a text or a list of texts (or of objects with value and weight)."
             )
-        if kind == "color" and not value.startswith("#"):
-            value = f"#{value}"
+        if kind == "color":
+            value = f"#{value.removeprefix('#').lower()}"
         terms.append(Term(kind, value, factor, region))
     return terms
 
@@ -935,7 +905,7 @@ def _feedback_call(body: Mapping[str, Any]) -> Callable[[SearchService], None]:
         value = body.get(field, default)
         if not isinstance(value, str) or (default is None and not value.strip()):
             raise FeedbackError(f"{field} must be a text{'' if default is not None else ' and is required'}.")
-        return _clean(value, MAX_TEXT_CHARS, field)
+        return check_text(value, field, max_chars=max_chars("query_key" if field == "query" else field))
 
     item_id = text("item_id")
     search_id = text("search_id", "")

@@ -15,6 +15,7 @@ from cachetools import LRUCache, cached
 
 from imgsearch.core.errors import JudgingError
 from imgsearch.core.records import Judgment
+from imgsearch.core.text import is_unicode
 from imgsearch.improve.judging.agreement import Agreement, measure_agreement
 from imgsearch.improve.judging.assignment import (
     LEASE_S,
@@ -38,7 +39,6 @@ from imgsearch.improve.judging.records import (
     JudgingSet,
     PairRow,
     clean_name,
-    is_storable,
 )
 from imgsearch.improve.judging.store import JudgingStore, utc_now
 from imgsearch.improve.judging.verdicts import deciding_verdicts, find_disagreements, ratings_of
@@ -152,7 +152,7 @@ class Judging:
         """
         author = clean_name(author, "The labeler's name")
         text = text.replace("\r\n", "\n").strip()
-        if len(text) > MAX_GUIDELINE or not is_storable(text):
+        if len(text) > MAX_GUIDELINE or "\x00" in text or not is_unicode(text):
             raise JudgingError(
                 f"The guideline must be plain text of at most {MAX_GUIDELINE:,} characters, not {len(text):,}."
             )

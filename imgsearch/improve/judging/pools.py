@@ -18,7 +18,6 @@ from imgsearch.core.query_address import query_key
 from imgsearch.core.records import SearchResult
 from imgsearch.improve.judging.topics import Topic, topic_of, topic_query
 from imgsearch.store.catalog import CatalogStore
-from imgsearch.store.feedback import MAX_TEXT
 
 __all__ = [
     "MAX_DEPTH",
@@ -182,8 +181,6 @@ def make_pool(
             key = query_key(query)
             # By id before it is shuffled, so that the order depends on the seed alone and not on who found what.
             items = sorted({hit.item_id for name in systems for hit in search(query, name).hits})
-            if len(key) > MAX_TEXT:
-                raise JudgingError(f"It has {len(key):,} characters; at most {MAX_TEXT:,} can be judged.")
         except (UnknownSystem, EncoderUnavailable):
             raise
         except ImgSearchError as error:

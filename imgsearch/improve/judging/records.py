@@ -22,7 +22,6 @@ __all__ = [
     "PairRow",
     "Role",
     "clean_name",
-    "is_storable",
 ]
 
 Role = Literal["rater", "referee"]
@@ -124,11 +123,6 @@ def clean_name(name: Any, what: str) -> str:
         raise JudgingError(f"{what} is empty; enter one.")
     if len(clean) > MAX_NAME:
         raise JudgingError(f"{what} has {len(clean)} characters; use at most {MAX_NAME}.")
-    if not is_storable(clean) or not clean.isprintable():
+    if not clean.isprintable():
         raise JudgingError(f"{what} contains unprintable characters; remove them.")
     return clean
-
-
-def is_storable(text: str) -> bool:
-    """Return whether the database can store a text: it has no lone surrogate and no NUL."""
-    return not any("\ud800" <= letter <= "\udfff" or letter == "\x00" for letter in text)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from imgsearch.core.background import BackgroundThread
 from imgsearch.core.errors import FeedbackError
+from imgsearch.core.text import check_text
 from imgsearch.improve.monitoring.drift import BINS_TO_1, SCORE_SERIES
 from imgsearch.improve.monitoring.event_sql import FIRST_PAGES, KIND_OF_QUERY
 from imgsearch.store.database import Database
@@ -259,10 +260,7 @@ def _delete(cursor: duckdb.DuckDBPyConnection, table: str, chosen: str, values: 
 def _check(visitor: str) -> None:
     if not visitor.strip():
         raise FeedbackError("The visitor's id is empty; that is every visitor without one. Name one visitor.")
-    if len(visitor) > MAX_TEXT:
-        raise FeedbackError(f"The visitor's id has {len(visitor)} characters; at most {MAX_TEXT} are kept.")
-    if any("\ud800" <= letter <= "\udfff" for letter in visitor):
-        raise FeedbackError("The visitor's id holds halves of characters.")
+    check_text(visitor, "The visitor's id", max_chars=MAX_TEXT, error=FeedbackError)
 
 
 def _in_words(deleted: Mapping[str, int]) -> str:

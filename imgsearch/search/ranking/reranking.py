@@ -7,7 +7,7 @@ index, no encoder.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ class Wanted:
         for block, strength in self.avoided:
             look = np.zeros(LOOK_DIM, np.float32)
             look[COLOR] = block
-            values += emphasised_scores(scores, rows, look, Emphasis(color=-strength)) - scores
+            values -= emphasised_scores(scores, rows, look, Emphasis(color=strength)) - scores
         return values
 
 
@@ -67,7 +67,7 @@ def wanted_look(
     if liked:
         look[COLOR] = np.sum([weight * block for block, weight in liked], axis=0)
         strongest = max(weight for _, weight in liked)
-        emphasis = emphasis._replace(color=max(emphasis.color, min(1.0, strongest)))
+        emphasis = replace(emphasis, color=max(emphasis.color, min(1.0, strongest)))
     for block in (COLOR, SHAPE, PATTERN):
         look[block] /= max(float(np.linalg.norm(look[block])), 1e-9)
     avoided = tuple((color_look(color), min(1.0, -weight)) for color, weight in colors if weight < 0)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import FilterError, QueryError
-from imgsearch.core.filter_grammar import format_filter, parse_filters
+from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.core.query import Filter, Query
 from imgsearch.core.records import Item
 from imgsearch.store.catalog import CatalogStore
@@ -60,13 +60,13 @@ class Rule:
 
     def describe(self) -> str:
         """Return the rule in a few words."""
-        what = ", ".join(format_filter(one) for one in self.filters)
+        what = ", ".join(str(one) for one in self.filters)
         if self.item_ids:
             what = self.item_ids[0] if len(self.item_ids) == 1 else f"{len(self.item_ids):,} items"
         words = f"{self.action.capitalize()} {what}"
         words += f" by {self.amount:+g}" if self.action == "boost" else ""
         when = [f"“{self.when_text}”"] if self.when_text else []
-        when += [format_filter(one) for one in self.when_filters]
+        when += [str(one) for one in self.when_filters]
         dates = f" from {self.starts_on}" if self.starts_on else ""
         dates += f" until {self.ends_on}" if self.ends_on else ""
         return words + (f" for {' and '.join(when)}" if when else "") + dates
@@ -83,8 +83,8 @@ class Rule:
         """Say whether the rule's condition holds for a query."""
         words = " ".join(str(term.value) for term in query.terms if term.kind == "text").casefold().split()
         return set(self.when_text.casefold().split()) <= set(words) and set(
-            map(format_filter, self.when_filters)
-        ) <= set(map(format_filter, query.filters))
+            map(str, self.when_filters)
+        ) <= set(map(str, query.filters))
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,10 +295,10 @@ def _to_json(rule: Rule) -> str:
         {
             "action": rule.action,
             "items": list(rule.item_ids),
-            "filters": [format_filter(one) for one in rule.filters],
+            "filters": [str(one) for one in rule.filters],
             "amount": rule.amount,
             "when_text": rule.when_text,
-            "when_filters": [format_filter(one) for one in rule.when_filters],
+            "when_filters": [str(one) for one in rule.when_filters],
             "starts_on": rule.starts_on.isoformat() if rule.starts_on else None,
             "ends_on": rule.ends_on.isoformat() if rule.ends_on else None,
             "enabled": rule.enabled,

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from imgsearch.core.filter_grammar import format_filter
 from imgsearch.core.query import Filter, Operator
 from imgsearch.core.records import Facet
 
@@ -107,12 +106,12 @@ class QueryWords:
         """Return what the words of a text suggest, in their order; what `filters` say already is left out."""
         tokens = _tokens(text)
         phrases = self._phrases(tokens)
-        present = {format_filter(each).casefold() for each in filters}
+        present = {str(each).casefold() for each in filters}
         found = []
         for column in dict.fromkeys(phrase.filters[0].column for phrase in phrases):
             own = [phrase for phrase in phrases if phrase.filters[0].column == column]
             said = _merged(own)
-            if {format_filter(each).casefold() for each in said} <= present:
+            if {str(each).casefold() for each in said} <= present:
                 continue
             words = " ".join(text[tokens[each.start].start : tokens[each.end - 1].end] for each in own)
             found.append(Suggestion(said, words, _left(text, tokens, phrases, own)))
@@ -319,7 +318,7 @@ def _passes_some(facet: Facet, filters: Sequence[Filter]) -> bool:
         ">=": lambda value: highest >= value,
         "=": lambda value: lowest <= value <= highest,
     }
-    return all(passes[each.operator](float(each.value)) for each in filters)
+    return all(passes[each.operator](float(each.values[0])) for each in filters)
 
 
 def _merged(phrases: Sequence[_Phrase]) -> tuple[Filter, ...]:

@@ -111,7 +111,7 @@ def _draw_slider(
 
     @in_full
     def changed() -> None:
-        emphasis = query.emphasis._replace(**{name: float(st.session_state[key])})
+        emphasis = replace(query.emphasis, **{name: float(st.session_state[key])})
         on_query(replace(query, emphasis=emphasis, n=PAGE_SIZE))
 
     st.slider(title, 0.0, 1.0, step=0.1, key=key, on_change=changed, help=help_text, format="%.1f")

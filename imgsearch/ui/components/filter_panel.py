@@ -59,7 +59,7 @@ def chosen_values(query: Query, column: str) -> list[str]:
             if each.operator == "=":
                 values.append(text_of(each.value))
             elif each.operator == "in":
-                values += [text_of(value) for value in each.value]
+                values += [text_of(value) for value in each.values]
     return values
 
 

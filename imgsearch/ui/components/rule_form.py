@@ -9,7 +9,7 @@ import streamlit as st
 
 from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError, QueryError
-from imgsearch.core.filter_grammar import format_filter, parse_filters
+from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.search.ranking.rules import MAX_BOOST, MAX_TEXT, Rule, RuleAction
 from imgsearch.ui.components.blocks import draw_line, draw_problem
 from imgsearch.ui.markup import draw_html, plain
@@ -86,7 +86,7 @@ def _draw_items(before: Rule, grammar: str, name: str) -> None:
     if by == BY_FILTER:
         st.text_area(
             "Filters, one per line; an item must pass all of them",
-            "\n".join(map(format_filter, before.filters)),
+            "\n".join(map(str, before.filters)),
             height=90,
             placeholder="category=shoes\nprice<50",
             help=grammar,
@@ -116,7 +116,7 @@ def _draw_searches(before: Rule, action: str, grammar: str, name: str) -> None:
     )
     st.text_area(
         "Only for searches with these filters, one per line",
-        "\n".join(map(format_filter, before.when_filters)),
+        "\n".join(map(str, before.when_filters)),
         height=68,
         placeholder="category=shoes",
         help=grammar,
@@ -160,8 +160,8 @@ def _read_form(before: Rule, name: str) -> Rule:
     by_filter = given("by", BY_ID if before.item_ids else BY_FILTER) == BY_FILTER
     searches = action != "hide"
     items = _lines(given("items", "\n".join(before.item_ids)))
-    filters = _lines(given("filters", "\n".join(map(format_filter, before.filters))))
-    when_filters = _lines(given("when_filters", "\n".join(map(format_filter, before.when_filters))))
+    filters = _lines(given("filters", "\n".join(map(str, before.filters))))
+    when_filters = _lines(given("when_filters", "\n".join(map(str, before.when_filters))))
     return replace(
         before,
         action=action,

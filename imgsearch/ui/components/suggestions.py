@@ -32,7 +32,7 @@ def suggestion_label(suggestion: Suggestion) -> str:
     if isinstance(low.value, bool):
         return name
     if low.operator == "in":
-        return f"{name}: {' or '.join(readable(value) for value in low.value)}"
+        return f"{name}: {' or '.join(readable(value) for value in low.values)}"
     words = {"<": " under", "<=": " up to", ">": " over", ">=": " from"}.get(low.operator, ":")
     return f"{name}{words} {readable(low.value)}"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 from urllib.parse import parse_qs
 
@@ -268,8 +268,8 @@ def merged(latest: Query, drawn: Query, wanted: Query) -> Query:
         if getattr(wanted, each.name) != getattr(drawn, each.name)
     }
     if "emphasis" in changed:
-        parts = wanted.emphasis._asdict().items() - drawn.emphasis._asdict().items()
-        changed["emphasis"] = latest.emphasis._replace(**dict(parts))
+        parts = asdict(wanted.emphasis).items() - asdict(drawn.emphasis).items()
+        changed["emphasis"] = replace(latest.emphasis, **dict(parts))
     if "filters" in changed:
         touched = {each.column.casefold() for each in (*drawn.filters, *wanted.filters)}
         touched = {column for column in touched if _of(drawn, column) != _of(wanted, column)}
