@@ -142,7 +142,7 @@ def test_a_set_shows_progress_agreement_and_disagreements_with_hostile_names_as_
     assert "lamps &amp; &lt;i&gt;co&lt;/i&gt;" in shown
     assert "<script>" not in shown
     assert "&lt;script&gt;" in shown
-    assert "Where they differ (9)" in shown
+    assert "Disagreements (9)" in shown
     assert "Cohen" in shown
     assert "Decide 9" in [button.label for button in app.button]
     assert not page().exception

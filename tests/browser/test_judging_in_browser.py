@@ -134,7 +134,7 @@ def test_a_set_is_made_and_two_people_judge_it_side_by_side(
         ann.get_by_role("button", name="New judging set").click()
         ann.get_by_label("Name").first.fill("Lamps <b>& co</b>")
         ann.get_by_label("How many queries").fill("3")
-        ann.get_by_role("button", name="Make it").click()
+        ann.get_by_role("button", name="Create").click()
         ann.get_by_role("heading", name="Lamps <b>& co</b>").wait_for()
         ann.get_by_label("Your name").fill(HOSTILE)
         ann.keyboard.press("Enter")

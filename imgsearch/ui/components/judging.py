@@ -1,7 +1,6 @@
-"""The judging view component: a query, one candidate at a time, a key for every verdict.
+"""The judging view component: a query, one candidate at a time, a key for each verdict.
 
-It owns the component and what it is told; the view talks to `POST /api/v1/judging` by itself, so that the next
-candidate never waits for a page to be drawn.
+The browser calls `POST /api/v1/judging` itself, so that the next candidate does not wait for a page to be drawn.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _component = st.components.v2.component(
 def draw_judging(
     judging_set: JudgingSet, guideline: Guideline, *, labeler: str, role: Role, on_leave: Callable[[], None]
 ) -> None:
-    """Draw the view, as high as the window allows; `on_leave` is called when the labeler wants back to the sets."""
+    """Draw the view, as high as the window allows; `on_leave` is called when the labeler leaves it."""
     _component(
         key="judge",
         data={

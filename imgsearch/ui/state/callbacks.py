@@ -17,7 +17,7 @@ from streamlit.runtime.scriptrunner import RerunException
 
 from imgsearch.core.errors import ImgSearchError
 
-__all__ = ["Outcome", "attempt", "in_full", "take_outcome"]
+__all__ = ["Outcome", "attempt", "go", "in_full", "take_outcome"]
 
 P = ParamSpec("P")
 
@@ -48,6 +48,12 @@ def in_full(act: Callable[P, object]) -> Callable[P, None]:
             raise newer
 
     return carried_out
+
+
+@in_full
+def go(**params: str) -> None:
+    """Replace the parameters of the page's address."""
+    st.query_params.from_dict(params)
 
 
 @in_full
