@@ -32,9 +32,10 @@ from imgsearch.improve.adaptation.adapting import adapt, publish_head, roll_back
 from imgsearch.index.heads import Projection, save_head
 from imgsearch.index.opening import open_live_index
 from imgsearch.search.searcher import Searcher
-from imgsearch.store.catalog import CatalogStore, NewItem
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import insert_frame
 from imgsearch.store.feedback import FeedbackLog
+from imgsearch.store.photo import Photo
 
 BLOCK = 10_000
 COLOURS, TYPES = 12, 40
@@ -96,10 +97,10 @@ def _fill(catalog: CatalogStore, items: int, dim: int) -> None:
         catalog.store([_item(start + n, int(colour[n]), int(kind[n])) for n in range(size)], rows)
 
 
-def _item(number: int, colour: int, kind: int) -> NewItem:
+def _item(number: int, colour: int, kind: int) -> Photo:
     metadata = {"colour": f"c{colour}", "type": f"t{kind}", "product_id": f"p{number // 2}"}
     name = f"{number:07d}.jpg"
-    return NewItem(name, "/bench", f"/bench/{name}", 1, 1, name, "", 10, 10, metadata)
+    return Photo(name, "/bench", f"/bench/{name}", 1, 1, name, "", 10, 10, metadata)
 
 
 def _visit(catalog: CatalogStore, searcher: Searcher, queries: int, visits: int = 10) -> None:

@@ -28,7 +28,8 @@ from imgsearch.encoders import Encoder
 from imgsearch.explore.explorer import Explorer
 from imgsearch.index.opening import open_live_index
 from imgsearch.search.searcher import Searcher
-from imgsearch.store.catalog import CatalogStore, NewItem
+from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.photo import Photo
 
 BLOCK = 10_000
 TYPES = 40
@@ -176,11 +177,11 @@ def _fill(catalog: CatalogStore, pictures: Path, items: int, dim: int) -> None:
         catalog.store([_item(pictures, start + n, int(kind[n])) for n in range(size)], rows)
 
 
-def _item(pictures: Path, number: int, kind: int) -> NewItem:
+def _item(pictures: Path, number: int, kind: int) -> Photo:
     metadata = {"type": f"t{kind}", "price": float(number % 97)}
     name = f"{number:07d}.jpg"
     path = pictures / f"{number % PICTURES}.jpg"
-    return NewItem(name, str(pictures), str(path), 1, 1, name, "", 96, 96, metadata)
+    return Photo(name, str(pictures), str(path), 1, 1, name, "", 96, 96, metadata)
 
 
 def _seconds(work: Any) -> float:

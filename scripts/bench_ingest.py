@@ -41,9 +41,10 @@ from imgsearch.core.records import IndexingReport
 from imgsearch.encoders import Encoder, load_encoder
 from imgsearch.index.opening import open_live_index
 from imgsearch.ingest.indexing import ENCODE_AT_ONCE, IndexingOptions, index_sources
-from imgsearch.ingest.sources import Photo, open_source
+from imgsearch.ingest.sources import open_source
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.originals import file_of
+from imgsearch.store.photo import Photo
 from imgsearch.vision.images import decode_picture
 from imgsearch.vision.looks import describe
 

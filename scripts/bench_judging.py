@@ -24,8 +24,9 @@ from running_app import running_app
 
 from imgsearch.improve.judging.judging import Judging
 from imgsearch.improve.judging.records import ImportedVerdict
-from imgsearch.store.catalog import CatalogStore, NewItem
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
+from imgsearch.store.photo import Photo
 
 ITEMS = 2000
 DIM = 32
@@ -61,7 +62,7 @@ def make_catalog(folder: Path, pairs: int) -> None:
         catalog.bind_encoder("external:bench", f"external:bench@{DIM}", DIM)
         ids = [f"{number:05d}.jpg" for number in range(ITEMS)]
         catalog.store(
-            [NewItem(name, "/bench", f"/bench/{name}", 1, 1, name, "", 10, 10, {}) for name in ids], vectors
+            [Photo(name, "/bench", f"/bench/{name}", 1, 1, name, "", 10, 10, {}) for name in ids], vectors
         )
         feedback = FeedbackLog(catalog.database)
         verdicts = [

@@ -36,7 +36,8 @@ from imgsearch.search.ranking.diversity import mmr_order
 from imgsearch.search.ranking.duplicates import Duplicates
 from imgsearch.search.ranking.rules import Rule
 from imgsearch.search.searcher import Searcher
-from imgsearch.store.catalog import CatalogStore, NewItem
+from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.photo import Photo
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STORE = REPOSITORY / "imgsearch" / "data" / "sample_store" / "images"
@@ -51,10 +52,10 @@ def clustered(count: int, dim: int, clusters: int) -> np.ndarray:
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
-def raw_items(ids: list[str], rows: list[dict[str, str]]) -> list[NewItem]:
+def raw_items(ids: list[str], rows: list[dict[str, str]]) -> list[Photo]:
     """Return items to store that have no photo behind them."""
     return [
-        NewItem(name, "/source", f"/source/{name}", 1, 1, name, "", 10, 10, row)
+        Photo(name, "/source", f"/source/{name}", 1, 1, name, "", 10, 10, row)
         for name, row in zip(ids, rows, strict=True)
     ]
 

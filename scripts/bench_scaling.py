@@ -30,7 +30,8 @@ from imgsearch.index.opening import open_live_index
 from imgsearch.ingest.distributed import encode_to_shards
 from imgsearch.ingest.sources import open_source
 from imgsearch.search.searcher import Searcher
-from imgsearch.store.catalog import CatalogStore, NewItem
+from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.photo import Photo
 
 DIM = 512
 SEARCHES = 50
@@ -135,7 +136,7 @@ def fill(catalog: CatalogStore, items: int) -> None:
         numbers = range(start, start + count)
         catalog.store(
             [
-                NewItem(
+                Photo(
                     f"{n}",
                     "/s",
                     f"/s/{n}",

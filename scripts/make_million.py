@@ -27,7 +27,8 @@ from imgsearch.core.config import cpu_count
 from imgsearch.demo import sample_store
 from imgsearch.encoders.lite.weights import lite_id
 from imgsearch.index.opening import open_live_index
-from imgsearch.store.catalog import CatalogStore, NewItem
+from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.photo import Photo
 from imgsearch.vision.images import decode_image
 from imgsearch.vision.looks import Look, describe
 
@@ -63,7 +64,7 @@ class Shop:
         self.maker = Maker(RealVectors(self.vectors, self.products))
 
 
-def make_block(shop: Shop, number: int, count: int, copies: float) -> tuple[list[NewItem], Any, list[Look]]:
+def make_block(shop: Shop, number: int, count: int, copies: float) -> tuple[list[Photo], Any, list[Look]]:
     """Return the items of a block with their (count, dim) vectors and looks; the same ones at every call."""
     rng = np.random.default_rng([7, number])
     vectors = shop.maker.make(count, seed=1000 + number)
@@ -79,7 +80,7 @@ def make_block(shop: Shop, number: int, count: int, copies: float) -> tuple[list
     shown[copied] = shown[copied - 1]
     is_copy = np.isin(np.arange(count), copied)
     first = number * BLOCK
-    items: list[NewItem] = []
+    items: list[Photo] = []
     looks: list[Look] = []
     for place, photo in enumerate(shown.tolist()):
         row = shop.rows[photo]
@@ -97,7 +98,7 @@ def make_block(shop: Shop, number: int, count: int, copies: float) -> tuple[list
         path = shop.photos[photo]
         width, height = shop.sizes[photo]
         items.append(
-            NewItem(f"{name}-{row['id']}", SOURCE, str(path), 1, 1, name * 4, "", width, height, metadata)
+            Photo(f"{name}-{row['id']}", SOURCE, str(path), 1, 1, name * 4, "", width, height, metadata)
         )
         looks.append(looks[-1] if is_copy[place] else _changed(shop.looks[photo], rng))
     return items, vectors, looks

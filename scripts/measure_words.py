@@ -122,9 +122,14 @@ def _changed(folder: Path, change: Callable[[list[str]], list[str]]) -> Iterator
         items = list(catalog.iter_items())
         names = {item.metadata["product_id"]: str(item.metadata["title"]) for item in items}
         other = dict(zip(names, change(list(names.values())), strict=True))
-        catalog.update_rows(
+        photos = catalog.stored_photos([item.item_id for item in items])
+        catalog.update_metadata(
             [
-                (item.item_id, "", {**item.metadata, "title": other[item.metadata["product_id"]]})
+                replace(
+                    photos[item.item_id],
+                    row_digest="",
+                    metadata={**item.metadata, "title": other[item.metadata["product_id"]]},
+                )
                 for item in items
             ]
         )

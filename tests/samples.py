@@ -13,7 +13,8 @@ from imgsearch.core.records import IndexingReport
 from imgsearch.encoders import Encoder
 from imgsearch.index.opening import open_live_index
 from imgsearch.ingest.indexing import IndexingOptions, index_sources
-from imgsearch.store.catalog import CatalogStore, NewItem
+from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.photo import Photo
 
 Vectors = NDArray[np.float32]
 
@@ -35,10 +36,15 @@ def clustered(count: int, dim: int, *, clusters: int = 40, seed: int = 0, spread
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def raw_items(ids: Sequence[str], metadata: Sequence[dict[str, Any]] | None = None) -> list[NewItem]:
+def relabelled(item_id: str, metadata: dict[str, Any], row_digest: str = "") -> Photo:
+    """Return a stored item's photo with other metadata, for `update_metadata`."""
+    return Photo(item_id, "/source", f"/source/{item_id}", row_digest=row_digest, metadata=metadata)
+
+
+def raw_items(ids: Sequence[str], metadata: Sequence[dict[str, Any]] | None = None) -> list[Photo]:
     """Return items to store that have no photo behind them."""
     rows = metadata or [{} for _ in ids]
     return [
-        NewItem(item_id, "/source", f"/source/{item_id}", 1, 1, item_id, "", 10, 10, row)
+        Photo(item_id, "/source", f"/source/{item_id}", 1, 1, item_id, "", 10, 10, row)
         for item_id, row in zip(ids, rows, strict=True)
     ]

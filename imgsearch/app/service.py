@@ -49,7 +49,8 @@ from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import Systems
 from imgsearch.search.words.titles import Titles
 from imgsearch.search.words.word_help import WordHelp
-from imgsearch.store.catalog import CatalogInfo, CatalogStore
+from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.catalog_info import CatalogInfo, read_info
 from imgsearch.store.collections import Collections
 from imgsearch.store.feedback import FeedbackLog
 from imgsearch.store.originals import Originals
@@ -91,7 +92,7 @@ def catalog_info(catalog: CatalogStore, index: LiveIndex) -> CatalogInfo:
     """Return a catalog and its index in figures; reads the size of every file, so it is not for every request."""
     header = index.header
     return replace(
-        catalog.info(),
+        read_info(catalog),
         generation=index.generation,
         built_at=header.built_at if header else None,
         index={**header.parameters, "ann_recall@10": header.ann_recall_at_10} if header else None,

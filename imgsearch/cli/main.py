@@ -59,7 +59,8 @@ if TYPE_CHECKING:
     from imgsearch.index.live_index import LiveIndex
     from imgsearch.ingest.indexing import IndexingOptions, Progress
     from imgsearch.ingest.verification import Verification
-    from imgsearch.store.catalog import CatalogInfo, CatalogStore
+    from imgsearch.store.catalog import CatalogStore
+    from imgsearch.store.catalog_info import CatalogInfo
     from imgsearch.store.originals import Originals
 
 __all__ = ["app", "main"]

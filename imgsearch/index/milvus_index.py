@@ -209,7 +209,7 @@ class SharedIndex(LiveIndex):
                 built_at=datetime.now(UTC).isoformat(timespec="seconds"),
                 ann_recall_at_10=recall,
             )
-            self._catalog.set_setting(self._note_name(), json.dumps(asdict(self._note)))
+            self._catalog.settings.save(**{self._note_name(): json.dumps(asdict(self._note))})
             self._pushed = 0
 
     def check(self) -> IndexHeader:
@@ -230,7 +230,7 @@ class SharedIndex(LiveIndex):
     def _connected(self) -> MilvusIndex:
         if self._store is None:
             self._store = self._connect()
-            kept = self._catalog.setting(self._note_name())
+            kept = self._catalog.settings.get(self._note_name())
             self._note = _Note(**json.loads(kept)) if kept else _Note()
             self._items = len(self._store)
         return self._store
@@ -253,10 +253,10 @@ class SharedIndex(LiveIndex):
 
     def _name(self) -> str:
         """Return the collection's name, the same one for all copies of the catalog."""
-        identity = self._catalog.setting("catalog_id")
+        identity = self._catalog.settings.get("catalog_id")
         if not identity:
             identity = uuid.uuid4().hex[:12]
-            self._catalog.set_setting("catalog_id", identity)
+            self._catalog.settings.save(catalog_id=identity)
         return f"imgsearch_{identity}_{sha256_of_text(self.space.id)[:12]}"
 
     def _note_name(self) -> str:

@@ -33,11 +33,12 @@ from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.look_backfill import LookMaker
 from imgsearch.ingest.precomputed import EmbeddingsByItem, open_embeddings
 from imgsearch.ingest.preparation import KEPT_URL_PX, Outcome, PreparedPhoto, Preparer, Unreadable
-from imgsearch.ingest.sources import Photo, Source, open_source
+from imgsearch.ingest.sources import Source, open_source
 from imgsearch.ingest.tables import MetadataTable
 from imgsearch.ingest.workers import Task, WorkerPool, WorkersUnavailable
-from imgsearch.store.catalog import CatalogStore, NewItem, StoredPhoto
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.originals import Originals, content_digest, file_of, is_url
+from imgsearch.store.photo import Photo
 from imgsearch.store.thumbnails import ThumbnailCache
 from imgsearch.vision.images import ImageLimits
 
@@ -165,11 +166,11 @@ class _Run:
         self._failures: list[Failure] = []
         self._notes: list[str] = []
         self._seen: dict[str, str] = {}
-        self._known: dict[str, StoredPhoto] = {}
+        self._known: dict[str, Photo] = {}
         self._ready: list[_Received] = []
         self._encoded: list[_Received] = []
-        self._touched: list[tuple[str, str, str, int, int]] = []
-        self._rows: list[tuple[str, str, Mapping[str, Any]]] = []
+        self._touched: list[Photo] = []
+        self._rows: list[Photo] = []
         self._added = self._changed = self._unchanged = self._removed = self._vanished = 0
         self._without_look: list[int] = []
         self._unsaved = 0
@@ -251,13 +252,13 @@ class _Run:
             return replace(entry, metadata={**entry.metadata, **self._metadata.row(entry.item_id)})
         return entry
 
-    def _collides(self, photo: Photo, before: StoredPhoto) -> bool:
+    def _collides(self, photo: Photo, before: Photo) -> bool:
         """Tell whether the id belongs to another source's photo that is still there."""
         if before.source == photo.source or before.location == photo.location:
             return False
         return all((file := file_of(place)) and file.exists() for place in (before.location, before.source))
 
-    def _settle(self, photo: Photo, before: StoredPhoto) -> None:
+    def _settle(self, photo: Photo, before: Photo) -> None:
         """Count a photo whose picture is as it was, and note what else is new of it."""
         row_digest = _row_digest(photo.metadata)
         if (photo.source, photo.location, photo.size_bytes, photo.modified_ns) != (
@@ -266,12 +267,10 @@ class _Run:
             before.size_bytes,
             before.modified_ns,
         ):
-            self._touched.append(
-                (photo.item_id, photo.source, photo.location, photo.size_bytes, photo.modified_ns)
-            )
+            self._touched.append(photo)
         # A run without a metadata file says nothing about rows that came from one.
         if row_digest != before.row_digest and photo.metadata:
-            self._rows.append((photo.item_id, row_digest, photo.metadata))
+            self._rows.append(replace(photo, row_digest=row_digest))
             self._changed += 1
         else:
             self._unchanged += 1
@@ -281,10 +280,10 @@ class _Run:
 
     def _write_settled(self) -> None:
         with self._clock.stage("store"):
-            self._catalog.touch(self._touched)
-            self._catalog.update_rows(self._rows)
-            stored = self._catalog.stored_photos([item_id for item_id, _, _ in self._rows])
-            self._index.refresh(np.array(sorted(photo.key for photo in stored.values()), np.uint64))
+            self._catalog.update_files(self._touched)
+            self._catalog.update_metadata(self._rows)
+            stored = self._catalog.stored_photos([photo.item_id for photo in self._rows])
+            self._index.refresh(np.array(sorted(photo.key or 0 for photo in stored.values()), np.uint64))
         self._touched, self._rows = [], []
 
     # --- reading, encoding, committing ------------------------------------------------------------------------
@@ -395,7 +394,7 @@ class _Run:
         with self._clock.stage("store"):
             self._keep_rows(batch)
             items = [
-                NewItem(
+                Photo(
                     item_id=received.photo.item_id,
                     source=received.photo.source,
                     location=received.photo.location,
@@ -448,7 +447,7 @@ class _Run:
                 received.row_digest = self._known[received.photo.item_id].row_digest
                 received.photo = replace(received.photo, metadata=metadata)
 
-    def _note_looks(self, stored: Mapping[str, StoredPhoto]) -> None:
+    def _note_looks(self, stored: Mapping[str, Photo]) -> None:
         """Note the photos that were indexed without a look; the photos of imported embeddings may not be here."""
         if self._vectors is None and stored:
             keys = np.array([photo.key for photo in stored.values()], np.uint64)
@@ -523,7 +522,7 @@ class _Stage:
         self._clock.add(self._name, time.perf_counter() - self._started)
 
 
-def _looks_unchanged(photo: Photo, before: StoredPhoto) -> bool:
+def _looks_unchanged(photo: Photo, before: Photo) -> bool:
     """Tell without reading it whether the picture is as it was; a URL's content is taken to stay the same."""
     if is_url(photo.location):
         return photo.location == before.location

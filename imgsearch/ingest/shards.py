@@ -34,8 +34,9 @@ from imgsearch.core.errors import EncoderMismatch, SourceError
 from imgsearch.core.records import Failure
 from imgsearch.encoders.base import Embeddings, Encoder
 from imgsearch.ingest.preparation import Unreadable
-from imgsearch.ingest.sources import Photo, Source
+from imgsearch.ingest.sources import Source
 from imgsearch.store.originals import Originals, in_a_line, is_url
+from imgsearch.store.photo import Photo
 from imgsearch.store.remote_files import (
     is_remote,
     is_there,

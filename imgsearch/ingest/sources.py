@@ -13,7 +13,6 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
@@ -23,6 +22,7 @@ from imgsearch.core.errors import SourceError
 from imgsearch.core.records import Failure
 from imgsearch.ingest.tables import ID_COLUMNS, IMAGE_COLUMNS, id_text, read_table, rows_of
 from imgsearch.store.originals import archive_location, in_a_line, is_url, path_location
+from imgsearch.store.photo import Photo
 from imgsearch.store.remote_files import is_remote, list_files, place_of
 
 __all__ = [
@@ -30,7 +30,6 @@ __all__ = [
     "ArchiveSource",
     "FolderSource",
     "ManifestSource",
-    "Photo",
     "RemoteSource",
     "Source",
     "open_source",
@@ -55,18 +54,6 @@ IMAGE_SUFFIXES = frozenset(
 )
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 MANIFEST_SUFFIXES = (".csv", ".tsv", ".parquet", ".pq", ".jsonl", ".ndjson")
-
-
-@dataclass(frozen=True, slots=True)
-class Photo:
-    """A photo that was found: its id, where it lies, and what changes when it does (0 where that is unknown)."""
-
-    item_id: str
-    source: str
-    location: str
-    size_bytes: int = 0
-    modified_ns: int = 0
-    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Source(Protocol):
@@ -295,7 +282,14 @@ class ManifestSource:
                 reason = getattr(error, "strerror", None) or str(error)
                 yield Failure(item_id, f"The image {image[:200]} cannot be read ({reason}).")
                 continue
-            yield Photo(item_id, self.name, path_location(path), status.st_size, status.st_mtime_ns, metadata)
+            yield Photo(
+                item_id,
+                self.name,
+                path_location(path),
+                status.st_size,
+                status.st_mtime_ns,
+                metadata=metadata,
+            )
 
     def _item_id(self, row: Mapping[str, Any]) -> str:
         if self._id is not None and row.get(self._id) is not None:

@@ -19,9 +19,10 @@ from imgsearch.encoders.base import Encoder
 from imgsearch.index.heads import rollback
 from imgsearch.index.opening import check_index, open_live_index
 from imgsearch.index.vector_space import VectorSpace, live_space
-from imgsearch.store.catalog import CatalogStore, NewItem
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.health import drop_broken_rows, ids_of_batch, pad_vectors, row_problems, vector_problems
 from imgsearch.store.originals import Originals, content_digest
+from imgsearch.store.photo import Photo
 from imgsearch.vision.images import decode_picture
 
 __all__ = ["Verification", "repair_catalog", "verify_catalog"]
@@ -157,7 +158,7 @@ def _encode_again(
                 continue
             arrays.append(encoder.preprocess(picture.image))
             items.append(
-                NewItem(
+                Photo(
                     item_id=item.item_id,
                     source=before.source,
                     location=before.location,

@@ -33,8 +33,8 @@ from imgsearch.core.errors import ImgSearchError
 from imgsearch.encoders.base import Encoder
 from imgsearch.encoders.recipe import EncoderRecipe
 from imgsearch.ingest.preparation import Outcome, PreparedPhoto, Preparer, Unreadable
-from imgsearch.ingest.sources import Photo
 from imgsearch.store.originals import is_url
+from imgsearch.store.photo import Photo
 from imgsearch.store.remote_files import is_remote
 
 __all__ = ["WorkerPool", "WorkersUnavailable"]

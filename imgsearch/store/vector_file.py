@@ -76,14 +76,11 @@ class EmbeddingFile:
                 os.fsync(file.fileno())
 
     def read(self, rows: NDArray[np.uint64]) -> NDArray[np.float32]:
-        """Return the given rows, (n, dim) float32, in the order asked for."""
-        if len(rows) == 0:
-            return np.zeros((0, self.dim), np.float32)
-        mapped = self.mapped(int(rows.max()) + 1)
-        return mapped[rows.astype(np.int64)].astype(np.float32)
+        """Return the given rows, (n, dim) float32, in the given order."""
+        return self.stored(rows).astype(np.float32)
 
     def stored(self, rows: NDArray[np.uint64]) -> NDArray[np.float16]:
-        """Return the given rows as they are stored, (n, dim) float16, in the order asked for."""
+        """Return the given rows as they are stored, (n, dim) float16, in the given order."""
         if len(rows) == 0:
             return np.zeros((0, self.dim), np.float16)
         return self.mapped(int(rows.max()) + 1).take(rows.astype(np.int64), axis=0)

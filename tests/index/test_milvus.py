@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import test_indexes
-from samples import clustered, raw_items
+from samples import clustered, raw_items, relabelled
 
 from imgsearch.core.errors import ConfigError, FilterError, IndexCorrupt, IndexUnavailable
 from imgsearch.core.filter_grammar import parse_filters
@@ -214,7 +214,7 @@ def test_a_catalog_that_names_a_milvus_is_indexed_there_and_remembers_it(
         assert (index.generation, check_index(again).items) == (1, 400)
         again.bind_index("local")
         assert type(open_live_index(again)) is LocalIndex
-        assert again.setting("index_address") == ""
+        assert again.settings.get("index_address") == ""
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_what_is_added_removed_or_changed_is_found_so_at_once_and_after_opening_
     assert index.search(more[2], 5, filters=fresh)[0][0] == keys[2]
     index.remove(shop.remove(["new-2.jpg"]))
     assert keys[2] not in index.search(more[2], 10, filters=fresh)[0]
-    shop.update_rows([("new-3.jpg", "other", {"title": "stale"})])
+    shop.update_metadata([relabelled("new-3.jpg", {"title": "stale"}, "other")])
     index.refresh(keys[3:4])
     assert sorted(index.search(more[3], 10, filters=fresh)[0].tolist()) == [keys[0], keys[1], keys[4]]
     index.save()
@@ -285,7 +285,7 @@ def test_a_run_that_was_broken_off_is_made_up_for_when_the_index_is_next_opened(
     more = clustered(30, DIM, seed=8)
     shop.store(raw_items([f"new-{n}.jpg" for n in range(30)]), more)
     shop.remove([f"{n:04d}.jpg" for n in range(10)])
-    shop.update_rows([("0011.jpg", "other", {"title": "stale"})])
+    shop.update_metadata([relabelled("0011.jpg", {"title": "stale"}, "other")])
     with pytest.raises(IndexCorrupt):
         check_index(shop)
     index = opened(shop)
@@ -296,7 +296,7 @@ def test_a_run_that_was_broken_off_is_made_up_for_when_the_index_is_next_opened(
 
 def test_a_column_that_turns_from_numbers_to_text_is_pushed_anew(shop: CatalogStore) -> None:
     opened(shop)
-    shop.update_rows([("0011.jpg", "other", {"price": "ask us"})])
+    shop.update_metadata([relabelled("0011.jpg", {"price": "ask us"}, "other")])
     assert shop.metadata.columns["price"] == "text"
     index = opened(shop)
     fifteen = parse_filters(["price=15"])

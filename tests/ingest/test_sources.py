@@ -13,8 +13,9 @@ import pytest
 
 from imgsearch.core.errors import SourceError
 from imgsearch.core.records import Failure
-from imgsearch.ingest.sources import ManifestSource, Photo, Source, open_source
+from imgsearch.ingest.sources import ManifestSource, Source, open_source
 from imgsearch.store.originals import file_of
+from imgsearch.store.photo import Photo
 
 
 def listed(source: Source) -> tuple[list[Photo], list[Failure]]:

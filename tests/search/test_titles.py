@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from colour_encoder import ColourEncoder
 from numpy.typing import NDArray
-from samples import clustered
+from samples import clustered, relabelled
 
 from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.core.query import Query
@@ -77,8 +77,8 @@ def retitle(catalog: CatalogStore, change: Callable[[int, str], str | None]) -> 
     """Give every item the title that `change` makes of its number and its title."""
     rows = []
     for number, item in enumerate(catalog.iter_items()):
-        rows.append((item.item_id, "", {**item.metadata, "title": change(number, item.title)}))
-    catalog.update_rows(rows)
+        rows.append(relabelled(item.item_id, {**item.metadata, "title": change(number, item.title)}))
+    catalog.update_metadata(rows)
 
 
 # --- fusion and trust -------------------------------------------------------------------------------------------

@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from samples import clustered, raw_items
+from samples import clustered, raw_items, relabelled
 
 from imgsearch.core.errors import CatalogCorrupt, CatalogError, CatalogNotFound, EncoderMismatch, UnknownItem
 from imgsearch.core.query import Filter
 from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.catalog_info import read_info
 from imgsearch.store.health import ids_of_batch, row_problems, vector_problems
+from imgsearch.store.photo import Photo
 from imgsearch.store.sampling import sample_items
 
 MakeCatalog = Callable[..., CatalogStore]
@@ -172,7 +174,7 @@ def test_rows_are_found_by_the_index_of_their_key_also_after_a_column_has_change
     make_catalog: MakeCatalog,
 ) -> None:
     catalog = make_catalog(clustered(3, 8), [{"size": 38}, {"size": 40}, {"size": 41}])
-    catalog.update_rows([("00001.jpg", "new", {"size": "XL", "cut": "wide"})])
+    catalog.update_metadata([relabelled("00001.jpg", {"size": "XL", "cut": "wide"})])
     assert [item.metadata["size"] for item in catalog.by_keys([2, 1, 0])] == ["41", "XL", "38"]
     found = catalog.database.cursor().execute(
         "SELECT index_name FROM duckdb_indexes() WHERE table_name = 'metadata'"
@@ -198,7 +200,9 @@ def test_any_column_name_will_do(make_catalog: MakeCatalog) -> None:
 
 def test_metadata_changes_without_a_new_key(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(3, 8), [{"a": 1}] * 3, ids=["a", "b", "c"])
-    catalog.update_rows([("b", "digest", {"a": 2, "z": True}), ("unknown", "digest", {"a": 3})])
+    catalog.update_metadata(
+        [relabelled("b", {"a": 2, "z": True}, "digest"), relabelled("unknown", {"a": 3}, "digest")]
+    )
     assert catalog.get("b").metadata == {"a": 2.0, "z": True}
     assert catalog.get("b").key == 1
     assert catalog.stored_photos(["b"])["b"].row_digest == "digest"
@@ -206,25 +210,27 @@ def test_metadata_changes_without_a_new_key(make_catalog: MakeCatalog) -> None:
     assert row_problems(catalog) == []
 
 
-def test_a_touched_item_is_read_where_it_lies_now(make_catalog: MakeCatalog) -> None:
+def test_an_item_whose_file_moved_is_read_from_its_new_location(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(2, 8), ids=["a", "b"])
     assert catalog.get("a").location == "/source/a"
-    catalog.touch([("a", "/new", "/new/a", 5, 6)])
+    catalog.update_files([Photo("a", "/new", "/new/a", 5, 6)])
     assert catalog.get("a").location == "/new/a"
     assert catalog.ids_of_source("/new") == {"a"}
 
 
-def test_thousands_of_photos_are_touched_and_their_rows_updated_in_seconds(make_catalog: MakeCatalog) -> None:
+def test_the_files_and_metadata_of_thousands_of_photos_are_updated_in_seconds(
+    make_catalog: MakeCatalog,
+) -> None:
     count = 3000
     ids = [f"{number}.jpg" for number in range(count)]
     catalog = make_catalog(clustered(count, 8), [{"a": 1}] * count, ids=ids)
     started = time.perf_counter()
-    catalog.touch([(item_id, "/new", f"/new/{item_id}", 5, 6) for item_id in ids])
-    catalog.update_rows([(item_id, "digest", {"a": 2}) for item_id in ids])
+    catalog.update_files([Photo(item_id, "/new", f"/new/{item_id}", 5, 6) for item_id in ids])
+    catalog.update_metadata([relabelled(item_id, {"a": 2}) for item_id in ids])
     took_s = time.perf_counter() - started
     assert catalog.get("2999.jpg").location == "/new/2999.jpg"
     assert catalog.get("2999.jpg").metadata == {"a": 2.0}
-    assert took_s < 60  # half a second; where each row is looked for anew, minutes
+    assert took_s < 60  # half a second; with a scan for each row, minutes
 
 
 # --- reading ----------------------------------------------------------------------------------------------------
@@ -254,7 +260,7 @@ def test_items_read_ahead_are_the_same_and_never_stale(make_catalog: MakeCatalog
     before = catalog.by_keys(range(50))
     catalog.preload(20)
     assert catalog.by_keys(range(50)) == before
-    catalog.update_rows([("00003.jpg", "digest", {"a": 2})])
+    catalog.update_metadata([relabelled("00003.jpg", {"a": 2})])
     assert catalog.get("00003.jpg").metadata == {"a": 2.0}
     catalog.preload()
     catalog.remove(["00003.jpg"])
@@ -305,7 +311,7 @@ def test_an_empty_catalog_answers_everything(make_catalog: MakeCatalog) -> None:
     )
     assert len(catalog.keys()) == 0
     assert catalog.vectors(catalog.keys()).shape == (0, 8)
-    assert catalog.info().items == 0
+    assert read_info(catalog).items == 0
 
 
 def test_facets_offer_choices_ranges_and_text_with_counts(catalog: CatalogStore) -> None:
@@ -340,7 +346,7 @@ def test_facets_are_of_the_present_rows_without_those_that_are_hidden(make_catal
         == 4
     )
     assert catalog.metadata.count([Filter("colour", "=", "red")], without=keys[:5]) == 1
-    catalog.update_rows([("00000.jpg", "", {"colour": "blue"})])
+    catalog.update_metadata([relabelled("00000.jpg", {"colour": "blue"})])
     assert [(each.value, each.count) for each in catalog.metadata.facets()[0].values] == [
         ("red", 5),
         ("blue", 1),
@@ -483,7 +489,7 @@ def test_info_can_be_asked_while_files_come_and_go(make_catalog: MakeCatalog) ->
     thread.start()
     try:
         for _ in range(60):
-            assert catalog.info().bytes_on_disk > 0
+            assert read_info(catalog).bytes_on_disk > 0
     finally:
         stop.set()
         thread.join()

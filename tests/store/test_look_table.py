@@ -19,6 +19,7 @@ from imgsearch.store import look_table as look_store
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.look_table import LookStore
 from imgsearch.store.originals import Originals
+from imgsearch.store.photo import Photo
 from imgsearch.vision.looks import COLOR, LOOK_DIM, LOOK_VERSION, Look, color_look
 
 
@@ -192,8 +193,9 @@ def test_a_photo_that_is_no_picture_is_settled_and_one_that_cannot_be_had_now_is
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no picture")
     with CatalogStore.open(without_looks) as catalog:
-        catalog.touch(
-            [("mug/red-0.jpg", "", str(bad), 1, 1), ("mug/red-1.jpg", "", str(tmp_path / "gone.jpg"), 1, 1)]
+        gone = tmp_path / "gone.jpg"
+        catalog.update_files(
+            [Photo("mug/red-0.jpg", "", str(bad), 1, 1), Photo("mug/red-1.jpg", "", str(gone), 1, 1)]
         )
         items = catalog.get_many(["mug/red-0.jpg", "mug/red-1.jpg", "mug/blue-0.jpg"])
         assert LookMaker(Originals()).fill(catalog, items) == 2

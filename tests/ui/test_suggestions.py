@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from samples import relabelled
 
 from imgsearch.core.query import Filter, Query, Term
 from imgsearch.encoders import Encoder
@@ -87,7 +88,7 @@ def test_words_are_read_again_when_the_catalog_changes(catalog: CatalogStore, wo
     assert words.correction(Query.of(text="zorblaxr")) is None
     item = catalog.get("mug/red-0.jpg")
     row = {**item.metadata, "colour": "turquoise", "title": "Zorblaxer"}
-    catalog.update_rows([(item.item_id, "", row)])
+    catalog.update_metadata([relabelled(item.item_id, row)])
     assert [str(*found.filters) for found in words.suggestions(query)] == ["colour=turquoise"]
     correction = words.correction(Query.of(text="zorblaxr"))
     assert correction is not None

@@ -1,0 +1,59 @@
+"""The catalog in figures, for `imgsearch info`, the Catalog page and GET /v1/catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imgsearch.store.catalog import CatalogStore
+
+__all__ = ["CatalogInfo", "read_info"]
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogInfo:
+    """The catalog in figures; sizes in bytes, times in UTC. The last three fields describe the index."""
+
+    folder: str
+    items: int
+    encoder_spec: str
+    encoder_id: str
+    encoder_reason: str
+    dim: int
+    columns: Mapping[str, str]
+    sources: Mapping[str, int]
+    bytes_on_disk: int
+    last_added_at: str | None
+    generation: int = 0
+    built_at: str | None = None
+    index: Mapping[str, Any] | None = None
+
+
+def read_info(catalog: CatalogStore) -> CatalogInfo:
+    """Return the figures of a catalog without its index; reads the size of every file, so it is slow."""
+    cursor = catalog.database.cursor()
+    row = cursor.execute("SELECT max(added_at) FROM items").fetchone()
+    sources = cursor.execute("SELECT source, count(*) FROM items GROUP BY source ORDER BY source").fetchall()
+    return CatalogInfo(
+        folder=str(catalog.folder),
+        items=len(catalog),
+        encoder_spec=catalog.encoder_spec,
+        encoder_id=catalog.encoder_id,
+        encoder_reason=catalog.encoder_reason,
+        dim=catalog.dim,
+        columns=catalog.metadata.columns,
+        sources=dict(sources),
+        bytes_on_disk=_bytes_below(catalog.folder),
+        last_added_at=f"{row[0].isoformat(timespec='seconds')}Z" if row and row[0] else None,
+    )
+
+
+def _bytes_below(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # thumbnails come and go
+            total += path.stat().st_size if path.is_file() else 0
+    return total

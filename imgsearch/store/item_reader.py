@@ -1,0 +1,102 @@
+"""Reading items with their metadata from the database, through a cache."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+from cachetools import LRUCache
+
+from imgsearch.core.records import Item
+from imgsearch.core.text import is_unicode
+from imgsearch.store.database import Database
+from imgsearch.store.metadata_table import MetadataTable
+
+__all__ = ["CACHED_ITEMS", "ItemReader"]
+
+CACHED_ITEMS = 50_000
+"""How many items are cached: a query to DuckDB for ten items takes about 2 ms."""
+
+
+class ItemReader:
+    """Finds items by key or by id, from any thread; keeps the most recently used ones in memory."""
+
+    def __init__(self, database: Database, metadata: MetadataTable) -> None:
+        self._database = database
+        self._metadata = metadata
+        self._lock = threading.Lock()
+        self._changes = 0
+        self._cached: dict[str, LRUCache[Any, Item]] = {
+            "key": LRUCache(CACHED_ITEMS),
+            "item_id": LRUCache(CACHED_ITEMS),
+        }
+
+    def clear(self) -> None:
+        """Drop all cached items; called after a change is committed."""
+        with self._lock:
+            self._changes += 1
+            for cache in self._cached.values():
+                cache.clear()
+
+    def find(self, column: Literal["key", "item_id"], values: Iterable[Any]) -> dict[Any, Item]:
+        """Return the items whose `column` is among the values, by that value."""
+        cache = self._cached[column]
+        found, missing = {}, []
+        with self._lock:
+            changes = self._changes
+            for value in dict.fromkeys(values):
+                item = cache.get(value)
+                if item is not None:
+                    found[value] = item
+                elif not isinstance(value, str) or is_unicode(value):
+                    missing.append(value)
+        if missing:
+            # A join with one list uses the column's index; IN with a parameter for each value scans all rows: 19 ms
+            # for a million, where this takes 4.
+            sql_type = "UBIGINT" if column == "key" else "VARCHAR"
+            source = f"(SELECT unnest(?::{sql_type}[]) AS wanted) JOIN items ON items.{column} = wanted"
+            items = self._read("true", [missing], source)
+            self._cache(items, changes)
+            found |= {getattr(item, column): item for item in items}
+        return found
+
+    def after(self, key: int, limit: int, *, cache: bool = False) -> list[Item]:
+        """Return up to `limit` items with greater keys, by key."""
+        changes = self._changes
+        # Chosen before their metadata is joined: to join all of a million rows and cut the result takes 2 s.
+        source = "(SELECT * FROM items WHERE key > ? ORDER BY key LIMIT ?) AS items"
+        items = self._read("true ORDER BY items.key", [key, limit], source)
+        if cache:
+            self._cache(items, changes)
+        return items
+
+    def _cache(self, items: Sequence[Item], changes: int) -> None:
+        """Cache items that were read after so many changes, unless there was another one since: they may be stale."""
+        with self._lock:
+            if changes == self._changes:
+                for item in items:
+                    self._cached["key"][item.key] = item
+                    self._cached["item_id"][item.item_id] = item
+
+    def _read(self, where: str, values: list[Any], source: str) -> list[Item]:
+        columns = list(self._metadata.columns)
+        names = "".join(f", metadata.c{position}" for position in range(len(columns)))
+        rows = self._database.cursor().execute(
+            "SELECT items.item_id, items.key, items.location, items.width_px, items.height_px"
+            f"{names} FROM {source} JOIN metadata ON items.key = metadata.key WHERE {where}",
+            values,
+        )
+        return [
+            Item(
+                item_id=item_id,
+                key=int(key),
+                location=location,
+                metadata={
+                    name: value for name, value in zip(columns, cells, strict=True) if value is not None
+                },
+                width_px=width_px,
+                height_px=height_px,
+            )
+            for item_id, key, location, width_px, height_px, *cells in rows.fetchall()
+        ]
