@@ -10,6 +10,7 @@ import typer
 from imgsearch.cli.terminal import (
     CatalogOption,
     JsonOption,
+    load_settings,
     many,
     one_line,
     open_searcher,
@@ -18,7 +19,6 @@ from imgsearch.cli.terminal import (
     progress,
     say,
 )
-from imgsearch.core.config import Settings
 
 if TYPE_CHECKING:
     from imgsearch.improve.adaptation.adapting import AdaptationReport
@@ -70,7 +70,7 @@ def adapt(
     from imgsearch.improve.adaptation import adapting as adaptation
     from imgsearch.store.feedback import FeedbackLog
 
-    settings = Settings.load(catalog=catalog)
+    settings = load_settings(catalog=catalog)
     with (
         open_searcher(settings) as (opened, searcher),
         contextlib.closing(FeedbackLog(opened.database)) as feedback,
@@ -108,7 +108,7 @@ def list_heads(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
     from imgsearch.index import heads as kept
     from imgsearch.store.catalog import CatalogStore
 
-    with CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened:
+    with CatalogStore.open(load_settings(catalog=catalog).catalog) as opened:
         live = kept.live_head_id(opened)
         found = kept.list_heads(opened)
         changes = kept.head_changes(opened)
@@ -161,7 +161,7 @@ def publish(
     from imgsearch.improve.adaptation import adapting as adaptation
     from imgsearch.store.catalog import CatalogStore
 
-    settings = Settings.load(catalog=catalog)
+    settings = load_settings(catalog=catalog)
     with CatalogStore.open(settings.catalog) as opened, progress(f"Publishing {one_line(head)}") as show:
         index = adaptation.publish_head(opened, head, threads=settings.worker_threads, progress=show)
     _print_live(head, index.generation, as_json=as_json)
@@ -176,7 +176,7 @@ def rollback(catalog: CatalogOption = None, as_json: JsonOption = False) -> None
     from imgsearch.improve.adaptation import adapting as adaptation
     from imgsearch.store.catalog import CatalogStore
 
-    settings = Settings.load(catalog=catalog)
+    settings = load_settings(catalog=catalog)
     with CatalogStore.open(settings.catalog) as opened:
         index = adaptation.roll_back_head(opened, threads=settings.worker_threads)
     _print_live(index.space.head.id if index.space.head else "", index.generation, as_json=as_json)

@@ -15,6 +15,7 @@ import typer
 from imgsearch.cli.terminal import (
     CatalogOption,
     JsonOption,
+    load_settings,
     many,
     new_table,
     one_line,
@@ -22,7 +23,6 @@ from imgsearch.cli.terminal import (
     print_table,
     say,
 )
-from imgsearch.core.config import Settings
 
 if TYPE_CHECKING:
     from imgsearch.store.catalog import CatalogStore
@@ -47,7 +47,7 @@ def _opened(folder: Path | None) -> Iterator[tuple[CatalogStore, Collections]]:
     from imgsearch.store.catalog import CatalogStore
     from imgsearch.store.collections import Collections
 
-    with CatalogStore.open(Settings.load(catalog=folder).catalog) as catalog:
+    with CatalogStore.open(load_settings(catalog=folder).catalog) as catalog:
         yield catalog, Collections(catalog)
 
 

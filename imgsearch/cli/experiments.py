@@ -13,6 +13,7 @@ import typer
 from imgsearch.cli.terminal import (
     CatalogOption,
     JsonOption,
+    load_settings,
     new_table,
     one_line,
     open_systems,
@@ -20,7 +21,6 @@ from imgsearch.cli.terminal import (
     print_table,
     say,
 )
-from imgsearch.core.config import Settings
 
 if TYPE_CHECKING:
     from imgsearch.improve.experiments.experiments import Experiment, Experiments
@@ -57,7 +57,7 @@ def register(app: typer.Typer) -> None:
 def _opened(folder: Path | None) -> Iterator[tuple[Experiments, Systems]]:
     from imgsearch.improve.experiments.experiments import Experiments
 
-    with open_systems(Settings.load(catalog=folder)) as (catalog, systems):
+    with open_systems(load_settings(catalog=folder)) as (catalog, systems):
         yield Experiments(catalog.database, systems), systems
 
 
@@ -250,7 +250,7 @@ def report(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOptio
     """
     from imgsearch.improve.experiments.outcomes import outcome_of
 
-    with open_systems(Settings.load(catalog=catalog)) as (opened, systems):
+    with open_systems(load_settings(catalog=catalog)) as (opened, systems):
         from imgsearch.improve.experiments.experiments import Experiments
 
         outcome = outcome_of(opened.database, Experiments(opened.database, systems).get(name))

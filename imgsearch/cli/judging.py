@@ -12,6 +12,7 @@ import typer
 from imgsearch.cli.terminal import (
     CatalogOption,
     JsonOption,
+    load_settings,
     many,
     new_table,
     one_line,
@@ -21,7 +22,6 @@ from imgsearch.cli.terminal import (
     progress,
     say,
 )
-from imgsearch.core.config import Settings
 
 if TYPE_CHECKING:
     from imgsearch.improve.judging.judging import Judging
@@ -55,7 +55,7 @@ def _judging(catalog: CatalogStore) -> Iterator[Judging]:
 def _opened(folder: Path | None) -> Iterator[Judging]:
     from imgsearch.store.catalog import CatalogStore
 
-    with CatalogStore.open(Settings.load(catalog=folder).catalog) as catalog, _judging(catalog) as judging:
+    with CatalogStore.open(load_settings(catalog=folder).catalog) as catalog, _judging(catalog) as judging:
         yield judging
 
 
@@ -118,7 +118,7 @@ def create(
         return f"the topics {topics.name}", read_topics(topics)
 
     chosen = list(dict.fromkeys(system or [LIVE]))
-    with open_systems(Settings.load(catalog=catalog)) as (opened, systems), _judging(opened) as judging:
+    with open_systems(load_settings(catalog=catalog)) as (opened, systems), _judging(opened) as judging:
         source, asked = topics_of(opened)
         with progress("Searching") as show:
             pool = pools.make_pool(
@@ -265,7 +265,7 @@ def import_file(
     from imgsearch.improve.judging.verdict_files import read_verdicts
     from imgsearch.store.catalog import CatalogStore
 
-    with CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened, _judging(opened) as judging:
+    with CatalogStore.open(load_settings(catalog=catalog).catalog) as opened, _judging(opened) as judging:
         verdicts = read_verdicts(file, opened, labeler=labeler, topics=topics)
         made = judging.import_set(name, verdicts, source=f"imported from {file.name}", raters=raters)
     if as_json:

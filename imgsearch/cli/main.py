@@ -38,6 +38,7 @@ from imgsearch.cli.terminal import (
     CatalogOption,
     IndexOption,
     JsonOption,
+    load_settings,
     many,
     new_table,
     one_line,
@@ -47,13 +48,13 @@ from imgsearch.cli.terminal import (
     progress,
     say,
 )
-from imgsearch.core.config import Settings
 from imgsearch.core.errors import ConfigError, ImageError, ImgSearchError, QueryError
 from imgsearch.core.version import __version__
 
 if TYPE_CHECKING:
     import uvicorn
 
+    from imgsearch.core.config import Settings
     from imgsearch.core.records import Failure, IndexingReport, SearchResult
     from imgsearch.encoders import Encoder
     from imgsearch.index.live_index import LiveIndex
@@ -216,7 +217,7 @@ def index(
         raise typer.BadParameter("--engine ray needs --shards, a place that every worker can write")
     for source in sources:
         open_source(source, root=root)  # a wrong one is said before a catalog is made and a model loaded
-    settings = Settings.load(catalog=catalog, index=index_at, workers=workers or None)
+    settings = load_settings(catalog=catalog, index=index_at, workers=workers or None)
     options = IndexingOptions(
         metadata=metadata,
         embeddings=embeddings,
@@ -355,7 +356,7 @@ def _encode_into(
     from imgsearch.store.catalog import CatalogStore
 
     # Shards of any machines are the same byte for byte, which two backends' are not.
-    by_torch = replace(settings, backend="torch")
+    by_torch = settings.model_copy(update={"backend": "torch"})
     with CatalogStore.open(settings.catalog, create=True) as catalog:
         model = _bound_encoder(catalog, by_torch, encoder, options)
     with progress("Encoding") as show:
@@ -474,7 +475,7 @@ def search(
     terms += [Term("image", _read_picture(path)) for path in image or ()]
     terms += [Term("item", item_id) for item_id in item or ()]
     query = Query(tuple(terms), n=n, filters=parse_filters(filters or ()))
-    with open_searcher(Settings.load(catalog=catalog, index=index_at)) as (opened, searcher):
+    with open_searcher(load_settings(catalog=catalog, index=index_at)) as (opened, searcher):
         result = searcher.search(query)
         help_with = WordHelp(opened, searcher.encoder)
         suggestions, correction = help_with.suggestions(query), help_with.correction(query)
@@ -544,7 +545,7 @@ def remove(
     from imgsearch.index.vector_space import live_space
     from imgsearch.store.catalog import CatalogStore
 
-    settings = Settings.load(catalog=catalog)
+    settings = load_settings(catalog=catalog)
     with CatalogStore.open(settings.catalog) as opened:
         for item_id in item_ids:
             opened.get(item_id)
@@ -571,7 +572,7 @@ def info(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     from imgsearch.index.vector_space import live_space
     from imgsearch.store.catalog import CatalogStore
 
-    settings = Settings.load(catalog=catalog)
+    settings = load_settings(catalog=catalog)
     with CatalogStore.open(settings.catalog) as opened:
         index = open_live_index(opened, threads=settings.worker_threads, space=live_space(opened))
         found = catalog_info(opened, index)
@@ -629,7 +630,7 @@ def verify(
     from imgsearch.ingest.verification import repair_catalog, verify_catalog
     from imgsearch.store.catalog import CatalogStore
 
-    settings = Settings.load(catalog=catalog)
+    settings = load_settings(catalog=catalog)
     with CatalogStore.open(settings.catalog) as opened:
         if repair:
             found = repair_catalog(
@@ -688,7 +689,7 @@ def serve(
 
     Example: `imgsearch serve --catalog shop/ --port 8080`
     """
-    settings = Settings.load(catalog=catalog, host=host, port=port, index=index_at, replica_of=replica_of)
+    settings = load_settings(catalog=catalog, host=host, port=port, index=index_at, replica_of=replica_of)
     _serve(settings, open_browser=False)
 
 
@@ -707,7 +708,7 @@ def demo(
 
     with progress("Building the Sample Store") as show:
         folder = ensure_demo_catalog(lambda now: show(now.done, now.total))
-    settings = Settings.load(catalog=folder, port=port)
+    settings = load_settings(catalog=folder, port=port)
     _serve(settings, open_browser=sys.stdout.isatty() and not no_browser)
 
 

@@ -14,6 +14,7 @@ import typer
 from imgsearch.cli.terminal import (
     CatalogOption,
     JsonOption,
+    load_settings,
     many,
     one_line,
     print_json,
@@ -21,7 +22,6 @@ from imgsearch.cli.terminal import (
     progress,
     say,
 )
-from imgsearch.core.config import Settings
 
 if TYPE_CHECKING:
     from imgsearch.search.ranking.rules import Rule, RuleAction, Rules
@@ -87,7 +87,7 @@ def duplicates(
     from imgsearch.store.catalog import CatalogStore
     from imgsearch.store.originals import Originals
 
-    settings = Settings.load(catalog=catalog)
+    settings = load_settings(catalog=catalog)
     with CatalogStore.open(settings.catalog) as opened, contextlib.closing(Originals()) as originals:
         index = open_live_index(opened, threads=settings.worker_threads, space=live_space(opened))
         found = Duplicates(opened)
@@ -126,7 +126,7 @@ def list_rules(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
     from imgsearch.store.catalog import CatalogStore
 
     rows: list[dict[str, Any]] = []
-    with CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened:
+    with CatalogStore.open(load_settings(catalog=catalog).catalog) as opened:
         kept = Rules(opened)
         for rule in kept.all():
             try:
@@ -334,7 +334,7 @@ def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: boo
     from imgsearch.search.ranking.rules import Rules
     from imgsearch.store.catalog import CatalogStore
 
-    with CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened:
+    with CatalogStore.open(load_settings(catalog=catalog).catalog) as opened:
         kept = Rules(opened)
         rule = make(kept)
         hits, items = kept.matching(rule, limit=SHOWN_ITEMS)
@@ -357,7 +357,7 @@ def _act(catalog: CatalogOption, act: Callable[[Rules], Rule], *, as_json: bool)
     from imgsearch.search.ranking.rules import Rules
     from imgsearch.store.catalog import CatalogStore
 
-    with CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened:
+    with CatalogStore.open(load_settings(catalog=catalog).catalog) as opened:
         rule = act(Rules(opened))
     if as_json:
         print_json(_as_dict(rule))

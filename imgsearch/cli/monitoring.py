@@ -12,6 +12,7 @@ import typer
 from imgsearch.cli.terminal import (
     CatalogOption,
     JsonOption,
+    load_settings,
     many,
     new_table,
     one_line,
@@ -19,7 +20,6 @@ from imgsearch.cli.terminal import (
     print_table,
     say,
 )
-from imgsearch.core.config import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +69,7 @@ def monitor(
     from imgsearch.improve.monitoring.overview_queries import read_overview
     from imgsearch.store.catalog import CatalogStore
 
-    with CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened:
+    with CatalogStore.open(load_settings(catalog=catalog).catalog) as opened:
         found, moved = read_overview(opened.database, Period.last(period)), read_drifts(opened.database)
     if as_json:
         print_json({**found.as_dict(), "drift": [drift.as_dict() for drift in moved]})
@@ -96,7 +96,7 @@ def prune(
     from imgsearch.store.catalog import CatalogStore
 
     before = datetime.now(UTC).replace(tzinfo=None) - int(found[1]) * _UNITS[found[2]]
-    with CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened:
+    with CatalogStore.open(load_settings(catalog=catalog).catalog) as opened:
         deleted = prune_events(opened.database, before)
     _warn_if_not_erased(opened.database)
     if as_json:
@@ -127,7 +127,7 @@ def forget_visitor(
     from imgsearch.store.uploads import UploadStore
     from imgsearch.vision.images import ImageLimits
 
-    settings = Settings.load(catalog=catalog)
+    settings = load_settings(catalog=catalog)
     uploads: Sequence[str] = ()
     unsigned: Mapping[str, int] = {}
     with CatalogStore.open(settings.catalog) as opened:

@@ -12,6 +12,7 @@ import typer
 from imgsearch.cli.terminal import (
     CatalogOption,
     JsonOption,
+    load_settings,
     many,
     new_table,
     one_line,
@@ -21,11 +22,11 @@ from imgsearch.cli.terminal import (
     progress,
     say,
 )
-from imgsearch.core.config import Settings
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from imgsearch.core.config import Settings
     from imgsearch.improve.quality.comparison import Comparison
     from imgsearch.improve.quality.evaluation import EvaluationReport, MeasureResult
     from imgsearch.improve.quality.reports import Run
@@ -113,7 +114,7 @@ def evaluate(
     evaluation.parse_measures(measures)
     judged = read_qrels(qrels)
     given = topics or default_topics_path(qrels)
-    settings = Settings.load(catalog=catalog)
+    settings = load_settings(catalog=catalog)
     with open_systems(settings) as (opened, systems):
         asked = [systems.get(each).name for each in dict.fromkeys([system, *([compare] if compare else [])])]
         has_topics = topics is not None or given.is_file()
@@ -253,7 +254,7 @@ def list_reports(catalog: CatalogOption = None, as_json: JsonOption = False) -> 
     from imgsearch.improve.quality.reports import Reports
     from imgsearch.store.catalog import CatalogStore
 
-    with CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened:
+    with CatalogStore.open(load_settings(catalog=catalog).catalog) as opened:
         runs = Reports(opened.database).all()
     if as_json:
         print_json({"reports": [run.as_dict() for run in runs]})
@@ -296,7 +297,7 @@ def show_report(
     from imgsearch.improve.quality.reports import Reports, check_comparable
     from imgsearch.store.catalog import CatalogStore
 
-    settings = Settings.load(catalog=catalog)
+    settings = load_settings(catalog=catalog)
     with CatalogStore.open(settings.catalog) as opened:
         kept = Reports(opened.database)
         run = kept.get(run_id)
@@ -351,7 +352,7 @@ def robustness(
     from imgsearch.store.originals import Originals
 
     with (
-        open_systems(Settings.load(catalog=catalog)) as (opened, systems),
+        open_systems(load_settings(catalog=catalog)) as (opened, systems),
         contextlib.closing(Originals()) as originals,
     ):
         systems.get(system)
@@ -407,7 +408,7 @@ def export_judgments(
     from imgsearch.store.feedback import FeedbackLog
 
     with (
-        CatalogStore.open(Settings.load(catalog=catalog).catalog) as opened,
+        CatalogStore.open(load_settings(catalog=catalog).catalog) as opened,
         contextlib.closing(FeedbackLog(opened.database)) as feedback,
     ):
         report = qrels.export_judgments(feedback.latest_judgments(), file)

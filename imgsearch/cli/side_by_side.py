@@ -9,6 +9,7 @@ import typer
 from imgsearch.cli.terminal import (
     CatalogOption,
     JsonOption,
+    load_settings,
     new_table,
     one_line,
     open_systems,
@@ -16,7 +17,6 @@ from imgsearch.cli.terminal import (
     print_table,
     say,
 )
-from imgsearch.core.config import Settings
 
 if TYPE_CHECKING:
     from imgsearch.search.side_by_side import SideBySide
@@ -62,7 +62,7 @@ def compare(
     sides = parse_side(left), parse_side(right)
     terms = [Term("text", words) for words in text or ()] + [Term("item", item_id) for item_id in item or ()]
     query = Query(tuple(terms), n=n, filters=parse_filters(filters or ()))
-    with open_systems(Settings.load(catalog=catalog)) as (_, systems):
+    with open_systems(load_settings(catalog=catalog)) as (_, systems):
         found = search_both(systems, query, *sides)
     if as_json:
         print_json(found.as_dict())

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgsearch.core.config import Settings
-
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from imgsearch.core.config import Settings
     from imgsearch.search.searcher import Searcher
     from imgsearch.search.systems import Systems
     from imgsearch.store.catalog import CatalogStore
@@ -59,6 +58,13 @@ IndexOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+
+def load_settings(**given: Any) -> Settings:
+    """Return `Settings.load(**given)`; pydantic is imported here, so that `imgsearch --help` stays fast."""
+    from imgsearch.core.config import Settings
+
+    return Settings.load(**given)
 
 
 @contextlib.contextmanager

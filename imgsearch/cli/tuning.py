@@ -9,13 +9,13 @@ import typer
 from imgsearch.cli.terminal import (
     CatalogOption,
     JsonOption,
+    load_settings,
     new_table,
     print_json,
     print_table,
     progress,
     say,
 )
-from imgsearch.core.config import Settings
 
 if TYPE_CHECKING:
     from imgsearch.index.live_index import IndexHeader
@@ -53,7 +53,7 @@ def tune(
     from imgsearch.index.vector_space import live_space
     from imgsearch.store.catalog import CatalogStore
 
-    settings = Settings.load(catalog=catalog)
+    settings = load_settings(catalog=catalog)
     with CatalogStore.open(settings.catalog) as opened:
         if opened.index_address:
             raise ConfigError(

@@ -1,17 +1,24 @@
-"""The frozen `Settings`, and the only place that reads the environment.
+"""The frozen `Settings` of a process, and the only code that reads the environment.
 
-Every setting can be given as an argument, or as a variable `IMGSEARCH_<NAME>`; arguments win. It knows nothing of
-what the settings are used for.
+Every setting is an argument of `Settings.load` or a variable `IMGSEARCH_<NAME>`; arguments win.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+
+import platformdirs
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from imgsearch.core.errors import ConfigError
 
@@ -20,144 +27,221 @@ __all__ = ["Settings", "cpu_count", "index_token", "replica_token", "user_cache_
 PREFIX = "IMGSEARCH_"
 
 
-def user_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder for this user's catalogs: the platform's data folder, `imgsearch` inside it."""
-    if sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    elif sys.platform == "win32":
-        base = Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    else:
-        base = Path(environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "imgsearch"
+def user_data_dir() -> Path:
+    """Return the folder for this user's catalogs."""
+    return platformdirs.user_data_path("imgsearch", appauthor=False)
 
 
-def user_cache_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder for what can be made again: the platform's cache folder, `imgsearch` inside it."""
-    if sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        base = Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "Cache"
-    else:
-        base = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "imgsearch"
+def user_cache_dir() -> Path:
+    """Return the folder for files that can be computed again."""
+    return platformdirs.user_cache_path("imgsearch", appauthor=False)
 
 
 def cpu_count() -> int:
-    """Return how many processors this process may use (its affinity, not the machine's total)."""
+    """Return the number of processors in this process's affinity, which can be fewer than the machine's."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def index_token(environ: Mapping[str, str] = os.environ) -> str:
-    """Return `user:password` or the token for an index on another machine; it is kept nowhere else."""
-    return environ.get(PREFIX + "INDEX_TOKEN", "")
+def index_token() -> str:
+    """Return the credentials of a remote index, `user:password` or a token; "" without."""
+    return os.environ.get(PREFIX + "INDEX_TOKEN", "")
 
 
-def replica_token(environ: Mapping[str, str] = os.environ) -> str:
-    """Return the secret that a writer and its replicas share, "" where there is none."""
-    return environ.get(PREFIX + "REPLICA_TOKEN", "")
+def replica_token() -> str:
+    """Return the secret that a writer and its replicas share; "" without."""
+    return os.environ.get(PREFIX + "REPLICA_TOKEN", "")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How this process runs; each field is documented by its line in `docs/configuration.md`."""
+class Settings(BaseSettings):
+    """The settings of one process; the descriptions of the fields are the settings reference."""
 
-    catalog: Path
-    encoder: str = "auto"
-    index: str = ""
-    device: str = ""
-    backend: str = "auto"
-    threads: int = 0
-    workers: int = 0
-    max_upload_bytes: int = 20 * 1024 * 1024
-    max_pixels: int = 100_000_000
-    max_results: int = 500
-    thumbnail_cache_bytes: int = 2 * 1024**3
-    upload_cache_bytes: int = 256 * 1024**2
-    map_memory_bytes: int = 0
-    feedback: bool = True
-    titles: bool = True
-    find_duplicates: bool = True
-    keep_events_days: int = 0
-    host: str = "127.0.0.1"
-    port: int = 8501
-    title: str = "imgsearch"
-    cors_origins: str = ""
-    replica_of: str = ""
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
-    @staticmethod
-    def load(environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
-        """Return the settings: `given` (None means not given), else the environment's, else the defaults.
+    catalog: Path = Field(
+        default_factory=lambda: user_data_dir() / "catalog",
+        description=(
+            "The folder of the catalog: database, embeddings, index, thumbnails. Copying it copies the catalog. "
+            "The default is `imgsearch/catalog` in the user's data folder."
+        ),
+    )
+    encoder: str = Field(
+        "auto",
+        description=(
+            "The encoder of a *new* catalog: `auto`, `lite`, `open_clip:MODEL/TAG` or "
+            "`open_clip:local-dir:FOLDER`. A catalog keeps its first one."
+        ),
+    )
+    index: str = Field(
+        "",
+        description=(
+            "Where the index is stored: `milvus://host:19530`, or `local` for the catalog's own folder. "
+            "The default is what the catalog remembers, at first `local`."
+        ),
+    )
+    device: str = Field(
+        "", description="Where the model runs: `cpu`, `cuda`, `mps`. The default is the fastest available."
+    )
+    backend: str = Field(
+        "auto",
+        description=(
+            "The library that computes the image side of `lite` on a CPU: `torch`, `onnx` (ONNX Runtime, "
+            "`pip install 'imgsearch[onnx]'`), or `auto`, the faster of the two by a trial of about a second at the "
+            "first start on a machine (stored in the user's cache folder). Their embeddings agree to a cosine of at "
+            "least 0.999. open_clip models always run in torch."
+        ),
+    )
+    threads: int = Field(
+        0,
+        ge=0,
+        description="Threads for decoding, encoding, indexing and the API's searches; 0 is every processor.",
+    )
+    workers: int = Field(
+        0,
+        ge=0,
+        description=(
+            "Processes that `imgsearch index` starts for a thousand photos or more: with `lite` they also encode, "
+            "for a model on a GPU they decode photos. Each needs about 1 GiB; fewer start where memory is short. "
+            "0 is as many as threads; 1 uses threads in one process."
+        ),
+    )
+    max_upload_bytes: int = Field(
+        20 * 1024**2,
+        ge=1024,
+        description="The largest picture, in bytes, that a visitor or an API client may send.",
+    )
+    max_pixels: int = Field(
+        100_000_000,
+        ge=10_000,
+        description=(
+            "The largest picture, in pixels, that is decoded. It is checked before decoding, so that a "
+            "decompression bomb costs nothing."
+        ),
+    )
+    max_results: int = Field(
+        500, ge=1, description="The most hits that one search of the API or the app returns."
+    )
+    thumbnail_cache_bytes: int = Field(
+        2 * 1024**3,
+        ge=0,
+        description="Disk space for thumbnails; the oldest are deleted first, and made again on request.",
+    )
+    upload_cache_bytes: int = Field(
+        256 * 1024**2,
+        ge=0,
+        description=(
+            "Disk space for visitors' pictures; the oldest are deleted first, and links to searches by them end."
+        ),
+    )
+    map_memory_bytes: int = Field(
+        0,
+        ge=0,
+        description=(
+            "Memory for computing the map of the Explore page; with less than the catalog needs, the map shows a "
+            "sample and says so. 0 is half of the free memory."
+        ),
+    )
+    feedback: bool = Field(
+        True, description="Whether impressions and clicks are recorded. Judgments are always recorded."
+    )
+    titles: bool = Field(
+        True, description="Whether searches by words compare the words with titles as well as with photos."
+    )
+    find_duplicates: bool = Field(
+        True,
+        description=(
+            "Whether near-duplicates are searched for automatically: after indexing for a tenth of its time, and "
+            "the rest while the app runs. Otherwise by `imgsearch duplicates` or on the Duplicates page."
+        ),
+    )
+    keep_events_days: int = Field(
+        0,
+        ge=0,
+        description=(
+            "Impressions and clicks older than this many days are deleted once a day while the app runs; counts "
+            "without names stay. 0 keeps all."
+        ),
+    )
+    host: str = Field(
+        "127.0.0.1", description="The address that `serve` and `demo` listen at; `0.0.0.0` is every address."
+    )
+    port: int = Field(
+        8501, ge=0, le=65535, description="The port that `serve` and `demo` listen at; 0 picks a free one."
+    )
+    title: str = Field("imgsearch", description="The name in the browser's tab and on the API's page.")
+    cors_origins: str = Field(
+        "",
+        description=(
+            "Web origins, separated by spaces, whose pages may call the API from the browser, such as "
+            "`https://shop.example`. `*` is every origin. The default is none."
+        ),
+    )
+    replica_of: str = Field(
+        "",
+        description=(
+            "The address of the writer, such as `http://writer:8501`: this process serves a copy of the catalog and "
+            "sends its feedback there. The default is none."
+        ),
+    )
 
-        Raises `ConfigError` naming the variable whose value does not fit.
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Use the arguments only: `load` reads the environment."""
+        return (init_settings,)
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
+        """Return the settings: `given` (None means not given), else `environ` (`os.environ`), else the defaults.
+
+        Raises `ConfigError`, which names the variable or the argument that is wrong.
         """
-        environ = os.environ if environ is None else environ
-        values: dict[str, Any] = {"catalog": user_data_dir(environ) / "catalog"}
-        known = {field.name: field for field in fields(Settings)}
-        for name in known:
-            text = environ.get(PREFIX + name.upper())
-            if text:
-                values[name] = _parse(name, str(known[name].type), text)
-        for name, value in given.items():
-            if name not in known:
-                raise ConfigError(
-                    f"There is no setting named {name!r}; known are {', '.join(sorted(known))}."
-                )
-            if value is not None:
-                values[name] = value
-        values["catalog"] = Path(values["catalog"]).expanduser()
-        settings = Settings(**values)
-        settings._check()
-        return settings
+        source = EnvSettingsSource(cls)
+        if environ is not None:
+            source.env_vars = {name.lower(): text for name, text in environ.items() if text}
+        variables = source()
+        arguments = {name: value for name, value in given.items() if value is not None}
+        try:
+            return cls(**{**variables, **arguments})
+        except ValidationError as error:
+            raise ConfigError(_sentence(error.errors()[0], set(variables) - set(arguments))) from None
 
-    def _check(self) -> None:
-        at_least = {
-            "threads": 0,
-            "workers": 0,
-            "max_upload_bytes": 1024,
-            "max_pixels": 10_000,
-            "max_results": 1,
-            "thumbnail_cache_bytes": 0,
-            "upload_cache_bytes": 0,
-            "map_memory_bytes": 0,
-            "keep_events_days": 0,
-            "port": 0,
-        }
-        for name, lowest in at_least.items():
-            if getattr(self, name) < lowest:
-                raise ConfigError(f"{name} is {getattr(self, name)}, but must be at least {lowest}.")
-        if self.replica_of and not self.replica_of.startswith(("http://", "https://")):
-            raise ConfigError(
-                f"replica_of is {self.replica_of!r}, but must be the writer's address, http://..."
-            )
-        if self.port > 65535:
-            raise ConfigError(f"port is {self.port}, but must be at most 65535.")
+    @field_validator("catalog")
+    @classmethod
+    def _expand_user(cls, catalog: Path) -> Path:
+        return catalog.expanduser()
+
+    @field_validator("replica_of")
+    @classmethod
+    def _check_address(cls, address: str) -> str:
+        if address and not address.startswith(("http://", "https://")):
+            raise ValueError("an address that starts with http:// or https://")
+        return address
 
     @property
     def worker_threads(self) -> int:
-        """How many threads heavy work may use: `threads`, or every processor this process has."""
+        """The number of threads for heavy work: `threads`, or every processor of this process."""
         return self.threads or cpu_count()
 
     @property
     def worker_processes(self) -> int:
-        """How many processes a long indexing run may use beside its own: `workers`, or as many as threads."""
+        """The number of processes of a long indexing run: `workers`, or as many as threads."""
         return self.workers or self.worker_threads
 
 
-def _parse(name: str, kind: str, text: str) -> Any:
-    """Return an environment variable's text as a value of the field's declared type."""
-    variable = PREFIX + name.upper()
-    if kind == "int":
-        try:
-            return int(text)
-        except ValueError:
-            raise ConfigError(f"{variable} is {text!r}, but must be a whole number.") from None
-    if kind == "bool":
-        lowered = text.strip().lower()
-        if lowered in {"1", "true", "yes", "on"}:
-            return True
-        if lowered in {"0", "false", "no", "off"}:
-            return False
-        raise ConfigError(f"{variable} is {text!r}, but must be true or false.")
-    return Path(text) if kind == "Path" else text
+def _sentence(error: ErrorDetails, from_environment: set[str]) -> str:
+    """Return what is wrong with one setting, with the name of its variable if it was read from the environment."""
+    field, kind, context = str(error["loc"][0]), error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        return f"There is no setting named {field!r}; known are {', '.join(sorted(Settings.model_fields))}."
+    must_be = {
+        "greater_than_equal": f"at least {context.get('ge')}",
+        "less_than_equal": f"at most {context.get('le')}",
+        "value_error": str(context.get("error")),
+    }.get(kind)
+    if must_be is None:
+        must_be = {"int": "a whole number", "bool": "true or false"}.get(kind.split("_")[0], "a text")
+    name = PREFIX + field.upper() if field in from_environment else field
+    return f"{name} is {error['input']!r}, but must be {must_be}."

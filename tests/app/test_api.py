@@ -869,12 +869,13 @@ def test_an_unforeseen_failure_is_a_500_that_gives_nothing_away(settings: Settin
 def test_other_origins_are_let_in_only_where_they_are_named(
     service: SearchService, settings: Settings
 ) -> None:
-    from dataclasses import replace
 
     asking = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
     closed = TestClient(create_api(lambda: service, settings))
     assert "access-control-allow-origin" not in closed.get("/healthz", headers=asking).headers
-    opened = TestClient(create_api(lambda: service, replace(settings, cors_origins="https://shop.example")))
+    opened = TestClient(
+        create_api(lambda: service, settings.model_copy(update={"cors_origins": "https://shop.example"}))
+    )
     assert (
         opened.get("/healthz", headers=asking).headers["access-control-allow-origin"]
         == "https://shop.example"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
+import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from imgsearch.core.config import Settings, cpu_count, user_data_dir
+from imgsearch.core.config import Settings, cpu_count, user_cache_dir, user_data_dir
 from imgsearch.core.errors import ConfigError
 
 
@@ -26,11 +27,19 @@ def test_switches_are_read_as_people_write_them(text: str, value: bool) -> None:
 @pytest.mark.parametrize(
     ("name", "text"),
     [("PORT", "http"), ("PORT", "70000"), ("PORT", "-1"), ("FEEDBACK", "maybe"), ("THREADS", "-2"),
-     ("MAX_PIXELS", "1"), ("MAX_RESULTS", "0"), ("MAX_UPLOAD_BYTES", "1.5")],
+     ("MAX_PIXELS", "1"), ("MAX_RESULTS", "0"), ("MAX_UPLOAD_BYTES", "1.5"), ("REPLICA_OF", "writer:80")],
 )  # fmt: skip
 def test_a_value_that_does_not_fit_is_refused_by_name(name: str, text: str) -> None:
-    with pytest.raises(ConfigError, match=f"(?i){name}"):
+    with pytest.raises(ConfigError, match=rf"^IMGSEARCH_{name} is '{text}', but must be [^.]*\.$"):
         Settings.load({f"IMGSEARCH_{name}": text})
+    with pytest.raises(ConfigError, match=f"^{name.lower()} is"):
+        Settings.load({f"IMGSEARCH_{name}": "1"}, **{name.lower(): text})
+
+
+def test_the_environment_is_read_by_load_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGSEARCH_PORT", "9000")
+    assert Settings.load().port == 9000
+    assert Settings.load({}).port == Settings().port == 8501
 
 
 def test_an_unknown_argument_is_refused_and_an_empty_variable_is_none() -> None:
@@ -43,9 +52,16 @@ def test_a_tilde_is_the_home_folder() -> None:
     assert Settings.load({"IMGSEARCH_CATALOG": "~/shop"}).catalog == Path.home() / "shop"
 
 
-def test_the_default_catalog_lies_in_this_users_data(tmp_path: Path) -> None:
-    assert Settings.load({"XDG_DATA_HOME": str(tmp_path)}).catalog == tmp_path / "imgsearch" / "catalog"
-    assert user_data_dir({}).is_absolute()
+@pytest.mark.skipif(sys.platform != "linux", reason="the folders of Linux")
+def test_the_default_folders_are_those_of_this_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert Settings.load({}).catalog == tmp_path / "data" / "imgsearch" / "catalog"
+    assert user_cache_dir() == tmp_path / "cache" / "imgsearch"
+    monkeypatch.delenv("XDG_DATA_HOME")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert user_data_dir() == Path.home() / ".local" / "share" / "imgsearch"
+    assert user_cache_dir() == Path.home() / ".cache" / "imgsearch"
 
 
 def test_threads_are_what_is_set_or_what_this_process_may_use() -> None:
@@ -55,9 +71,10 @@ def test_threads_are_what_is_set_or_what_this_process_may_use() -> None:
 
 def test_settings_are_frozen_and_every_field_is_documented() -> None:
     settings = Settings.load({})
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(ValidationError, match="frozen"):
         settings.port = 1  # type: ignore[misc]
     documentation = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
     text = documentation.read_text(encoding="utf-8")
-    for field in dataclasses.fields(Settings):
-        assert f"IMGSEARCH_{field.name.upper()}" in text
+    for name, field in Settings.model_fields.items():
+        assert f"IMGSEARCH_{name.upper()}" in text
+        assert field.description
