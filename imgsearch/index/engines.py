@@ -1,8 +1,4 @@
-"""The engines that keep their index in files of the catalog: which one a header's parameters name.
-
-It owns the name of each, whether it can be had here, and how an empty index is made or a saved one loaded from its
-parameters; it chooses nothing.
-"""
+"""The engines whose index is a file of the catalog: makes an empty one, or loads the one that a header names."""
 
 from __future__ import annotations
 
@@ -24,15 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["IVF_PQ", "LocalEngine", "is_installed", "load_index", "new_index"]
 
 IVF_PQ = "lists"
-"""The engine's name, by which it is known without importing faiss."""
-CODING_SAMPLE = 20_000
-"""How many of the vectors a coding is learned from."""
+"""The name of the IVF-PQ engine in headers; here so that comparing it does not import faiss."""
+QUANTISER_SAMPLE = 20_000
 
 LocalEngine: TypeAlias = "UsearchIndex | HnswCodeIndex | IvfPqIndex"
 
 
 def is_installed(parameters: Mapping[str, Any]) -> bool:
-    """Return whether what the engine needs is installed here."""
+    """Return whether the libraries of the engine are installed."""
     return parameters.get("engine") != IVF_PQ or importlib.util.find_spec("faiss") is not None
 
 
@@ -45,20 +40,19 @@ def new_index(
     *,
     threads: int = 1,
 ) -> LocalEngine:
-    """Return an empty index for about so many items as `parameters` say; what they leave out is the engine's default.
+    """Return an empty index for about `items` items; parameters that are missing have the engine's defaults.
 
-    `sample` gives up to n of the vectors, (n, dim), for an engine that learns from them.
+    `sample(n)` returns up to n of the vectors, (n, dim), to train on.
     """
     engine, settings = parameters["engine"], graph_settings(parameters)
     if engine == IVF_PQ:
-        from imgsearch.index.ivf_pq import IvfPqIndex, sample_for
+        from imgsearch.index.ivf_pq import IvfPqIndex, training_size
 
-        some = sample(sample_for(items))
-        return IvfPqIndex.train(some, items, read_rows, threads=threads, **settings)
+        return IvfPqIndex.train(sample(training_size(items)), items, read_rows, threads=threads, **settings)
     if engine == UsearchIndex.engine:
         return UsearchIndex(dim, threads=threads, **settings)
-    coding = Quantiser.train(parameters["coding"], int(parameters["width"]), sample(CODING_SAMPLE))
-    return HnswCodeIndex(coding, read_rows, threads=threads, **settings)
+    quantiser = Quantiser.train(parameters["coding"], int(parameters["width"]), sample(QUANTISER_SAMPLE))
+    return HnswCodeIndex(quantiser, read_rows, threads=threads, **settings)
 
 
 def load_index(
@@ -70,10 +64,10 @@ def load_index(
         return UsearchIndex.load(path, dim, threads=threads, **parameters)
     if engine == HnswCodeIndex.engine:
         return HnswCodeIndex.load(path, dim, read_rows, threads=threads, **parameters)
-    if engine == IVF_PQ:
-        if not is_installed(parameters):
-            raise IndexCorrupt(f"{path} needs faiss: install `imgsearch[faiss]`, or another index is built.")
-        from imgsearch.index.ivf_pq import IvfPqIndex
+    if engine != IVF_PQ:
+        raise IndexCorrupt(f"{path} has the unknown engine {engine!r}.")
+    if not is_installed(parameters):
+        raise IndexCorrupt(f"{path} needs faiss: install `imgsearch[faiss]`, or another engine is used.")
+    from imgsearch.index.ivf_pq import IvfPqIndex
 
-        return IvfPqIndex.load(path, dim, read_rows, threads=threads, **parameters)
-    raise IndexCorrupt(f"{path} is of the engine {engine!r}, which is not known here.")
+    return IvfPqIndex.load(path, dim, read_rows, threads=threads, **parameters)

@@ -1,25 +1,19 @@
-"""The engine for very many items: lists of short codes, a few of which are scanned, their best compared exactly.
+"""The engine for very many items: IVF-PQ. A search scans a few posting lists of codes and re-ranks the best by rows.
 
-It owns `IvfPqIndex`: how many lists there are, which of them a search scans, and its one file. The vectors are turned
-to their first principal components and sorted into lists around centroids; in a list they lie as product codes of 4
-bits a pair of components, which the processor compares by table look-ups within its registers, 32 vectors at a time
-(Jégou et al., "Product quantization for nearest neighbor search", PAMI 2011; André et al., "Quicker ADC", PAMI 2019).
-No graph is built or walked: learning the centroids and sorting the vectors takes a fraction of the time of linking.
+Vectors are rotated to their first principal components and assigned to posting lists by centroid; each is stored as a
+4-bit product code, which the CPU compares 32 at a time by table look-ups within its registers (Jégou et al., "Product
+quantization for nearest neighbor search", PAMI 2011; André et al., "Quicker ADC", PAMI 2019). Training and assigning
+takes a fraction of the time that linking an HNSW graph takes. nprobe differs from query to query: the lists whose
+centroids are at most a margin farther than the nearest one are scanned, and the margin is measured in training.
 
-Most queries have their neighbours in few lists, some in many. So a search scans those whose centroids are hardly
-farther than the nearest one, by a margin that was measured when the lists were learned: at a given effort a query in
-the middle of a list scans few of them, one between many lists scans many. Where only some of the items may be
-found, it scans the nearest lists that hold enough of those.
-
-The only file that imports faiss (the extra `imgsearch[faiss]`), whose lists these are. A faiss index may be searched
-by many threads, but not while one changes it, so every call holds one lock.
+The only file that imports faiss (the extra `imgsearch[faiss]`). faiss allows concurrent searches, but no change
+meanwhile, so every call holds one lock.
 """
 
 from __future__ import annotations
 
 import threading
 import weakref
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,59 +22,63 @@ from typing import Any
 
 import faiss
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import IndexCorrupt
 from imgsearch.core.key_arrays import are_in, without
 from imgsearch.index.base import Keys, Vectors
-from imgsearch.index.quantisation import principal_components
+from imgsearch.index.quantisation import pca
 from imgsearch.index.rerank import ReadRows, rerank_candidates
 from imgsearch.index.usearch import check_rows, graph_settings
 
-__all__ = ["IvfPqIndex", "lists_for", "sample_for"]
+__all__ = ["MAX_KEPT_SELECTIONS", "IvfPqIndex", "nlist_for", "training_size"]
 
-WIDTH = 256
-"""How many principal components are kept: of 512, those of photos have some nine tenths of the variance."""
-LEAST_SAMPLE, SAMPLE_A_LIST = 1024, 24
-SCANNED = 20
-"""How many codes are scanned for each candidate that is compared exactly, in a usual search."""
-SCANNED_AMONG = 5
-"""How many of the chosen keys' codes are scanned for each candidate, where it is searched among some keys only."""
-SELECTIONS = 16
-FAR, EACH = 2048, 4
-"""How many candidates are needed for a query far from all items, and for each item wanted, but no more than `FAR`."""
-CODES_AS_DEAR, CANDIDATE_AS_DEAR = 12, 2
-"""So many codes are scanned in the time of one exact comparison of many; a candidate takes that of so many."""
-LEAST, MOST = 1 / 4, 16
-"""How many times as many lists as on average a single search scans at least and at most."""
-MARGINS_AT = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+PCA_WIDTH = 256
+"""Of 512 dimensions of photos' embeddings, these have about nine tenths of the variance."""
+MIN_TRAINING_SIZE, TRAINING_ROWS_PER_LIST = 1024, 24
+TRAINING_ROUNDS = 6
+SCANNED_PER_CANDIDATE = 20
+"""The average number of codes that a search scans for each re-ranked candidate."""
+SUBSET_SCANNED_PER_CANDIDATE = 5
+"""The same for a search in a subset, counting only the subset's codes."""
+MAX_KEPT_SELECTIONS = 16
+CROSS_MODAL_CANDIDATES = 2048
+CANDIDATES_PER_HIT = 4
+CODES_PER_EXACT_COMPARISON = 12
+"""How many codes are scanned in the time of one exact comparison (of many at once)."""
+RERANK_COST_RATIO = 2
+"""How many exact comparisons (of many at once) the re-ranking of one candidate costs."""
+MIN_NPROBE_RATIO, MAX_NPROBE_RATIO = 1 / 4, 16
+"""The bounds of a search's nprobe, as multiples of the average nprobe at this number of candidates."""
+MARGIN_NPROBES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+"""The values of nprobe that margins are measured for."""
 MARGIN_SAMPLE = 1000
-LEAST_MADE_FOR = 1000
-_ROUNDS = 6
-_Parameters: Any = faiss.SearchParametersIVF
-_Selector: Any = faiss.IDSelectorBitmap
-"""Any: what faiss' stubs do not know is that these are made with Python's values."""
-_ADD_AT_ONCE = 64
-_BUILD_AT_ONCE = 16_384
-"""What nobody searches yet is fed in larger pieces, by several threads."""
+MIN_MADE_FOR = 1000
+_ADD_BATCH = 64
+_BUILD_BATCH = 16_384
+"""Before the first search, rows are added in larger batches by several threads."""
+_SearchParameters: Any = faiss.SearchParametersIVF
+_IdSelector: Any = faiss.IDSelectorBitmap
+"""Any: faiss' stubs lack the constructors that take Python values."""
 
 
-def lists_for(items: int) -> int:
-    """Return how many lists suit so many items: the power of two next to four times their root, at least 16."""
+def nlist_for(items: int) -> int:
+    """Return the number of posting lists for this number of items: the power of two nearest to 4 sqrt(n), >= 16."""
     return int(2 ** max(round(np.log2(4 * max(items, 1) ** 0.5)), 4))
 
 
-def sample_for(items: int) -> int:
-    """Return how many vectors the lists of so many items are learned from."""
-    return max(LEAST_SAMPLE, SAMPLE_A_LIST * lists_for(items))
+def training_size(items: int) -> int:
+    """Return how many vectors to train an index for this number of items on."""
+    return max(MIN_TRAINING_SIZE, TRAINING_ROWS_PER_LIST * nlist_for(items))
 
 
 class IvfPqIndex:
-    """Inverted lists of product codes; scores are cosines of the stored vectors all the same."""
+    """Posting lists of product codes; scores are cosines of the stored vectors."""
 
     engine = "lists"
     made_for: int
-    """How many items it has learned from; many more of them ask for lists of their own."""
+    """How many items it was trained for; it should be trained again for many times more."""
 
     def __init__(
         self,
@@ -92,55 +90,56 @@ class IvfPqIndex:
         expansion_search: int = 128,
         threads: int = 1,
     ) -> None:
-        """Take a trained faiss index, a turn before lists; use `learned` or `load`.
+        """Wrap a trained faiss index, a rotation before posting lists; use `train` or `load`.
 
-        `margins` says how much farther than the nearest centroid (squared, turned) those of n lists are on average;
-        `made_for` is how many items the lists were learned for.
+        `margins` maps an nprobe to the squared distance beyond that of the nearest centroid within which this many
+        centroids are on average.
         """
         self._index: Any = index
         lists: Any = faiss.downcast_index(index.index)
         self._lists = lists
-        turn: Any = faiss.downcast_VectorTransform(index.chain.at(0))
-        self._turn = np.ascontiguousarray(faiss.vector_to_array(turn.A).reshape(turn.d_out, turn.d_in).T)
-        self._moved = faiss.vector_to_array(turn.b)
+        rotation: Any = faiss.downcast_VectorTransform(index.chain.at(0))
+        matrix = faiss.vector_to_array(rotation.A).reshape(rotation.d_out, rotation.d_in)
+        self._rotation = np.ascontiguousarray(matrix.T)
+        self._offset = faiss.vector_to_array(rotation.b)
         centroids = lists.quantizer.reconstruct_n(0, lists.nlist)
-        self._centroids, self._lengths = -2 * centroids, (centroids**2).sum(axis=1)
+        self._scaled_centroids, self._centroid_norms = -2 * centroids, (centroids**2).sum(axis=1)
         self.made_for = made_for
         self._margins = dict(margins)
-        self._reaches: dict[int, tuple[float, int, int]] = {}
+        self._probe_limits: dict[int, tuple[float, int, int]] = {}
         self._read_rows = read_rows
         self._threads = threads
-        self._keys = _Keys(_ids(self._lists))
+        self._keys = _KeySet(_ids(lists))
         self._searched = False
         self._lock = threading.Lock()
-        self._selections: OrderedDict[int, _Selection] = OrderedDict()
-        self._selecting = threading.Lock()
-        self._list_of = np.zeros(0, np.uint32)
-        self._placed = 0
+        self.selection_cache: LRUCache[tuple[int, ...], _Selection] = LRUCache(MAX_KEPT_SELECTIONS)
+        self._cache_lock = threading.Lock()
+        self._list_of_key = np.zeros(0, np.uint32)
+        self._items_at_lookup = 0
         self.expansion_search = expansion_search
 
     @classmethod
     def train(
         cls, sample: Vectors, items: int, read_rows: ReadRows, *, threads: int = 1, **settings: int
     ) -> IvfPqIndex:
-        """Return an empty index for so many items, its lists and codes learned from a (n, dim) sample of them."""
-        sample = _enough(sample)
-        width = min(WIDTH, sample.shape[1]) // 2 * 2
-        lists = min(lists_for(items), len(sample) // SAMPLE_A_LIST)
-        turn = _turn(sample, width)
+        """Return an empty index for this number of items, trained on a (n, dim) sample of them."""
+        sample = _padded(sample)
+        width = min(PCA_WIDTH, sample.shape[1]) // 2 * 2
+        nlist = min(nlist_for(items), len(sample) // TRAINING_ROWS_PER_LIST)
+        rotation = _balanced_pca(sample, width)
         # Not by faiss.index_factory: its regular expressions crash where usearch was imported before, which brings a
         # C++ library of its own.
-        quantizer = faiss.IndexFlatL2(width)
-        trained: Any = faiss.IndexIVFPQFastScan(quantizer, width, lists, width // 2, 4, faiss.METRIC_L2)
+        coarse = faiss.IndexFlatL2(width)
+        trained: Any = faiss.IndexIVFPQFastScan(coarse, width, nlist, width // 2, 4, faiss.METRIC_L2)
         clustering = trained.cp
-        clustering.niter, clustering.min_points_per_centroid = _ROUNDS, 1
-        clustering.max_points_per_centroid = 2 * SAMPLE_A_LIST
-        turned = turn.apply(sample)
-        with _threads(threads):
-            trained.train(turned)
-        margins = _margins(turned[-MARGIN_SAMPLE:], quantizer.reconstruct_n(0, lists))
-        index = faiss.IndexPreTransform(turn, trained)
-        made_for = max(items, LEAST_MADE_FOR)
+        clustering.niter, clustering.min_points_per_centroid = TRAINING_ROUNDS, 1
+        clustering.max_points_per_centroid = 2 * TRAINING_ROWS_PER_LIST
+        rotated = rotation.apply(sample)
+        with _faiss_threads(threads):
+            trained.train(rotated)
+        margins = _measure_margins(rotated[-MARGIN_SAMPLE:], coarse.reconstruct_n(0, nlist))
+        index = faiss.IndexPreTransform(rotation, trained)
+        made_for = max(items, MIN_MADE_FOR)
         return cls(index, read_rows, margins=margins, made_for=made_for, threads=threads, **settings)
 
     @classmethod
@@ -149,18 +148,18 @@ class IvfPqIndex:
     ) -> IvfPqIndex:
         """Return the index saved at `path`, whose checksum the caller has verified.
 
-        Raises `IndexCorrupt` when the file is missing or is an index of another kind or dimension.
+        Raises `IndexCorrupt` where the file is missing or is an index of another kind or dimension.
         """
         try:
             index = faiss.read_index(str(path))
         except RuntimeError as error:
-            raise IndexCorrupt(f"{path} is not a file of faiss lists.") from error
+            raise IndexCorrupt(f"{path} is not a file of a faiss index.") from error
         if not isinstance(index, faiss.IndexPreTransform) or index.d != dim:
             raise IndexCorrupt(f"{path} holds vectors of {index.d} dimensions, not {dim}.")
         return cls(
             index,
             read_rows,
-            margins={int(lists): margin for lists, margin in parameters["margins"].items()},
+            margins={int(nprobe): margin for nprobe, margin in parameters["margins"].items()},
             made_for=parameters["made_for"],
             threads=threads,
             **graph_settings(parameters),
@@ -179,7 +178,7 @@ class IvfPqIndex:
             "metric": "cos",
             "dtype": f"4 bits of {self._lists.pq.M}",
             "lists": int(self._lists.nlist),
-            "margins": {str(lists): margin for lists, margin in self._margins.items()},
+            "margins": {str(nprobe): margin for nprobe, margin in self._margins.items()},
             "made_for": self.made_for,
             "expansion_search": self.expansion_search,
         }
@@ -194,18 +193,18 @@ class IvfPqIndex:
             return self._keys.all()
 
     def add(self, keys: Keys, vectors: Vectors) -> None:
-        """Add (n,) new keys with their (n, dim) unit rows; a key that is already there raises ValueError."""
+        """Add (n,) new keys with their (n, dim) unit rows; raises ValueError if a key is already present."""
         check_rows(keys, vectors, self.dim)
-        at_once = _ADD_AT_ONCE if self._searched else _BUILD_AT_ONCE
-        for start in range(0, len(keys), at_once):
-            part = slice(start, start + at_once)
-            turned = vectors[part] @ self._turn + self._moved
-            with self._lock, _threads(self._threads):
+        batch = _ADD_BATCH if self._searched else _BUILD_BATCH
+        for start in range(0, len(keys), batch):
+            part = slice(start, start + batch)
+            rotated = vectors[part] @ self._rotation + self._offset
+            with self._lock, _faiss_threads(self._threads):
                 self._keys.add(keys[part])
-                self._lists.add_with_ids(turned, _as_ids(keys[part]))
+                self._lists.add_with_ids(rotated, _as_ids(keys[part]))
 
     def remove(self, keys: Keys) -> None:
-        """Forget the keys; unknown ones are ignored."""
+        """Remove keys; unknown ones are ignored."""
         with self._lock:
             known = self._keys.remove(keys)
             if len(known):
@@ -214,67 +213,76 @@ class IvfPqIndex:
     def search(self, vector: Vectors, k: int, *, expansion: int | None = None) -> tuple[Keys, Vectors]:
         """Return up to k (keys, cosine similarities) near a (dim,) vector, best first.
 
-        `expansion` is how many candidates are compared exactly, `expansion_search` where it is None, never less than
-        k; the more of them, the more lists are scanned.
+        `expansion` is the number of re-ranked candidates, `expansion_search` where it is None, never less than k;
+        nprobe grows with it.
         """
         self._searched = True
-        held = len(self._keys)
-        if k <= 0 or held == 0:
+        items = len(self._keys)
+        if k <= 0 or items == 0:
             return np.zeros(0, np.uint64), np.zeros(0, np.float32)
-        candidates = min(max(k, self.expansion_search if expansion is None else expansion), held)
-        turned = self._turned(vector)
-        numbers, distances = self._near(turned, candidates, held)
-        found = self._scanned(turned, candidates, numbers, distances)
+        candidates = min(max(k, self.expansion_search if expansion is None else expansion), items)
+        rotated = self._rotated(vector)
+        lists, distances = self._lists_to_probe(rotated, candidates, items)
+        found = self._scan(rotated, candidates, lists, distances)
         return rerank_candidates(found, self._read_rows, vector, k)
 
     def candidates_for(self, n: int, *, cross_modal: bool) -> int:
-        """Return how many candidates to ask for so that the `wanted` nearest are among them.
+        """Return how many candidates to re-rank so that the n nearest are among them.
 
-        `far` says that the vector lies far from all items, as words do: their codes then differ by little. Powers of
-        two: mostly the same ones for every page of a query.
+        A `cross_modal` query (text against photos) is far from all items, so their codes differ by little. The result
+        is a power of two, so that most pages of a query have the same candidates.
         """
-        return FAR if cross_modal else min(1 << (EACH * n - 1).bit_length(), FAR)
+        if cross_modal:
+            return CROSS_MODAL_CANDIDATES
+        return min(1 << (CANDIDATES_PER_HIT * n - 1).bit_length(), CROSS_MODAL_CANDIDATES)
 
     def subset_search_pays(self, items: int, expansion: int) -> bool:
-        """Return whether searching among so many items is sooner done than comparing them all."""
-        scanned = min(1.0, SCANNED_AMONG * expansion / max(items, 1)) * len(self)
-        return CANDIDATE_AS_DEAR * expansion + scanned / CODES_AS_DEAR < items
+        """Return whether searching a subset of `items` keys is faster than comparing all of them exactly."""
+        scanned = min(1.0, SUBSET_SCANNED_PER_CANDIDATE * expansion / max(items, 1)) * len(self)
+        return RERANK_COST_RATIO * expansion + scanned / CODES_PER_EXACT_COMPARISON < items
 
-    def search_subset(self, vector: Vectors, k: int, among: Keys, *, expansion: int) -> tuple[Keys, Vectors]:
-        """Return up to k (keys, cosine similarities) near a (dim,) vector, best first, all of them among the keys.
+    def search_subset(self, vector: Vectors, k: int, subset: Keys, *, expansion: int) -> tuple[Keys, Vectors]:
+        """Return up to k (keys, cosine similarities) of the subset near a (dim,) vector, best first.
 
-        `among` is ascending; the same array again is known by its identity, so it must not be changed. The nearest
-        lists are scanned until they hold `SCANNED_AMONG` of the keys for each of the `expansion` candidates.
+        `subset` is ascending; it is cached by identity, so the caller must not change the array. The nearest lists
+        are scanned until they hold `SUBSET_SCANNED_PER_CANDIDATE` keys of the subset for each of the `expansion`
+        candidates.
         """
         self._searched = True
-        if k <= 0 or len(among) == 0:
+        if k <= 0 or len(subset) == 0:
             return np.zeros(0, np.uint64), np.zeros(0, np.float32)
-        candidates = min(max(k, expansion), len(among))
-        turned = self._turned(vector)
-        selection = self._selection(among)
-        distances = self._distances(turned)
-        numbers = np.argsort(distances)
-        enough = np.searchsorted(np.cumsum(selection.in_list[numbers]), SCANNED_AMONG * candidates) + 1
-        numbers = numbers[:enough]
-        near = distances[numbers] + np.float32(turned @ turned)
-        found = self._scanned(turned, candidates, numbers, near, sel=selection.selector)
+        candidates = min(max(k, expansion), len(subset))
+        rotated = self._rotated(vector)
+        selection = self._selection(subset)
+        distances = self._centroid_distances(rotated)
+        lists = np.argsort(distances)
+        target = SUBSET_SCANNED_PER_CANDIDATE * candidates
+        lists = lists[: np.searchsorted(np.cumsum(selection.count_by_list[lists]), target) + 1]
+        near = distances[lists] + np.float32(rotated @ rotated)
+        found = self._scan(rotated, candidates, lists, near, sel=selection.selector)
         return rerank_candidates(found, self._read_rows, vector, k)
 
-    def _turned(self, vector: Vectors) -> Vectors:
-        """Return a vector as the lists compare it."""
-        return np.ascontiguousarray(vector @ self._turn + self._moved, np.float32)
+    def save(self, path: Path) -> None:
+        """Write the index to one file."""
+        with self._lock:
+            faiss.write_index(self._index, str(path))
 
-    def _scanned(
+    # --- internal ---------------------------------------------------------------------------------------------
+
+    def _rotated(self, vector: Vectors) -> Vectors:
+        return np.ascontiguousarray(vector @ self._rotation + self._offset, np.float32)
+
+    def _scan(
         self,
-        turned: Vectors,
+        rotated: Vectors,
         candidates: int,
-        numbers: NDArray[np.int64],
+        lists: NDArray[np.int64],
         distances: Vectors,
         **parameters: Any,
     ) -> Keys:
-        """Return the keys, so many at most, whose codes come nearest to a turned vector in some of the lists.
+        """Return up to `candidates` keys of some lists, those whose codes are nearest to a rotated vector.
 
-        `distances` say how far (squared) the lists are, `parameters` what else faiss is to heed.
+        `distances` are the squared distances of the lists' centroids, `parameters` further ones of faiss' search.
         """
         scores = np.empty(candidates, np.float32)
         found = np.empty(candidates, np.int64)
@@ -282,94 +290,94 @@ class IvfPqIndex:
             # faiss' own wrapper takes no parameters here.
             self._lists.search_preassigned_c(
                 1,
-                faiss.swig_ptr(turned),
+                faiss.swig_ptr(rotated),
                 candidates,
-                faiss.swig_ptr(numbers),
+                faiss.swig_ptr(lists),
                 faiss.swig_ptr(distances),
                 faiss.swig_ptr(scores),
                 faiss.swig_ptr(found),
                 False,
-                _Parameters(nprobe=len(numbers), **parameters),
+                _SearchParameters(nprobe=len(lists), **parameters),
             )
         keys: Keys = found[found != -1].view(np.uint64)
         return keys
 
-    def _selection(self, among: Keys) -> _Selection:
-        """Return what a search among these keys needs; kept for the latest ones."""
-        with self._selecting:
-            kept = self._selections.get(id(among))
-            if kept is None or kept.keys() is not among:
-                kept = self._selections[id(among)] = _Selection.of(among, self._places(), self._lists.nlist)
-                if len(self._selections) > SELECTIONS:
-                    self._selections.popitem(last=False)
-            self._selections.move_to_end(id(among))
-            return kept
+    def _selection(self, subset: Keys) -> _Selection:
+        """Return what a search in the subset needs; cached for the latest subsets."""
+        # Cheap to compute; which of the subsets with this fingerprint is cached is decided by identity.
+        fingerprint = (len(subset), int(subset[0]), int(subset[len(subset) // 2]), int(subset[-1]))
+        with self._cache_lock:
+            selection = self.selection_cache.get(fingerprint)
+            if selection is None or selection.subset() is not subset:
+                selection = _Selection.of(subset, self._lists_of_keys(), self._lists.nlist)
+                self.selection_cache[fingerprint] = selection
+            return selection
 
-    def _places(self) -> NDArray[np.uint32]:
-        """Return in which list each key lay when last looked up, by key; `nlist` for one that lay in none."""
-        held = len(self._keys)
-        if abs(held - self._placed) * 20 > held:
+    def _lists_of_keys(self) -> NDArray[np.uint32]:
+        """Return the list of each key, by key, `nlist` for unknown ones; at most a twentieth of them is outdated."""
+        items = len(self._keys)
+        if abs(items - self._items_at_lookup) * 20 > items:
             with self._lock:
-                self._list_of, self._placed = _list_of_keys(self._lists), held
-        return self._list_of
+                self._list_of_key, self._items_at_lookup = _list_of_each_key(self._lists), items
+        return self._list_of_key
 
-    def _distances(self, turned: Vectors) -> Vectors:
-        """Return how far each list's centroid is, squared, but for the length of the turned vector itself."""
-        distances = self._centroids @ turned
-        distances += self._lengths
+    def _centroid_distances(self, rotated: Vectors) -> Vectors:
+        """Return the squared distance of each list's centroid, less the squared length of the vector itself."""
+        distances = self._scaled_centroids @ rotated
+        distances += self._centroid_norms
         return np.asarray(distances, np.float32)
 
-    def _near(self, turned: Vectors, candidates: int, held: int) -> tuple[NDArray[np.int64], Vectors]:
-        """Return the numbers of the lists to scan for so many candidates of all, and how far (squared) they are."""
-        margin, least, most = self._reaches.get(candidates) or self._reach(candidates)
-        full = min(2 * candidates * len(self._lengths) // held + 1, len(self._lengths))
-        least, most = max(least, full), max(most, full)  # lists that hold so many, and as many again
-        distances = self._distances(turned)
-        near = np.flatnonzero(distances <= distances.min() + margin)
-        if not least <= len(near) <= most:
-            count = least if len(near) < least else most
-            near = np.argpartition(distances, count - 1)[:count]
-        return near, distances[near] + np.float32(turned @ turned)
+    def _lists_to_probe(
+        self, rotated: Vectors, candidates: int, items: int
+    ) -> tuple[NDArray[np.int64], Vectors]:
+        """Return the numbers of the lists to scan for this many of all items, and their squared distances."""
+        margin, least, most = self._probe_limits.get(candidates) or self._limits_for(candidates)
+        nlist = len(self._centroid_norms)
+        # On average, half of these lists hold as many codes as there are candidates.
+        needed = min(2 * candidates * nlist // items + 1, nlist)
+        least, most = max(least, needed), max(most, needed)
+        distances = self._centroid_distances(rotated)
+        lists = np.flatnonzero(distances <= distances.min() + margin)
+        if not least <= len(lists) <= most:
+            nprobe = least if len(lists) < least else most
+            lists = np.argpartition(distances, nprobe - 1)[:nprobe]
+        return lists, distances[lists] + np.float32(rotated @ rotated)
 
-    def _reach(self, candidates: int) -> tuple[float, int, int]:
-        """Return the margin for so many candidates, and how many lists are scanned at least and at most."""
-        usual = max(candidates * SCANNED * len(self._lengths) / self.made_for, 1.0)
-        margin = np.interp(np.log(usual), np.log(list(self._margins)), list(self._margins.values()))
-        least, most = (min(round(usual * times), len(self._lengths)) for times in (LEAST, MOST))
-        self._reaches[candidates] = float(margin), max(least, 1), max(most, 1)
-        return self._reaches[candidates]
-
-    def save(self, path: Path) -> None:
-        """Write the index to one file."""
-        with self._lock:
-            faiss.write_index(self._index, str(path))
+    def _limits_for(self, candidates: int) -> tuple[float, int, int]:
+        """Return the margin for this number of candidates, and the least and the largest nprobe; caches them."""
+        nlist = len(self._centroid_norms)
+        average = max(candidates * SCANNED_PER_CANDIDATE * nlist / self.made_for, 1.0)
+        margin = np.interp(np.log(average), np.log(list(self._margins)), list(self._margins.values()))
+        least, most = (min(round(average * ratio), nlist) for ratio in (MIN_NPROBE_RATIO, MAX_NPROBE_RATIO))
+        self._probe_limits[candidates] = float(margin), max(least, 1), max(most, 1)
+        return self._probe_limits[candidates]
 
 
 @dataclass(frozen=True, slots=True)
 class _Selection:
-    """Keys among which is searched: faiss' selector of them, and how many each list held when it was made."""
+    """A subset of the keys: faiss' selector of them, and how many were in each list when it was made."""
 
-    keys: weakref.ref[Keys]
-    """Not kept: whoever searches among them keeps them as long as they are of use."""
+    subset: weakref.ref[Keys]
+    """Weak: the caller keeps the array for as long as it is useful."""
     bits: NDArray[np.uint8]
-    """Kept, for the selector points there."""
+    """Kept because the selector points to it."""
     selector: Any
-    in_list: NDArray[np.int64]
+    count_by_list: NDArray[np.int64]
 
     @staticmethod
-    def of(keys: Keys, list_of: NDArray[np.uint32], lists: int) -> _Selection:
-        """Return the selection of one or more ascending keys, of which `list_of` says where they lie."""
-        chosen = np.zeros(int(keys[-1]) + 1, np.uint8)
-        chosen[keys] = 1
+    def of(subset: Keys, list_of_key: NDArray[np.uint32], nlist: int) -> _Selection:
+        """Return the selection of one or more ascending keys."""
+        chosen = np.zeros(int(subset[-1]) + 1, np.uint8)
+        chosen[subset] = 1
         bits = np.packbits(chosen, bitorder="little")
-        placed = keys[: np.searchsorted(keys, np.uint64(len(list_of)))]
-        in_list = np.bincount(list_of[placed], minlength=lists + 1)[:lists]
-        return _Selection(weakref.ref(keys), bits, _Selector(bits), in_list)
+        known = subset[: np.searchsorted(subset, np.uint64(len(list_of_key)))]
+        count_by_list = np.bincount(list_of_key[known], minlength=nlist + 1)[:nlist]
+        return _Selection(weakref.ref(subset), bits, _IdSelector(bits), count_by_list)
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Let faiss take so many threads in this one meanwhile."""
+def _faiss_threads(count: int) -> Iterator[None]:
+    """Let faiss use this many threads; its setting belongs to the calling thread."""
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(count)
     try:
@@ -378,99 +386,98 @@ def _threads(count: int) -> Iterator[None]:
         faiss.omp_set_num_threads(before)
 
 
-class _Keys:
-    """A set of uint64 keys in little more than their 8 bytes each: sorted, what came last beside it."""
+class _KeySet:
+    """A set of uint64 keys in little more than their 8 bytes each: one sorted array, and the latest batches."""
 
     def __init__(self, keys: Keys) -> None:
         self._sorted = np.sort(keys)
-        self._last: list[Keys] = []
+        self._batches: list[Keys] = []
 
     def __len__(self) -> int:
-        return len(self._sorted) + sum(map(len, self._last))
+        return len(self._sorted) + sum(map(len, self._batches))
 
     def all(self) -> Keys:
         """Return all keys, ascending."""
-        if self._last:
-            self._sorted = np.sort(np.concatenate([self._sorted, *self._last]), kind="stable")
-            self._last = []
+        if self._batches:
+            self._sorted = np.sort(np.concatenate([self._sorted, *self._batches]), kind="stable")
+            self._batches = []
         return self._sorted
 
     def add(self, keys: Keys) -> None:
-        """Add keys; raises ValueError, and adds none, where one is there already or twice among them."""
+        """Add keys; raises ValueError, and adds none, where one is present already or twice among them."""
         new = np.unique(keys)
-        held = [block for block in (*self._last, self._sorted) if len(block)]
-        known = len(new) and any(new[0] <= block[-1] and are_in(block, new).any() for block in held)
-        if known or len(new) < len(keys):
+        blocks = [block for block in (*self._batches, self._sorted) if len(block)]
+        present = len(new) and any(new[0] <= block[-1] and are_in(block, new).any() for block in blocks)
+        if present or len(new) < len(keys):
             raise ValueError("the index holds one of these keys already")
         if len(new):
-            self._last.append(new)
-        if len(self._last) > 64:
+            self._batches.append(new)
+        if len(self._batches) > 64:
             self.all()
 
     def remove(self, keys: Keys) -> Keys:
-        """Remove those of the keys that are there, and return them."""
-        every = self.all()
-        known = np.unique(keys[are_in(every, keys)])
-        self._sorted = without(every, known)
-        return known
+        """Remove those of the keys that are present, and return them."""
+        present = np.unique(keys[are_in(self.all(), keys)])
+        self._sorted = without(self._sorted, present)
+        return present
 
 
-def _turn(sample: Vectors, width: int) -> Any:
-    """Return faiss' turn to the first principal components of a (n, dim) sample.
+def _balanced_pca(sample: Vectors, width: int) -> Any:
+    """Return faiss' rotation to the first principal components of a (n, dim) sample.
 
-    They are paired so that the variances of all pairs, multiplied, are about alike, for each pair gets the same
+    Components are paired so that the products of the two variances are about equal, because each pair gets the same
     number of bits (Ge et al., "Optimized product quantization", CVPR 2013, section 3.3: eigenvalue allocation).
     """
-    centre, directions = principal_components(sample, width)
+    centre, directions = pca(sample, width)
     first = np.arange(width // 2)
-    turn = directions[:, np.stack([first, width - 1 - first], axis=1).ravel()].T
+    rotation = directions[:, np.stack([first, width - 1 - first], axis=1).ravel()].T
     linear = faiss.LinearTransform(sample.shape[1], width, True)
-    faiss.copy_array_to_vector(np.ascontiguousarray(turn).ravel(), linear.A)
-    faiss.copy_array_to_vector(-(turn @ centre), linear.b)
+    faiss.copy_array_to_vector(np.ascontiguousarray(rotation).ravel(), linear.A)
+    faiss.copy_array_to_vector(-(rotation @ centre), linear.b)
     linear.is_trained = True
     return linear
 
 
-def _margins(turned: Vectors, centroids: Vectors) -> dict[int, float]:
-    """Return for some numbers of lists how much farther than the nearest centroid so many are on average."""
-    distances = (centroids**2).sum(axis=1) - 2 * (turned @ centroids.T)
+def _measure_margins(rotated: Vectors, centroids: Vectors) -> dict[int, float]:
+    """Return for some values of nprobe the margin within which this many centroids are on average."""
+    distances = (centroids**2).sum(axis=1) - 2 * (rotated @ centroids.T)
     gaps = np.sort((distances - distances.min(axis=1, keepdims=True)).ravel())
     return {
-        count: round(float(gaps[count * len(turned) - 1]), 5)
-        for count in MARGINS_AT
-        if count <= len(centroids)
+        nprobe: round(float(gaps[nprobe * len(rotated) - 1]), 5)
+        for nprobe in MARGIN_NPROBES
+        if nprobe <= len(centroids)
     }
 
 
 def _as_ids(keys: Keys) -> NDArray[np.int64]:
-    """Return keys as faiss takes them: the same 64 bits, signed."""
+    """Return keys as faiss stores them: the same 64 bits, signed."""
     return np.ascontiguousarray(keys, np.uint64).view(np.int64)
 
 
 def _ids(lists: Any) -> Keys:
-    """Return the keys that the lists hold, in their order there."""
-    held = lists.invlists
+    """Return the keys in the posting lists, list by list."""
+    stored = lists.invlists
     parts = [
-        faiss.rev_swig_ptr(held.get_ids(number), held.list_size(number)).copy()
-        for number in range(held.nlist)
-        if held.list_size(number)
+        faiss.rev_swig_ptr(stored.get_ids(number), stored.list_size(number)).copy()
+        for number in range(stored.nlist)
+        if stored.list_size(number)
     ]
     return np.concatenate(parts).view(np.uint64) if parts else np.zeros(0, np.uint64)
 
 
-def _list_of_keys(lists: Any) -> NDArray[np.uint32]:
-    """Return the list in which each key lies, by key: (the highest key + 1,); the number of lists for any other."""
+def _list_of_each_key(lists: Any) -> NDArray[np.uint32]:
+    """Return the list of each key, (highest key + 1,) by key; the number of lists for any other."""
     sizes = [lists.invlists.list_size(number) for number in range(lists.nlist)]
     keys = _ids(lists)
-    found = np.full(int(keys.max(initial=0)) + 1, lists.nlist, np.uint32)
-    found[keys] = np.repeat(np.arange(lists.nlist, dtype=np.uint32), sizes)
-    return found
+    list_of_key = np.full(int(keys.max(initial=0)) + 1, lists.nlist, np.uint32)
+    list_of_key[keys] = np.repeat(np.arange(lists.nlist, dtype=np.uint32), sizes)
+    return list_of_key
 
 
-def _enough(sample: Vectors) -> Vectors:
-    """Return the sample, with random unit rows beside it where it is too small to learn 16 centroids a part from."""
-    lacking = LEAST_SAMPLE - len(sample)
-    if lacking <= 0:
+def _padded(sample: Vectors) -> Vectors:
+    """Return the sample, with random unit rows where it is too small to train 16 centroids for each pair."""
+    missing = MIN_TRAINING_SIZE - len(sample)
+    if missing <= 0:
         return sample
-    noise = np.random.default_rng(0).standard_normal((lacking, sample.shape[1]), np.float32)
+    noise = np.random.default_rng(0).standard_normal((missing, sample.shape[1]), np.float32)
     return np.concatenate([sample, noise / np.linalg.norm(noise, axis=1, keepdims=True)])

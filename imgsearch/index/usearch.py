@@ -1,8 +1,8 @@
-"""The usearch engine: an HNSW graph over float16 vectors, cosine; and the graph itself, which other engines use.
+"""HNSW graphs by usearch: the base class of the graph engines, and the engine over float16 vectors.
 
-The only file that imports usearch. It owns the engine's parameters and its traps: dtype and metric are always
-explicit, `expansion_search` is set again after a load, and every call holds one lock, because usearch grows its
-buffers while adding without waiting for searches (a search takes about 0.2 ms, an add is fed in small pieces).
+The only file that imports usearch, with its traps: dtype and metric are always explicit, `expansion_search` is set
+again after a load, and every call holds one lock, because usearch grows its buffers while adding without waiting for
+searches (a search takes about 0.2 ms, and adds come in small batches).
 """
 
 from __future__ import annotations
@@ -19,23 +19,30 @@ from usearch.index import Index
 from imgsearch.core.errors import IndexCorrupt
 from imgsearch.index.base import Keys, Vectors
 
-__all__ = ["Graph", "UsearchIndex"]
+__all__ = ["HnswGraph", "UsearchIndex", "check_rows", "graph_settings"]
 
-_ADD_AT_ONCE = 64
-_BUILD_AT_ONCE = 2048
-"""What nobody searches yet is fed in larger pieces: threads wait for each other at the end of each."""
-_WORTH_THREADS = 1024
-"""Fewer vectors than this are added in one thread, which is as fast for them."""
+_ADD_BATCH = 64
+_BUILD_BATCH = 2048
+"""Before the first search, rows are added in larger batches: threads wait for each other at the end of each."""
+_MIN_ROWS_FOR_THREADS = 1024
+"""One thread adds fewer rows as fast as several."""
 _SELF_DISTANCE = 0.005
-"""No vector is farther than this from itself in float16: one whose nearest is farther was not found at all."""
-_EFFORT_TO_FIND_ITSELF = 32
+"""The largest cosine distance of a vector from itself in float16; a larger one means that it was not found."""
+_SELF_SEARCH_EXPANSION = 32
 
 
-class Graph:
-    """HNSW after Malkov & Yashunin (2018), as implemented by usearch, over rows of any type that it compares."""
+class HnswGraph:
+    """An HNSW graph (Malkov & Yashunin, PAMI 2018) over rows of any type that usearch compares.
+
+    A subclass says how vectors become rows (`encode`) and how distances become scores (`search`).
+    """
+
+    made_for = 0
+    """How many items the engine was trained for; 0: it suits any number."""
 
     def __init__(
         self,
+        dim: int,
         width: int,
         *,
         metric: str,
@@ -46,17 +53,18 @@ class Graph:
         threads: int,
         self_distance: float = 0.0,
     ) -> None:
-        """Make an empty graph of rows of `width` numbers (or bits) that are compared by usearch's `metric`.
+        """Make an empty graph of rows of `width` numbers (or bits), compared by usearch's `metric`.
 
         `connectivity` is HNSW's M, `expansion_add` its ef_construction and `expansion_search` its ef. No row is
         farther than `self_distance` from itself.
         """
+        self.dim = dim
         self._threads = threads
         self._self_distance = self_distance
         self._dtype = dtype
         self._searched = False
         self._lock = threading.Lock()
-        self._index: Any = Index(
+        self._graph: Any = Index(
             ndim=width,
             metric=metric,
             dtype=dtype,
@@ -65,20 +73,95 @@ class Graph:
             expansion_search=expansion_search,
         )
 
+    def encode(self, vectors: Vectors) -> NDArray[Any]:
+        """Return the (n, ...) rows of the graph for (n, dim) unit vectors."""
+        raise NotImplementedError
+
     @property
-    def parameters(self) -> dict[str, int]:
+    def graph_parameters(self) -> dict[str, int]:
         """HNSW's settings, under the names that the constructor takes."""
         return {
-            "connectivity": int(self._index.connectivity),
-            "expansion_add": int(self._index.expansion_add),
-            "expansion_search": int(self._index.expansion_search),
+            "connectivity": int(self._graph.connectivity),
+            "expansion_add": int(self._graph.expansion_add),
+            "expansion_search": int(self._graph.expansion_search),
         }
 
-    def load(self, path: Path) -> None:
-        """Take over the graph saved at `path`, whose checksum the caller has verified.
+    @property
+    def expansion_search(self) -> int:
+        """HNSW's ef: a larger one finds more of the true neighbours, more slowly."""
+        return int(self._graph.expansion_search)
+
+    @expansion_search.setter
+    def expansion_search(self, value: int) -> None:
+        with self._lock:
+            self._graph.expansion_search = value
+
+    def __len__(self) -> int:
+        """Return the number of live keys."""
+        return len(self._graph)
+
+    def keys(self) -> Keys:
+        """Return all live keys, ascending."""
+        with self._lock:
+            if len(self._graph) == 0:
+                return np.zeros(0, np.uint64)
+            return np.sort(np.asarray(self._graph.keys, dtype=np.uint64))
+
+    def add(self, keys: Keys, vectors: Vectors) -> None:
+        """Add (n,) new keys with their (n, dim) unit rows; raises ValueError if a key is already present."""
+        check_rows(keys, vectors, self.dim)
+        rows = self.encode(vectors)
+        threads = self._threads if len(keys) >= _MIN_ROWS_FOR_THREADS else 1
+        batch = _ADD_BATCH if self._searched else _BUILD_BATCH
+        for start in range(0, len(keys), batch):
+            part = slice(start, start + batch)
+            with self._lock:
+                try:
+                    self._graph.add(keys[part], rows[part], threads=threads, dtype=self._dtype)
+                except RuntimeError as error:
+                    raise ValueError(f"the index refused the keys: {error}") from error
+                if threads > 1:
+                    self._relink_lost(keys[part], rows[part])
+
+    def remove(self, keys: Keys) -> None:
+        """Remove keys; unknown ones are ignored."""
+        if len(keys):
+            with self._lock:
+                self._graph.remove(keys)
+
+    def nearest_rows(
+        self, row: NDArray[Any], k: int, *, expansion: int | None = None
+    ) -> tuple[Keys, Vectors]:
+        """Return up to k (keys, distances) near a row, nearest first.
+
+        `expansion` is HNSW's ef for this one search, `expansion_search` where it is None; never less than k.
+        """
+        self._searched = True
+        with self._lock:
+            k = min(k, len(self._graph))
+            if k <= 0:
+                return np.zeros(0, np.uint64), np.zeros(0, np.float32)
+            tuned = self._graph.expansion_search
+            effort = max(k, tuned if expansion is None else expansion)
+            if effort != tuned:
+                self._graph.expansion_search = effort
+            try:
+                matches = self._graph.search(row, k, threads=1, dtype=self._dtype)
+            finally:
+                if effort != tuned:
+                    self._graph.expansion_search = tuned
+        return np.asarray(matches.keys, np.uint64), np.asarray(matches.distances, np.float32)
+
+    def save(self, path: Path) -> None:
+        """Write the graph to one file."""
+        with self._lock:
+            self._graph.save(str(path))
+
+    def load_graph(self, path: Path) -> None:
+        """Replace the graph by the one saved at `path`, whose checksum the caller has verified.
 
         usearch itself checks nothing: flipped bytes crash the process at the next search. Raises `IndexCorrupt`
-        when the file is missing or is a graph of other rows.
+        where the file is missing or holds other rows.
         """
         try:
             described = Index.metadata(str(path))
@@ -86,109 +169,40 @@ class Graph:
             described = None
         if described is None:
             raise IndexCorrupt(f"{path} is not a usearch index file.")
-        expansion_add, expansion_search = self._index.expansion_add, self._index.expansion_search
-        width, kind = self._index.ndim, self._index.dtype
-        self._index.load(str(path))
-        if (self._index.ndim, self._index.dtype) != (width, kind):
+        expansion_add, expansion_search = self._graph.expansion_add, self._graph.expansion_search
+        width, dtype = self._graph.ndim, self._graph.dtype
+        self._graph.load(str(path))
+        if (self._graph.ndim, self._graph.dtype) != (width, dtype):
             raise IndexCorrupt(
-                f"{path} holds {self._index.dtype} vectors of {self._index.ndim} dimensions, not {kind} of {width}."
+                f"{path} holds {self._graph.dtype} vectors of {self._graph.ndim} dimensions, not {dtype} of {width}."
             )
-        self._index.expansion_add, self._index.expansion_search = expansion_add, expansion_search
+        self._graph.expansion_add, self._graph.expansion_search = expansion_add, expansion_search
 
-    @property
-    def expansion_search(self) -> int:
-        """HNSW's ef: more finds more of the true neighbours, more slowly."""
-        return int(self._index.expansion_search)
+    def _relink_lost(self, keys: Keys, rows: NDArray[Any]) -> None:
+        """Add again, in one thread, the rows that no path of the graph leads to.
 
-    @expansion_search.setter
-    def expansion_search(self, value: int) -> None:
-        with self._lock:
-            self._index.expansion_search = value
-
-    def __len__(self) -> int:
-        return len(self._index)
-
-    def keys(self) -> Keys:
-        """Return all live keys, ascending."""
-        with self._lock:
-            if len(self._index) == 0:
-                return np.zeros(0, np.uint64)
-            return np.sort(np.asarray(self._index.keys, dtype=np.uint64))
-
-    def add(self, keys: Keys, rows: NDArray[Any]) -> None:
-        """Add (n,) new keys with their (n, ...) rows; a key that is already there raises ValueError."""
-        threads = self._threads if len(keys) >= _WORTH_THREADS else 1
-        at_once = _ADD_AT_ONCE if self._searched else _BUILD_AT_ONCE
-        for start in range(0, len(keys), at_once):
-            part = slice(start, start + at_once)
-            with self._lock:
-                try:
-                    self._index.add(keys[part], rows[part], threads=threads, dtype=self._dtype)
-                except RuntimeError as error:
-                    raise ValueError(f"the index refused the keys: {error}") from error
-                if threads > 1:
-                    self._link_lost(keys[part], rows[part])
-
-    def _link_lost(self, keys: Keys, rows: NDArray[Any]) -> None:
-        """Add again, in one thread, what no path of the graph leads to.
-
-        Threads that add at the same time undo each other's links now and then: about one vector in 20,000 would
-        be there but never found.
+        Threads that add at the same time sometimes undo each other's links: about one row in 20,000 would never be
+        found.
         """
-        usual = self._index.expansion_search
-        self._index.expansion_search = min(usual, _EFFORT_TO_FIND_ITSELF)
+        tuned = self._graph.expansion_search
+        self._graph.expansion_search = min(tuned, _SELF_SEARCH_EXPANSION)
         lost = self._not_found(keys, rows)
-        self._index.expansion_search = usual
+        self._graph.expansion_search = tuned
         if lost.any():
             lost[lost] = self._not_found(keys[lost], rows[lost])
         if lost.any():
-            self._index.remove(keys[lost])
-            self._index.add(keys[lost], rows[lost], threads=1, dtype=self._dtype)
+            self._graph.remove(keys[lost])
+            self._graph.add(keys[lost], rows[lost], threads=1, dtype=self._dtype)
 
     def _not_found(self, keys: Keys, rows: NDArray[Any]) -> NDArray[np.bool_]:
-        found = self._index.search(rows, 1, threads=self._threads, dtype=self._dtype)
-        return np.asarray(found.distances.reshape(len(keys), -1)[:, 0] > self._self_distance)
-
-    def remove(self, keys: Keys) -> None:
-        """Forget the keys; unknown ones are ignored."""
-        if len(keys) == 0:
-            return
-        with self._lock:
-            self._index.remove(keys)
-
-    def search(self, row: NDArray[Any], k: int, *, expansion: int | None = None) -> tuple[Keys, Vectors]:
-        """Return up to k (keys, distances) near a row, nearest first.
-
-        `expansion` is HNSW's ef for this one search, `expansion_search` where it is None; never less than k.
-        """
-        self._searched = True
-        with self._lock:
-            k = min(k, len(self._index))
-            if k <= 0:
-                return np.zeros(0, np.uint64), np.zeros(0, np.float32)
-            usual = self._index.expansion_search
-            effort = max(k, usual if expansion is None else expansion)
-            if effort != usual:
-                self._index.expansion_search = effort
-            try:
-                matches = self._index.search(row, k, threads=1, dtype=self._dtype)
-            finally:
-                if effort != usual:
-                    self._index.expansion_search = usual
-        return np.asarray(matches.keys, np.uint64), np.asarray(matches.distances, np.float32)
-
-    def save(self, path: Path) -> None:
-        """Write the graph to one file."""
-        with self._lock:
-            self._index.save(str(path))
+        nearest = self._graph.search(rows, 1, threads=self._threads, dtype=self._dtype)
+        return np.asarray(nearest.distances.reshape(len(keys), -1)[:, 0] > self._self_distance)
 
 
-class UsearchIndex:
+class UsearchIndex(HnswGraph):
     """A graph over the vectors themselves, in float16, compared by cosine."""
 
     engine = "usearch"
-    made_for = 0
-    """It suits any number of items."""
 
     def __init__(
         self,
@@ -199,9 +213,9 @@ class UsearchIndex:
         expansion_search: int = 128,
         threads: int = 1,
     ) -> None:
-        """Make an empty index of `dim` dimensions; the rest is as in `Graph`."""
-        self._dim = dim
-        self._graph = Graph(
+        """Make an empty index of `dim` dimensions; see `HnswGraph`."""
+        super().__init__(
+            dim,
             dim,
             metric="cos",
             dtype="f16",
@@ -216,63 +230,29 @@ class UsearchIndex:
     def load(cls, path: Path, dim: int, *, threads: int = 1, **parameters: Any) -> UsearchIndex:
         """Return the index saved at `path`, whose checksum the caller has verified.
 
-        Raises `IndexCorrupt` when the file is missing or is an index of another dimension or dtype.
+        Raises `IndexCorrupt` where the file is missing or is an index of another dimension or dtype.
         """
         index = cls(dim, threads=threads, **graph_settings(parameters))
-        index._graph.load(path)
+        index.load_graph(path)
         return index
-
-    @property
-    def dim(self) -> int:
-        """The length of a vector."""
-        return self._dim
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The engine and its settings, for the header."""
-        return {"engine": self.engine, "metric": "cos", "dtype": "f16", **self._graph.parameters}
+        return {"engine": self.engine, "metric": "cos", "dtype": "f16", **self.graph_parameters}
 
-    @property
-    def expansion_search(self) -> int:
-        """HNSW's ef: more finds more of the true neighbours, more slowly."""
-        return self._graph.expansion_search
-
-    @expansion_search.setter
-    def expansion_search(self, value: int) -> None:
-        self._graph.expansion_search = value
-
-    def __len__(self) -> int:
-        """Return the number of live keys."""
-        return len(self._graph)
-
-    def keys(self) -> Keys:
-        """Return all live keys, ascending."""
-        return self._graph.keys()
-
-    def add(self, keys: Keys, vectors: Vectors) -> None:
-        """Add (n,) new keys with their (n, dim) unit rows; a key that is already there raises ValueError."""
-        check_rows(keys, vectors, self._dim)
-        self._graph.add(keys, vectors.astype(np.float16))
-
-    def remove(self, keys: Keys) -> None:
-        """Forget the keys; unknown ones are ignored."""
-        self._graph.remove(keys)
+    def encode(self, vectors: Vectors) -> NDArray[np.float16]:
+        """Return the vectors in float16."""
+        return vectors.astype(np.float16)
 
     def search(self, vector: Vectors, k: int, *, expansion: int | None = None) -> tuple[Keys, Vectors]:
-        """Return up to k (keys, cosine similarities) near a (dim,) vector, best first.
-
-        `expansion` is HNSW's ef for this one search, `expansion_search` where it is None; never less than k.
-        """
-        keys, distances = self._graph.search(vector.astype(np.float16), k, expansion=expansion)
+        """Return up to k (keys, cosine similarities) near a (dim,) vector, best first; see `nearest_rows`."""
+        keys, distances = self.nearest_rows(self.encode(vector), k, expansion=expansion)
         return keys, 1.0 - distances
-
-    def save(self, path: Path) -> None:
-        """Write the index to one file."""
-        self._graph.save(path)
 
 
 def graph_settings(parameters: Mapping[str, Any]) -> dict[str, int]:
-    """Return those of a header's parameters that `Graph` takes: HNSW's settings."""
+    """Return those of a header's parameters that are HNSW's settings."""
     names = ("connectivity", "expansion_add", "expansion_search")
     return {name: int(parameters[name]) for name in names if name in parameters}
 

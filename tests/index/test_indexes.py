@@ -65,7 +65,7 @@ def engine_over_codes(new: Callable[..., Any], load: Callable[..., Any]) -> Engi
 
 
 def graph_of(kind: Kind, width: int) -> Engine:
-    """Return the engine with a graph over codes."""
+    """Return the engine with an HNSW graph over codes."""
 
     def load(path: Path, dim: int, read: ReadRows) -> HnswCodeIndex:
         coding = path.with_name(path.name + ".coding.npz")
@@ -77,8 +77,8 @@ def graph_of(kind: Kind, width: int) -> Engine:
     )
 
 
-def lists() -> Engine:
-    """Return the engine with lists of codes."""
+def ivf_pq() -> Engine:
+    """Return the IVF-PQ engine."""
     from imgsearch.index.ivf_pq import IvfPqIndex
 
     kept: dict[str, Any] = {"margins": {"1": 0.0}, "made_for": 0}
@@ -95,7 +95,7 @@ ENGINES = {
     "usearch": Engine(lambda dim: UsearchIndex(dim, threads=2), UsearchIndex.load),
     "bytes": graph_of("bytes", DIM),
     "signs": graph_of("signs", 512),
-    **({"lists": lists()} if is_installed({"engine": "lists"}) else {}),
+    **({"lists": ivf_pq()} if is_installed({"engine": "lists"}) else {}),
 }
 
 
@@ -267,38 +267,38 @@ def test_searching_while_another_thread_adds_and_removes_gives_no_wrong_score(en
     assert len(index) == 500 + 12 * 30
 
 
-# --- codes ------------------------------------------------------------------------------------------------------
+# --- quantisation -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("kind", "width"), [("bytes", 8), ("bytes", 24), ("signs", 64), ("signs", 1024)])
-def test_a_coding_that_was_kept_gives_the_same_codes(kind: Kind, width: int, tmp_path: Path) -> None:
+def test_a_saved_quantiser_gives_the_same_codes(kind: Kind, width: int, tmp_path: Path) -> None:
     rows = clustered(300, DIM)
-    coding = Quantiser.train(kind, width, rows)
-    codes = coding.codes(rows)
+    quantiser = Quantiser.train(kind, width, rows)
+    codes = quantiser.encode(rows)
     assert codes.shape == ((300, width) if kind == "bytes" else (300, width // 8))
-    data = coding.to_bytes()
-    (tmp_path / "coding").write_bytes(data)
-    again = Quantiser.read(tmp_path / "coding", hashlib.sha256(data).hexdigest(), DIM)
-    assert np.array_equal(again.codes(rows), codes)
+    data = quantiser.to_bytes()
+    (tmp_path / "quantiser").write_bytes(data)
+    again = Quantiser.read(tmp_path / "quantiser", hashlib.sha256(data).hexdigest(), DIM)
+    assert np.array_equal(again.encode(rows), codes)
     assert again.to_bytes() == Quantiser.train(kind, width, rows).to_bytes() == data
 
 
-def test_a_coding_that_was_changed_or_is_of_another_dimension_is_corrupt(tmp_path: Path) -> None:
+def test_a_damaged_quantiser_or_one_of_another_dimension_is_refused(tmp_path: Path) -> None:
     data = Quantiser.train("bytes", 8, clustered(100, DIM)).to_bytes()
     digest = hashlib.sha256(data).hexdigest()
-    (tmp_path / "coding").write_bytes(data[:-1] + b"x")
+    (tmp_path / "quantiser").write_bytes(data[:-1] + b"x")
     with pytest.raises(IndexCorrupt, match="checksum"):
-        Quantiser.read(tmp_path / "coding", digest, DIM)
-    (tmp_path / "coding").write_bytes(data)
+        Quantiser.read(tmp_path / "quantiser", digest, DIM)
+    (tmp_path / "quantiser").write_bytes(data)
     with pytest.raises(IndexCorrupt, match="dimensions"):
-        Quantiser.read(tmp_path / "coding", digest, DIM + 1)
+        Quantiser.read(tmp_path / "quantiser", digest, DIM + 1)
     with pytest.raises(IndexCorrupt):
         Quantiser.read(tmp_path / "none", digest, DIM)
 
 
-def test_byte_codes_of_all_components_keep_distances() -> None:
+def test_byte_codes_of_all_components_preserve_distances() -> None:
     rows = clustered(200, DIM)
-    coding = Quantiser.train("bytes", DIM, rows)
-    codes = coding.codes(rows).astype(np.float32) * coding.step
+    quantiser = Quantiser.train("bytes", DIM, rows)
+    codes = quantiser.encode(rows).astype(np.float32) * quantiser.step
     exact = np.linalg.norm(rows[:50, None] - rows[None, :50], axis=2)
     assert np.allclose(np.linalg.norm(codes[:50, None] - codes[None, :50], axis=2), exact, atol=0.05)

@@ -1,4 +1,4 @@
-"""The engine with lists of codes: what it promises besides what every index does (`test_indexes`)."""
+"""The IVF-PQ engine: subset search, and faiss beside usearch; what all engines do is in `test_indexes`."""
 
 from __future__ import annotations
 
@@ -17,78 +17,81 @@ pytest.importorskip("faiss")
 
 
 @pytest.fixture
-def listed() -> tuple[Any, Keys, Vectors]:
-    """Return an index of lists of 4,000 vectors in clusters, their keys, and the vectors."""
+def filled_index() -> tuple[Any, Keys, Vectors]:
+    """Return an index of 4,000 vectors in clusters, their keys, and the vectors."""
     return filled(ENGINES["lists"], 4000)
 
 
-def test_lists_find_the_nearest_of_the_keys_that_they_are_to_search_among(listed: Any) -> None:
-    index, keys, vectors = listed
+def test_a_subset_search_finds_the_nearest_keys_of_the_subset(filled_index: Any) -> None:
+    index, keys, vectors = filled_index
     rng = np.random.default_rng(1)
     for share in (0.5, 0.1, 0.01):
-        among = np.sort(rng.choice(keys, int(share * len(keys)), replace=False))
+        subset = np.sort(rng.choice(keys, int(share * len(keys)), replace=False))
         right = []
         for number in range(0, 4000, 100):
-            found, scores = index.search_subset(vectors[number], 10, among, expansion=200)
+            found, scores = index.search_subset(vectors[number], 10, subset, expansion=200)
             assert len(found) == len(set(found.tolist())) == 10
-            assert np.isin(found, among).all()
+            assert np.isin(found, subset).all()
             assert np.all(np.diff(scores) <= 1e-6)
-            exact = vectors[(among.astype(int) - 5) // 3] @ vectors[number]
+            exact = vectors[(subset.astype(int) - 5) // 3] @ vectors[number]
             assert np.allclose(scores, vectors[(found.astype(int) - 5) // 3] @ vectors[number], atol=5e-3)
-            right.append(np.isin(among[np.argsort(-exact)[:10]], found).mean())
+            right.append(np.isin(subset[np.argsort(-exact)[:10]], found).mean())
         assert np.mean(right) >= 0.98, share
 
 
-def test_lists_find_keys_that_all_lie_far_from_the_query(listed: Any) -> None:
-    index, keys, vectors = listed
+def test_a_subset_search_finds_keys_far_from_the_query(filled_index: Any) -> None:
+    index, keys, vectors = filled_index
     far = np.sort(keys[np.argsort(vectors @ vectors[0])[:200]])
     found, _ = index.search_subset(vectors[0], 50, far, expansion=100)
     assert len(found) == 50
     assert np.isin(found, far).all()
 
 
-def test_among_keys_lists_find_only_what_they_hold_now(listed: Any) -> None:
-    index, keys, vectors = listed
-    among = keys[:100].copy()
-    assert len(index.search_subset(vectors[0], 100, among, expansion=128)[0]) == 100
+def test_a_subset_search_returns_only_keys_that_are_in_the_index(filled_index: Any) -> None:
+    index, keys, vectors = filled_index
+    subset = keys[:100].copy()
+    assert len(index.search_subset(vectors[0], 100, subset, expansion=128)[0]) == 100
     index.remove(keys[:50])
     assert (
-        sorted(index.search_subset(vectors[0], 100, among, expansion=128)[0].tolist())
+        sorted(index.search_subset(vectors[0], 100, subset, expansion=128)[0].tolist())
         == keys[50:100].tolist()
     )
     unknown = np.arange(10, dtype=np.uint64) * 3 + 10**6
     assert len(index.search_subset(vectors[0], 5, unknown, expansion=128)[0]) == 0
     index.add(unknown, vectors[:10])
     found, _ = index.search_subset(vectors[3], 3, unknown, expansion=128)
-    assert found[0] == unknown[3], "they were chosen before they were there, and are found"
-    for k, chosen in ((0, among), (-1, among), (5, among[:0])):
+    assert found[0] == unknown[3], "a subset may name keys before they are added"
+    for k, chosen in ((0, subset), (-1, subset), (5, subset[:0])):
         assert len(index.search_subset(vectors[0], k, chosen, expansion=128)[0]) == 0
 
 
-def test_lists_remember_few_selections_and_never_take_one_for_another(listed: Any) -> None:
-    index, keys, vectors = listed
-    kept = [keys[number : number + 40].copy() for number in range(60)]
-    for chosen in kept:
+def test_few_selections_are_cached_and_never_confused(filled_index: Any) -> None:
+    index, keys, vectors = filled_index
+    subsets = [keys[number : number + 40].copy() for number in range(60)]
+    for chosen in subsets:
         found, _ = index.search_subset(vectors[0], 40, chosen, expansion=128)
         assert sorted(found.tolist()) == chosen.tolist()
-    assert len(index._selections) == 16
-    del kept, chosen
-    for number in range(60):  # arrays that end lend their identity to later ones
+    assert len(index.selection_cache) == 16
+    del subsets, chosen
+    for number in range(60):  # equal arrays, perhaps at addresses of the deleted ones
         chosen = keys[number : number + 40].copy()
         found, _ = index.search_subset(vectors[0], 40, chosen, expansion=128)
         assert sorted(found.tolist()) == chosen.tolist()
-    assert len(index._selections) == 16
+    assert len(index.selection_cache) == 16
+    for other in (keys[[0, 1, 5, 8, 9]], keys[[0, 3, 5, 7, 9]], keys[[0, 1, 5, 8, 9]]):  # one cache key
+        found, _ = index.search_subset(vectors[0], 5, other, expansion=128)
+        assert sorted(found.tolist()) == other.tolist()
 
 
-def test_searching_among_keys_pays_where_they_are_many_and_hits_are_few(listed: Any) -> None:
-    index, _, _ = listed
+def test_subset_search_pays_for_large_subsets_and_few_candidates(filled_index: Any) -> None:
+    index, _, _ = filled_index
     assert index.subset_search_pays(2000, 128)
     assert not index.subset_search_pays(100, 128)
     assert not index.subset_search_pays(2000, 1024)
     assert not index.subset_search_pays(0, 1)
 
 
-def test_lists_get_on_with_usearch_in_a_process_with_nothing_else(tmp_path: Path) -> None:
+def test_faiss_and_usearch_work_in_one_process(tmp_path: Path) -> None:
     script = f"""
 import usearch.index, numpy as np
 from pathlib import Path
