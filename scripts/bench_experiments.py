@@ -27,8 +27,9 @@ from imgsearch.app.service import SearchService, set_service
 from imgsearch.core.config import Settings
 from imgsearch.core.query import Query
 from imgsearch.demo import ensure_demo_catalog
-from imgsearch.improve.experiments.experiments import Arm, Experiment, arm_of
+from imgsearch.improve.experiments.assignment import arm_of
 from imgsearch.improve.experiments.outcomes import outcome_of
+from imgsearch.improve.experiments.records import Arm, Experiment
 from imgsearch.search.systems import System
 from imgsearch.store.sampling import sample_items
 

@@ -32,15 +32,10 @@ from simulation import Taste, Visitors
 from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
 from imgsearch.encoders.base import Encoder
-from imgsearch.improve.experiments.experiments import (
-    Arm,
-    Experiment,
-    Experiments,
-    arm_of,
-    coins_of,
-    team_draft,
-)
-from imgsearch.improve.experiments.outcomes import Outcome, outcome_of
+from imgsearch.improve.experiments.assignment import arm_of, interleaving_rng, team_draft
+from imgsearch.improve.experiments.experiments import Experiments
+from imgsearch.improve.experiments.outcomes import outcome_of
+from imgsearch.improve.experiments.records import Arm, Experiment, Outcome
 from imgsearch.index.opening import open_live_index
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import System, Systems
@@ -141,7 +136,7 @@ def _mixed(
 ) -> tuple[list[str], list[str], NDArray[np.float64]]:
     """Return the ids, arms and relevances that interleaving shows a visitor."""
     names = [arm.system for arm in experiment.arms]
-    coins = coins_of(experiment, visitor, shop.keys[question])
+    coins = interleaving_rng(experiment, visitor, shop.keys[question])
     drafted = team_draft(*(shop.ids[name][question] for name in names), HITS, coins)
     known: dict[str, float] = {}
     for name in names:
@@ -191,7 +186,7 @@ def false_alarms(
         outcome = run(shop, catalog, experiments, experiment, visitors, seed + number)
         looks += sum(point.enough for points in outcome.series.values() for point in points)
         differences += bool(called(outcome))
-        mismatches += "not split as planned" in outcome.verdict.sentence
+        mismatches += "not split as planned" in outcome.recommendation.sentence
     return {
         "experiments": runs,
         "visitors": visitors,

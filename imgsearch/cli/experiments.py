@@ -23,8 +23,8 @@ from imgsearch.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from imgsearch.improve.experiments.experiments import Experiment, Experiments
-    from imgsearch.improve.experiments.outcomes import Outcome
+    from imgsearch.improve.experiments.experiments import Experiments
+    from imgsearch.improve.experiments.records import Experiment, Outcome
     from imgsearch.search.systems import Systems
 
 __all__ = ["register"]
@@ -168,7 +168,7 @@ def create(
 
     Example: `imgsearch experiment create spring --arm live=50 --arm varied=50`
     """
-    from imgsearch.improve.experiments.experiments import Experiment
+    from imgsearch.improve.experiments.records import Experiment
 
     arms = tuple(_arm(text) for text in arm)
     wanted = Experiment(
@@ -186,7 +186,7 @@ def create(
 
 def _arm(text: str) -> Any:
     from imgsearch.core.errors import ExperimentError
-    from imgsearch.improve.experiments.experiments import Arm
+    from imgsearch.improve.experiments.records import Arm
 
     system, _, percent = text.partition("=")
     try:
@@ -262,9 +262,9 @@ def report(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOptio
 
 def _print_outcome(outcome: Outcome) -> None:
 
-    from imgsearch.improve.experiments.outcomes import MEASURES, in_words
+    from imgsearch.improve.experiments.measures import MEASURES
 
-    print(f"{outcome.verdict.sentence}\n")
+    print(f"{outcome.recommendation.sentence}\n")
     table = new_table()
     table.add_column("measure")
     for arm in outcome.arms:
@@ -278,8 +278,8 @@ def _print_outcome(outcome: Outcome) -> None:
             table.add_row(
                 measure.title,
                 *(
-                    f"{in_words(cell.value, measure.unit)} ({in_words(cell.low, measure.unit)} to "
-                    f"{in_words(cell.high, measure.unit)})"
+                    f"{measure.format(cell.value)} ({measure.format(cell.low)} to "
+                    f"{measure.format(cell.high)})"
                     if cell
                     else "-"
                     for cell in cells

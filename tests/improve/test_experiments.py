@@ -17,7 +17,9 @@ from imgsearch.app.service import SearchService
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import ExperimentError, ImgSearchError, UnknownItem, UnknownSystem
 from imgsearch.core.query import Query
-from imgsearch.improve.experiments.experiments import Arm, Experiment, Experiments, arm_of, team_draft
+from imgsearch.improve.experiments.assignment import arm_of, team_draft
+from imgsearch.improve.experiments.experiments import Experiments
+from imgsearch.improve.experiments.records import Arm, Experiment
 from imgsearch.improve.monitoring.metrics import render
 from imgsearch.index.opening import open_live_index
 from imgsearch.search.searcher import Searcher
@@ -139,7 +141,7 @@ def test_an_experiment_goes_from_draft_to_running_to_stopped_for_good_and_surviv
         with pytest.raises(ExperimentError, match="not running"):
             experiments.stop("test")
         assert experiments.start("test").state == "running"
-        with pytest.raises(ExperimentError, match="begun already"):
+        with pytest.raises(ExperimentError, match="running already"):
             experiments.start("test")
         experiments.create(Experiment("second", HALVES))
         with pytest.raises(ExperimentError, match="one runs at a time"):

@@ -19,8 +19,9 @@ from typer.testing import CliRunner
 from imgsearch.app.service import SearchService, set_service
 from imgsearch.cli.main import app
 from imgsearch.core.config import Settings
-from imgsearch.improve.experiments.experiments import Arm, Experiment, Experiments
-from imgsearch.improve.experiments.outcomes import Outcome, outcome_of
+from imgsearch.improve.experiments.experiments import Experiments
+from imgsearch.improve.experiments.outcomes import outcome_of
+from imgsearch.improve.experiments.records import Arm, Experiment, Outcome
 from imgsearch.index.opening import open_live_index
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import System, Systems
@@ -164,7 +165,7 @@ def test_the_last_point_of_the_chart_is_the_difference_of_the_table(catalog: Cat
     assert len(visitors) > 30
 
 
-# --- the verdict --------------------------------------------------------------------------------------------------
+# --- the recommendation -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -176,50 +177,52 @@ def test_the_last_point_of_the_chart_is_the_difference_of_the_table(catalog: Cat
         ({"live": 0.4, "varied": 0.4}, 200, "wait", "more visitors are needed"),
     ],
 )
-def test_the_verdict_says_what_to_do(
+def test_the_recommendation_says_what_to_do(
     catalog: CatalogStore, rates: dict[str, float], each: int, kind: str, words: str
 ) -> None:
     experiment = started(catalog)
     write(catalog, experiment, crowd(rates, each))
-    verdict = read(catalog, experiment).verdict
-    assert verdict.kind == kind
-    assert words in verdict.sentence
-    assert verdict.sentence.count(". ") == 0
+    recommendation = read(catalog, experiment).recommendation
+    assert recommendation.kind == kind
+    assert words in recommendation.sentence
+    assert recommendation.sentence.count(". ") == 0
 
 
 def test_a_draft_and_an_empty_experiment_say_what_comes_next(catalog: CatalogStore) -> None:
     experiments = experiments_of(catalog)
     draft = experiments.create(Experiment("test", HALVES))
-    assert outcome_of(catalog.database, draft).verdict.sentence.startswith("Start it")
+    assert outcome_of(catalog.database, draft).recommendation.sentence.startswith("Start it")
     running = experiments.start("test")
-    assert "nobody has searched yet" in outcome_of(catalog.database, running).verdict.sentence
+    assert "no visitor has searched yet" in outcome_of(catalog.database, running).recommendation.sentence
     ended = experiments.stop("test")
-    assert "ended before" in outcome_of(catalog.database, ended).verdict.sentence
+    assert "ended before" in outcome_of(catalog.database, ended).recommendation.sentence
 
 
-def test_traffic_that_is_not_split_as_planned_comes_before_any_other_verdict(catalog: CatalogStore) -> None:
+def test_traffic_that_is_not_split_as_planned_comes_before_any_other_recommendation(
+    catalog: CatalogStore,
+) -> None:
     experiment = started(catalog)
     write(catalog, experiment, [*crowd({"live": 0.2}, 600), *crowd({"varied": 0.9}, 400)])
     outcome = read(catalog, experiment)
     assert outcome.sample_ratio_p is not None
     assert outcome.sample_ratio_p < 1e-6
-    assert outcome.verdict.sentence.startswith("Stop: traffic is not split as planned (60.0% / 40.0%")
+    assert outcome.recommendation.sentence.startswith("Stop: traffic is not split as planned (60.0% / 40.0%")
 
 
 def test_an_arm_that_is_better_but_slow_is_not_shipped(catalog: CatalogStore) -> None:
     experiment = started(catalog)
     write(catalog, experiment, crowd({"live": 0.3, "varied": 0.5}, 500), ms={"varied": 300.0})
-    verdict = read(catalog, experiment).verdict
-    assert (verdict.kind, verdict.system) == ("check", "varied")
-    assert "varied is slow" in verdict.sentence
+    recommendation = read(catalog, experiment).recommendation
+    assert (recommendation.kind, recommendation.system) == ("check", "varied")
+    assert "varied is slow" in recommendation.sentence
 
 
 def test_lower_is_better_where_less_is_more(catalog: CatalogStore) -> None:
     experiment = started(catalog, goal="abandoned")
     write(catalog, experiment, crowd({"live": 0.3, "varied": 0.5}, 500))
-    verdict = read(catalog, experiment).verdict
-    assert verdict.kind == "ship"
-    assert "lowers No click" in verdict.sentence
+    recommendation = read(catalog, experiment).recommendation
+    assert recommendation.kind == "ship"
+    assert "lowers No click" in recommendation.sentence
 
 
 def test_of_three_arms_the_best_is_shipped(catalog: CatalogStore) -> None:
@@ -227,14 +230,14 @@ def test_of_three_arms_the_best_is_shipped(catalog: CatalogStore) -> None:
     experiment = started(catalog, arms=(Arm("live", third), Arm("varied", third), Arm("short", third)))
     write(catalog, experiment, crowd({"live": 0.2, "varied": 0.4, "short": 0.6}, 400))
     outcome = read(catalog, experiment)
-    assert outcome.verdict.system == "short"
+    assert outcome.recommendation.system == "short"
     assert set(outcome.series) == {"varied", "short"}
 
 
 def test_no_difference_that_matters_is_a_reason_to_stop(catalog: CatalogStore) -> None:
     experiment = started(catalog, min_effect=0.5)
     write(catalog, experiment, crowd({"live": 0.6, "varied": 0.6}, 400))
-    assert "no arm changes CTR@10 by as much as 50%" in read(catalog, experiment).verdict.sentence
+    assert "no arm changes CTR@10 by as much as 50%" in read(catalog, experiment).recommendation.sentence
 
 
 # --- interleaving -------------------------------------------------------------------------------------------------
@@ -263,8 +266,8 @@ def test_interleaving_counts_searches_won_by_the_arm_of_each_clicked_hit(catalog
     assert outcome.contrasts[0].difference == pytest.approx((2 * won - 300) / 300)
     assert (outcome.wins, outcome.losses) == (won, 300 - won)
     assert outcome.visitors == 300
-    assert outcome.verdict.kind == "ship"
-    assert outcome.verdict.sentence.startswith("Ship varied: it wins against live")
+    assert outcome.recommendation.kind == "ship"
+    assert outcome.recommendation.sentence.startswith("Ship varied: it wins against live")
     assert outcome.sample_ratio_p is None
     assert outcome.series["varied"][-1].difference == pytest.approx(outcome.contrasts[0].difference)
 
@@ -318,8 +321,8 @@ def test_arms_whose_truth_is_known_are_told_apart_with_the_right_sign(shop: Any,
     experiment = Experiment("known", arms, mode=mode, goal="clicks", planned_visitors=1000)  # type: ignore[arg-type]
     outcome = simulation.run(made, catalog, experiments, experiment, 1000, seed=2)
     assert simulation.called(outcome) == {1.0}
-    assert outcome.verdict.kind == "ship"
-    assert outcome.verdict.system == "live"
+    assert outcome.recommendation.kind == "ship"
+    assert outcome.recommendation.system == "live"
 
 
 # --- the command and the page -------------------------------------------------------------------------------------
@@ -343,7 +346,7 @@ def test_the_commands_define_start_report_and_stop(colour_catalog: Path) -> None
     assert [each["name"] for each in run("experiment", "list")] == ["spring"]
 
 
-def test_the_page_leads_from_a_new_experiment_to_its_verdict(
+def test_the_page_leads_from_a_new_experiment_to_its_recommendation(
     colour_catalog: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("imgsearch.app.service.load_encoder", lambda *_, **__: ColourEncoder())
@@ -361,7 +364,7 @@ def test_the_page_leads_from_a_new_experiment_to_its_verdict(
         page = _press(page, "Make it").run()
         assert "Start it: until then" in _html(page)
         page.button("start").click().run()
-        assert "nobody has searched yet" in _html(page)
+        assert "no visitor has searched yet" in _html(page)
         running = service.experiments.running
         assert running is not None
         searches = crowd({"live": 0.3, "varied": 0.5}, 300)

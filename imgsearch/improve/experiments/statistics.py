@@ -1,11 +1,8 @@
-"""The statistics of experiments: estimates by visitor, intervals and p-values that stay honest when they are watched.
-
-It owns formulas only: sums in, numbers out. It knows nothing of searches, clicks or tables.
+"""Always-valid statistics of experiments: estimates by visitor, intervals and p-values.
 
 A visitor is the unit: arms are assigned by visitor, and one visitor's searches are not independent. A measure is a
-ratio of two sums over visitors (say clicks over searches), whose variance is that of the delta method. Intervals and
-p-values are always valid: they may be looked at after every visitor, and the chance that they are ever wrong stays
-at most alpha, so that nobody need decide beforehand when to stop.
+ratio of two sums over visitors (say clicks over searches), with the variance of the delta method. Always valid means
+that intervals and p-values can be read after every visitor: the probability that one is ever wrong is at most alpha.
 """
 
 from __future__ import annotations
@@ -24,6 +21,7 @@ __all__ = [
     "Moments",
     "always_valid_p",
     "compare",
+    "compare_with_zero",
     "detectable_effect",
     "estimate",
     "interval_radius",
@@ -34,9 +32,9 @@ __all__ = [
 
 ALPHA = 0.05
 POWER = 0.8
-MOST_VISITORS = 10**9
+MAX_VISITORS = 10**9
 SIGN_PRIOR = 20.0
-"""The weight of the mixture over preferences that `sign_p` bets on: most around 40 to 60 percent."""
+"""The mixture over preferences in `sign_p` is Beta(a, a) with this a: most weight is on 40 to 60 percent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ class Moments:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A measure's value with its standard error, from so many visitors."""
+    """A measure's value with its standard error and number of visitors."""
 
     value: float
     standard_error: float
@@ -85,16 +83,17 @@ def estimate(moments: Moments) -> Estimate | None:
 
 
 def compare(control: Estimate, other: Estimate, *, tuned_for: int, alpha: float = ALPHA) -> Comparison:
-    """Return `other` minus `control`, visitors of both being different people."""
+    """Return `other` minus `control`, measured on different visitors."""
     error = math.hypot(control.standard_error, other.standard_error)
     difference = Estimate(other.value - control.value, error, control.visitors + other.visitors)
+    return compare_with_zero(difference, tuned_for=tuned_for, alpha=alpha)
+
+
+def compare_with_zero(difference: Estimate, *, tuned_for: int, alpha: float = ALPHA) -> Comparison:
+    """Return a difference with its interval and p-value."""
     radius = interval_radius(difference, tuned_for=tuned_for, alpha=alpha)
-    return Comparison(
-        difference,
-        difference.value - radius,
-        difference.value + radius,
-        always_valid_p(difference, tuned_for=tuned_for, alpha=alpha),
-    )
+    p = always_valid_p(difference, tuned_for=tuned_for, alpha=alpha)
+    return Comparison(difference, difference.value - radius, difference.value + radius, p)
 
 
 def interval_radius(estimate: Estimate, *, tuned_for: int, alpha: float = ALPHA) -> float:
@@ -106,8 +105,8 @@ def interval_radius(estimate: Estimate, *, tuned_for: int, alpha: float = ALPHA)
 
         s * sqrt(2 (n rho^2 + 1) / (n^2 rho^2) * log(sqrt(n rho^2 + 1) / alpha)).
 
-    It is narrowest, against a fixed-size interval, at `tuned_for` visitors, which must be chosen beforehand. What a
-    visitor adds later than at once makes looks more alike, not less, so it can only lower the false alarms (Slepian's
+    Compared with a fixed-size interval it is narrowest at `tuned_for` visitors, which must be chosen beforehand. A
+    visitor's later searches make successive readings more alike, which can only lower the false alarms (Slepian's
     inequality).
     """
     n, rho2 = estimate.visitors, _rho_squared(tuned_for, alpha)
@@ -116,11 +115,11 @@ def interval_radius(estimate: Estimate, *, tuned_for: int, alpha: float = ALPHA)
 
 
 def always_valid_p(estimate: Estimate, *, tuned_for: int, alpha: float = ALPHA) -> float:
-    """Return the p-value of "the true value is zero" that may be looked at as often as one likes.
+    """Return the p-value of "the true value is zero", which may be read at any time.
 
     It is 1 / L with L the mixture likelihood ratio of the normal mSPRT: Johari, Koomen, Pekelis & Walsh, "Always
     Valid Inference: Continuous Monitoring of A/B Tests" (Operations Research 70, 2022), section 4. It is at most
-    alpha exactly where the interval of `interval_radius` leaves zero out.
+    alpha exactly where the interval of `interval_radius` excludes zero.
     """
     if estimate.standard_error == 0:
         return 1.0 if estimate.value == 0 else 0.0
@@ -133,19 +132,19 @@ def always_valid_p(estimate: Estimate, *, tuned_for: int, alpha: float = ALPHA) 
 def detectable_effect(
     estimate: Estimate, *, tuned_for: int, alpha: float = ALPHA, power: float = POWER
 ) -> float:
-    """Return the smallest true difference that these visitors show with chance `power`, in the measure's own unit."""
+    """Return the smallest true difference that these visitors show with probability `power`."""
     return interval_radius(estimate, tuned_for=tuned_for, alpha=alpha) + _z(power) * estimate.standard_error
 
 
 def needed_visitors(
     estimate: Estimate, effect: float, *, tuned_for: int, alpha: float = ALPHA, power: float = POWER
 ) -> int | None:
-    """Return how many visitors in all show a true difference of `effect` with chance `power`.
+    """Return how many visitors in all show a true difference of `effect` with probability `power`.
 
-    The spread of one visitor is taken from `estimate`. None where even a billion would not do.
+    The spread of one visitor is taken from `estimate`. None where a billion are too few.
     """
     spread = estimate.standard_error * math.sqrt(estimate.visitors)
-    low, high = 1, MOST_VISITORS
+    low, high = 1, MAX_VISITORS
 
     def enough(visitors: int) -> bool:
         later = Estimate(0.0, spread / math.sqrt(visitors), visitors)
@@ -160,10 +159,10 @@ def needed_visitors(
 
 
 def sample_ratio_p(counts: Sequence[int], shares: Sequence[float]) -> float:
-    """Return the chi-square p-value of these visitors by arm under these planned shares; 1 for nobody.
+    """Return the chi-square p-value of these visitors by arm under these planned shares; 1 without visitors.
 
-    A mismatch is called below 0.001, not 0.05: this is looked at again and again, and a wrong alarm throws a sound
-    experiment away; a real fault of the assignment is soon far beyond it. After Fabijan et al., "Diagnosing Sample
+    Report a mismatch below 0.001, not 0.05: the value is read repeatedly, and a false alarm discards a sound
+    experiment; a real fault of the assignment is soon far below it. After Fabijan et al., "Diagnosing Sample
     Ratio Mismatch in Online Controlled Experiments" (KDD 2019).
     """
     total = sum(counts)
@@ -175,7 +174,7 @@ def sample_ratio_p(counts: Sequence[int], shares: Sequence[float]) -> float:
 
 
 def sign_p(wins: int, losses: int) -> float:
-    """Return the always-valid p-value of "as many win as lose", ties left out; 1 for nobody.
+    """Return the always-valid p-value of "as many win as lose", without ties; 1 without visitors.
 
     1 / L with L the likelihood ratio of a Beta(a, a) mixture of preferences against one half, a = `SIGN_PRIOR`: a
     test martingale, as in Robbins, "Statistical Methods Related to the Law of the Iterated Logarithm" (Annals of

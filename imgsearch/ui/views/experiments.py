@@ -1,7 +1,7 @@
 """The experiments page: what is tried out on visitors, what to do about it, and the figures behind that.
 
 It owns the drawing, the forms and what its buttons ask for. Which visitor gets what is decided in
-`imgsearch.improve.experiments.experiments`, what came of it in `imgsearch.improve.experiments.outcomes`.
+`imgsearch.improve.experiments.experiments`, the outcome in `imgsearch.improve.experiments.outcomes`.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ import streamlit as st
 
 from imgsearch.app.service import SearchService, get_service
 from imgsearch.core.errors import ImgSearchError
-from imgsearch.improve.experiments.experiments import GOALS, MAX_ARMS, Arm, Experiment
-from imgsearch.improve.experiments.outcomes import (
-    MEASURES,
-    MISMATCH_BELOW,
+from imgsearch.improve.experiments.measures import MEASURES, Measure
+from imgsearch.improve.experiments.outcomes import outcome_of
+from imgsearch.improve.experiments.recommendation import MISMATCH_P
+from imgsearch.improve.experiments.records import (
+    GOALS,
+    MAX_ARMS,
+    Arm,
     ArmOutcome,
     Contrast,
-    Measure,
+    Experiment,
     Outcome,
     Point,
-    in_words,
-    outcome_of,
 )
 from imgsearch.search.systems import LIVE, System
 from imgsearch.ui.components.messages import draw_message
@@ -248,8 +249,8 @@ def _draw_one(service: SearchService, name: str, problem: str) -> None:
         f'<p class="quiet">{escape(_arms_in_words(experiment))}</p></header>'
     )
     _draw_problem(problem)
-    verdict = outcome.verdict
-    mismatch = outcome.sample_ratio_p is not None and outcome.sample_ratio_p < MISMATCH_BELOW
+    verdict = outcome.recommendation
+    mismatch = outcome.sample_ratio_p is not None and outcome.sample_ratio_p < MISMATCH_P
     tone = "alarm" if mismatch else verdict.kind
     st.html(f'<div class="verdict {tone}" role="status"><p>{escape(verdict.sentence)}</p></div>')
     for warning in outcome.warnings:
@@ -286,7 +287,7 @@ def _draw_switch(service: SearchService, experiment: Experiment) -> None:
 
 def _draw_figures(outcome: Outcome) -> None:
     goal = outcome.goal
-    detectable = "–" if outcome.detectable is None else in_words(outcome.detectable, goal.unit, change=True)
+    detectable = "–" if outcome.detectable is None else goal.format(outcome.detectable, change=True)
     with st.container(horizontal=True, gap="medium"):
         st.metric("Visitors", f"{outcome.visitors:,}", border=True)
         st.metric("Searches", f"{_searches(outcome):,}", border=True)
@@ -393,7 +394,7 @@ def _draw_arms(outcome: Outcome) -> None:
     )
     if outcome.sample_ratio_p is not None:
         text = f"Visitors by arm fit the planned shares (chi-square {_p(outcome.sample_ratio_p)})."
-        if outcome.sample_ratio_p < MISMATCH_BELOW:
+        if outcome.sample_ratio_p < MISMATCH_P:
             text = (
                 f"Visitors by arm do not fit the planned shares (chi-square {_p(outcome.sample_ratio_p)}): look "
                 "for an arm that loses visitors or their events."
@@ -422,15 +423,15 @@ def _value_cell(arm: ArmOutcome, measure: Measure, contrast: Contrast | None) ->
     if value is None:
         return "<td>–</td>"
     css = ""
-    interval = f"{in_words(value.low, measure.unit)} to {in_words(value.high, measure.unit)}"
+    interval = f"{measure.format(value.low)} to {measure.format(value.high)}"
     if contrast is not None:
         sign = 1 if contrast.low > 0 else -1 if contrast.high < 0 else 0
         if sign and measure.better:
             css = ' class="better"' if sign == measure.better else ' class="worse"'
         sign_text = "+" if contrast.difference >= 0 else "−"
-        change = in_words(abs(contrast.difference), measure.unit, change=True)
+        change = measure.format(abs(contrast.difference), change=True)
         interval += f"<br>{sign_text}{change}, {escape(_p(contrast.p))}"
-    return f"<td{css}>{in_words(value.value, measure.unit)}<small>{interval}</small></td>"
+    return f"<td{css}>{measure.format(value.value)}<small>{interval}</small></td>"
 
 
 def _row(title: str, cells: Sequence[str]) -> str:
