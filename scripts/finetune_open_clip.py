@@ -34,7 +34,7 @@ from torch.nn.utils import parametrize
 
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.encoders.spec import EncoderSpec
-from imgsearch.improve.adaptation.training_pairs import relevance_table
+from imgsearch.improve.adaptation.relevance import relevance_table
 from imgsearch.improve.judging.topics import Topic, topic_query
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog

@@ -26,7 +26,9 @@ from imgsearch.core.query_address import query_key
 from imgsearch.core.records import Item, SearchResult
 from imgsearch.demo import ensure_demo_catalog
 from imgsearch.encoders import Encoder, load_encoder
-from imgsearch.improve.adaptation.adapting import adapt, condensed_ndcg, part_of
+from imgsearch.improve.adaptation.adapting import adapt
+from imgsearch.improve.adaptation.evaluation import condensed_ndcg
+from imgsearch.improve.adaptation.training_data import part_of
 from imgsearch.index.heads import get_head
 from imgsearch.index.opening import open_live_index
 from imgsearch.index.vector_space import VectorSpace

@@ -28,7 +28,9 @@ from imgsearch.encoders import load_encoder
 from imgsearch.encoders.base import Encoder
 from imgsearch.encoders.batching import BatchingEncoder
 from imgsearch.explore.explorer import Explorer
-from imgsearch.improve.adaptation.adapting import AdaptationReport, adapt, publish_head, roll_back_head
+from imgsearch.improve.adaptation.adapting import adapt
+from imgsearch.improve.adaptation.publication import publish_head, roll_back_head
+from imgsearch.improve.adaptation.report import AdaptationReport
 from imgsearch.improve.experiments.experiments import Experiments
 from imgsearch.improve.judging.judging import Judging
 from imgsearch.improve.monitoring.drift import Drift, read_drifts

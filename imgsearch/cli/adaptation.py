@@ -21,7 +21,7 @@ from imgsearch.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from imgsearch.improve.adaptation.adapting import AdaptationReport
+    from imgsearch.improve.adaptation.report import AdaptationReport
 
 __all__ = ["adapt", "heads", "register"]
 
@@ -67,7 +67,7 @@ def adapt(
 
     Example: `imgsearch adapt --dry-run`
     """
-    from imgsearch.improve.adaptation import adapting as adaptation
+    from imgsearch.improve.adaptation import adapting, publication
     from imgsearch.store.feedback import FeedbackLog
 
     settings = load_settings(catalog=catalog)
@@ -76,7 +76,7 @@ def adapt(
         contextlib.closing(FeedbackLog(opened.database)) as feedback,
     ):
         with progress("Learning") as show:
-            report = adaptation.adapt(
+            report = adapting.adapt(
                 opened,
                 feedback,
                 searcher.embedding,
@@ -90,7 +90,7 @@ def adapt(
         published = bool(report.head) and not no_publish
         if published:
             with progress(f"Publishing {report.head}") as show:
-                adaptation.publish_head(opened, report.head, threads=settings.worker_threads, progress=show)
+                publication.publish_head(opened, report.head, threads=settings.worker_threads, progress=show)
     if as_json:
         print_json({**report.as_dict(), "published": published})
     else:
@@ -158,12 +158,12 @@ def publish(
 
     Example: `imgsearch heads publish head-0001`
     """
-    from imgsearch.improve.adaptation import adapting as adaptation
+    from imgsearch.improve.adaptation import publication
     from imgsearch.store.catalog import CatalogStore
 
     settings = load_settings(catalog=catalog)
     with CatalogStore.open(settings.catalog) as opened, progress(f"Publishing {one_line(head)}") as show:
-        index = adaptation.publish_head(opened, head, threads=settings.worker_threads, progress=show)
+        index = publication.publish_head(opened, head, threads=settings.worker_threads, progress=show)
     _print_live(head, index.generation, as_json=as_json)
 
 
@@ -173,12 +173,12 @@ def rollback(catalog: CatalogOption = None, as_json: JsonOption = False) -> None
 
     Example: `imgsearch heads rollback`
     """
-    from imgsearch.improve.adaptation import adapting as adaptation
+    from imgsearch.improve.adaptation import publication
     from imgsearch.store.catalog import CatalogStore
 
     settings = load_settings(catalog=catalog)
     with CatalogStore.open(settings.catalog) as opened:
-        index = adaptation.roll_back_head(opened, threads=settings.worker_threads)
+        index = publication.roll_back_head(opened, threads=settings.worker_threads)
     _print_live(index.space.head.id if index.space.head else "", index.generation, as_json=as_json)
 
 

@@ -3,7 +3,7 @@
 It owns `<catalog>/heads/head-NNNN/` (`weights.npy` and `head.json` with its checksum, written beside and put in place
 by renaming, never changed afterwards) and the append-only table `head_changes`, whose rows say which head was
 published and rolled back when. It knows what a head does to a vector, but neither how one is learned nor how its
-vectors are kept and indexed (`imgsearch.improve.adaptation.adapting`, `imgsearch.index.vector_space`).
+vectors are kept and indexed (`imgsearch.improve.adaptation`, `imgsearch.index.vector_space`).
 
 A head is a residual of low rank, a correction of the kind of Hu et al., "LoRA: Low-Rank Adaptation of Large Language
 Models" (ICLR 2022), put behind the frozen encoder instead of inside it:
@@ -208,7 +208,7 @@ def live_head_id(catalog: CatalogStore) -> str:
 def publish(catalog: CatalogStore, head_id: str) -> Head:
     """Note that a head is in force from now on, in one transaction; raises `AdaptationError` for an unknown one.
 
-    Whoever calls it has its vectors and index ready (`imgsearch.improve.adaptation.adapting.publish_head`).
+    Whoever calls it has its vectors and index ready (`imgsearch.improve.adaptation.publication.publish_head`).
     """
     head = get_head(catalog, head_id)
     read_projection(catalog, head)

@@ -20,13 +20,12 @@ from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
 from imgsearch.core.records import Item, Judgment
 from imgsearch.encoders import Encoder
-from imgsearch.improve.adaptation.adapting import AdaptationReport, Guard, adapt, condensed_ndcg, publish_head
-from imgsearch.improve.adaptation.training_pairs import (
-    estimate_attention,
-    fit_eta,
-    read_clicks,
-    relevance_table,
-)
+from imgsearch.improve.adaptation.adapting import adapt
+from imgsearch.improve.adaptation.evaluation import condensed_ndcg
+from imgsearch.improve.adaptation.position_bias import estimate_attention, fit_eta
+from imgsearch.improve.adaptation.publication import publish_head
+from imgsearch.improve.adaptation.relevance import read_clicks, relevance_table
+from imgsearch.improve.adaptation.report import AdaptationReport, Guard
 from imgsearch.index.heads import get_head, head_changes, list_heads
 from imgsearch.index.opening import open_live_index
 from imgsearch.index.vector_space import VectorSpace
@@ -253,7 +252,7 @@ def test_learning_from_clicks_makes_the_taste_itself_at_least_a_tenth_better(
     before = true_ndcg(catalog, items, catalog.vectors(keys))
     after = true_ndcg(catalog, items, VectorSpace(catalog, get_head(catalog, report.head)).vectors(keys))
     assert after >= 1.1 * before
-    assert "Texts were neither" in report.notes[0] or "no title" in report.notes[0]
+    assert "Texts are neither" in report.notes[0] or "no title" in report.notes[0]
     assert report.samples[0].change > 0
     publish_head(catalog, report.head)
     again = learned(bazaar, keep=False)
@@ -298,7 +297,7 @@ def test_too_little_feedback_is_said_with_how_much_is_needed(
         [("s", "v", "text=%28image%29", "00001.jpg", 1), ("s", "v", "text=%28image%29", "00002.jpg", 2)],
         [("s", "00001.jpg", 1, "open")],
     )
-    with pytest.raises(AdaptationError, match="1 for pictures that are no longer kept"):
+    with pytest.raises(AdaptationError, match="1 for pictures that are no longer stored"):
         learned(bazaar)
     with pytest.raises(AdaptationError, match="no column 'sku'; this catalog has: colour"):
         learned(bazaar, product_column="sku")

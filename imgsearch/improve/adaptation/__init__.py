@@ -1,1 +1,1 @@
-"""Learned heads: training pairs from feedback, training, evaluation, publication."""
+"""Adaptation: a head trained on feedback, its evaluation and its publication."""

@@ -1,0 +1,197 @@
+"""Trains a head, two low-rank matrices, by torch on a `TrainingSet`.
+
+The loss of a query's list is the cross entropy between its targets and the softmax of its cosines (ListNet: Cao et
+al., "Learning to Rank: From Pairwise Approach to Listwise Approach", ICML 2007), with random rows of the catalog as
+further negatives. Pairs have the InfoNCE loss against the other pairs of their batch (van den Oord, Li and Vinyals,
+"Representation Learning with Contrastive Predictive Coding", 2018).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgsearch.improve.adaptation.training_set import TrainingSet
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Basis", "principal_basis", "train_head"]
+
+Rows = NDArray[np.float32]
+Places = NDArray[np.int64]
+Progress = Callable[[int, int], None]
+
+TEMPERATURE = 0.1
+LIST_BATCH = 64
+PAIR_BATCH = 64
+NEGATIVE_BATCH = 64
+LEARNING_RATE = 0.01
+WEIGHT_DECAY = 0.01
+PAIRS_WEIGHT = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """The subspace in which a head moves rows: `mean` (dim,), `axes` (dim, m) with orthonormal columns."""
+
+    mean: Rows
+    axes: Rows
+
+
+def principal_basis(rows: Rows, size: int) -> Basis:
+    """Return the mean and the `size` principal axes of the rows, at most as many as they have dimensions."""
+    mean = rows.mean(axis=0)
+    centred = rows - mean
+    values, axes = np.linalg.eigh(centred.T @ centred)
+    order = np.argsort(-values)[:size]
+    return Basis(mean.astype(np.float32), np.ascontiguousarray(axes[:, order], np.float32))
+
+
+def train_head(
+    data: TrainingSet,
+    basis: Basis,
+    *,
+    rank: int,
+    steps: int,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> tuple[Rows, Rows]:
+    """Return `u` and `v`, (dim, rank) float32 each, equal for the same seed on the same machine."""
+    import torch
+
+    threads = torch.get_num_threads()
+    # The products are too small to share: two threads would mostly wait for each other.
+    torch.set_num_threads(1)
+    try:
+        return _train(data, basis, rank=rank, steps=steps, seed=seed, progress=progress)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train(
+    data: TrainingSet, basis: Basis, *, rank: int, steps: int, seed: int, progress: Progress | None
+) -> tuple[Rows, Rows]:
+    import torch
+
+    rng = np.random.default_rng(seed)
+    size = basis.axes.shape[1]
+    generator = torch.Generator().manual_seed(seed)
+    u = (torch.randn(size, rank, generator=generator) / size**0.5).requires_grad_()
+    v = torch.zeros(size, rank).requires_grad_()
+    losses = _Losses(data, basis, u, v)
+    optimiser = torch.optim.AdamW([u, v], lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for step in range(steps):
+        loss = torch.zeros(())
+        if len(data.queries):
+            batch = rng.integers(0, len(data.queries), LIST_BATCH)
+            loss = losses.of_lists(batch, rng.choice(data.negatives, NEGATIVE_BATCH))
+        if len(data.pairs):
+            pairs = data.pairs[rng.integers(0, len(data.pairs), PAIR_BATCH)]
+            loss = loss + PAIRS_WEIGHT * losses.of_pairs(pairs)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+        if progress:
+            progress(step + 1, steps)
+    return _to_full_space(basis.axes, u), _to_full_space(basis.axes, v)
+
+
+class _Losses:
+    """The losses of batches under the current `u` and `v`.
+
+    A row x moves by z u v^T, all inside the basis, so cosines need few numbers of each row and its cosine before.
+    """
+
+    def __init__(self, data: TrainingSet, basis: Basis, u: torch.Tensor, v: torch.Tensor) -> None:
+        import torch
+
+        self._queries, self._u, self._v = data.queries, u, v
+        self._rows, axes = torch.from_numpy(data.rows), torch.from_numpy(basis.axes)
+        self._inside = self._rows @ axes
+        self._centred = self._inside - torch.from_numpy(basis.mean) @ axes
+        self._lists = np.where(data.lists < 0, 0, data.lists)
+        self._list_cosines = torch.from_numpy(_list_cosines(data.rows, data.queries, self._lists))
+        self._padding = torch.from_numpy(data.lists < 0)
+        self._targets = torch.from_numpy(data.targets)
+
+    def of_lists(self, batch: Places, negatives: Places) -> torch.Tensor:
+        """Return the ListNet loss of the queries numbered `batch`."""
+        import torch
+
+        chosen = torch.from_numpy(batch)
+        queries = self._moved(self._queries[batch])
+        scores = queries.scores_of_lists(self._moved(self._lists[batch].ravel()), self._list_cosines[chosen])
+        scores = scores.masked_fill(self._padding[chosen], -1e4)
+        others = queries.scores(self._moved(negatives), self._cosines(self._queries[batch], negatives))
+        likelihoods = torch.log_softmax(torch.cat([scores, others], 1) / TEMPERATURE, 1)
+        return -(self._targets[chosen] * likelihoods[:, : scores.shape[1]]).sum(1).mean()
+
+    def of_pairs(self, pairs: Places) -> torch.Tensor:
+        """Return the InfoNCE loss of (n, 2) pairs."""
+        import torch
+
+        left, right = pairs.T
+        scores = self._moved(left).scores(self._moved(right), self._cosines(left, right)) / TEMPERATURE
+        return torch.nn.functional.cross_entropy(scores, torch.arange(len(left)))
+
+    def _moved(self, rows: Places) -> _MovedRows:
+        import torch
+
+        chosen = torch.from_numpy(rows)
+        return _MovedRows.of(
+            self._centred[chosen] @ self._u, self._inside[chosen] @ self._v, self._v.T @ self._v
+        )
+
+    def _cosines(self, left: Places, right: Places) -> torch.Tensor:
+        """Return all cosines before the move; by torch, because numpy's threads spin at such small products."""
+        import torch
+
+        return self._rows[torch.from_numpy(left)] @ self._rows[torch.from_numpy(right)].T
+
+
+@dataclass(frozen=True, eq=False)
+class _MovedRows:
+    """Rows x + v a moved by the head, as the numbers that their cosines need: a, b = x v, v^T v, and the lengths."""
+
+    a: torch.Tensor
+    b: torch.Tensor
+    square: torch.Tensor
+    length: torch.Tensor
+
+    @staticmethod
+    def of(a: torch.Tensor, b: torch.Tensor, square: torch.Tensor) -> _MovedRows:
+        """Return rows with a = (x - mean) u, b = x v and `square` = v^T v."""
+        lengths = (1.0 + 2.0 * (a * b).sum(1) + ((a @ square) * a).sum(1)).clamp_min(1e-6).sqrt()
+        return _MovedRows(a, b, square, lengths)
+
+    def scores(self, other: _MovedRows, cosines: torch.Tensor) -> torch.Tensor:
+        """Return the cosines of all with all, from those before the move."""
+        dots = cosines + self.b @ other.a.T + self.a @ other.b.T + self.a @ self.square @ other.a.T
+        return dots / (self.length[:, None] * other.length[None, :])
+
+    def scores_of_lists(self, listed: _MovedRows, cosines: torch.Tensor) -> torch.Tensor:
+        """Return the cosines of each row with its own list, (n, list); `listed` holds the concatenated lists."""
+        n, rank = self.a.shape
+        a, b = listed.a.view(n, -1, rank), listed.b.view(n, -1, rank)
+        own = self.b + self.a @ self.square
+        dots = cosines + (a @ own[:, :, None])[:, :, 0] + (b @ self.a[:, :, None])[:, :, 0]
+        return dots / (self.length[:, None] * listed.length.view(n, -1))
+
+
+def _list_cosines(rows: Rows, queries: Places, lists: Places) -> Rows:
+    """Return the cosines of each query with its list, (queries, list); one query at a time, to save memory."""
+    cosines = np.zeros(lists.shape, np.float32)
+    for number, (query, listed) in enumerate(zip(queries, lists, strict=True)):
+        cosines[number] = rows[listed] @ rows[query]
+    return cosines
+
+
+def _to_full_space(axes: Rows, inside: torch.Tensor) -> Rows:
+    return np.asarray(axes @ inside.detach().numpy(), np.float32)
