@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 PORT   ?= 8501
 PYTEST ?=
 
-.PHONY: demo test lint format chromium screenshots contact-sheet bench serve clean help
+.PHONY: demo test lint docs format chromium screenshots contact-sheet bench serve clean help
 
 help:            ## show these lines
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 18
@@ -38,6 +38,9 @@ lint: $(READY)   ## check style, types and the direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(READY)   ## build the documentation site in docs/_build
+	$(BIN)/python -m sphinx -q -W -b html docs docs/_build
 
 format: $(READY) ## put the code into shape
 	$(BIN)/ruff check --fix-only --quiet .
