@@ -23,7 +23,10 @@ def write(folder: Path) -> None:
 def table(header: list[str], rows: list[list[str]]) -> str:
     """Return a Markdown table; `|` in cells is escaped."""
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+    return (
+        "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+        + "\n"
+    )
 
 
 def one_line(text: str | None) -> str:
@@ -50,7 +53,9 @@ def commands() -> Iterator[tuple[str, Any]]:
 def parameters(command: Any) -> Iterator[tuple[str, str, str]]:
     """Yield (name, default, description) of every argument and option of a command."""
     for each in command.params:
-        name = ", ".join(each.opts) if each.param_type_name == "option" else (each.metavar or each.name.upper())
+        name = (
+            ", ".join(each.opts) if each.param_type_name == "option" else (each.metavar or each.name.upper())
+        )
         if each.param_type_name == "option" and not each.is_flag and each.metavar:
             name += f" {each.metavar}"
         default = "" if each.default in (None, False, ()) or callable(each.default) else str(each.default)
@@ -62,8 +67,13 @@ def cli_page() -> str:
     parts = ["# Command line\n\nData goes to stdout, progress to stderr. Exit codes: 0 success, 1 an error with one "
              "sentence on stderr, 2 wrong usage. `--json` prints one JSON document.\n"]  # fmt: skip
     for name, command in commands():
-        rows = [[f"`{option}`", f"`{default}`" if default else "", text] for option, default, text in parameters(command)]
-        parts.append(f"## {name}\n\n{inspect.cleandoc(command.help or '')}\n\n{table(['option', 'default', ''], rows)}")
+        rows = [
+            [f"`{option}`", f"`{default}`" if default else "", text]
+            for option, default, text in parameters(command)
+        ]
+        parts.append(
+            f"## {name}\n\n{inspect.cleandoc(command.help or '')}\n\n{table(['option', 'default', ''], rows)}"
+        )
     return "\n".join(parts)
 
 
@@ -74,7 +84,13 @@ def settings() -> Iterator[tuple[str, str, str]]:
     """Yield (variable, default, description) of every setting."""
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
-        shown = "a folder of this user's" if name == "catalog" else str(default).lower() if isinstance(default, bool) else str(default)
+        shown = (
+            "a folder of this user's"
+            if name == "catalog"
+            else str(default).lower()
+            if isinstance(default, bool)
+            else str(default)
+        )
         yield f"IMGSEARCH_{name.upper()}", shown, one_line(field.description)
 
 
@@ -108,7 +124,9 @@ def http_page() -> str:
              "document for programs. [Search from a website](../search-from-a-website.md) is the tour.\n"]  # fmt: skip
     document = openapi_document(Settings.load(catalog=Path("catalog")))
     for method, path, operation in routes():
-        parts.append(f"## {method} {path}\n\n{operation.get('description') or operation.get('summary', '')}\n")
+        parts.append(
+            f"## {method} {path}\n\n{operation.get('description') or operation.get('summary', '')}\n"
+        )
         rows = []
         for each in operation.get("parameters", []):
             if "$ref" in each:
@@ -116,6 +134,8 @@ def http_page() -> str:
             rows.append([f"`{each['name']}`", each["in"], one_line(each.get("description"))])
         if rows:
             parts.append(table(["parameter", "in", ""], rows))
-        answers = [[status, one_line(answer.get("description"))] for status, answer in operation["responses"].items()]
+        answers = [
+            [status, one_line(answer.get("description"))] for status, answer in operation["responses"].items()
+        ]
         parts.append(table(["status", ""], answers))
     return "\n".join(parts)

@@ -297,7 +297,7 @@ class Searcher:
             return ()
         return tuple(
             f"The words \u201c{text[:60]}\u201d are not known, so these photos are a guess; try others, or a photo. "
-            "(Other languages: docs/words.md.)"
+            "(Other languages: docs/how-search-works/words.md.)"
             for text in dict.fromkeys(texts)
             if not encoder.understood(self._text_vector(text))
         )

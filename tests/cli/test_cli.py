@@ -20,7 +20,6 @@ import pytest
 from photos import draw_photo
 
 from imgsearch.cli.main import app
-from imgsearch.core.config import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
@@ -483,9 +482,3 @@ def test_documented_commands_exist_with_their_options(command: tuple[str, list[s
     for word in arguments[len(spoken) :]:
         if re.match(r"--?[a-z]", word):
             assert re.search(rf"(^|\s){re.escape(word.partition('=')[0])}\b", shown), word
-
-
-def test_every_setting_is_documented() -> None:
-    names = {name.upper() for name in Settings.model_fields}
-    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^\| `IMGSEARCH_(\w+)`", page, re.M)) == names

@@ -328,7 +328,7 @@ def test_a_word_outside_the_vocabulary_is_read_by_its_letters() -> None:
 
 @pytest.mark.slow
 def test_the_sample_store_is_searched_well(lite: Encoder) -> None:
-    """A floor well under the figures in docs/lite-encoder.md: it fails when a weight or a step goes astray."""
+    """A floor well under the figures in docs/encoders/lite.md: it fails when a weight or a step goes astray."""
     store = sample_store()
     with store.manifest.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

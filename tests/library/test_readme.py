@@ -20,7 +20,7 @@ from running_app import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-GUIDES = ("judging", "experiments", "adaptation")
+GUIDES = ("your-own-photos", "judge-and-measure", "run-experiments", "adapt")
 
 
 def commands_of(text: str) -> list[str]:
@@ -130,7 +130,8 @@ def test_commands_of_a_guide_succeed_on_the_shop_of_the_readme(desk: Path, guide
             run(command, desk)
     for command in commands:
         assert command.startswith("imgsearch "), command
-        run(command, desk)
+        if " serve " not in command:
+            run(command, desk)
 
 
 def test_requests_of_the_readme_are_answered(desk: Path) -> None:

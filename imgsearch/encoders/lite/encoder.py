@@ -1,7 +1,7 @@
 """The `lite` encoder: look-alikes and words with no download, on any machine.
 
 It puts the image tower and the text tower together and owns how their parts make one embedding. What is learned lies
-in `lite_image` and `lite_text`, the frozen network in `lite_backbone`; docs/lite-encoder.md tells how it was trained.
+in `lite_image` and `lite_text`, the frozen network in `lite_backbone`; docs/encoders/lite.md tells how it was trained.
 
 An embedding has three blocks, `[what | of which colours | doubt]`, of 384, 33 and 1 numbers. A picture's doubt is 0.
 A text's doubt turns it away from all pictures by as much as its words are unknown, so that every score of "asdf qwer"
@@ -50,7 +50,7 @@ _VERSION = (
     2  # raise it with any change of the code that moves an embedding: catalogs of two ids are never mixed
 )
 _COLOR_WEIGHT = (
-    0.4  # of a picture's colours beside what it is; chosen on held-out photos (docs/lite-encoder.md)
+    0.4  # of a picture's colours beside what it is; chosen on held-out photos (docs/encoders/lite.md)
 )
 _TEXT_COLOR_WEIGHT = 0.65  # of a text's: it is less like a picture in what it says than in its colour
 _LEAST_KNOWN = 0.02

@@ -7,7 +7,7 @@ The statistic is the mean of the best `BEST` scores. One flat threshold cannot s
 than to words, and one encoder's cosines are not another's. So photos are compared with what the catalog's own photos
 reach when each is searched, and words with what words reach that are known to describe something here (titles).
 A text of which every word stands in one row of the catalog is not called weak, however vague: "red" describes much
-and scores low. `scripts/measure_confidence.py` measures it; docs/confidence.md has the figures.
+and scores low. `scripts/measure_confidence.py` measures it; docs/how-search-works/confidence.md has the figures.
 """
 
 from __future__ import annotations

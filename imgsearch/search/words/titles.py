@@ -7,7 +7,7 @@ Orders are fused by reciprocal rank: 1 / (K + rank) of either order is summed (C
 "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods"). An item without a title counts
 by its photo's rank in both, so that it is neither lifted nor sunk. The titles' part is weighted by how well titles
 tell which photo they belong to, measured on the catalog's own items: titles that say nothing of photos do nothing.
-`scripts/measure_words.py` measures it; docs/words.md has the figures.
+`scripts/measure_words.py` measures it; docs/how-search-works/words.md has the figures.
 """
 
 from __future__ import annotations
