@@ -64,16 +64,17 @@ def parameters(command: Any) -> Iterator[tuple[str, str, str]]:
 
 def cli_page() -> str:
     """Return the page of all commands."""
-    parts = ["# Command line\n\nData goes to stdout, progress to stderr. Exit codes: 0 success, 1 an error with one "
-             "sentence on stderr, 2 wrong usage. `--json` prints one JSON document.\n"]  # fmt: skip
+    parts = [
+        "# Command line\n\nData goes to stdout, progress to stderr. Exit codes: 0 success, 1 an error with one "
+        "sentence on stderr, 2 wrong usage. `--json` prints one JSON document.\n"
+    ]
     for name, command in commands():
         rows = [
             [f"`{option}`", f"`{default}`" if default else "", text]
             for option, default, text in parameters(command)
         ]
-        parts.append(
-            f"## {name}\n\n{inspect.cleandoc(command.help or '')}\n\n{table(['option', 'default', ''], rows)}"
-        )
+        parts.append(f"## {name}\n\n{inspect.cleandoc(command.help or '')}\n")
+        parts.append(table(["option", "default", ""], rows))
     return "\n".join(parts)
 
 
@@ -84,13 +85,9 @@ def settings() -> Iterator[tuple[str, str, str]]:
     """Yield (variable, default, description) of every setting."""
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
-        shown = (
-            "a folder of this user's"
-            if name == "catalog"
-            else str(default).lower()
-            if isinstance(default, bool)
-            else str(default)
-        )
+        shown = str(default).lower() if isinstance(default, bool) else str(default)
+        if name == "catalog":
+            shown = "a folder of this user's"
         yield f"IMGSEARCH_{name.upper()}", shown, one_line(field.description)
 
 
@@ -120,8 +117,10 @@ def routes() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def http_page() -> str:
     """Return the page of all routes; the running app shows the same with all fields at `/api/docs`."""
-    parts = ["# HTTP API\n\nThe running app describes every field at `/api/docs`; `/api/openapi.json` is the same "
-             "document for programs. [Search from a website](../search-from-a-website.md) is the tour.\n"]  # fmt: skip
+    parts = [
+        "# HTTP API\n\nThe running app describes every field at `/api/docs`; `/api/openapi.json` is the same "
+        "document for programs. [Search from a website](../search-from-a-website.md) is the tour.\n"
+    ]
     document = openapi_document(Settings.load(catalog=Path("catalog")))
     for method, path, operation in routes():
         parts.append(

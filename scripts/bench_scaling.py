@@ -1,4 +1,4 @@
-"""Measure what `docs/operate/scaling.md` computes with: encoding by one process and by Ray workers, and an index on a Milvus.
+"""Measure the inputs of `docs/operate/scaling.md`: encoding by one process and by Ray workers, and Milvus.
 
     python scripts/bench_scaling.py PHOTOS [--items 10000] [--milvus milvus://host:19530] [--json FILE]
 

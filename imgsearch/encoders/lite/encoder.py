@@ -1,7 +1,7 @@
 """The `lite` encoder: look-alikes and words with no download, on any machine.
 
 It puts the image tower and the text tower together and owns how their parts make one embedding. What is learned lies
-in `lite_image` and `lite_text`, the frozen network in `lite_backbone`; docs/encoders/lite.md tells how it was trained.
+in `image_tower` and `text_tower`, the frozen network in `backbone`; docs/encoders/lite.md says how it was trained.
 
 An embedding has three blocks, `[what | of which colours | doubt]`, of 384, 33 and 1 numbers. A picture's doubt is 0.
 A text's doubt turns it away from all pictures by as much as its words are unknown, so that every score of "asdf qwer"
