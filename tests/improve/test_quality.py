@@ -678,10 +678,10 @@ def texts(app: AppTest) -> str:
 @pytest.mark.parametrize(
     ("view", "words"),
     [
-        ("results", "Nothing is measured yet"),
+        ("results", "No measurement yet"),
         ("compare", "Nothing to compare yet"),
         ("history", "No history yet"),
-        ("robustness", "Not checked yet"),
+        ("robustness", "No robustness check yet"),
     ],
 )
 def test_every_view_says_what_to_do_while_it_is_empty(service: SearchService, view: str, words: str) -> None:

@@ -1,0 +1,247 @@
+"""Measured quality: one report with its queries, or two systems compared on the same queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from imgsearch.app.service import SearchService
+from imgsearch.core.errors import EvaluationError
+from imgsearch.core.query_address import query_string, thumbnail_url
+from imgsearch.improve.judging.topics import Topic, topic_query
+from imgsearch.improve.quality.comparison import Comparison
+from imgsearch.improve.quality.evaluation import EvaluationReport
+from imgsearch.improve.quality.report_files import report_csv, standalone_html
+from imgsearch.improve.quality.report_html import (
+    Pictures,
+    Row,
+    comparison_html,
+    legend_html,
+    measures_html,
+    notes_html,
+    rows_html,
+    rows_of,
+)
+from imgsearch.improve.quality.reports import Run
+from imgsearch.ui.components.blocks import draw_line, draw_problem
+from imgsearch.ui.components.messages import draw_message
+from imgsearch.ui.state.address import from_address, to_address
+from imgsearch.ui.state.callbacks import in_full
+
+__all__ = ["draw_comparison", "draw_results"]
+
+ORDERS = {"worst": "Worst first", "best": "Best first"}
+CHANGES = {"lost": "Largest loss first", "gained": "Largest gain first"}
+ROWS_AT_ONCE = 20
+THUMB_PX = 192
+EXPORT_THUMB_PX = 96
+
+
+def draw_results(service: SearchService, runs: Sequence[Run]) -> None:
+    """Draw the report that the visitor chose, the newest first."""
+    if not runs:
+        draw_message(
+            "No measurement yet",
+            "Choose judgments above and press Measure. The worst queries come first, with their photos.",
+        )
+        return
+    by_id = {run.run_id: run for run in runs}
+    from_address("report", by_id)
+    chosen = st.selectbox(
+        "Report",
+        list(by_id),
+        format_func=lambda run_id: _label(by_id[run_id]),
+        key="report",
+        on_change=to_address,
+        args=("report",),
+    )
+    run = by_id[chosen]
+    report = service.quality.reports.report(run)
+    st.html(measures_html(run.measures) + notes_html(run.warnings))
+    draw_line(
+        f"System {run.system} · {run.judgments} · {run.encoder} · {run.items:,} photos · "
+        f"{run.happened_at:%Y-%m-%d %H:%M} UTC · {run.seconds:,.0f} s"
+    )
+    _draw_exports(service, run, report, None)
+    measure, order = _draw_order([result.measure for result in run.measures], ORDERS)
+    _draw_rows(service, rows_of(report, measure, order=order), measure)
+    if report.skipped:
+        with st.expander(f"{len(report.skipped):,} queries left out"):
+            skipped = pd.DataFrame(report.skipped.items(), columns=["query", "reason"])
+            st.dataframe(skipped, hide_index=True, width="stretch")
+
+
+def draw_comparison(service: SearchService, runs: Sequence[Run]) -> None:
+    """Draw two reports that the visitor chose, measured on the same judgments."""
+    pairs = _comparable(runs)
+    if not pairs:
+        draw_message(
+            "Nothing to compare yet",
+            "Choose two systems above and press Measure: they are compared on the same queries.",
+        )
+        return
+    by_id = {run.run_id: run for run in runs}
+    left, right = st.columns(2, gap="medium")
+    with left:
+        first = by_id[_draw_run("Baseline", list(pairs), by_id, "baseline")]
+    with right:
+        options = pairs[first.run_id]
+        second = by_id[_draw_run("Compared system", options, by_id, f"compared_{first.run_id}")]
+    try:
+        comparisons = service.quality.compare(first, second)
+    except EvaluationError as error:
+        draw_problem(str(error))
+        return
+    before, after = service.quality.reports.report(first), service.quality.reports.report(second)
+    names = _short_names(second, first)
+    draw_line(comparisons[0].sentence(names[1], names[0]), "q-verdict")
+    st.html(
+        comparison_html(comparisons, names[1], names[0])
+        + notes_html(list(dict.fromkeys([*first.warnings, *second.warnings])))
+    )
+    _draw_exports(service, second, after, (first, before, comparisons))
+    measure, order = _draw_order([each.measure for each in comparisons], CHANGES)
+    _draw_rows(service, rows_of(after, measure, other=before, order=order), measure, names=names)
+
+
+def _draw_run(label: str, options: list[str], by_id: dict[str, Run], key: str) -> str:
+    return str(st.selectbox(label, options, format_func=lambda run_id: _label(by_id[run_id]), key=key))
+
+
+def _draw_order(measures: Sequence[str], orders: dict[str, str]) -> tuple[str, str]:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        measure = st.selectbox("Sort by", measures, key="by", width=170)
+        order = st.selectbox(
+            "Order",
+            list(orders),
+            format_func=orders.__getitem__,
+            key=f"order_{next(iter(orders))}",
+            width=210,
+        )
+    return measure or measures[0], order or next(iter(orders))
+
+
+def _draw_rows(
+    service: SearchService, rows: Sequence[Row], measure: str, *, names: tuple[str, str] | None = None
+) -> None:
+    """Draw the first queries with their photos, and a button for more."""
+    shown = st.session_state.setdefault("quality_rows", ROWS_AT_ONCE)
+    st.html(legend_html(compared=names is not None))
+    some = rows[:shown]
+    st.html(rows_html(some, measure, _pictures(service, some), names=names))
+    if len(rows) > shown:
+        st.button(f"Show more of {len(rows):,} queries", key="more_rows", on_click=_show_more, args=(shown,))
+
+
+@in_full
+def _show_more(shown: int) -> None:
+    st.session_state["quality_rows"] = shown + ROWS_AT_ONCE
+
+
+def _pictures(service: SearchService, rows: Sequence[Row]) -> Pictures:
+    """Return how the items of these rows are shown; all of them are fetched at once."""
+    needed: dict[str, None] = {}
+    for row in rows:
+        needed.update(dict.fromkeys(hit.item_id for hit in (*row.hits, *(row.other or ()))))
+        needed.update(dict.fromkeys(_items_of(row.topic)))
+    items = {item.item_id: item for item in service.catalog.get_many(list(needed))}
+    return Pictures(
+        title=lambda item_id: items[item_id].title if item_id in items else item_id,
+        source=lambda item_id: thumbnail_url(items[item_id], THUMB_PX) if item_id in items else "",
+        link=_link,
+    )
+
+
+def _items_of(topic: Topic) -> list[str]:
+    try:
+        return [str(term.value) for term in topic_query(topic).terms if term.kind == "item"]
+    except EvaluationError:
+        return []
+
+
+def _link(topic: Topic) -> str:
+    try:
+        query = topic_query(topic)
+    except EvaluationError:
+        return ""
+    return f"./?{query_string(query, default_n=query.n)}"
+
+
+def _draw_exports(
+    service: SearchService,
+    run: Run,
+    report: EvaluationReport,
+    other: tuple[Run, EvaluationReport, Sequence[Comparison]] | None,
+) -> None:
+    """Draw the downloads; a file is made when it is requested."""
+
+    def page() -> str:
+        return standalone_html(
+            run,
+            report,
+            service.catalog,
+            lambda item: service.thumbnails.get(item, EXPORT_THUMB_PX).data,
+            other=other,
+        )
+
+    def table() -> str:
+        return report_csv(run, report, other[1] if other else None)
+
+    name = f"imgsearch-{run.run_id}" + (f"-{other[0].run_id}" if other else "")
+    with st.container(horizontal=True, gap="small"):
+        for label, make, suffix, mime in (
+            ("Web page", page, "html", "text/html"),
+            ("CSV", table, "csv", "text/csv"),
+        ):
+            st.download_button(
+                label,
+                make,
+                f"{name}.{suffix}",
+                mime,
+                key=suffix,
+                icon=":material/download:",
+                on_click="ignore",
+            )
+
+
+def _comparable(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """Map each run to the runs on the same judgments: other systems first, the newest first.
+
+    A run without another one is left out. The baseline of the newest run comes first.
+    """
+    pairs = {
+        run.run_id: [
+            other.run_id
+            for other in sorted(runs, key=lambda each: each.system == run.system)
+            if other.run_id != run.run_id and other.judgments_digest == run.judgments_digest
+        ]
+        for run in runs
+    }
+    found = {run_id: others for run_id, others in pairs.items() if others}
+    newest = next(iter(found), None)
+    if newest is None:
+        return {}
+    baseline = found[newest][0]
+    return {baseline: [newest, *(each for each in found[baseline] if each != newest)]} | {
+        run_id: others for run_id, others in found.items() if run_id != baseline
+    }
+
+
+def _short_names(second: Run, first: Run) -> tuple[str, str]:
+    """Return names of two runs that tell them apart."""
+    for names in ((second.title, first.title), (second.system, first.system)):
+        if names[0] != names[1]:
+            return names
+    return (
+        f"{second.title} {second.happened_at:%m-%d %H:%M:%S}",
+        f"{first.title} {first.happened_at:%m-%d %H:%M:%S}",
+    )
+
+
+def _label(run: Run) -> str:
+    first = run.measures[0]
+    name = f"{run.name} · " if run.name else ""
+    when = f"{run.happened_at:%Y-%m-%d %H:%M}"
+    return f"{name}{run.system} · {run.judgments} · {when} · {first.measure} {first.mean:.3f}"
