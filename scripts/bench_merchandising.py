@@ -255,7 +255,7 @@ def bench_serving(count: int) -> dict[str, Any]:
             names = [item.item_id for item in catalog.iter_items()]
         service = SearchService.open(Settings.load({}, catalog=place, find_duplicates=False))
         try:
-            service.encoder()
+            service.engine.encoder.get()
             rng = np.random.default_rng(0)
 
             def search() -> float:
@@ -266,7 +266,7 @@ def bench_serving(count: int) -> dict[str, Any]:
                 search()
             alone = percentiles([search() for _ in range(500)])
             started = time.perf_counter()
-            service.look_for_duplicates()
+            service.start_duplicate_search()
             times = []
             while service.duplicate_search.running:
                 times.append(search())

@@ -20,8 +20,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from imgsearch.app.service import query_key
 from imgsearch.core.query import Query
+from imgsearch.core.query_address import query_key
 from imgsearch.core.records import Judgment, SearchResult, Verdict
 from imgsearch.store.feedback import FeedbackLog
 

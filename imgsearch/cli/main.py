@@ -567,7 +567,7 @@ def info(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     Example: `imgsearch info --catalog shop/`
     """
     from imgsearch.app.api.documents import plain
-    from imgsearch.app.service import catalog_info
+    from imgsearch.index.info import catalog_info
     from imgsearch.index.opening import open_live_index
     from imgsearch.index.vector_space import live_space
     from imgsearch.store.catalog import CatalogStore

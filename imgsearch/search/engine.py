@@ -77,6 +77,7 @@ class SearchEngine:
                 catalog, device=settings.device, backend=settings.backend, progress=progress, encoder=encoder
             )
             self.rules, self.duplicates = Rules(catalog), Duplicates(catalog)
+            opened.callback(self.duplicates.close)
             self.titles = Titles(
                 catalog, self.encoder.get if settings.titles else None, in_background=serving
             )

@@ -62,7 +62,7 @@ def settings(shared_lite_catalog: Path, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="module")
 def service(settings: Settings) -> Iterator[SearchService]:
     service = SearchService.open(settings)
-    service.encoder()
+    service.engine.encoder.get()
     yield service
     service.close()
 
@@ -608,7 +608,7 @@ def test_a_photo_that_is_gone_is_a_404_of_its_own(lite: Encoder, photos: Path, t
         assert error_of(client.get("/thumbnails/red-1.jpg"), 404) == "photo_unavailable"
         # It is still found: only its picture is missing.
         assert client.get("/api/v1/items/red-0.jpg").status_code == 200
-        with_service.encoder()
+        with_service.engine.encoder.get()
     finally:
         with_service.close()
 

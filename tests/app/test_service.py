@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from imgsearch.app.service import SearchService, close_service, get_service, query_key, set_service
+from imgsearch.app.service import SearchService, close_service, get_service, set_service
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import (
     CatalogLocked,
@@ -25,9 +25,11 @@ from imgsearch.core.errors import (
     UnknownItem,
 )
 from imgsearch.core.query import Filter, Query, Term
+from imgsearch.core.query_address import query_key
 from imgsearch.core.records import Judgment
 from imgsearch.encoders import Encoder
 from imgsearch.improve.monitoring.metrics import render
+from imgsearch.index.info import catalog_info
 
 
 def settings_of(folder: Path, **given: object) -> Settings:
@@ -50,13 +52,13 @@ def slow_encoder(monkeypatch: pytest.MonkeyPatch, lite: Encoder) -> threading.Ev
         release.wait(30)
         return lite
 
-    monkeypatch.setattr("imgsearch.app.service.load_encoder", load)
+    monkeypatch.setattr("imgsearch.search.encoder_provider.load_encoder", load)
     return release
 
 
 def wait_until_loaded(service: SearchService) -> None:
     give_up = time.monotonic() + 120
-    while service.encoder_state.status == "loading" and time.monotonic() < give_up:
+    while service.engine.encoder.state.status == "loading" and time.monotonic() < give_up:
         time.sleep(0.05)
 
 
@@ -69,20 +71,20 @@ def test_texts_pictures_uploads_and_items_are_searched_by_the_real_model(
     service: SearchService, shared_photos: Path
 ) -> None:
     data = (shared_photos / "mug/red-0.jpg").read_bytes()
-    upload_id = service.add_upload(data)
+    upload_id = service.engine.uploads.add(data)
     assert service.search(Query.of(image=data, n=1)).hits[0].item_id == "mug/red-0.jpg"
     assert service.search(Query((Term("upload", upload_id),), n=1)).hits[0].item_id == "mug/red-0.jpg"
     assert len(service.search(Query.of(text="red mug", n=5)).hits) == 5
     assert "mug/red-0.jpg" not in {hit.item_id for hit in service.search(Query.of(item="mug/red-0.jpg")).hits}
-    assert service.encoder_state.status == "ready"
+    assert service.engine.encoder.state.status == "ready"
 
 
 def test_items_are_searched_at_once_and_texts_wait_for_the_model(
     lite_catalog: Path, slow_encoder: threading.Event
 ) -> None:
     service = SearchService.open(settings_of(lite_catalog))
-    assert service.encoder_state.status == "loading"
-    assert service.encoder_state.spec == "lite"
+    assert service.engine.encoder.state.status == "loading"
+    assert service.engine.encoder.state.spec == "lite"
     assert len(service.search(Query.of(item="mug/red-0.jpg")).hits) == 10
     threading.Timer(0.3, slow_encoder.set).start()
     assert len(service.search(Query.of(text="mug")).hits) == 10
@@ -92,7 +94,7 @@ def test_items_are_searched_at_once_and_texts_wait_for_the_model(
 def test_a_model_that_does_not_come_in_time_is_an_error_that_says_so(
     lite_catalog: Path, slow_encoder: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imgsearch.app.service.ENCODER_LOAD_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("imgsearch.search.encoder_provider.ENCODER_LOAD_TIMEOUT_S", 0.05)
     service = SearchService.open(settings_of(lite_catalog))
     with pytest.raises(EncoderUnavailable, match="still loading"):
         service.search(Query.of(text="mug"))
@@ -107,11 +109,11 @@ def test_a_model_that_fails_leaves_the_rest_working_and_says_why(
     def load(*_: object, **__: object) -> Encoder:
         raise error
 
-    monkeypatch.setattr("imgsearch.app.service.load_encoder", load)
+    monkeypatch.setattr("imgsearch.search.encoder_provider.load_encoder", load)
     service = SearchService.open(settings_of(lite_catalog))
     wait_until_loaded(service)
-    assert service.encoder_state.status == "failed"
-    assert str(error) in service.encoder_state.reason
+    assert service.engine.encoder.state.status == "failed"
+    assert str(error) in service.engine.encoder.state.reason
     with pytest.raises(EncoderError):
         service.search(Query.of(text="mug"))
     assert len(service.search(Query.of(item="mug/red-0.jpg")).hits) == 10
@@ -121,7 +123,7 @@ def test_a_model_that_fails_leaves_the_rest_working_and_says_why(
 def test_a_model_other_than_the_catalogs_is_refused(
     colour_catalog: Path, lite: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imgsearch.app.service.load_encoder", lambda *_, **__: lite)
+    monkeypatch.setattr("imgsearch.search.encoder_provider.load_encoder", lambda *_, **__: lite)
     service = SearchService.open(settings_of(colour_catalog))
     wait_until_loaded(service)
     with pytest.raises(EncoderMismatch):
@@ -172,14 +174,14 @@ def test_the_key_of_a_query_does_not_depend_on_how_many_hits_or_which_page() -> 
 
 
 def test_thumbnails_and_uploads_are_served_as_webp(service: SearchService, shared_photos: Path) -> None:
-    thumbnail = service.thumbnail("mug/red-0.jpg", 96)
+    thumbnail = service.engine.thumbnails.get(service.catalog.get("mug/red-0.jpg"), 96)
     assert Image.open(io.BytesIO(thumbnail.data)).size == (96, 96)
-    upload_id = service.add_upload((shared_photos / "mug/red-0.jpg").read_bytes())
-    assert Image.open(io.BytesIO(service.upload_webp(upload_id, 96))).size == (96, 96)
+    upload_id = service.engine.uploads.add((shared_photos / "mug/red-0.jpg").read_bytes())
+    assert Image.open(io.BytesIO(service.engine.uploads.webp(upload_id, 96))).size == (96, 96)
     with pytest.raises(QueryError):
-        service.upload_webp("0" * 32, 96)
+        service.engine.uploads.webp("0" * 32, 96)
     with pytest.raises(UnknownItem):
-        service.thumbnail("none", 96)
+        service.engine.thumbnails.get(service.catalog.get("none"), 96)
 
 
 def test_an_upload_over_the_limits_is_refused(lite_catalog: Path) -> None:
@@ -188,12 +190,12 @@ def test_an_upload_over_the_limits_is_refused(lite_catalog: Path) -> None:
     Image.new("L", (101, 100)).save(buffer, "PNG")
     for data in (bytes(2001), buffer.getvalue()):
         with pytest.raises(ImageTooLarge):
-            service.add_upload(data)
+            service.engine.uploads.add(data)
     service.close()
 
 
 def test_the_figures_say_what_is_open(service: SearchService, lite: Encoder) -> None:
-    info = service.info()
+    info = catalog_info(service.catalog, service.engine.index)
     assert (info.items, info.encoder_id, info.dim, info.generation) == (48, lite.id, lite.dim, 1)
     assert info.index is not None
     assert info.index["ann_recall@10"] >= 0.99
@@ -212,7 +214,7 @@ def test_ten_threads_use_one_service(service: SearchService) -> None:
                 result = service.search(Query.of(item=item.item_id, n=5), visitor=str(number))
                 assert len(result.hits) == 5
                 service.record_click(search_id=result.search_id, item_id=result.hits[0].item_id, rank=1)
-                assert service.thumbnail(item.item_id, 96).data
+                assert service.engine.thumbnails.get(service.catalog.get(item.item_id), 96).data
                 service.facets()
         except BaseException as error:
             errors.append(error)
@@ -254,13 +256,13 @@ def test_closing_waits_for_the_model_that_is_being_loaded(
     service.close()
     assert slow_encoder.is_set()
     assert "load-encoder" not in {thread.name for thread in threading.enumerate()}
-    assert service.encoder_state.status == "failed"
+    assert service.engine.encoder.state.status == "failed"
 
 
 def test_a_model_that_does_not_come_holds_closing_up_for_a_while_only(
     lite_catalog: Path, slow_encoder: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imgsearch.app.service.LOADER_STOP_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("imgsearch.search.encoder_provider.ENCODER_CLOSE_TIMEOUT_S", 0.05)
     service = SearchService.open(settings_of(lite_catalog))
     service.close()
     assert not slow_encoder.is_set()
@@ -304,7 +306,11 @@ def test_an_empty_catalog_opens_and_refuses_searches_in_a_sentence(tmp_path: Pat
 
     CatalogStore.open(tmp_path / "c", create=True).close()
     service = SearchService.open(settings_of(tmp_path / "c"))
-    assert (service.sample(5, seed=0), service.facets(), service.info().items) == ([], [], 0)
+    assert (
+        service.sample(5, seed=0),
+        service.facets(),
+        catalog_info(service.catalog, service.engine.index).items,
+    ) == ([], [], 0)
     for query in (Query.of(text="red"), Query.of(item="a")):
         with pytest.raises(ImgSearchError) as refused:
             service.search(query)

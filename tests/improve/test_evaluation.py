@@ -14,10 +14,9 @@ import pytest
 from colour_encoder import ColourEncoder
 from samples import clustered
 
-from imgsearch.app.service import query_key
 from imgsearch.core.errors import EvaluationError
 from imgsearch.core.query import Query, Term
-from imgsearch.core.query_address import query_from_params
+from imgsearch.core.query_address import query_from_params, query_key
 from imgsearch.improve.judging.qrels import export_judgments, read_qrels, topics_from_qrels
 from imgsearch.improve.judging.topics import Topic, default_topics_path, read_topics, topic_query
 from imgsearch.improve.quality.evaluation import JUDGED, evaluate, measure_run, parse_measures

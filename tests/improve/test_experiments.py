@@ -33,7 +33,7 @@ HALVES = (Arm("live", 0.5), Arm("varied", 0.5))
 @pytest.fixture(autouse=True)
 def fast_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let services load the encoder of the test catalogs."""
-    monkeypatch.setattr("imgsearch.app.service.load_encoder", lambda *_, **__: ColourEncoder())
+    monkeypatch.setattr("imgsearch.search.encoder_provider.load_encoder", lambda *_, **__: ColourEncoder())
 
 
 @pytest.fixture

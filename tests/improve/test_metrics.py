@@ -80,7 +80,7 @@ def service(shared_lite_catalog: Path, tmp_path_factory: pytest.TempPathFactory)
 
     folder = shutil.copytree(shared_lite_catalog, tmp_path_factory.mktemp("metrics") / "catalog")
     opened = SearchService.open(Settings.load({}, catalog=folder))
-    opened.encoder()
+    opened.engine.encoder.get()
     yield opened
     opened.close()
 

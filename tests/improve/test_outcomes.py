@@ -349,7 +349,7 @@ def test_the_commands_define_start_report_and_stop(colour_catalog: Path) -> None
 def test_the_page_leads_from_a_new_experiment_to_its_recommendation(
     colour_catalog: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imgsearch.app.service.load_encoder", lambda *_, **__: ColourEncoder())
+    monkeypatch.setattr("imgsearch.search.encoder_provider.load_encoder", lambda *_, **__: ColourEncoder())
     service = SearchService.open(Settings.load({}, catalog=colour_catalog))
     service.systems.save(System("varied", diversity=0.5))
     set_service(service)

@@ -300,15 +300,15 @@ def test_the_service_forgets_a_visitor_with_what_is_still_queued_and_the_picture
 ) -> None:
     service = SearchService.open(Settings.load({}, catalog=lite_catalog))
     try:
-        upload_id = service.add_upload((shared_photos / "mug/red-0.jpg").read_bytes())
+        upload_id = service.engine.uploads.add((shared_photos / "mug/red-0.jpg").read_bytes())
         service.search(Query((Term("upload", upload_id),), n=2), visitor=ALICE)
         service.search(Query.of(item="mug/red-0.jpg", n=3), visitor=BOB)
         service.record_judgment(Judgment("text=red", "mug/red-0.jpg", "good", ALICE))
-        forgotten = service.forget_visitor(ALICE)
+        forgotten = service.monitor.forget_visitor(ALICE)
         assert dict(forgotten.rows) == {"impressions": 2, "judgments": 1}
-        assert service.health().uploads == 0
-        assert service.rows_of_visitor(BOB) == {"impressions": 3}
-        assert service.health().erasing
+        assert service.monitor.health().uploads == 0
+        assert service.monitor.rows_of_visitor(BOB) == {"impressions": 3}
+        assert service.monitor.health().erasing
     finally:
         service.close()
     assert ALICE.encode() not in (lite_catalog / "catalog.duckdb").read_bytes()

@@ -240,9 +240,9 @@ def test_the_service_swaps_the_head_while_searches_go_on(colour_catalog: Path) -
     asker.start()
     try:
         for _ in range(3):
-            service.publish_head(head.id)
-            service.roll_back_head()
-        service.publish_head(head.id)
+            service.heads.publish(head.id)
+            service.heads.roll_back()
+        service.heads.publish(head.id)
     finally:
         stop.set()
         asker.join()

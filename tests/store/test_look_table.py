@@ -215,7 +215,7 @@ def test_a_service_fills_looks_in_the_background_and_closes_at_once(without_look
     service.close()  # in the middle of the work
     service = SearchService.open(settings)
     try:
-        assert service.looks_ready(30)
+        assert service.look_filler.wait(30)
         assert service.catalog.looks.has(service.catalog.keys()).all()
     finally:
         service.close()

@@ -80,7 +80,7 @@ def test_the_rows_of_a_visitor_are_counted_and_then_deleted(service: SearchServi
     assert "1 clicks, 15 impressions" in texts(app)
     app.button(key="forget_button").click().run()
     assert not app.exception
-    assert service.rows_of_visitor(VISITOR) == {}
+    assert service.monitor.rows_of_visitor(VISITOR) == {}
     assert "The file shrinks when the app stops" in texts(app)
 
 

@@ -107,8 +107,8 @@ def test_the_state_of_titles_is_said_on_the_catalog_page(lite_catalog: Path) -> 
 
     service = SearchService.open(Settings(catalog=lite_catalog))
     try:
-        service.encoder()
-        assert service.titles.wait(60)
-        assert "titles" in service.titles.state.sentence
+        service.engine.encoder.get()
+        assert service.engine.titles.wait(60)
+        assert "titles" in service.engine.titles.state.sentence
     finally:
         service.close()

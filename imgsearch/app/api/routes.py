@@ -36,7 +36,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from imgsearch.app import replicas
 from imgsearch.app.api.documents import item_document, result_document, words_document
 from imgsearch.app.api.openapi import docs_page, openapi_document
-from imgsearch.app.service import SearchService, query_key
+from imgsearch.app.service import SearchService
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import (
     CollectionError,
@@ -59,6 +59,7 @@ from imgsearch.core.query_address import (
     parse_region,
     part_of,
     query_from_params,
+    query_key,
     thumbnail_url,
 )
 from imgsearch.core.records import Item, Judgment, Verdict
@@ -255,7 +256,7 @@ class _Handlers:
         def work(service: SearchService) -> dict[str, Any]:
             if images or any(term.kind != "item" for term in query.terms):
                 _require_encoder(service)
-            uploads = tuple(Term("upload", service.add_upload(image)) for image in images)
+            uploads = tuple(Term("upload", service.engine.uploads.add(image)) for image in images)
             result = service.search(replace(query, terms=query.terms + uploads), visitor=visitor)
             document = result_document(result, lambda hit: thumbnail_url(hit, IMAGE_PX))
             document |= words_document(service.words.suggestions(query), service.words.correction(query))
@@ -325,7 +326,7 @@ class _Handlers:
     async def item(self, request: Request) -> Response:
         """Answer GET /api/v1/items/{id} and /api/v1/items?id=."""
         item_id = _item_id(request)
-        found = await self._run(self._picture_slots, lambda service: service.item(item_id))
+        found = await self._run(self._picture_slots, lambda service: service.catalog.get(item_id))
         return _json(_item_document(found))
 
     async def regions(self, request: Request) -> Response:
@@ -340,7 +341,9 @@ class _Handlers:
         def work(service: SearchService) -> Sequence[Region]:
             name = str(term.value)
             try:
-                return service.regions(name) if term.kind == "item" else service.upload_regions(name)
+                return (
+                    service.regions.of_item(name) if term.kind == "item" else service.regions.of_upload(name)
+                )
             except QueryError as error:
                 raise _RequestError(str(error), status=404, code="unknown_upload") from error
             except (ImageError, SourceError) as error:
@@ -359,9 +362,9 @@ class _Handlers:
         version = request.query_params.get("v", "")
 
         def work(service: SearchService) -> tuple[bytes, str, bool]:
-            key = service.item(item_id).key
+            key = service.catalog.get(item_id).key
             try:
-                made = service.thumbnail(item_id, size_px)
+                made = service.engine.thumbnails.get(service.catalog.get(item_id), size_px)
             except (ImageError, SourceError) as error:
                 raise _RequestError(
                     f"The photo of this item cannot be shown: {error}", status=404, code="photo_unavailable"
@@ -379,7 +382,7 @@ class _Handlers:
         size_px = _size_px(request)
         try:
             data = await self._run(
-                self._picture_slots, lambda service: service.upload_webp(upload_id, size_px)
+                self._picture_slots, lambda service: service.engine.uploads.webp(upload_id, size_px)
             )
         except QueryError as error:
             raise _RequestError(str(error), status=404, code="unknown_upload") from error
@@ -504,12 +507,12 @@ class _Handlers:
         """Answer GET /healthz: 503 only where no search at all is possible."""
 
         def work(service: SearchService) -> dict[str, Any]:
-            encoder = service.encoder_state
+            encoder = service.engine.encoder.state
             return {
                 "status": {"ready": "ready", "loading": "loading"}.get(encoder.status, "degraded"),
                 "version": __version__,
                 "items": len(service.catalog),
-                "generation": service.index.generation,
+                "generation": service.engine.index.generation,
                 "encoder": {"status": encoder.status, "spec": encoder.spec, "reason": encoder.reason},
             }
 
@@ -527,7 +530,7 @@ class _Handlers:
         """Answer GET /metrics in the Prometheus text format."""
 
         def work(service: SearchService) -> bytes:
-            return render(service.metrics.registry, service.health())
+            return render(service.metrics.registry, service.monitor.health())
 
         try:
             body, up = await self._run(self._picture_slots, work), 1
@@ -881,7 +884,7 @@ def _base64_image(given: Any) -> bytes:
 
 def _require_encoder(service: SearchService) -> None:
     """Raise `EncoderUnavailable` rather than let a request wait for a model that is loading or has failed."""
-    state = service.encoder_state
+    state = service.engine.encoder.state
     if state.status == "loading":
         raise EncoderUnavailable("The encoder is still loading; searching by item works already.")
     if state.status == "failed":

@@ -40,7 +40,7 @@ def draw_item_dialog(
     if details is None:
         return
     try:
-        item = service.item(details.item_id)
+        item = service.catalog.get(details.item_id)
     except ImgSearchError as error:
         session.details = None
         st.toast(str(error))

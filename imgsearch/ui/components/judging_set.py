@@ -155,7 +155,7 @@ def _row(service: SearchService, found: Disagreement) -> dict[str, Any]:
     query, query_item = found.query_key, None
     try:
         asked = topic_query(topic_of(found.query_key))
-        query = query_label(asked, service.item)
+        query = query_label(asked, service.catalog.get)
         items = [str(term.value) for term in asked.terms if term.kind == "item"]
         query_item = _find(service, items[0]) if items else None
     except ImgSearchError:

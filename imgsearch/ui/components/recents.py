@@ -35,7 +35,7 @@ def draw_recents(service: SearchService, session: Session, *, on_open: Callable[
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="recents"):
         st.html('<p class="count quiet">Recent</p>', width="content")
         for number, query in enumerate(queries):
-            label = query_label(query, service.item)
+            label = query_label(query, service.catalog.get)
             short = label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
             st.button(
                 plain(short),

@@ -146,7 +146,7 @@ class Session:
         """
         with self.lock:
             versions = service.catalog.version, service.rules.version
-            key = (f"{service.index.space.id} {address(query)}", *versions)
+            key = (f"{service.engine.index.space.id} {address(query)}", *versions)
             pages = self.searches.get(key, [])
             have = sum(len(page.hits) for page in pages)
             exhausted = bool(pages) and len(pages[-1].hits) < pages[-1].query.n

@@ -40,8 +40,8 @@ def draw() -> None:
     _draw_feedback(service, live)
     _draw_actions(service, live)
     draw_outcome()
-    draw_job(service.learning, after_stop="nothing has changed")
-    report = service.learned
+    draw_job(service.heads.jobs, after_stop="nothing has changed")
+    report = service.heads.report
     if report is not None and not report.head:
         draw_section("Last result")
         draw_line(report.reason, "count", role="status")
@@ -70,7 +70,7 @@ def _draw_feedback(service: SearchService, live: str) -> None:
 
 
 def _draw_actions(service: SearchService, live: str) -> None:
-    busy = service.learning.running
+    busy = service.heads.jobs.running
     with st.container(horizontal=True):
         st.button(
             "Learn from feedback",
@@ -79,7 +79,7 @@ def _draw_actions(service: SearchService, live: str) -> None:
             icon=":material/model_training:",
             disabled=busy,
             on_click=attempt,
-            args=(service.start_learning,),
+            args=(service.heads.start_training,),
         )
         if live:
             st.button(
@@ -88,7 +88,7 @@ def _draw_actions(service: SearchService, live: str) -> None:
                 icon=":material/undo:",
                 disabled=busy,
                 on_click=attempt,
-                args=(service.roll_back_head,),
+                args=(service.heads.roll_back,),
                 help="Activates the previous version again.",
             )
 
@@ -96,7 +96,7 @@ def _draw_actions(service: SearchService, live: str) -> None:
 def _draw_head(service: SearchService, head: Head, *, is_live: bool, is_open: bool) -> None:
     created = head.created_at[:16].replace("T", " ") + " UTC"
     state = ":material/check_circle: active" if is_live else plain(created)
-    busy = service.learning.running
+    busy = service.heads.jobs.running
     with st.expander(f"**{plain(head.id)}** · {state}", expanded=is_open):
         draw_line(str(head.report.get("reason", "")), "count")
         _draw_measures(head.report)
@@ -109,7 +109,7 @@ def _draw_head(service: SearchService, head: Head, *, is_live: bool, is_open: bo
                     icon=":material/publish:",
                     disabled=busy,
                     on_click=attempt,
-                    args=(service.start_publishing, head.id),
+                    args=(service.heads.start_publishing, head.id),
                     help="Applies from the next search on; no photo is encoded again.",
                 )
             if head.id not in {system.name for system in service.systems.all()}:
@@ -153,7 +153,7 @@ def _sample(service: SearchService, sample: Mapping[str, Any]) -> dict[str, Any]
         term = topic_query(Topic(words, "query", words)).terms[0]
         words = str(term.value)
         if term.kind == "item":
-            item = service.item(words)
+            item = service.catalog.get(words)
             words = item.title
     except ImgSearchError:
         pass  # an unreadable query is shown as stored

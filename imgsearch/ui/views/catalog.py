@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from imgsearch.app.service import get_service
+from imgsearch.index.info import catalog_info
 from imgsearch.ui.components.blocks import draw_facts, draw_heading
 
 __all__ = ["draw"]
@@ -15,7 +16,11 @@ KINDS = {"text": "text", "number": "number", "boolean": "yes or no"}
 def draw() -> None:
     """Draw the catalog's facts."""
     service = get_service()
-    info, latency, encoder = service.info(), service.latency_ms(), service.encoder_state
+    info, latency, encoder = (
+        catalog_info(service.catalog, service.engine.index),
+        service.latency_ms(),
+        service.engine.encoder.state,
+    )
     draw_heading("Catalog")
     with st.container(horizontal=True, gap="medium"):
         st.metric("Photos", f"{info.items:,}", border=True)
@@ -34,7 +39,7 @@ def draw() -> None:
             "Index recall": ""
             if recall is None
             else f"{recall:.1%} of the exact 10 nearest photos (ann_recall@10)",
-            "Titles": service.titles.state.sentence,
+            "Titles": service.engine.titles.state.sentence,
             "Searches measured": f"{latency['searches']:,.0f} since the start" if latency else "none yet",
             "Folder": info.folder,
         },

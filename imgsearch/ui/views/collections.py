@@ -348,7 +348,7 @@ def _draw_searches(
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             filters = [str(each) for each in query.filters]
             st.button(
-                plain(" · ".join([query_label(query, service.item), *filters])),
+                plain(" · ".join([query_label(query, service.catalog.get), *filters])),
                 key=f"search_{number}",
                 icon=":material/search:",
                 on_click=session.want,

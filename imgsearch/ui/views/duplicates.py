@@ -77,7 +77,7 @@ def _draw_actions(service: SearchService, total: int, compared: int, waiting: in
             type="primary" if waiting else "secondary",
             icon=":material/difference:" if waiting else ":material/refresh:",
             on_click=attempt,
-            args=(lambda: service.look_for_duplicates(again=not waiting),),
+            args=(lambda: service.start_duplicate_search(again=not waiting),),
         )
 
 

@@ -139,7 +139,7 @@ def _draw_map(service: SearchService, session: Session, exploring: _Exploring, s
         projection=projection,
         dimensions=3 if dimensions == "3" else 2,
         by="" if by == "none" else by,
-        version=f"{state.made_at} {service.index.space.id} {service.catalog.version} {service.rules.version}",
+        version=f"{state.made_at} {service.engine.index.space.id} {service.catalog.version} {service.rules.version}",
         title=colors[by],
         columns=_caption_columns(service),
         isolate=exploring.isolate if by == "cluster" else None,

@@ -73,7 +73,11 @@ def draw() -> None:
 
 
 def _draw_figures(service: SearchService, chosen: str) -> None:
-    found, health, drifts = service.overview(Period.last(chosen)), service.health(), service.drifts()
+    found, health, drifts = (
+        service.monitor.overview(Period.last(chosen)),
+        service.monitor.health(),
+        service.monitor.drifts(),
+    )
     draw_html("monitor_status", findings=findings(found, health, drifts), vitals=_vitals(found))
     if found.searches == 0 and found.failed == 0:
         draw_line(
@@ -81,7 +85,7 @@ def _draw_figures(service: SearchService, chosen: str) -> None:
             "quiet-line",
         )
     else:
-        draw_html("monitor_searches", **_searches(found, service.item))
+        draw_html("monitor_searches", **_searches(found, service.catalog.get))
     draw_html("monitor_drift", drifts=[_drift(drift) for drift in drifts if drift.state != "waiting"])
     draw_facts(_process(health), "This process")
 
@@ -216,7 +220,7 @@ def _draw_visitor_data(service: SearchService) -> None:
             draw_line(text, "quiet-line", role="alert")
         elif visitor:
             _draw_rows(service, visitor)
-        if service.health().erasing:
+        if service.monitor.health().erasing:
             draw_line(
                 "Deleted rows no longer appear on any page. The file shrinks when the app stops.",
                 "quiet-line",
@@ -224,7 +228,7 @@ def _draw_visitor_data(service: SearchService) -> None:
 
 
 def _draw_rows(service: SearchService, visitor: str) -> None:
-    rows = service.rows_of_visitor(visitor)
+    rows = service.monitor.rows_of_visitor(visitor)
     listed = ", ".join(f"{count:,} {table.replace('_', ' ')}" for table, count in rows.items())
     draw_line(listed or "This visitor has no rows.", "quiet-line")
     if rows:
@@ -241,7 +245,7 @@ def _draw_rows(service: SearchService, visitor: str) -> None:
 def _forget(service: SearchService, visitor: str) -> None:
     if st.session_state[FORGET_ID].strip().lower() != visitor:
         return  # another ID was typed meanwhile: its rows must be seen before they are deleted
-    forgotten = service.forget_visitor(visitor)
+    forgotten = service.monitor.forget_visitor(visitor)
     st.session_state[FORGET_ID] = ""
     st.toast(f"Deleted {forgotten.total:,} rows and {len(forgotten.uploads):,} photos.")
 

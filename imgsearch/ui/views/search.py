@@ -16,9 +16,10 @@ from urllib.parse import parse_qs
 
 import streamlit as st
 
-from imgsearch.app.service import SearchService, get_service, query_key
+from imgsearch.app.service import SearchService, get_service
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Query
+from imgsearch.core.query_address import query_key
 from imgsearch.core.records import Judgment, SearchResult
 from imgsearch.search.ranking.confidence import WEAK_SENTENCE
 from imgsearch.ui.components.adjust_panel import draw_adjust_panel
@@ -72,7 +73,9 @@ def draw() -> None:
     except ImgSearchError as error:
         query, problem = NOTHING, error
     if problem is None:
-        session.trail = extend_trail(session.trail, Step(address(query), query_label(query, service.item)))
+        session.trail = extend_trail(
+            session.trail, Step(address(query), query_label(query, service.catalog.get))
+        )
         session.past = extend_past(session.past, address(query))
     with top:
         if not query.terms and problem is None:
@@ -95,7 +98,7 @@ def draw() -> None:
     below = f"search {address(query)}"
     draw_item_dialog(service, session, below=below, address=address(query), on_event=on_event)
     draw_saving(service, session)
-    if service.encoder_state.status == "loading":
+    if service.engine.encoder.state.status == "loading":
         _watch_encoder(service)
 
 
@@ -176,7 +179,7 @@ def _handle_bar_event(service: SearchService, session: Session, query: Query, ra
             return
         try:
             before = PageState(query, handled=session.handled)
-            state = apply_bar_event(before, event, keep_upload=service.add_upload)
+            state = apply_bar_event(before, event, keep_upload=service.engine.uploads.add)
         except ImgSearchError as error:
             session.fail(event.id, error)
             return
@@ -201,7 +204,7 @@ def _draw_hero() -> None:
 
 def _draw_bar(service: SearchService, session: Session, query: Query, *, has_filters: bool) -> None:
     problem, session.problem = session.problem, ""
-    state = service.encoder_state
+    state = service.engine.encoder.state
     notes = {
         "ready": "",
         "loading": "The model is still loading: clicking a photo works now, words and your own photos in a moment.",
@@ -211,7 +214,7 @@ def _draw_bar(service: SearchService, session: Session, query: Query, *, has_fil
         query,
         handled=session.handled,
         choosing=session.choosing,
-        find_item=service.item,
+        find_item=service.catalog.get,
         trail=session.trail,
         can_undo=len(session.past) > 1,
         note=problem or notes[state.status],
@@ -335,7 +338,7 @@ def _stages(timing_ms: Mapping[str, float]) -> str:
 
 
 def _must_wait(service: SearchService, query: Query) -> bool:
-    return service.encoder_state.status == "loading" and any(
+    return service.engine.encoder.state.status == "loading" and any(
         term.kind in NEEDS_ENCODER for term in query.terms
     )
 
@@ -343,5 +346,5 @@ def _must_wait(service: SearchService, query: Query) -> bool:
 @st.fragment(run_every=1.0)
 def _watch_encoder(service: SearchService) -> None:
     """Draw the page again as soon as the encoder is there, or known not to come."""
-    if service.encoder_state.status != "loading":
+    if service.engine.encoder.state.status != "loading":
         st.rerun()

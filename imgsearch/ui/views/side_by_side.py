@@ -193,7 +193,7 @@ def _handle_bar(service: SearchService, session: Session, query: Query, raw: Any
             return
         try:
             before = PageState(query, handled=session.handled)
-            state = apply_bar_event(before, event, keep_upload=service.add_upload)
+            state = apply_bar_event(before, event, keep_upload=service.engine.uploads.add)
         except ImgSearchError as error:
             session.fail(event.id, error)
             return
@@ -209,7 +209,7 @@ def _draw_bar(service: SearchService, session: Session, query: Query) -> None:
     draw_query_bar(
         query,
         handled=session.handled,
-        find_item=service.item,
+        find_item=service.catalog.get,
         trail=(),
         can_undo=False,
         note=problem,
@@ -352,7 +352,12 @@ def _draw_answers(service: SearchService, session: Session, query: Query, left: 
 
 def _answers(service: SearchService, query: Query, left: Side, right: Side) -> SideBySide:
     """Return both answers, those of the last run where nothing has changed since."""
-    state = (service.catalog.version, service.rules.version, service.index.space.id, service.index.generation)
+    state = (
+        service.catalog.version,
+        service.rules.version,
+        service.engine.index.space.id,
+        service.engine.index.generation,
+    )
     wanted = (query, left, right, state)
     kept = st.session_state.get(f"{KEY}:answers")
     if kept is None or kept[0] != wanted:
