@@ -594,7 +594,7 @@ def _print_info(found: CatalogInfo) -> None:
         f"{one_line(source)} ({many(count, 'item')})" for source, count in found.sources.items()
     )
     rows = [
-        ("CatalogStore", found.folder),
+        ("Catalog", found.folder),
         ("Items", f"{found.items:,}"),
         (
             "Encoder",

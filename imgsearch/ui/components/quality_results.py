@@ -182,7 +182,7 @@ def _draw_exports(
             run,
             report,
             service.catalog,
-            lambda item: service.thumbnails.get(item, EXPORT_THUMB_PX).data,
+            lambda item: service.engine.thumbnails.get(item, EXPORT_THUMB_PX).data,
             other=other,
         )
 

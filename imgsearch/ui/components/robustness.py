@@ -28,7 +28,7 @@ def draw_robustness(service: SearchService) -> None:
             "It needs no judgments. Photos are mirrored, cropped, recompressed and slightly rotated, and must still "
             "find the same neighbours.",
         )
-    ready = service.encoder_state.status == "ready"
+    ready = service.engine.encoder.state.status == "ready"
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.selectbox("Photos", SAMPLES, index=2, key="robustness_n", width=120)
         systems = [system.name for system in service.systems.all()]
@@ -38,7 +38,9 @@ def draw_robustness(service: SearchService) -> None:
             key="robustness",
             icon=":material/play_arrow:",
             disabled=service.quality.jobs.running or not ready,
-            help=None if ready else plain(service.encoder_state.reason or "The model is still loading."),
+            help=None
+            if ready
+            else plain(service.engine.encoder.state.reason or "The model is still loading."),
             on_click=attempt,
             args=(_start, service),
         )
