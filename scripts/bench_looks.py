@@ -27,8 +27,9 @@ import pandas as pd
 
 from imgsearch.core.query import Emphasis
 from imgsearch.demo import sample_store
+from imgsearch.store.catalog_settings import CatalogSettings
 from imgsearch.store.database import Database, insert_frame
-from imgsearch.store.look_table import LookStore
+from imgsearch.store.look_table import LookTable
 from imgsearch.vision.images import decode_image
 from imgsearch.vision.looks import LOOK_DIM, color_look, describe, emphasised_scores
 
@@ -67,7 +68,7 @@ def _search(folder: Path, rows: int) -> dict[str, dict[str, float]]:
     rng = np.random.default_rng(0)
     database = Database(folder)
     try:
-        store = LookStore(folder / "embeddings", database)
+        store = LookTable(folder / "embeddings", database, CatalogSettings(database))
         _write(store.path, rows, rng)
         with database.transaction() as cursor:
             phashes = rng.integers(0, 2**63, rows).astype(np.uint64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imgsearch.core.errors import ImgSearchError, QueryError
 
-__all__ = ["check_text", "is_unicode"]
+__all__ = ["check_text", "error_line", "is_unicode"]
 
 
 def is_unicode(text: str) -> bool:
@@ -34,3 +34,8 @@ def check_text(
     if not is_unicode(text):
         raise error(f"{name} is not valid Unicode text: it contains a lone surrogate.")
     return text
+
+
+def error_line(error: Exception, *, max_chars: int = 150) -> str:
+    """Return the text of an error in one line; the name of its type where it has none."""
+    return " ".join(str(error).split())[:max_chars].rstrip(".") or type(error).__name__

@@ -28,7 +28,7 @@ from imgsearch.ingest.shards import (
 )
 from imgsearch.ingest.sources import Source
 from imgsearch.store.originals import Originals
-from imgsearch.store.remote_files import place_of
+from imgsearch.store.remote_files import normalised_place
 from imgsearch.vision.images import ImageLimits
 
 __all__ = ["Engine", "FleetReport", "encode_to_shards"]
@@ -72,7 +72,7 @@ def encode_to_shards(
     where Ray is not installed.
     """
     started = time.perf_counter()
-    place = place_of(place)
+    place = normalised_place(place)
     plans, failures = plan_shards(place, sources, encoder, shard_photos=shard_photos, threads=threads)
     before = finished_shards(place)
     wanted = [(plan, number) for plan in plans for number in plan.numbers if number not in before]

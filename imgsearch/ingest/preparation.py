@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.text import error_line
 from imgsearch.encoders.recipe import Preprocessor
-from imgsearch.store.originals import Originals, content_digest, in_a_line, is_url
+from imgsearch.store.originals import Originals, content_digest, is_url
 from imgsearch.vision.images import ImageLimits, decode_picture, encode_thumbnail
 from imgsearch.vision.looks import Look, describe
 
@@ -56,7 +57,7 @@ class Unreadable:
         if isinstance(error, ImgSearchError):
             return Unreadable(str(error))
         _log.error("the photo %s could not be read", location, exc_info=error)
-        return Unreadable(f"The photo cannot be read ({type(error).__name__}: {in_a_line(error)}).")
+        return Unreadable(f"The photo cannot be read ({type(error).__name__}: {error_line(error)}).")
 
 
 Outcome = PreparedPhoto | Unreadable

@@ -32,17 +32,18 @@ from numpy.typing import NDArray
 
 from imgsearch.core.errors import EncoderMismatch, SourceError
 from imgsearch.core.records import Failure
+from imgsearch.core.text import error_line
 from imgsearch.encoders.base import Embeddings, Encoder
 from imgsearch.ingest.preparation import Unreadable
 from imgsearch.ingest.sources import Source
-from imgsearch.store.originals import Originals, in_a_line, is_url
+from imgsearch.store.originals import Originals, is_url
 from imgsearch.store.photo import Photo
 from imgsearch.store.remote_files import (
+    file_exists,
     is_remote,
-    is_there,
     list_names,
+    normalised_place,
     open_file,
-    place_of,
     read_file,
     write_file,
 )
@@ -176,7 +177,7 @@ def read_plans(place: str) -> list[Plan]:
         try:
             plan = Plan(**json.loads(read_file(f"{place}/{name}")))
         except (ValueError, TypeError) as error:
-            raise SourceError(f"{place}/{name} is not a plan of shards ({in_a_line(error)}).") from None
+            raise SourceError(f"{place}/{name} is not a plan of shards ({error_line(error)}).") from None
         if plan.format != FORMAT:
             raise SourceError(f"{place}/{name} was written by another version of imgsearch.")
         plans.append(plan)
@@ -191,7 +192,7 @@ def finished_shards(place: str) -> set[int]:
 
 def is_finished(place: str, number: int) -> bool:
     """Tell whether a shard is there."""
-    return is_there(_shard_file(place, number))
+    return file_exists(_shard_file(place, number))
 
 
 def encode_shard(
@@ -229,7 +230,7 @@ class ShardedEmbeddings:
 
     def __init__(self, place: str) -> None:
         """List what the shards of a place hold; raises `SourceError` where there are none."""
-        self._place = place_of(place)
+        self._place = normalised_place(place)
         plans = read_plans(self._place)
         if not plans:
             raise SourceError(f"There are no shards of embeddings in {place}.")
@@ -398,7 +399,7 @@ def _read_shard(place: str, number: int) -> pq.ParquetFile:
         return pq.ParquetFile(io.BytesIO(read_file(path)))
     except (pa.ArrowInvalid, OSError) as error:
         raise SourceError(
-            f"{path} is damaged ({in_a_line(error)}); delete it and run the same command again."
+            f"{path} is damaged ({error_line(error)}); delete it and run the same command again."
         ) from None
 
 

@@ -20,10 +20,11 @@ import pandas as pd
 
 from imgsearch.core.errors import SourceError
 from imgsearch.core.records import Failure
+from imgsearch.core.text import error_line
 from imgsearch.ingest.tables import ID_COLUMNS, IMAGE_COLUMNS, id_text, read_table, rows_of
-from imgsearch.store.originals import archive_location, in_a_line, is_url, path_location
+from imgsearch.store.originals import archive_location, is_url, path_location
 from imgsearch.store.photo import Photo
-from imgsearch.store.remote_files import is_remote, list_files, place_of
+from imgsearch.store.remote_files import is_remote, list_files, normalised_place
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -126,7 +127,7 @@ class FolderSource:
                 yield Failure(item_id, f"The file cannot be read ({error.strerror}).")
                 continue
             if not stat.S_ISREG(status.st_mode):
-                yield Failure(item_id, "It is no regular file.")
+                yield Failure(item_id, "It is not a regular file.")
                 continue
             yield Photo(
                 item_id, self.name, path_location(Path(entry.path)), status.st_size, status.st_mtime_ns
@@ -157,7 +158,7 @@ class RemoteSource:
     """The image files below a URL such as `s3://bucket/photos`; names that begin with a dot are passed over."""
 
     def __init__(self, url: str) -> None:
-        self.name = place_of(url)
+        self.name = normalised_place(url)
         self.complete = True
         self._found: list[Photo] | None = None
 
@@ -206,10 +207,12 @@ class ArchiveSource:
                 yield photo
         except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, ValueError) as error:
             if not listed:
-                raise SourceError(f"The archive {self._path} cannot be read ({in_a_line(error)}).") from error
+                raise SourceError(
+                    f"The archive {self._path} cannot be read ({error_line(error)})."
+                ) from error
             self.complete = False
             yield Failure(
-                self.name, f"The archive is damaged, and what lies behind was not read ({in_a_line(error)})."
+                self.name, f"The archive is damaged, and what lies behind was not read ({error_line(error)})."
             )
 
     def _zip(self) -> Iterator[Photo]:

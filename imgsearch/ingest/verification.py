@@ -106,7 +106,7 @@ def repair_catalog(
         repaired.append(f"{done} embeddings were made again from their photos.")
     lost = catalog.looks.damaged()
     if len(lost):
-        catalog.looks.forget(lost)
+        catalog.looks.delete(lost)
         repaired.append(f"{len(lost)} looks were dropped; they are made again when the catalog is served.")
     space, note = _usable_space(catalog)
     repaired += note

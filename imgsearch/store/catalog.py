@@ -11,7 +11,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -23,9 +22,9 @@ from numpy.typing import NDArray
 from imgsearch.core.errors import CatalogError, CatalogNotFound, EncoderMismatch, UnknownItem
 from imgsearch.core.records import Item
 from imgsearch.store.catalog_settings import CatalogSettings
-from imgsearch.store.database import Database, delete_rows, insert_frame, update_from_frame
+from imgsearch.store.database import Database, delete_rows, insert_frame, update_from_frame, utc_now
 from imgsearch.store.item_reader import CACHED_ITEMS, ItemReader
-from imgsearch.store.look_table import LookStore
+from imgsearch.store.look_table import LookTable
 from imgsearch.store.metadata_columns import insert_metadata
 from imgsearch.store.metadata_table import MetadataTable
 from imgsearch.store.photo import Photo
@@ -69,7 +68,7 @@ class CatalogStore:
         self.settings = CatalogSettings(database)
         self.index_read_only = False
         self.index_address = self.settings.get("index_address")
-        self.looks = LookStore(folder / "embeddings", database)
+        self.looks = LookTable(folder / "embeddings", database, self.settings)
         self.metadata = MetadataTable(database, self.keys)
         self._items = ItemReader(database, self.metadata)
         self._lock = threading.Lock()
@@ -268,7 +267,7 @@ class CatalogStore:
             cursor.execute("INSERT INTO vector_batches VALUES (?, ?, ?)", [first, len(photos), crc32])
             frame = _frame(photos, _PHOTO_COLUMNS)
             frame.insert(0, "key", keys)
-            frame["added_at"] = datetime.now(UTC).replace(tzinfo=None)
+            frame["added_at"] = utc_now()
             insert_frame(cursor, "items", frame)
             insert_metadata(cursor, keys, [photo.metadata for photo in photos])
         return keys, replaced

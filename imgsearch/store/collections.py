@@ -1,8 +1,7 @@
 """Collections: named sets of items and searches that visitors save, and each visitor's recent searches.
 
-It owns the tables `collection_acts`, `collection_entries` and `recents_cleared`: append-only rows, of which the
-latest counts. A collection's id cannot be guessed: whoever has it may read the collection (that is what sharing a
-link does), and only the visitor who made it may change it. It knows no pages, and not how a search is answered.
+The tables `collection_acts`, `collection_entries` and `recents_cleared` are append-only: the latest row counts. The
+id of a collection is secret: everyone who has it may read the collection, only its owner may change it.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs
 
@@ -27,7 +26,7 @@ from imgsearch.core.query_address import query_from_params
 from imgsearch.core.records import Item
 from imgsearch.core.text import is_unicode
 from imgsearch.store.catalog import CatalogStore
-from imgsearch.store.database import insert_frame
+from imgsearch.store.database import insert_frame, utc_now
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,18 +39,17 @@ MAX_NAME = 80
 MAX_ITEMS = 5000
 MAX_QUERIES = 200
 MAX_COLLECTIONS = 200
-"""For one visitor."""
+"""For each visitor."""
 MAX_VISITOR = 200
-TERMS_OF_A_SET = 24
-"""How many items of a collection a search by the whole of it is made of."""
+MAX_SET_TERMS = 24
+"""How many terms a search by a whole collection has at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A named set: item ids and the query strings of searches, each in the order in which they were saved.
+    """A named set: item ids and query strings of searches, each in the order in which they were saved.
 
-    `owner` is the visitor who made it, and must never be shown to another one. Items may have left the catalog since.
-    Times are UTC.
+    `owner` is the visitor who made it; never show it to another one. Items may be gone from the catalog. Times: UTC.
     """
 
     id: str
@@ -76,7 +74,7 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The items of two collections: in the first alone, in both, in the second alone; each in the order saved."""
+    """The items in the first collection only, in both, and in the second only; each in the order saved."""
 
     only_first: tuple[str, ...]
     both: tuple[str, ...]
@@ -95,23 +93,21 @@ class Collections:
     """The collections of one catalog; safe to use from any thread."""
 
     def __init__(self, catalog: CatalogStore, *, writer: str = "") -> None:
-        """Keep the rows in the catalog's database; of a replica, whose `writer` has that address, none are kept."""
+        """Use the catalog's database; a replica, whose `writer` has that address, may only read."""
         self._catalog = catalog
         self._writer = writer
         self._database = catalog.database
-
-    # --- reading ----------------------------------------------------------------------------------------------
 
     def of(self, visitor: str) -> list[Collection]:
         """Return a visitor's collections, the latest changed first."""
         return self._read("visitor = ?", [visitor]) if visitor else []
 
     def all(self) -> list[Collection]:
-        """Return everybody's collections, the latest changed first: for who runs the service, never for visitors."""
+        """Return all collections, the latest changed first; for operators only, never for visitors."""
         return self._read("true", [])
 
     def get(self, collection_id: str) -> Collection:
-        """Return a collection by its id; raises `UnknownCollection` where there is none or it was removed."""
+        """Return a collection; raises `UnknownCollection` where there is none or it was removed."""
         found = self._read("collection_id = ?", [collection_id]) if is_unicode(collection_id) else []
         if not found:
             raise UnknownCollection(
@@ -120,10 +116,7 @@ class Collections:
         return found[0]
 
     def recents(self, visitor: str, n: int = 12) -> list[Recent]:
-        """Return the visitor's latest n different searches since the last clearing, the latest first.
-
-        They are read from the feedback: where none is kept, there are none, and what is too old to be kept is gone.
-        """
+        """Return the visitor's latest n distinct searches in the feedback since the last clearing, latest first."""
         if not visitor:
             return []
         rows = self._database.cursor().execute(
@@ -141,112 +134,110 @@ class Collections:
         )
         return [Recent(str(address), latest) for address, latest in rows.fetchall()]
 
-    # --- changing ---------------------------------------------------------------------------------------------
-
     def create(
         self, name: str, visitor: str, item_ids: Sequence[str] = (), queries: Sequence[str] = ()
     ) -> Collection:
-        """Make a collection of items and searches (query strings) and return it.
+        """Create a collection of items and searches (query strings) and return it.
 
-        Raises `CollectionError` for a name that cannot be used or that the visitor has already, for too much of
-        anything, or without a visitor, `UnknownItem`, and `QueryError` for a search that makes no sense.
+        Raises `CollectionError` for a name that is invalid or taken and for too many entries, `UnknownItem`,
+        `QueryError` or `FilterError` for an invalid entry; then nothing is stored.
         """
         name, visitor = clean_name(name), _checked_visitor(visitor)
-        with self._writing() as cursor:
+        with self._writing():
             mine = self.of(visitor)
             if len(mine) >= MAX_COLLECTIONS:
                 raise CollectionError(
-                    f"You have {MAX_COLLECTIONS} collections, which is the most; remove one."
+                    f"You have {MAX_COLLECTIONS} collections, which is the limit; remove one first."
                 )
-            _check_free(name, mine)
+            _check_name_free(name, mine)
             collection_id = secrets.token_hex(16)
-            values = [_now(), visitor, collection_id, "create", name]
-            cursor.execute("INSERT INTO collection_acts VALUES (?, ?, ?, ?, ?)", values)
+            self._log(visitor, collection_id, "create", name)
             self._save(self.get(collection_id), item_ids, queries)
             return self.get(collection_id)
 
     def rename(self, collection_id: str, visitor: str, name: str) -> Collection:
-        """Give a collection another name; raises `UnknownCollection` and `CollectionError` as `create` does."""
+        """Rename a collection; raises `UnknownCollection`, and `CollectionError` as `create` does."""
         name = clean_name(name)
-        with self._writing() as cursor:
+        with self._writing():
             collection = self._own(collection_id, visitor)
-            _check_free(name, [each for each in self.of(visitor) if each.id != collection_id])
+            _check_name_free(name, [each for each in self.of(visitor) if each.id != collection_id])
             if name != collection.name:
-                values = [_now(), visitor, collection_id, "rename", name]
-                cursor.execute("INSERT INTO collection_acts VALUES (?, ?, ?, ?, ?)", values)
+                self._log(visitor, collection_id, "rename", name)
             return self.get(collection_id)
 
     def remove(self, collection_id: str, visitor: str) -> None:
-        """Remove a collection: its link leads nowhere from now on. Raises as `rename` does."""
-        with self._writing() as cursor:
-            collection = self._own(collection_id, visitor)
-            values = [_now(), visitor, collection_id, "remove", collection.name]
-            cursor.execute("INSERT INTO collection_acts VALUES (?, ?, ?, ?, ?)", values)
+        """Remove a collection, which ends its link; raises as `rename` does."""
+        with self._writing():
+            self._log(visitor, collection_id, "remove", self._own(collection_id, visitor).name)
 
     def add(
         self, collection_id: str, visitor: str, item_ids: Sequence[str] = (), queries: Sequence[str] = ()
     ) -> Collection:
-        """Save items and searches into a collection; what is in it stays as it is. Raises as `create` does."""
+        """Add items and searches to a collection; present ones stay. Raises as `create` does."""
         with self._writing():
             self._save(self._own(collection_id, visitor), item_ids, queries)
             return self.get(collection_id)
 
-    def take_out(
+    def discard(
         self, collection_id: str, visitor: str, item_ids: Sequence[str] = (), queries: Sequence[str] = ()
     ) -> Collection:
-        """Take items and searches out of a collection; what is not in it is no error. Raises as `rename` does."""
+        """Remove items and searches from a collection; absent ones are ignored. Raises as `rename` does."""
         with self._writing():
             collection = self._own(collection_id, visitor)
-            items, asked = set(item_ids), set(queries)
+            items, searches = set(item_ids), set(queries)
             self._append(collection, False, "item", [each for each in collection.items if each in items])
-            self._append(collection, False, "query", [each for each in collection.queries if each in asked])
+            self._append(
+                collection, False, "query", [each for each in collection.queries if each in searches]
+            )
             return self.get(collection_id)
 
     def clear_recents(self, visitor: str) -> None:
-        """Let the visitor's recent searches begin anew; the feedback rows stay."""
+        """Hide the visitor's recent searches so far; the feedback rows stay."""
         with self._writing() as cursor:
-            cursor.execute("INSERT INTO recents_cleared VALUES (?, ?)", [_now(), _checked_visitor(visitor)])
-
-    # --- inside -----------------------------------------------------------------------------------------------
+            values = [utc_now(), _checked_visitor(visitor)]
+            cursor.execute("INSERT INTO recents_cleared VALUES (?, ?)", values)
 
     def _writing(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         if self._writer:
-            raise CollectionError(
-                f"This is a replica, which keeps no collections: save them at {self._writer}."
-            )
+            raise CollectionError(f"This is a read-only replica; save collections at {self._writer} instead.")
         return self._database.transaction()
 
     def _own(self, collection_id: str, visitor: str) -> Collection:
         collection = self.get(collection_id)
         if not visitor or collection.owner != visitor:
-            raise CollectionError("This collection is somebody else's: it can be looked at, not changed.")
+            raise CollectionError(
+                "This collection belongs to another visitor: you can view it, not change it."
+            )
         return collection
+
+    def _log(self, visitor: str, collection_id: str, act: str, name: str) -> None:
+        with self._writing() as cursor:
+            values = [utc_now(), visitor, collection_id, act, name]
+            cursor.execute("INSERT INTO collection_acts VALUES (?, ?, ?, ?, ?)", values)
 
     def _save(self, collection: Collection, item_ids: Sequence[str], queries: Sequence[str]) -> None:
         items = [each for each in dict.fromkeys(item_ids) if each not in set(collection.items)]
-        asked = [each for each in dict.fromkeys(queries) if each not in set(collection.queries)]
-        for most, have, new, what in (
-            (MAX_ITEMS, collection.items, items, "items"),
-            (MAX_QUERIES, collection.queries, asked, "searches"),
+        searches = [each for each in dict.fromkeys(queries) if each not in set(collection.queries)]
+        for limit, total, what in (
+            (MAX_ITEMS, len(collection.items) + len(items), "items"),
+            (MAX_QUERIES, len(collection.queries) + len(searches), "searches"),
         ):
-            if len(have) + len(new) > most:
-                raise CollectionError(
-                    f"The collection would have {len(have) + len(new):,} {what}; at most {most:,} fit."
-                )
+            if total > limit:
+                raise CollectionError(f"The collection would have {total:,} {what}; the limit is {limit:,}.")
         if len(self._catalog.get_many(items)) < len(items):
             for item_id in items:
-                self._catalog.get(item_id)
-        for address in asked:
+                self._catalog.get(item_id)  # raises for the unknown one
+        for address in searches:
             _check_address(address)
         self._append(collection, True, "item", items)
-        self._append(collection, True, "query", asked)
+        self._append(collection, True, "query", searches)
 
     def _append(self, collection: Collection, is_in: bool, kind: Kind, values: Sequence[str]) -> None:
         if not values:
             return
         frame = pd.DataFrame(
             {
-                "happened_at": _now(),
+                "happened_at": utc_now(),
                 "visitor": collection.owner,
                 "collection_id": collection.id,
                 "kind": kind,
@@ -258,7 +249,7 @@ class Collections:
             insert_frame(cursor, "collection_entries", frame)
 
     def _read(self, where: str, values: list[Any]) -> list[Collection]:
-        """Return the collections that are not removed, each with what is in it now, the latest changed first."""
+        """Return the present collections with their present entries, the latest changed first."""
         cursor = self._database.cursor()
         heads = cursor.execute(
             f"""
@@ -306,19 +297,19 @@ def compare(first: Collection, second: Collection) -> Comparison:
 
 
 def set_query(item_ids: Sequence[str], n: int = 10) -> Query:
-    """Return the search for what looks like a whole set; of a large one, evenly spaced items stand for all."""
+    """Return the search by a whole set of items; of a large one, evenly spaced items represent all."""
     chosen = item_ids
-    if len(item_ids) > TERMS_OF_A_SET:
-        step = len(item_ids) / TERMS_OF_A_SET
-        chosen = [item_ids[int(place * step)] for place in range(TERMS_OF_A_SET)]
+    if len(item_ids) > MAX_SET_TERMS:
+        step = len(item_ids) / MAX_SET_TERMS
+        chosen = [item_ids[int(place * step)] for place in range(MAX_SET_TERMS)]
     return Query(tuple(Term("item", item_id) for item_id in chosen), n=n)
 
 
 def collection_csv(collection: Collection, items: Sequence[Item], columns: Sequence[str]) -> str:
     """Return the collection as a table: kind, id, title, then the metadata columns; searches come last.
 
-    `items` are those that are still in the catalog; the others keep their ids. A text that a spreadsheet would take
-    for a formula begins with an apostrophe.
+    `items` are those still in the catalog; of the others only the id is known. A text that a spreadsheet would read
+    as a formula begins with an apostrophe.
     """
     known: Mapping[str, Item] = {item.item_id: item for item in items}
     buffer = io.StringIO()
@@ -336,20 +327,20 @@ def collection_csv(collection: Collection, items: Sequence[Item], columns: Seque
 
 
 def clean_name(name: object) -> str:
-    """Return a name without double or outer white space; raises `CollectionError` for one that cannot be kept."""
+    """Return a name without double or outer white space; raises `CollectionError` for an invalid one."""
     if not isinstance(name, str):
         raise CollectionError("The collection's name must be a text.")
     clean = " ".join(unicodedata.normalize("NFC", name).split())
     if not clean:
         raise CollectionError("The collection has no name yet; type one.")
     if len(clean) > MAX_NAME:
-        raise CollectionError(f"The name has {len(clean)} characters; at most {MAX_NAME} fit.")
+        raise CollectionError(f"The name has {len(clean)} characters; shorten it to at most {MAX_NAME}.")
     if not clean.isprintable():
-        raise CollectionError("The name holds characters that cannot be shown; leave them out.")
+        raise CollectionError("The name contains characters that cannot be displayed; remove them.")
     return clean
 
 
-def _check_free(name: str, mine: Sequence[Collection]) -> None:
+def _check_name_free(name: str, mine: Sequence[Collection]) -> None:
     if any(each.name.casefold() == name.casefold() for each in mine):
         raise CollectionError(f"You have a collection named {name!r} already; choose another name.")
 
@@ -367,7 +358,3 @@ def _check_address(address: str) -> None:
         )
     if not query_from_params(parse_qs(address)).terms:
         raise QueryError("There is nothing to save yet: search for something first.")
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)

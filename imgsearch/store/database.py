@@ -1,7 +1,6 @@
-"""The catalog's DuckDB file: one connection, a cursor a thread, one writer at a time, numbered migrations.
+"""The catalog's DuckDB file: one connection, one cursor for each thread, one writer at a time, numbered migrations.
 
-It owns the file and its lock, and brings its schema up to date; it does not know what the rows mean. The traps it
-exists for: one DuckDB process locks out every other, and one connection shared by threads gives wrong answers.
+One DuckDB process locks out every other, and a cursor shared by threads returns wrong results.
 """
 
 from __future__ import annotations
@@ -24,9 +23,10 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import CatalogCorrupt, CatalogError, CatalogLocked
+from imgsearch.core.text import error_line
 from imgsearch.store.schema import MIGRATIONS
 
-__all__ = ["Database", "borrowed_keys", "delete_rows", "insert_frame", "update_from_frame"]
+__all__ = ["Database", "borrowed_keys", "delete_rows", "insert_frame", "update_from_frame", "utc_now"]
 
 PARAMETERS_PER_STATEMENT = 900
 
@@ -34,21 +34,18 @@ _log = logging.getLogger(__name__)
 
 
 class Database:
-    """A DuckDB file held by this process alone.
-
-    Reads go through `cursor()` (one for each thread, autocommit), writes through `transaction()`, one at a time.
-    """
+    """A DuckDB file locked by this process; reads go through `cursor()`, writes through `transaction()`."""
 
     def __init__(self, folder: Path) -> None:
         """Open `folder`/catalog.duckdb, creating or migrating it.
 
-        Raises `CatalogLocked` naming the holder when another process (or another `Database` in this one) has it,
+        Raises `CatalogLocked` naming the process (or another `Database` in this one) that has it open,
         `CatalogError` when its schema is newer than this program, `CatalogCorrupt` when DuckDB cannot read it.
         """
         self.path = folder / "catalog.duckdb"
         self._holder_file = folder / "writer.json"
         self._erase_file = folder / "erase-wanted"
-        # Not the usual lock a thread: one thread may close what another has opened.
+        # Not a lock of one thread: one thread may close what another has opened.
         self._lock = FileLock(folder / "writer.lock", thread_local=False)
         try:
             self._lock.acquire(timeout=0)
@@ -64,7 +61,7 @@ class Database:
         self._local = threading.local()
         try:
             self._holder_file.write_text(json.dumps(_this_process()), encoding="utf-8")
-            self._erase()  # what a killed process did not get to
+            self._erase()  # in case a killed process did not
             self._connection = self._connect()
             with self.translated_errors():
                 self._migrate()
@@ -75,7 +72,7 @@ class Database:
     def _connect(self) -> duckdb.DuckDBPyConnection:
         with self.translated_errors():
             connection = duckdb.connect(str(self.path))
-            # Nothing that reaches SQL may open files or the network: only this database and our own data frames.
+            # SQL must not open files or the network: only this database and our own data frames.
             connection.execute("SET enable_external_access = false")
             connection.execute("SET autoinstall_known_extensions = false")
             connection.execute("SET preserve_insertion_order = true")
@@ -83,7 +80,7 @@ class Database:
 
     @contextmanager
     def translated_errors(self) -> Iterator[None]:
-        """Turn what DuckDB raises when the file is opened and first read into `CatalogLocked` or `CatalogCorrupt`."""
+        """Translate DuckDB's errors on opening the file into `CatalogLocked` or `CatalogCorrupt`."""
         try:
             yield
         except duckdb.Error as error:
@@ -91,7 +88,9 @@ class Database:
                 raise CatalogLocked(
                     f"The database {self.path} is open in another process; close that program first."
                 ) from error
-            raise CatalogCorrupt(f"The database {self.path} cannot be read: {_first_line(error)}") from error
+            raise CatalogCorrupt(
+                f"The database {self.path} cannot be read: {error_line(error, max_chars=300)}"
+            ) from error
 
     def _migrate(self) -> None:
         with self.transaction() as cursor:
@@ -117,9 +116,9 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Give a cursor inside a transaction: committed at the end, rolled back by any exception.
+        """Yield a cursor in a transaction: committed at the end, rolled back by any exception.
 
-        Transactions of different threads wait for each other; one inside another joins it.
+        Transactions of different threads wait for each other; a nested one joins the outer one.
         """
         with self._write:
             cursor = self.cursor()
@@ -132,7 +131,7 @@ class Database:
                 yield cursor
                 cursor.execute("COMMIT")
             except BaseException:
-                with suppress(duckdb.Error, RuntimeError):  # a COMMIT that failed has rolled back already
+                with suppress(duckdb.Error, RuntimeError):  # a failed COMMIT has rolled back already
                     cursor.execute("ROLLBACK")
                 raise
             finally:
@@ -140,21 +139,21 @@ class Database:
 
     @property
     def erasing(self) -> bool:
-        """Whether deleted rows are still to be erased from the file."""
+        """Whether the bytes of deleted rows are still in the file, to be erased."""
         return self._erase_file.exists()
 
     def erase_deleted_rows(self) -> None:
-        """Ask that the bytes of deleted rows leave the file: when it is closed, or opened after a kill.
+        """Request that the bytes of deleted rows are erased when the file is closed, or opened after a kill.
 
-        DuckDB marks rows as deleted and leaves them in blocks that others share, whatever is checkpointed. So the
-        file is written anew, which needs it for itself alone, and room for a second one.
+        DuckDB marks rows as deleted and leaves them in shared blocks, even after a checkpoint. So the file must be
+        rewritten, which needs exclusive access and disk space for a second file.
         """
         self._erase_file.touch()
 
     def _erase(self) -> None:
-        """Write the file anew, without the bytes of deleted rows, where that was asked for.
+        """Rewrite the file without the bytes of deleted rows, where that was requested.
 
-        Where it fails (no room), the old file stays as it is and the wish too, for the next time.
+        Where it fails (disk full), the old file and the request stay for the next time.
         """
         if not self.erasing or not self.path.exists():
             return
@@ -180,7 +179,7 @@ class Database:
                 part.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Write what is pending, close the file and give the lock back; closing twice is fine."""
+        """Close the file and release the lock; closing twice is fine."""
         with self._write:
             if not self._lock.is_locked:
                 return
@@ -200,7 +199,7 @@ class Database:
 
 
 def insert_frame(cursor: duckdb.DuckDBPyConnection, table: str, frame: pd.DataFrame) -> None:
-    """Append a data frame to a table of ours, column by position; far faster than row by row."""
+    """Append a data frame to a table, column by position."""
     cursor.register("incoming_rows", frame)
     try:
         cursor.execute(f"INSERT INTO {table} SELECT * FROM incoming_rows")
@@ -221,18 +220,18 @@ def delete_rows(
 def borrowed_keys(
     cursor: duckdb.DuckDBPyConnection, name: str, keys: NDArray[np.uint64]
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Give a cursor, for reading what is committed, that also has a table `name` of one column, `key`.
+    """Yield a new cursor, for reading committed rows, with a table `name` of one column, `key`.
 
-    As a parameter, DuckDB takes 2 microseconds a key. It is a cursor of its own: one that has not given all of its
-    last result takes no table.
+    Much faster than a parameter (2 microseconds a key). A new one, since a cursor takes no table while its last
+    result is not read to the end.
     """
-    with cursor.cursor() as own:
-        own.register(name, pd.DataFrame({"key": keys}))
-        yield own
+    with cursor.cursor() as borrowed:
+        borrowed.register(name, pd.DataFrame({"key": keys}))
+        yield borrowed
 
 
 def update_from_frame(cursor: duckdb.DuckDBPyConnection, table: str, by: str, frame: pd.DataFrame) -> None:
-    """Set the frame's columns in the rows of our table that agree in the column `by`: one statement for them all."""
+    """Set the frame's columns in the rows of a table that are equal in the column `by`, in one statement."""
     settings = ", ".join(f"{name} = incoming_rows.{name}" for name in frame.columns if name != by)
     cursor.register("incoming_rows", frame)
     try:
@@ -241,6 +240,11 @@ def update_from_frame(cursor: duckdb.DuckDBPyConnection, table: str, by: str, fr
         )
     finally:
         cursor.unregister("incoming_rows")
+
+
+def utc_now() -> datetime:
+    """Return the time in UTC without a time zone, as the database stores it."""
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def _quoted(path: Path) -> str:
@@ -255,7 +259,3 @@ def _this_process() -> dict[str, object]:
         "command": command[:120],
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__

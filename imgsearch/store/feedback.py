@@ -1,10 +1,8 @@
 """Feedback: what was shown, clicked and judged, as append-only rows.
 
-It owns the tables `impressions`, `empty_searches` (searches that found nothing, and so show no hit), `exposures`
-(searches that an experiment answered), `clicks` and `judgments`. What searches showed is queued and written in the
-background, so that recording adds next to nothing to a search: a killed process loses at most the last second of
-it. A process that ends by itself, or that its server stops, loses nothing. Clicks and judgments are written before
-the call returns. It does not interpret the rows.
+Tables: `impressions`, `empty_searches` (searches without a hit), `exposures` (searches that an experiment answered),
+`clicks`, `judgments`. The first three are queued and written in the background, so that recording takes a search no
+time; a killed process loses at most their last second. Clicks and judgments are written before the call returns.
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ import atexit
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import get_args
 
 import pandas as pd
@@ -23,24 +20,24 @@ from imgsearch.core.errors import FeedbackError
 from imgsearch.core.query import MAX_ADDRESS_CHARS, MAX_ID_CHARS
 from imgsearch.core.records import Exposure, Judgment, SearchResult, Verdict
 from imgsearch.core.text import check_text
-from imgsearch.store.database import Database, insert_frame
+from imgsearch.store.database import Database, insert_frame, utc_now
 
 __all__ = ["FeedbackLog", "FeedbackRow", "FeedbackState"]
 
 FLUSH_EVERY_S = 0.3
 MAX_QUEUED = 500_000
-"""How many rows wait at most while the database cannot be written (a full disk); the oldest are given up first."""
+"""Limit of the queue while the database cannot be written (disk full); the oldest rows are dropped first."""
 MAX_TEXT = 1000
 """Characters of a visitor, a labeler, an action and the id of a search."""
 MAX_RANK = 1_000_000_000
 
 FeedbackRow = tuple[str, tuple[object, ...]]
-"""A row: its table, and its values in the order of the columns."""
+"""The table, and the values in the order of its columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedbackState:
-    """Rows of this process by what became of them; `lost` ones could not be written and made room for later ones."""
+    """Counts of this process's rows; `lost` ones were dropped from a full queue."""
 
     written: int
     queued: int
@@ -51,7 +48,6 @@ class FeedbackLog:
     """Appends feedback rows; safe to use from any thread."""
 
     def __init__(self, database: Database) -> None:
-        """Start the background writer over an open database."""
         self._database = database
         self._pending: list[FeedbackRow] = []
         self._writing = 0
@@ -65,13 +61,11 @@ class FeedbackLog:
     def record_impressions(
         self, result: SearchResult, query_key: str, *, visitor: str = "", arm: str | Sequence[str] = ""
     ) -> None:
-        """Queue one row for every hit of a result, or one that says that there were none.
+        """Queue a row for every hit of a result, or one row of `empty_searches` where the first page has none.
 
-        `arm` is the system that answered, or one for each hit where an experiment mixes two. The rows are in the
-        database within a second. A further page of hits that comes out empty leaves no row: the search did find
-        something.
+        `arm` is the system that answered, or one for each hit where an experiment interleaves two.
         """
-        now = _now()
+        now = utc_now()
         visitor = visitor[:MAX_TEXT]
         total_ms = float(result.timing_ms.get("total", 0.0))
         same = (result.search_id, now, visitor, query_key)
@@ -86,10 +80,10 @@ class FeedbackLog:
         self._queue(rows)
 
     def record_exposure(self, exposure: Exposure) -> None:
-        """Queue the row of a search that an experiment answered; it is in the database within a second."""
+        """Queue the row of a search that an experiment answered."""
         row = (
             exposure.search_id,
-            _now(),
+            utc_now(),
             exposure.experiment,
             exposure.arm,
             exposure.visitor[:MAX_TEXT],
@@ -104,9 +98,9 @@ class FeedbackLog:
     def record_click(
         self, *, search_id: str, item_id: str, rank: int, visitor: str = "", action: str = "open"
     ) -> None:
-        """Append one click; `action` says what the visitor did: `open`, `similar`, `more`, `less`.
+        """Append one click; `action` is `open`, `similar`, `more` or `less`.
 
-        Raises `FeedbackError` for an empty item id, a negative rank or an over-long text.
+        Raises `FeedbackError` for an empty item id, a negative rank or a too long text.
         """
         _check_text("item_id", item_id, empty_ok=False)
         _check_text("search_id", search_id)
@@ -116,12 +110,12 @@ class FeedbackLog:
             raise FeedbackError(
                 f"The rank of a click is {rank}, but ranks count from 1 (0 where there is none)."
             )
-        self._append(("clicks", (search_id, _now(), visitor, item_id, rank, action)))
+        self._append(("clicks", (search_id, utc_now(), visitor, item_id, rank, action)))
 
     def record_judgment(self, judgment: Judgment) -> None:
-        """Append one judgment; an earlier one of the same labeler stays, and the latest counts.
+        """Append one judgment; of several by one labeler the latest counts.
 
-        Raises `FeedbackError` for an unknown verdict, an empty query, item or labeler, or an over-long text.
+        Raises `FeedbackError` for an unknown verdict, an empty query, item or labeler, or a too long text.
         """
         if judgment.verdict not in get_args(Verdict):
             raise FeedbackError(
@@ -132,7 +126,7 @@ class FeedbackLog:
         _check_text("labeler", judgment.labeler, empty_ok=False)
         _check_text("search_id", judgment.search_id or "")
         labeled = (judgment.query_key, judgment.item_id, judgment.verdict, judgment.labeler)
-        self._append(("judgments", (_now(), *labeled, judgment.search_id)))
+        self._append(("judgments", (utc_now(), *labeled, judgment.search_id)))
 
     def latest_judgments(self) -> pd.DataFrame:
         """Return the latest judgment of each (query_key, item_id, labeler), ordered by these.
@@ -149,7 +143,7 @@ class FeedbackLog:
         )
 
     def counts(self) -> dict[str, int]:
-        """Return the number of rows of each table, what is still queued included."""
+        """Write the queue and return the number of rows of each table."""
         self.flush()
         cursor = self._database.cursor()
         found = {}
@@ -164,7 +158,7 @@ class FeedbackLog:
             return FeedbackState(self._written, len(self._pending) + self._writing, self._lost)
 
     def flush(self) -> None:
-        """Write the queued rows now: all of them, or none when it fails, and then they stay queued."""
+        """Write the queued rows now; if that fails, none is written and all stay queued."""
         with self._flushing:
             with self._lock:
                 rows, self._pending = self._pending, []
@@ -182,10 +176,7 @@ class FeedbackLog:
                 self._written, self._writing = self._written + len(rows), 0
 
     def close(self) -> None:
-        """Write what is queued and stop the background writer; closing twice is fine.
-
-        A process that ends without closing does it at its exit.
-        """
+        """Write the queue and stop the background writer; closing twice is fine. Also runs at the process's exit."""
         if self._writer.stopping:
             return
         atexit.unregister(self.close)
@@ -193,7 +184,7 @@ class FeedbackLog:
         self.flush()
 
     def take(self, rows: Sequence[FeedbackRow]) -> None:
-        """Write rows that another process of the same catalog gathered, all of them or none."""
+        """Write rows that a replica of the catalog collected, all of them or none."""
         self._write(rows)
         self._count_written(len(rows))
 
@@ -223,19 +214,15 @@ class FeedbackLog:
             self._written += rows
 
     def _drop_excess(self) -> None:
-        """Make room in the queue, under its lock."""
+        """Drop the oldest rows of a full queue; the caller holds the lock."""
         excess = len(self._pending) - MAX_QUEUED
         if excess > 0:
             del self._pending[:excess]
             self._lost += excess
 
 
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
-
-
 def max_chars(column: str) -> int:
-    """Return how many characters a text column of feedback takes: what a valid query and an item's id can have."""
+    """Return the length limit of a text column: that of a valid query or item id, else `MAX_TEXT`."""
     return {"query_key": MAX_ADDRESS_CHARS, "item_id": MAX_ID_CHARS}.get(column, MAX_TEXT)
 
 

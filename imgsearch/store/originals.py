@@ -1,12 +1,9 @@
-"""Reading the original bytes of a photo from where it lies: a path, a URL, or a member of a .tar or .zip.
+"""Reading the bytes of a photo from its location.
 
-It owns the grammar of locations and the caution that URLs need; it knows no catalog and does not decode.
-
-    /photos/a.jpg                      a path, as the system writes it
-    file:///photos/%ff.jpg             a path whose name is not valid UTF-8
-    https://shop.example/a.jpg         a URL
-    zip:/data/photos.zip!/shoes/1.jpg  a member of an archive (also tar:), both parts percent-encoded
-    s3://bucket/shoes/1.jpg            a file in an object store or on another machine (`remote_files`)
+/photos/a.jpg, file:///photos/%ff.jpg   a path; as a URI where it is not valid UTF-8
+https://shop.example/a.jpg              a URL
+zip:/data/photos.zip!/shoes/1.jpg       a member of an archive (also tar:), both parts percent-encoded
+s3://bucket/shoes/1.jpg                 a file in a remote store (imgsearch.store.remote_files)
 """
 
 from __future__ import annotations
@@ -18,15 +15,15 @@ import tarfile
 import threading
 import zipfile
 import zlib
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, unquote, unquote_to_bytes, urljoin, urlsplit
 
 import httpx2
+from cachetools import LRUCache
 
 from imgsearch.core.errors import ImageTooLarge, SourceError
-from imgsearch.core.text import is_unicode
+from imgsearch.core.text import error_line, is_unicode
 from imgsearch.store.remote_files import is_remote, read_file
 
 __all__ = [
@@ -34,7 +31,6 @@ __all__ = [
     "archive_location",
     "content_digest",
     "file_of",
-    "in_a_line",
     "is_url",
     "path_location",
 ]
@@ -42,10 +38,11 @@ __all__ = [
 MAX_REDIRECTS = 5
 TIMEOUT_S = 20.0
 OPEN_ARCHIVES = 4
+_DAMAGED = (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error)
 
 
 def is_url(text: str) -> bool:
-    """Tell whether a manifest's image is a URL rather than a path."""
+    """Return whether a location is an http URL."""
     return text.lower().startswith(("http://", "https://"))
 
 
@@ -62,12 +59,12 @@ def archive_location(kind: str, archive: Path, member: str) -> str:
 
 
 def content_digest(data: bytes) -> str:
-    """Return the name by which a photo's bytes are told apart, 32 hex characters (BLAKE2b)."""
+    """Return the checksum that identifies a photo's bytes, 32 hex characters (BLAKE2b)."""
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def file_of(location: str) -> Path | None:
-    """Return the file on this machine that a location lies in (a photo or its archive), or None for a URL."""
+    """Return the local file of a location (the photo or its archive), or None where it is remote."""
     if is_url(location) or is_remote(location):
         return None
     if location.startswith(("tar:", "zip:")):
@@ -82,22 +79,19 @@ class Originals:
     """Reads originals; safe to use from any thread."""
 
     def __init__(self, *, max_bytes: int = 30 * 1024 * 1024, private_hosts: bool = False) -> None:
-        """Read at most `max_bytes` a photo; with `private_hosts`, URLs may point into the local network."""
+        """Limit photos to `max_bytes`; with `private_hosts`, URLs may point into the local network."""
         self._max_bytes = max_bytes
         self._private_hosts = private_hosts
-        self._archives: OrderedDict[str, _Archive] = OrderedDict()
+        self._archives = _OpenArchives(OPEN_ARCHIVES)
         self._lock = threading.Lock()
         self._client: httpx2.Client | None = None
 
     def __reduce__(self) -> tuple[Callable[[int, bool], Originals], tuple[int, bool]]:
-        """Send what was asked for to another process; archives and connections are opened there anew."""
+        """Pickle the settings only: another process opens its own archives and connections."""
         return _originals, (self._max_bytes, self._private_hosts)
 
     def read(self, location: str) -> bytes:
-        """Return the photo's bytes.
-
-        Raises `SourceError` in a sentence when they cannot be had, `ImageTooLarge` when there are too many.
-        """
+        """Return the photo's bytes; raises `SourceError`, or `ImageTooLarge` when there are more than `max_bytes`."""
         if is_url(location):
             return self._fetch(location)
         if location.startswith(("tar:", "zip:")):
@@ -107,11 +101,10 @@ class Originals:
         return self._read_file(file_of(location) or Path(location))
 
     def close(self) -> None:
-        """Close the archives and connections that are kept open."""
+        """Close open archives and connections."""
         with self._lock:
-            for archive in self._archives.values():
-                archive.close()
-            self._archives.clear()
+            while self._archives:
+                self._archives.popitem()
             if self._client is not None:
                 self._client.close()
                 self._client = None
@@ -119,7 +112,7 @@ class Originals:
     def _read_file(self, path: Path) -> bytes:
         try:
             if not path.is_dir() and path.exists() and not path.is_file():
-                raise SourceError("It is no regular file.")  # a pipe would wait for ever
+                raise SourceError("It is not a regular file.")  # reading a pipe would block
             with path.open("rb") as file:
                 data = file.read(self._max_bytes + 1)
         except FileNotFoundError:
@@ -152,9 +145,6 @@ class Originals:
             if archive is None:
                 archive = _Archive(kind, Path(unquote(archive_path, errors="surrogateescape")))
                 self._archives[archive_path] = archive
-                if len(self._archives) > OPEN_ARCHIVES:
-                    self._archives.popitem(last=False)[1].close()
-            self._archives.move_to_end(archive_path)
             return self._within_limit(archive.read(member, self._max_bytes + 1))
 
     # --- URLs -------------------------------------------------------------------------------------------------
@@ -179,16 +169,16 @@ class Originals:
                         self._check_size(len(data))
                     return bytes(data)
             except (httpx2.HTTPError, httpx2.InvalidURL, KeyError, ValueError) as error:
-                raise SourceError(f"The photo's URL cannot be fetched ({in_a_line(error)}).") from None
+                raise SourceError(f"The photo's URL cannot be fetched ({error_line(error)}).") from None
         raise SourceError(f"The photo's URL redirects more than {MAX_REDIRECTS} times.")
 
     def _check_host(self, url: str) -> None:
-        """Refuse URLs that reach into this machine or the local network: manifests may come from strangers."""
+        """Refuse URLs into this machine or the local network: the manifest may come from a stranger (SSRF)."""
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
         except ValueError as error:
-            raise SourceError(f"The photo's URL is no valid address ({error}).") from None
+            raise SourceError(f"The photo's URL is not a valid address ({error}).") from None
         if parts.scheme not in ("http", "https") or not host:
             raise SourceError("The photo's URL is not an http or https address.")
         if self._private_hosts:
@@ -199,17 +189,12 @@ class Originals:
             raise SourceError(f"The host {host[:100]} of the photo's URL cannot be found.") from None
         if not all(ipaddress.ip_address(address[4][0]).is_global for address in found):
             raise SourceError(
-                f"The host {host[:100]} lies in a private network; pass --private-hosts if it is yours."
+                f"The host {host[:100]} is in a private network; pass --private-hosts if it is yours."
             )
 
 
 def _originals(max_bytes: int, private_hosts: bool) -> Originals:
     return Originals(max_bytes=max_bytes, private_hosts=private_hosts)
-
-
-def in_a_line(error: Exception) -> str:
-    """Return an error's own words in one line of at most 150 characters."""
-    return " ".join(str(error).split())[:150].rstrip(".") or type(error).__name__
 
 
 class _Archive:
@@ -227,8 +212,8 @@ class _Archive:
                 self._list_members()
         except FileNotFoundError:
             raise SourceError(f"The archive {path} is no longer there.") from None
-        except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
-            raise SourceError(f"The archive {path} cannot be read ({in_a_line(error)}).") from None
+        except _DAMAGED as error:
+            raise SourceError(f"The archive {path} cannot be read ({error_line(error)}).") from None
 
     def _list_members(self) -> None:
         assert self._tar is not None
@@ -236,9 +221,9 @@ class _Archive:
             for member in self._tar:
                 if member.isfile():
                     self._members[member.name] = member
-        except (OSError, tarfile.TarError, EOFError, zlib.error):
+        except _DAMAGED:
             if not self._members:
-                raise  # else those before the damage can still be read
+                raise  # else the members before the damage can still be read
 
     def read(self, member: str, limit: int) -> bytes:
         try:
@@ -254,19 +239,21 @@ class _Archive:
                 return stream.read(limit)
         except KeyError:
             raise SourceError("The photo is no longer in its archive.") from None
-        except RuntimeError as error:  # zipfile's word for "encrypted"
+        except RuntimeError as error:  # zipfile raises it for encrypted members
             raise SourceError(f"The photo in the archive cannot be read ({error}).") from None
-        except (
-            OSError,
-            tarfile.TarError,
-            zipfile.BadZipFile,
-            EOFError,
-            zlib.error,
-            NotImplementedError,
-        ) as error:
-            raise SourceError(f"The photo in the archive is damaged ({in_a_line(error)}).") from None
+        except (*_DAMAGED, NotImplementedError) as error:
+            raise SourceError(f"The photo in the archive is damaged ({error_line(error)}).") from None
 
     def close(self) -> None:
         for opened in (self._zip, self._tar):
             if opened is not None:
                 opened.close()
+
+
+class _OpenArchives(LRUCache[str, _Archive]):
+    """Open archives by path; the least recently used one is closed first."""
+
+    def popitem(self) -> tuple[str, _Archive]:
+        path, archive = super().popitem()
+        archive.close()
+        return path, archive

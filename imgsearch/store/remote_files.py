@@ -1,9 +1,7 @@
-"""Files in object stores and on other machines, by URLs such as `s3://bucket/photos/1.jpg`.
+"""Files in object stores and on other machines, by URLs such as `s3://bucket/photos/1.jpg`; paths work too.
 
-The only file that imports fsspec. It owns which texts are such URLs, listing, reading and writing whole files there,
-and the translation of everything a store can raise into `SourceError`. Each store needs its own small package
-(s3fs, gcsfs, adlfs, ...), and credentials lie where that package looks for them. Reading and writing take paths of
-this machine too.
+Uses fsspec: each store needs its package (s3fs, gcsfs, adlfs, ...), which finds the credentials in its own way. Every
+error becomes a `SourceError`.
 """
 
 from __future__ import annotations
@@ -19,28 +17,29 @@ from typing import Any, BinaryIO
 import fsspec
 
 from imgsearch.core.errors import SourceError
-from imgsearch.core.files import flush_to_disk
+from imgsearch.core.files import write_durably
+from imgsearch.core.text import error_line
 
 __all__ = [
     "RemoteFile",
+    "file_exists",
     "is_remote",
-    "is_there",
     "list_files",
     "list_names",
+    "normalised_place",
     "open_file",
-    "place_of",
     "read_file",
     "write_file",
 ]
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://.", re.I | re.S)
 _OWN_SCHEMES = frozenset({"http", "https", "file", "milvus", "milvus+tls"})
-"""Schemes that mean something else in this program."""
+"""Schemes with another meaning in this program."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file below a URL: its own URL, its path relative to that, and what changes when it does (0: unknown)."""
+    """A file below a URL; `path` is relative to that URL. Size and time are 0 where unknown."""
 
     url: str
     path: str
@@ -49,18 +48,18 @@ class RemoteFile:
 
 
 def is_remote(text: str) -> bool:
-    """Tell whether a text is the URL of a file or folder elsewhere; web pages' URLs are not."""
+    """Return whether a text is the URL of a file or folder in a remote store; http URLs are not."""
     found = _URL.match(text)
     return found is not None and found[1].lower() not in _OWN_SCHEMES
 
 
-def place_of(text: str) -> str:
-    """Return a URL without a slash at its end, or the absolute path of a folder of this machine."""
+def normalised_place(text: str) -> str:
+    """Return a URL without its last slash, or the absolute path of a local folder."""
     return text.rstrip("/") if is_remote(text) else str(Path(text).expanduser().absolute())
 
 
 def list_files(url: str) -> Iterator[RemoteFile]:
-    """Yield every file below a URL, names in order; raises `SourceError` where there is none or it cannot be read."""
+    """Yield every file below a URL, by name; raises `SourceError` where there is none or it cannot be read."""
     with _translated(url):
         store, root = fsspec.url_to_fs(url)
         root = root.rstrip("/")
@@ -76,13 +75,13 @@ def list_files(url: str) -> Iterator[RemoteFile]:
 
 
 def list_names(place: str) -> list[str]:
-    """Return the names of the files directly in a place, in order; none where the place is not there."""
+    """Return the sorted names of the files directly in a folder or URL; none where it does not exist."""
     if not is_remote(place):
         folder = Path(place)
         return sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
     with _translated(place):
         store, root = fsspec.url_to_fs(place)
-        # What a store listed before may have changed since.
+        # The cached listing may be out of date.
         store.invalidate_cache()
         try:
             entries = store.ls(root, detail=True)
@@ -91,8 +90,8 @@ def list_names(place: str) -> list[str]:
     return sorted(str(entry["name"]).rpartition("/")[2] for entry in entries if entry["type"] == "file")
 
 
-def is_there(url: str) -> bool:
-    """Tell whether there is a file at a path or URL; raises `SourceError` where that cannot be asked."""
+def file_exists(url: str) -> bool:
+    """Return whether there is a file at a path or URL; raises `SourceError` where the store cannot be reached."""
     if not is_remote(url):
         return Path(url).is_file()
     with _translated(url):
@@ -102,14 +101,14 @@ def is_there(url: str) -> bool:
 
 
 def read_file(url: str, *, at_most_bytes: int | None = None) -> bytes:
-    """Return the bytes of a file at a path or URL, those beyond a limit left out; raises `SourceError`."""
+    """Return the bytes of a file at a path or URL, cut to a limit; raises `SourceError`."""
     with open_file(url) as file:
         return file.read(-1 if at_most_bytes is None else at_most_bytes)
 
 
 @contextmanager
 def open_file(url: str) -> Iterator[BinaryIO]:
-    """Open a file at a path or URL for reading anywhere in it; raises `SourceError`."""
+    """Open a file at a path or URL for random reads; raises `SourceError`."""
     with _translated(url):
         if is_remote(url):
             store, path = fsspec.url_to_fs(url)
@@ -121,23 +120,20 @@ def open_file(url: str) -> Iterator[BinaryIO]:
 
 
 def write_file(url: str, data: bytes) -> None:
-    """Put a file at a path or URL, whole or not at all, in place of what is there; raises `SourceError`."""
+    """Write or replace a file at a path or URL, whole or not at all; raises `SourceError`."""
     with _translated(url):
         if is_remote(url) and not url.lower().startswith("local://"):
-            # Object stores show an object only once it is whole.
+            # Object stores publish an object only when it is complete.
             store, path = fsspec.url_to_fs(url)
             store.pipe_file(path, data)
             return
         target = Path(url.partition("://")[2] if is_remote(url) else url)
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.part")
-        part.write_bytes(data)
-        flush_to_disk(part)
-        part.replace(target)
+        write_durably(target, data)
 
 
 def _modified_ns(details: Mapping[str, Any]) -> int:
-    """Return when a file was last changed, by whatever name its store has for that."""
+    """Return the modification time; each store names it differently."""
     for name in ("mtime", "LastModified", "last_modified", "updated", "created"):
         value = details.get(name)
         if isinstance(value, datetime):
@@ -163,10 +159,6 @@ def _translated(url: str) -> Iterator[None]:
     except PermissionError:
         raise SourceError(f"{url} may not be accessed (permission denied).") from None
     except ImportError as error:
-        raise SourceError(f"{url} cannot be accessed: {_in_a_line(error)}.") from None
+        raise SourceError(f"{url} cannot be accessed: {error_line(error, max_chars=200)}.") from None
     except Exception as error:  # every store raises errors of its own
-        raise SourceError(f"{url} cannot be accessed ({_in_a_line(error)}).") from error
-
-
-def _in_a_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+        raise SourceError(f"{url} cannot be accessed ({error_line(error, max_chars=200)}).") from error

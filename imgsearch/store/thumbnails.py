@@ -1,7 +1,6 @@
-"""Thumbnails of catalog photos: WebP, made on demand, cached on disk.
+"""Thumbnails of catalog photos: WebP, made on demand, cached in `<catalog>/thumbnails/`.
 
-It owns `<catalog>/thumbnails/`, one file a photo's content and size; the oldest files go when the cache is over
-its limit. It reads originals through `imgsearch.store.originals` and knows no HTTP.
+One file for each photo's content and size; the oldest files are deleted when the cache is over its limit.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ __all__ = ["Thumbnail", "ThumbnailCache", "write_atomically"]
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """An encoded thumbnail: WebP bytes, and an entity tag that changes with the photo's content or size."""
+    """WebP bytes, and an entity tag that changes with the photo's content or size."""
 
     data: bytes
     etag: str
 
 
 class ThumbnailCache:
-    """Makes and keeps thumbnails; safe to use from any thread."""
+    """Makes and caches thumbnails; safe to use from any thread."""
 
     def __init__(
         self, folder: Path, originals: Originals, *, max_bytes: int, limits: ImageLimits | None = None
@@ -41,57 +40,43 @@ class ThumbnailCache:
         self._limits = limits or ImageLimits()
         self._lock = threading.Lock()
         self._written_bytes = 0
-        # Decoding big originals for a whole screen of tiles at once would take memory without being faster.
+        # To decode more originals at once takes memory without being faster.
         self._decoding = threading.Semaphore(4)
 
     def get(self, item: Item, size_px: int) -> Thumbnail:
-        """Return the item's thumbnail with its longest side at most the nearest size offered.
+        """Return the item's thumbnail; its longest side is at most the nearest of `THUMBNAIL_SIZES`.
 
-        Raises `ImageError` or `SourceError` when the original is gone or damaged and no kept thumbnail can
-        stand in for it.
+        Raises `ImageError` or `SourceError` when the original is missing or damaged and no larger thumbnail is
+        cached.
         """
         size_px = nearest_thumbnail_size(size_px)
         etag = f'"{item.key:x}-{size_px}"'
         path = self._path(item.key, size_px)
-        try:
+        with suppress(FileNotFoundError):
             return Thumbnail(path.read_bytes(), etag)
-        except FileNotFoundError:
-            pass
         with self._decoding:
-            kept = self._kept_larger(item.key, size_px)
-            source = kept if kept is not None else self._originals.read(item.location)
+            source = self.kept(item.key, size_px) or self._originals.read(item.location)
             data = encode_thumbnail(decode_image(source, target_px=size_px, limits=self._limits), size_px)
-        self._keep(path, data)
+        self._write(path, data)
         return Thumbnail(data, etag)
 
     def put(self, key: int, webp: bytes, size_px: int) -> None:
-        """Keep a thumbnail made elsewhere, of a photo whose original may not be had again (from a URL)."""
-        self._keep(self._path(key, nearest_thumbnail_size(size_px)), webp)
+        """Cache a thumbnail made elsewhere, of a photo that may not be readable again (from a URL)."""
+        self._write(self._path(key, nearest_thumbnail_size(size_px)), webp)
 
     def kept(self, key: int, size_px: int) -> bytes | None:
-        """Return a kept thumbnail of at least that size, as WebP; None where there is none."""
+        """Return the smallest cached thumbnail of at least that size, as WebP; None where there is none."""
         size_px = nearest_thumbnail_size(size_px)
-        try:
-            return self._path(key, size_px).read_bytes()
-        except FileNotFoundError:
-            return self._kept_larger(key, size_px)
+        sizes = [int(folder.name) for folder in self._folder.glob("[0-9]*") if folder.name.isdigit()]
+        for size in sorted(size for size in sizes if size >= size_px):
+            with suppress(FileNotFoundError):
+                return self._path(key, size).read_bytes()
+        return None
 
     def _path(self, key: int, size_px: int) -> Path:
         return self._folder / str(size_px) / f"{key // 1000:06d}" / f"{key:x}.webp"
 
-    def _kept_larger(self, key: int, size_px: int) -> bytes | None:
-        if not self._folder.is_dir():
-            return None
-        sizes = sorted(int(place.name) for place in self._folder.iterdir() if place.name.isdigit())
-        for larger in sizes:
-            if larger > size_px:
-                try:
-                    return self._path(key, larger).read_bytes()
-                except FileNotFoundError:
-                    continue
-        return None
-
-    def _keep(self, path: Path, data: bytes) -> None:
+    def _write(self, path: Path, data: bytes) -> None:
         write_atomically(path, data)
         with self._lock:
             self._written_bytes += len(data)
@@ -102,7 +87,7 @@ class ThumbnailCache:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write the file whole or not at all: beside it first, then renamed into place."""
+    """Write the file under another name and rename it, so that a reader sees a whole file or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
@@ -115,10 +100,10 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def drop_oldest(folder: Path, max_bytes: int) -> None:
-    """Delete the files written longest ago until the folder holds at most `max_bytes`."""
+    """Delete the oldest files until the folder holds at most `max_bytes`."""
     files = []
     for path in folder.rglob("*"):
-        # Those that begin with a dot are being written; others may be dropped by another thread at this moment.
+        # Names that begin with a dot are being written; another thread may delete files meanwhile.
         if not path.name.startswith("."):
             with suppress(FileNotFoundError):
                 status = path.stat()

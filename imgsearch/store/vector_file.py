@@ -1,8 +1,7 @@
-"""The embeddings on disk: one append-only file of float16 rows, where row number = key.
+"""Append-only files of float16 rows, where row number = key.
 
-It owns the bytes and their durability (written and fsynced before the database names them); which rows are
-committed and alive is the catalog's to know. Rows are never overwritten once committed: a changed photo gets a
-new row.
+Rows are written and fsynced before the database names them. Which rows are committed is the catalog's to know; a
+changed photo gets a new row.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,100 +17,109 @@ from numpy.typing import NDArray
 
 from imgsearch.core.errors import CatalogCorrupt
 
-__all__ = ["EmbeddingFile"]
+__all__ = ["EmbeddingFile", "RowFile"]
 
-ITEM_BYTES = 2
+Keys = NDArray[np.uint64]
 
 
-class EmbeddingFile:
-    """Float16 unit rows of one encoder; read from any thread, appended by one.
-
-    float16 keeps a unit row of some hundred dimensions to a cosine of better than 0.99999 with its float32 self,
-    at half the disk and page cache.
-    """
+class RowFile:
+    """Rows of `dim` float16 numbers; read from any thread, written by one."""
 
     def __init__(self, path: Path, dim: int) -> None:
         self.path = path
         self.dim = dim
+        self.row_bytes = dim * np.dtype(np.float16).itemsize
         self._map: NDArray[np.float16] | None = None
         self._lock = threading.Lock()
 
     @property
     def rows_on_disk(self) -> int:
-        """How many whole rows the file holds, committed or not."""
+        """How many whole rows the file has, committed or not."""
         try:
-            return self.path.stat().st_size // (self.dim * ITEM_BYTES)
+            return self.path.stat().st_size // self.row_bytes
         except FileNotFoundError:
             return 0
+
+    def write(self, blocks: Mapping[int, bytes]) -> None:
+        """Write bytes of whole rows at the given row numbers and fsync; gaps become zeros that need no disk space."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("r+b" if self.path.exists() else "w+b") as file:
+            for row, data in sorted(blocks.items()):
+                file.seek(row * self.row_bytes)
+                file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def mapped(self, rows: int) -> NDArray[np.float16]:
+        """Return the file memory-mapped, (n, dim) float16, read-only; n < `rows` only where the file is shorter."""
+        mapped = self._map
+        if mapped is None or len(mapped) < rows:
+            with self._lock:
+                on_disk = self.rows_on_disk
+                if not on_disk:
+                    return np.zeros((0, self.dim), np.float16)
+                # As a plain array: numpy indexes its own subclass more slowly.
+                mapped = np.asarray(np.memmap(self.path, np.float16, "r", shape=(on_disk, self.dim)))
+                self._map = mapped
+        return mapped
+
+
+class EmbeddingFile(RowFile):
+    """Unit rows of one encoder.
+
+    float16 keeps the cosine of a unit row of some hundred dimensions to its float32 self above 0.99999, at half the
+    disk space and page cache.
+    """
 
     def append(self, first_row: int, vectors: NDArray[np.float32]) -> int:
         """Write (n, dim) rows from `first_row` on, durably, and return their CRC-32.
 
-        What lies there is left over from a run that was killed before it committed, and is overwritten.
-        Raises `CatalogCorrupt` when the file is shorter than `first_row` rows, ValueError for rows that are
-        not finite or not of unit length.
+        Rows there are left over from a killed run that did not commit, and are overwritten. Raises `CatalogCorrupt`
+        when the file has fewer than `first_row` rows, ValueError for rows that are not finite or not of unit length.
         """
         check_unit_rows(vectors, self.dim)
-        if self.rows_on_disk < first_row:
-            raise CatalogCorrupt(
-                f"{self.path} holds {self.rows_on_disk} rows where {first_row} were committed; "
-                "run `imgsearch verify --repair`."
-            )
+        self._check_length(first_row)
         data = np.ascontiguousarray(vectors, dtype=np.float16).tobytes()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        mode = "r+b" if self.path.exists() else "w+b"
-        with self.path.open(mode) as file:
-            file.seek(first_row * self.dim * ITEM_BYTES)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        self.write({first_row: data})
         return zlib.crc32(data)
 
     def pad(self, rows: int) -> None:
-        """Lengthen the file to at least `rows` rows of zeros; the first step of mending one that was cut off."""
+        """Lengthen the file to at least `rows` rows with zeros: the first step to repair a truncated one."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as file:
-            wanted = rows * self.dim * ITEM_BYTES
-            if file.tell() < wanted:
-                file.truncate(wanted)
+            if file.tell() < rows * self.row_bytes:
+                file.truncate(rows * self.row_bytes)
                 os.fsync(file.fileno())
 
-    def read(self, rows: NDArray[np.uint64]) -> NDArray[np.float32]:
-        """Return the given rows, (n, dim) float32, in the given order."""
+    def read(self, rows: Keys) -> NDArray[np.float32]:
+        """Return the given rows, (n, dim) float32, in the given order; raises `CatalogCorrupt`."""
         return self.stored(rows).astype(np.float32)
 
-    def stored(self, rows: NDArray[np.uint64]) -> NDArray[np.float16]:
-        """Return the given rows as they are stored, (n, dim) float16, in the given order."""
+    def stored(self, rows: Keys) -> NDArray[np.float16]:
+        """Return the given rows as they are stored, (n, dim) float16, in the given order; raises `CatalogCorrupt`."""
         if len(rows) == 0:
             return np.zeros((0, self.dim), np.float16)
-        return self.mapped(int(rows.max()) + 1).take(rows.astype(np.int64), axis=0)
-
-    def mapped(self, rows: int) -> NDArray[np.float16]:
-        """Return the file memory-mapped, (>= `rows`, dim) float16, read-only."""
-        mapped = self._map
-        if mapped is None or len(mapped) < rows:
-            with self._lock:
-                mapped = self._map
-                if mapped is None or len(mapped) < rows:
-                    on_disk = self.rows_on_disk
-                    if on_disk < rows:
-                        raise CatalogCorrupt(
-                            f"{self.path} holds {on_disk} rows where {rows} were committed; "
-                            "run `imgsearch verify --repair`."
-                        )
-                    # As a plain array: numpy is slower in indexing its own subclass.
-                    mapped = np.asarray(np.memmap(self.path, np.float16, "r", shape=(on_disk, self.dim)))
-                    self._map = mapped
-        return mapped
+        needed = int(rows.max()) + 1
+        mapped = self.mapped(needed)
+        if len(mapped) < needed:
+            self._check_length(needed)
+        return mapped.take(rows.astype(np.int64), axis=0)
 
     def crc32(self, first_row: int, rows: int) -> int | None:
-        """Return the CRC-32 of a committed batch as it lies on disk, or None where the file ends before it does."""
+        """Return the CRC-32 of a committed batch as it is on disk, or None where the file ends before it does."""
         if not self.path.is_file():
             return None
         with self.path.open("rb") as file:
-            file.seek(first_row * self.dim * ITEM_BYTES)
-            data = file.read(rows * self.dim * ITEM_BYTES)
-        return zlib.crc32(data) if len(data) == rows * self.dim * ITEM_BYTES else None
+            file.seek(first_row * self.row_bytes)
+            data = file.read(rows * self.row_bytes)
+        return zlib.crc32(data) if len(data) == rows * self.row_bytes else None
+
+    def _check_length(self, rows: int) -> None:
+        if self.rows_on_disk < rows:
+            raise CatalogCorrupt(
+                f"{self.path} has {self.rows_on_disk} rows, but {rows} were committed; "
+                "run `imgsearch verify --repair`."
+            )
 
 
 def check_unit_rows(vectors: NDArray[np.float32], dim: int) -> None:

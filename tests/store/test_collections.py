@@ -17,7 +17,7 @@ from imgsearch.improve.monitoring.retention import forget_visitor, rows_of_visit
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.collections import (
     MAX_NAME,
-    TERMS_OF_A_SET,
+    MAX_SET_TERMS,
     Collections,
     collection_csv,
     compare,
@@ -39,7 +39,7 @@ def test_a_collection_keeps_items_and_searches_in_the_order_saved(collections: C
     again = collections.add(made.id, ANNA, [MUGS[2], MUGS[0]], ["text=red+mug", "item=mug%2Fred-0.jpg"])
     assert again.items == tuple(MUGS)
     assert again.queries == ("text=red+mug", "item=mug%2Fred-0.jpg")
-    fewer = collections.take_out(made.id, ANNA, [MUGS[0], "not in it"], ["text=red+mug"])
+    fewer = collections.discard(made.id, ANNA, [MUGS[0], "not in it"], ["text=red+mug"])
     assert fewer.items == (MUGS[1], MUGS[2])
     assert fewer.queries == ("item=mug%2Fred-0.jpg",)
     back = collections.add(made.id, ANNA, [MUGS[0]])
@@ -50,15 +50,15 @@ def test_a_collection_keeps_items_and_searches_in_the_order_saved(collections: C
 def test_an_id_cannot_be_guessed_and_only_the_owner_changes_what_it_names(collections: Collections) -> None:
     made = collections.create("Mugs", ANNA, MUGS)
     assert len(made.id) == 32
-    assert collections.get(made.id).items == tuple(MUGS), "whoever has the link may look"
+    assert collections.get(made.id).items == tuple(MUGS), "everyone with the link may read"
     for act in (
         lambda visitor: collections.add(made.id, visitor, ["ring/red-0.jpg"]),
-        lambda visitor: collections.take_out(made.id, visitor, MUGS),
+        lambda visitor: collections.discard(made.id, visitor, MUGS),
         lambda visitor: collections.rename(made.id, visitor, "Mine"),
         lambda visitor: collections.remove(made.id, visitor),
     ):
         for stranger in (BEN, ""):
-            with pytest.raises(CollectionError, match="somebody else"):
+            with pytest.raises(CollectionError, match="another visitor"):
                 act(stranger)
     assert collections.get(made.id) == made
     assert collections.of(BEN) == []
@@ -124,7 +124,7 @@ def test_a_search_by_a_set_names_all_of_a_small_one_and_a_spread_of_a_large_one(
     assert [term.value for term in set_query(MUGS).terms] == MUGS
     many = [f"{number}.jpg" for number in range(1000)]
     chosen = [str(term.value) for term in set_query(many).terms]
-    assert len(chosen) == TERMS_OF_A_SET == len(set(chosen))
+    assert len(chosen) == MAX_SET_TERMS == len(set(chosen))
     assert max(int(each.removesuffix(".jpg")) for each in chosen) > 900
 
 

@@ -110,7 +110,7 @@ def test_the_latest_of_judgments_in_the_same_microsecond_is_the_one_recorded_las
 ) -> None:
     from datetime import datetime
 
-    monkeypatch.setattr("imgsearch.store.feedback._now", lambda: datetime(2024, 1, 1))
+    monkeypatch.setattr("imgsearch.store.feedback.utc_now", lambda: datetime(2024, 1, 1))
     for verdict in ("good", "bad", "good", "bad"):
         log.record_judgment(Judgment("q", "i", verdict, "l"))  # type: ignore[arg-type]
     assert log.latest_judgments()["verdict"].tolist() == ["bad"]

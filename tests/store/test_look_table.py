@@ -17,7 +17,7 @@ from imgsearch.ingest.look_backfill import LookMaker
 from imgsearch.ingest.verification import repair_catalog, verify_catalog
 from imgsearch.store import look_table as look_store
 from imgsearch.store.catalog import CatalogStore
-from imgsearch.store.look_table import LookStore
+from imgsearch.store.look_table import LookTable
 from imgsearch.store.originals import Originals
 from imgsearch.store.photo import Photo
 from imgsearch.vision.looks import COLOR, LOOK_DIM, LOOK_VERSION, Look, color_look
@@ -45,19 +45,19 @@ def bare(make_catalog: Callable[..., CatalogStore]) -> CatalogStore:
 def without_looks(colour_catalog: Path) -> Path:
     """Return a catalog of the 48 photos as an older program left it."""
     with CatalogStore.open(colour_catalog) as catalog:
-        catalog.looks.forget(catalog.keys())
+        catalog.looks.delete(catalog.keys())
     (colour_catalog / "embeddings" / "looks.f16").unlink()
     return colour_catalog
 
 
 @pytest.fixture
-def reopened(bare: CatalogStore) -> Callable[[], LookStore]:
+def reopened(bare: CatalogStore) -> Callable[[], LookTable]:
     """Return a maker of stores that know nothing but what is on disk."""
-    return lambda: LookStore(bare.folder / "embeddings", bare.database)
+    return lambda: LookTable(bare.folder / "embeddings", bare.database, bare.settings)
 
 
 def test_looks_come_back_in_the_order_asked_for_and_zeros_where_there_are_none(
-    bare: CatalogStore, reopened: Callable[[], LookStore]
+    bare: CatalogStore, reopened: Callable[[], LookTable]
 ) -> None:
     looks = some_looks(3)
     bare.looks.store(keys(7, 2, 2900), looks)
@@ -97,7 +97,7 @@ def test_looks_stored_after_a_read_are_seen(bare: CatalogStore) -> None:
 
 
 def test_rows_that_the_database_does_not_name_do_not_count(
-    bare: CatalogStore, reopened: Callable[[], LookStore]
+    bare: CatalogStore, reopened: Callable[[], LookTable]
 ) -> None:
     bare.looks.store(keys(0), some_looks(1))
     with bare.looks.path.open("ab") as left_by_a_kill:

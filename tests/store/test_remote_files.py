@@ -16,7 +16,14 @@ from imgsearch.ingest.indexing import index_sources
 from imgsearch.ingest.sources import open_source
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.originals import Originals, file_of
-from imgsearch.store.remote_files import is_remote, list_files, list_names, place_of, read_file, write_file
+from imgsearch.store.remote_files import (
+    is_remote,
+    list_files,
+    list_names,
+    normalised_place,
+    read_file,
+    write_file,
+)
 
 
 @pytest.fixture
@@ -103,6 +110,6 @@ def test_a_file_that_was_written_is_read_listed_and_replaced_whole(kind: str, tm
     write_file(f"{place}/b.bin", b"one")
     write_file(f"{place}/b.bin", b"three")
     write_file(f"{place}/a.bin", b"two")
-    assert list_names(place_of(place)) == ["a.bin", "b.bin"]
+    assert list_names(normalised_place(place)) == ["a.bin", "b.bin"]
     assert read_file(f"{place}/b.bin") == b"three"
     assert read_file(f"{place}/b.bin", at_most_bytes=2) == b"th"

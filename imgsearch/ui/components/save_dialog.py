@@ -99,7 +99,7 @@ def _draw_choice(service: SearchService, session: Session, saving: Saving, colle
 def _choose(
     service: SearchService, session: Session, saving: Saving, collection: Collection, *, is_in: bool
 ) -> None:
-    act = service.collections.take_out if is_in else service.collections.add
+    act = service.collections.discard if is_in else service.collections.add
     try:
         act(collection.id, session.visitor, *_parts(saving))
     except ImgSearchError as error:

@@ -99,7 +99,7 @@ def _handle_event(service: SearchService, session: Session, collection: Collecti
                 session.saving = Saving("item", event.item_id)
             case "take_out" if collection is not None:
                 try:
-                    service.collections.take_out(collection.id, session.visitor, [event.item_id])
+                    service.collections.discard(collection.id, session.visitor, [event.item_id])
                 except ImgSearchError as error:
                     session.problem = str(error)
             case "open":
@@ -366,7 +366,7 @@ def _draw_searches(
 
 def _take_out_search(service: SearchService, session: Session, collection: Collection, address: str) -> None:
     try:
-        service.collections.take_out(collection.id, session.visitor, queries=[address])
+        service.collections.discard(collection.id, session.visitor, queries=[address])
     except ImgSearchError as error:
         session.problem = str(error)
 
