@@ -1,9 +1,4 @@
-"""Fewer dimensions: principal axes of many vectors, and places on a map for those that were not laid out themselves.
-
-It owns the arithmetic; it knows no catalog, and where vectors come from is a callable's to know.
-
-Principal components: Hotelling, "Analysis of a complex of statistical variables into principal components" (1933).
-"""
+"""Principal axes of vectors (Hotelling, 1933), and positions on a map for rows that were not laid out."""
 
 from __future__ import annotations
 
@@ -14,22 +9,22 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-__all__ = ["Axes", "nearest_places", "place_by_neighbours", "principal_axes", "project"]
+from imgsearch.core.key_arrays import Keys
 
-Keys = NDArray[np.uint64]
+__all__ = ["Axes", "interpolate_positions", "nearest_rows", "principal_axes", "project"]
+
 Rows = NDArray[np.float32]
-Read = Callable[[Keys], Rows]
 
-BLOCK = 8192
-FEW = 512
-"""So many rows are compared with all others at once: the matrix of their distances has to fit into memory."""
+READ_BLOCK = 8192
+COMPARE_BLOCK = 512
+"""Rows that are compared with all others at once; the matrix of their distances must fit into memory."""
 
 
 @dataclass(frozen=True, eq=False)
 class Axes:
-    """Principal axes: `mean` (dim,), `directions` (dim, axes) orthonormal, most spread first; both float32.
+    """Principal axes: `mean` (dim,), `directions` (dim, axes) orthonormal, largest variance first; both float32.
 
-    `shares` (axes,) float32 says which share of all spread lies along each.
+    `shares` (axes,) float32 are their shares of the total variance.
     """
 
     mean: Rows
@@ -37,14 +32,14 @@ class Axes:
     shares: Rows
 
     def __call__(self, rows: Rows) -> Rows:
-        """Return the (n, axes) float32 places of (n, dim) rows."""
+        """Return the (n, axes) float32 coordinates of (n, dim) rows."""
         return np.asarray((rows - self.mean) @ self.directions, np.float32)
 
 
 def principal_axes(rows: Rows, axes: int) -> Axes:
-    """Return the `axes` principal axes of (n, dim) rows, or as many as there are dimensions.
+    """Return the `axes` principal axes of (n, dim) rows, at most dim.
 
-    Each points where its largest entry is positive, so that the same rows give the same axes everywhere.
+    The largest entry of each is positive, so that equal rows have equal axes on every machine.
     """
     mean = rows.mean(axis=0) if len(rows) else np.zeros(rows.shape[1], np.float32)
     centred = rows - mean
@@ -62,34 +57,34 @@ def principal_axes(rows: Rows, axes: int) -> Axes:
     )
 
 
-def project(keys: Keys, read: Read, axes: Axes) -> Rows:
-    """Return the (n, axes) float32 places of the keys' vectors, read block by block."""
+def project(keys: Keys, read: Callable[[Keys], Rows], axes: Axes) -> Rows:
+    """Return the (n, axes) float32 coordinates of the keys' vectors, read block by block."""
     found = np.zeros((len(keys), axes.directions.shape[1]), np.float32)
-    for start in range(0, len(keys), BLOCK):
-        found[start : start + BLOCK] = axes(read(keys[start : start + BLOCK]))
+    for start in range(0, len(keys), READ_BLOCK):
+        found[start : start + READ_BLOCK] = axes(read(keys[start : start + READ_BLOCK]))
     return found
 
 
-def place_by_neighbours(laid_out: Rows, places: Rows, others: Rows, neighbours: int = 5) -> Rows:
-    """Return (m, d) places for `others` (m, dim) among `laid_out` (n, dim), which have the `places` (n, d).
+def interpolate_positions(fitted: Rows, positions: Rows, others: Rows, neighbours: int = 5) -> Rows:
+    """Return (m, d) positions for `others` (m, dim) among `fitted` (n, dim), n > 0, which have `positions` (n, d).
 
-    Each lies at the mean of its nearest ones' places weighted by one over the distance (Shepard, "A two-dimensional
-    interpolation function for irregularly-spaced data", 1968). n must be at least 1.
+    Each is the mean of its nearest rows' positions, weighted by the inverse distance (Shepard, "A two-dimensional
+    interpolation function for irregularly-spaced data", 1968).
     """
-    found = np.zeros((len(others), places.shape[1]), np.float32)
-    for start in range(0, len(others), FEW):
-        part = others[start : start + FEW]
-        near, distances = nearest_places(laid_out, part, neighbours)
+    found = np.zeros((len(others), positions.shape[1]), np.float32)
+    for start in range(0, len(others), COMPARE_BLOCK):
+        part = others[start : start + COMPARE_BLOCK]
+        near, distances = nearest_rows(fitted, part, neighbours)
         weights = 1.0 / np.maximum(distances, 1e-6)
         weights /= weights.sum(axis=1, keepdims=True)
-        found[start : start + len(part)] = np.einsum("nk,nkd->nd", weights, places[near])
+        found[start : start + len(part)] = np.einsum("nk,nkd->nd", weights, positions[near])
     return found
 
 
-def nearest_places(rows: Rows, queries: Rows, k: int) -> tuple[NDArray[np.int64], Rows]:
-    """Return the row numbers (m, k) and Euclidean distances (m, k) of the k rows nearest to each query, exactly.
+def nearest_rows(rows: Rows, queries: Rows, k: int) -> tuple[NDArray[np.int64], Rows]:
+    """Return the numbers (m, k) and Euclidean distances (m, k) of the k rows nearest to each query, exactly.
 
-    k falls to the number of rows. Nearest first; ties by row number.
+    k is at most the number of rows. Nearest first; ties by row number.
     """
     k = min(k, len(rows))
     if rows.shape[1] <= 3:

@@ -19,10 +19,11 @@ from samples import clustered, raw_items
 from imgsearch.core.errors import EncoderUnavailable, ExploreError, FilterError, QueryError
 from imgsearch.core.memory import available_bytes
 from imgsearch.encoders import Encoder
-from imgsearch.explore.cluster_words import candidate_words, shared_values
-from imgsearch.explore.clusters import cluster, loneliness, medoids, words_of_clusters
-from imgsearch.explore.explorer import MAX_POINTS, Explorer, plan_for
-from imgsearch.explore.projection import nearest_places, place_by_neighbours, principal_axes
+from imgsearch.explore.cluster_words import best_words, candidate_words, shared_values
+from imgsearch.explore.clusters import cluster, medoids, outlier_scores
+from imgsearch.explore.explorer import Explorer
+from imgsearch.explore.map_size import MAX_POINTS, map_size
+from imgsearch.explore.projection import interpolate_positions, nearest_rows, principal_axes
 from imgsearch.explore.worker import has_umap
 from imgsearch.index.opening import open_live_index
 from imgsearch.store.catalog import CatalogStore
@@ -76,19 +77,19 @@ def test_principal_axes_keep_the_most_spread_and_do_not_depend_on_chance() -> No
     assert principal_axes(rows, 50).directions.shape == (6, 6), "no more axes than dimensions"
 
 
-def test_nearest_places_are_exact_in_few_and_in_many_dimensions() -> None:
+def test_nearest_rows_are_exact_in_few_and_in_many_dimensions() -> None:
     for dim in (2, 9):
         rows = clustered(300, dim)
-        near, distances = nearest_places(rows, rows[:20], 4)
+        near, distances = nearest_rows(rows, rows[:20], 4)
         exact = np.linalg.norm(rows[None] - rows[:20, None], axis=2)
         np.testing.assert_array_equal(near[:, 0], np.arange(20))
         np.testing.assert_allclose(distances, np.sort(exact, axis=1)[:, :4], atol=2e-3)
 
 
-def test_a_photo_that_was_not_laid_out_stands_among_its_nearest() -> None:
+def test_a_photo_that_was_not_laid_out_is_placed_among_its_nearest() -> None:
     rows = clustered(200, 8, clusters=4)
     places = principal_axes(rows, 2)(rows)
-    placed = place_by_neighbours(rows, places, rows[:10])
+    placed = interpolate_positions(rows, places, rows[:10])
     np.testing.assert_allclose(placed, places[:10], atol=0.02)
 
 
@@ -108,51 +109,51 @@ def test_a_handful_of_photos_makes_no_trouble(count: int) -> None:
     found = cluster(rows)
     assert len(found.labels) == count
     assert len(medoids(rows, found)) == len(found.centres)
-    assert np.isfinite(loneliness(rows)).all()
+    assert np.isfinite(outlier_scores(rows)).all()
 
 
 def test_photos_of_one_look_are_one_place() -> None:
     rows = np.repeat(clustered(1, 5), 60, axis=0)
     assert set(cluster(rows).labels.tolist()) == {0}
-    assert np.allclose(loneliness(rows), 0, atol=1e-3)
+    assert np.allclose(outlier_scores(rows), 0, atol=1e-3)
 
 
-def test_the_loneliest_photo_is_the_one_that_looks_like_no_other() -> None:
+def test_the_photo_that_looks_like_no_other_has_the_highest_outlier_score() -> None:
     rows = clustered(400, 12, clusters=5, spread=0.1)
     rows[123] = -rows.mean(axis=0) / np.linalg.norm(rows.mean(axis=0))
-    assert int(np.argmax(loneliness(rows))) == 123
+    assert int(np.argmax(outlier_scores(rows))) == 123
 
 
 def test_words_fit_their_own_cluster_and_repeat_nothing() -> None:
     basis = np.eye(4, dtype=np.float32)
     words = ["mug", "mugs", "sofa", "plain", "zebra"]
     texts = np.stack([basis[0], basis[0], basis[1], (basis[0] + basis[1]) / 2**0.5, -basis[0]])
-    found = words_of_clusters(words, texts, basis[:2], (basis[0] + basis[1]) / 2**0.5)
+    found = best_words(words, texts, basis[:2], (basis[0] + basis[1]) / 2**0.5)
     assert found == [("mug",), ("sofa",)]
-    assert words_of_clusters([], np.zeros((0, 4), np.float32), basis[:2], basis[0]) == [(), ()]
+    assert best_words([], np.zeros((0, 4), np.float32), basis[:2], basis[0]) == [(), ()]
 
 
 # --- how large a map may be -----------------------------------------------------------------------------------------
 
 
 def test_a_map_shrinks_with_memory_and_says_so() -> None:
-    assert plan_for(1000, 8 * GIB).notes == ()
-    assert plan_for(1000, 8 * GIB).fit == 1000
-    sampled = plan_for(100_000, 8 * GIB)
+    assert map_size(1000, 8 * GIB).notes == ()
+    assert map_size(1000, 8 * GIB).fit == 1000
+    sampled = map_size(100_000, 8 * GIB)
     assert (sampled.points, sampled.fit) == (100_000, 20_000)
-    assert "stand among their nearest" in sampled.notes[0]
-    short = plan_for(20_000, 800 * MIB)
+    assert "placed by their nearest" in sampled.notes[0]
+    short = map_size(20_000, 800 * MIB)
     assert 0 < short.fit < 20_000
     assert "Memory is short" in short.notes[0]
-    none = plan_for(20_000, 300 * MIB)
+    none = map_size(20_000, 300 * MIB)
     assert (none.points, none.fit) == (20_000, 0)
     assert "UMAP did not run" in none.notes[0]
-    tiny = plan_for(20_000, 4 * MIB)
+    tiny = map_size(20_000, 4 * MIB)
     assert tiny.points < 20_000
     assert "of 20,000 photos" in tiny.notes[0]
-    assert plan_for(3_000_000, 8 * GIB).points == MAX_POINTS
-    assert plan_for(1000, 8 * GIB, can_umap=False).fit == 0
-    assert plan_for(0, 8 * GIB).points == 0
+    assert map_size(3_000_000, 8 * GIB).points == MAX_POINTS
+    assert map_size(1000, 8 * GIB, can_umap=False).fit == 0
+    assert map_size(0, 8 * GIB).points == 0
 
 
 def test_memory_is_the_lesser_of_the_machine_s_and_the_container_s(tmp_path: Path) -> None:
@@ -256,7 +257,7 @@ def test_groups_have_a_middle_words_and_members_and_outlive_the_process(
     for card in cards:
         members = explorer.members(card.number)
         assert len(members) == card.size
-        assert card.middle.key in members
+        assert card.medoid.key in members
     header, _, _, colors = unpacked(explorer.document("pca", 2, "cluster")[0])
     assert [value["count"] for value in header["legend"]["values"]] == np.bincount(colors).tolist()
     assert len(explorer.outliers(5)) == 5
@@ -307,7 +308,7 @@ def test_hidden_photos_are_nowhere_on_the_map(make_catalog: Callable[..., Catalo
     made.lay_out()
     assert set(unpacked(made.document("pca", 3)[0])[1].tolist()) == set(range(3, 30))
     assert sum(card.size for card in made.clusters()) == 27
-    assert not {card.middle.key for card in made.clusters()} & {0, 1, 2}
+    assert not {card.medoid.key for card in made.clusters()} & {0, 1, 2}
     assert not {item.key for item in made.outliers(30)} & {0, 1, 2}
     assert [item.key for item in made.photos([1, 7, 99, -3])] == [7]
 
@@ -333,9 +334,10 @@ def test_words_are_those_of_the_catalog_before_those_of_the_vocabulary(catalog: 
 def test_searching_goes_on_and_a_stopped_job_leaves_the_map_as_it_was(
     make_catalog: Callable[..., CatalogStore],
 ) -> None:
-    made = explorer_of(make_catalog(clustered(3000, 32)), memory_bytes=100 * MIB)
+    catalog = make_catalog(clustered(3000, 32))
+    index = open_live_index(catalog)
+    made = Explorer(catalog, lambda: index, no_encoder, memory_bytes=100 * MIB)
     made.start()
-    index = made._index()
     while made.jobs.running and (made.jobs.job is None or made.jobs.job.done < 2):
         keys, _ = index.search(clustered(1, 32)[0], 5)
         assert len(keys) == 5
@@ -398,6 +400,6 @@ def test_umap_keeps_look_alikes_together_in_the_plane_and_in_space(
     assert made.state().umap
     for dimensions in (2, 3):
         _, keys, places, _ = unpacked(made.document("umap", dimensions, "outlier")[0])  # type: ignore[arg-type]
-        near, _ = nearest_places(places.astype(np.float32), places.astype(np.float32), 6)
+        near, _ = nearest_rows(places.astype(np.float32), places.astype(np.float32), 6)
         same = truth[keys[near[:, 1:]]] == truth[keys][:, None]
         assert same.mean() > 0.95

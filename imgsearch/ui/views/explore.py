@@ -377,7 +377,7 @@ def _draw_clusters(
 
 def cluster_tiles(cards: Sequence[ClusterCard]) -> list[Tile]:
     """Return a tile for each group: the photo in its middle, its name, size and further words."""
-    tiles = item_tiles([card.middle for card in cards])
+    tiles = item_tiles([card.medoid for card in cards])
     return [
         tile
         | {
