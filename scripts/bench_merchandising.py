@@ -160,7 +160,7 @@ def make_copies(photos: Path, count: int) -> None:
 def timed_pass(catalog: CatalogStore, index: LiveIndex) -> dict[str, float]:
     """Look for duplicates of what is new, and return the seconds on the wall and of processors."""
     wall, cpu = time.perf_counter(), time.process_time()
-    Duplicates(catalog).look(index, lambda item: Path(item.location).read_bytes())
+    Duplicates(catalog).find_new(index, lambda item: Path(item.location).read_bytes())
     return {"seconds": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
 
 

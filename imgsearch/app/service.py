@@ -160,7 +160,7 @@ class SearchService:
         def work(progress: Progress) -> str:
             while not self.look_filler.wait(0.1):  # a photo's hash is computed with its look
                 progress(0, 0)
-            found = self.duplicates.look(
+            found = self.duplicates.find_new(
                 self.engine.index, self.engine.read_photo, again=again, progress=low_priority(progress)
             )
             return f"{found:,} new pairs"

@@ -307,11 +307,11 @@ def _find_duplicates(
             show(done, total)
             check()
 
-        Duplicates(catalog).look(
+        Duplicates(catalog).find_new(
             index,
             lambda item: originals.read(item.location),
             progress=after_each,
-            most_s=max(LEAST_DUPLICATES_S, 0.1 * report.seconds["total"]),
+            max_s=max(LEAST_DUPLICATES_S, 0.1 * report.seconds["total"]),
         )
     took = time.perf_counter() - started
     total = report.seconds["total"] + took

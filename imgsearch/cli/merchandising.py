@@ -24,7 +24,8 @@ from imgsearch.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from imgsearch.search.ranking.rules import Rule, RuleAction, Rules
+    from imgsearch.search.ranking.rule_store import Rules
+    from imgsearch.search.ranking.rules import Rule, RuleAction
 
 __all__ = ["duplicates", "register", "rules"]
 
@@ -92,7 +93,7 @@ def duplicates(
         index = open_live_index(opened, threads=settings.worker_threads, space=live_space(opened))
         found = Duplicates(opened)
         with progress("Looking for duplicates") as show:
-            found.look(index, lambda item: originals.read(item.location), again=again, progress=show)
+            found.find_new(index, lambda item: originals.read(item.location), again=again, progress=show)
         total, groups = found.list_groups(limit=n)
         state = found.state()
     if as_json:
@@ -105,12 +106,12 @@ def duplicates(
             for group in groups
         ]
         print_json(
-            {"groups": total, "looked_at": state.looked_at, "threshold": state.threshold, "shown": rows}
+            {"groups": total, "looked_at": state.compared, "threshold": state.threshold, "shown": rows}
         )
         return
     for group in groups:
         print("\t".join(one_line(item.item_id) for item in group.items))
-    say(f"{many(total, 'group')} of near-duplicates among {many(state.looked_at, 'photo')}.")
+    say(f"{many(total, 'group')} of near-duplicates among {many(state.compared, 'photo')}.")
 
 
 @rules.command("list")
@@ -122,7 +123,7 @@ def list_rules(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
     from rich.table import Table
 
     from imgsearch.core.errors import ImgSearchError
-    from imgsearch.search.ranking.rules import Rules
+    from imgsearch.search.ranking.rule_store import Rules
     from imgsearch.store.catalog import CatalogStore
 
     rows: list[dict[str, Any]] = []
@@ -331,7 +332,7 @@ def _new_rule(
 
 def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: bool, as_json: bool) -> None:
     """Keep the rule that is made, or with `dry_run` only say what it hits."""
-    from imgsearch.search.ranking.rules import Rules
+    from imgsearch.search.ranking.rule_store import Rules
     from imgsearch.store.catalog import CatalogStore
 
     with CatalogStore.open(load_settings(catalog=catalog).catalog) as opened:
@@ -354,7 +355,7 @@ def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: boo
 
 
 def _act(catalog: CatalogOption, act: Callable[[Rules], Rule], *, as_json: bool) -> None:
-    from imgsearch.search.ranking.rules import Rules
+    from imgsearch.search.ranking.rule_store import Rules
     from imgsearch.store.catalog import CatalogStore
 
     with CatalogStore.open(load_settings(catalog=catalog).catalog) as opened:

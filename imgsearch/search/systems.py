@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imgsearch.core.errors import AdaptationError, CatalogError, ExperimentError, UnknownSystem
 from imgsearch.core.query import Query
@@ -25,7 +24,6 @@ from imgsearch.index.heads import get_head
 from imgsearch.index.opening import open_live_index
 from imgsearch.index.vector_space import VectorSpace, live_space
 from imgsearch.search.encoder_provider import EncoderProvider
-from imgsearch.search.ranking.diversity import mmr_order
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.words.titles import Titles
 from imgsearch.store.catalog import CatalogStore
@@ -36,8 +34,6 @@ __all__ = ["LIVE", "System", "Systems", "check_name"]
 LIVE = "live"
 """The name of the system that visitors get by default, and of the head that is published."""
 BASE = "base"
-POOL = 100
-"""How many of the nearest items are re-ranked for variety; what lies beyond stays in the order of the scores."""
 MAX_EXPANSION = 10_000
 MAX_SYSTEMS = 200
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,39}")
@@ -202,15 +198,9 @@ class Systems:
         started = time.perf_counter()
         left = query.n if system.n is None else min(query.n, system.n - query.offset)
         engine = self._engine(system)
-        wanted = replace(query, n=max(left, 1))
-        if system.diversity and wanted.offset < POOL:
-            end = max(POOL, wanted.offset + wanted.n)
-            result = engine.searcher.search(replace(wanted, offset=0, n=end))
-            hits = _diverse(result.hits, engine.searcher.vectors, system.diversity)
-            hits = hits[wanted.offset : wanted.offset + wanted.n]
-        else:
-            result = engine.searcher.search(wanted)
-            hits = result.hits
+        wanted = replace(query, n=max(left, 1), diversity=max(query.diversity, system.diversity))
+        result = engine.searcher.search(wanted)
+        hits = result.hits
         if left < 1:
             hits = ()
         if engine.catalog is not self._catalog:
@@ -323,14 +313,3 @@ def check_name(what: str, name: str) -> None:
         raise ExperimentError(
             f"The {what}'s name is {name[:60]!r}, but must be 1 to 40 letters, digits, '.', '_', '+' or '-'."
         )
-
-
-def _diverse(
-    hits: tuple[Hit, ...], vectors: Callable[[NDArray[np.uint64]], NDArray[np.float32]], diversity: float
-) -> tuple[Hit, ...]:
-    """Return the hits with the first `POOL` of them in the order of `mmr_order`."""
-    pool = hits[:POOL]
-    rows = vectors(np.array([hit.key for hit in pool], np.uint64))
-    scores = np.array([hit.score for hit in pool], np.float32)
-    order = mmr_order(rows, scores, diversity) if pool else []
-    return (*(pool[place] for place in order), *hits[POOL:])

@@ -17,7 +17,7 @@ from imgsearch.core.errors import ConfigError, FilterError, IndexCorrupt, IndexU
 from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.core.query import Filter, Query, Term
 from imgsearch.index.opening import check_index, open_live_index
-from imgsearch.search import searcher as search
+from imgsearch.search import candidates
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
 
@@ -251,9 +251,9 @@ def test_filtered_searches_through_milvus_give_the_very_hits_of_the_exact_search
     filters = parse_filters(["title in 100%|under_score", "price<30"])
     query = Query((Term("item", "0007.jpg"),), n=12, filters=filters)
     exact = Searcher(shop, opened(shop), no_encoder).search(query)
-    monkeypatch.setattr(search, "EXACT_BELOW", 0)
-    monkeypatch.setattr(search, "CANDIDATES", 16)
-    monkeypatch.setattr(search, "AS_DEAR", 1)
+    monkeypatch.setattr(candidates, "MAX_EXACT_ITEMS", 0)
+    monkeypatch.setattr(candidates, "MIN_CANDIDATES", 16)
+    monkeypatch.setattr(candidates, "EXACT_SEARCH_COST_RATIO", 1)
     through = Searcher(shop, opened(shop), no_encoder).search(query)
     assert [(hit.item_id, hit.score) for hit in through.hits] == [
         (hit.item_id, hit.score) for hit in exact.hits

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,14 +27,15 @@ from imgsearch.core.query import Filter, Query, Term
 from imgsearch.core.records import Item
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.index.opening import open_live_index
-from imgsearch.search.ranking.duplicates import (
+from imgsearch.search.ranking import duplicates as duplicates_module
+from imgsearch.search.ranking.duplicate_pairs import (
+    MAX_HASH_BITS,
     MIRRORED_BITS,
-    MOST_BITS,
-    Duplicates,
-    Groups,
     is_one_photo,
     near_threshold,
 )
+from imgsearch.search.ranking.duplicates import Duplicates
+from imgsearch.search.ranking.groups import Groups, connected_components
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.alignment import compare_pictures
@@ -114,7 +116,7 @@ def test_the_hash_of_a_mirrored_photo_is_known_from_its_own() -> None:
         original = Image.open(photo).convert("RGB")
         mirrored = describe(ImageOps.mirror(original)).phash
         apart = (describe(original).phash ^ mirrored ^ int(MIRRORED_BITS)).bit_count()
-        assert apart < MOST_BITS, photo.name
+        assert apart < MAX_HASH_BITS, photo.name
 
 
 # --- in a catalog -------------------------------------------------------------------------------------------------
@@ -146,14 +148,14 @@ def test_copies_form_a_group_that_follows_the_catalog(shop: tuple[CatalogStore, 
     catalog, index = shop
     duplicates = Duplicates(catalog)
     assert duplicates.state().waiting == len(catalog)
-    duplicates.look(index, read)
+    duplicates.find_new(index, read)
     assert found(duplicates) == [TRIPLE]
     assert duplicates.state().waiting == 0
-    assert duplicates.look(index, read) == 0, "nothing is looked at twice"
+    assert duplicates.find_new(index, read) == 0, "nothing is looked at twice"
     index.remove(catalog.remove(["copy-a.jpg"]))
     assert found(duplicates) == [TRIPLE - {"copy-a.jpg"}]
     assert len(duplicates.groups()) == 2
-    duplicates.look(index, read, again=True)
+    duplicates.find_new(index, read, again=True)
     assert found(duplicates) == [TRIPLE - {"copy-a.jpg"}]
 
 
@@ -165,7 +167,7 @@ def test_of_unlike_photos_only_the_hashes_are_looked_at(shop: tuple[CatalogStore
         photos_read.add(item.item_id)
         return read(item)
 
-    Duplicates(catalog).look(index, note)
+    Duplicates(catalog).find_new(index, note)
     assert photos_read >= TRIPLE
     assert len(photos_read) < len(catalog)
 
@@ -179,7 +181,7 @@ def test_a_mirrored_copy_is_found(colours: ColourEncoder, tmp_path: Path) -> Non
     index_into(tmp_path / "shop", colours, [tmp_path / "photos"])
     with CatalogStore.open(tmp_path / "shop") as catalog:
         duplicates = Duplicates(catalog)
-        duplicates.look(open_live_index(catalog), read)
+        duplicates.find_new(open_live_index(catalog), read)
         assert found(duplicates) == [{"armchair-001-1.jpg", "mirrored.jpg"}]
 
 
@@ -190,15 +192,14 @@ def test_no_search_waits_while_groups_are_put_together(
     duplicates = Duplicates(catalog)
     before = duplicates.groups()
     begun, go_on = threading.Event(), threading.Event()
-    put_together = Duplicates._grouped
 
-    def slowly(self: Duplicates) -> Groups:
+    def slowly(*pairs: Any) -> Any:
         begun.set()
         assert go_on.wait(120)
-        return put_together(self)
+        return connected_components(*pairs)
 
-    monkeypatch.setattr(Duplicates, "_grouped", slowly)
-    looking = threading.Thread(target=duplicates.look, args=(index, read))
+    monkeypatch.setattr(duplicates_module, "connected_components", slowly)
+    looking = threading.Thread(target=duplicates.find_new, args=(index, read))
     looking.start()
     assert begun.wait(120)
     assert duplicates.groups() is before
@@ -212,9 +213,9 @@ def test_of_many_photos_a_change_of_the_catalog_keeps_no_search_waiting(
 ) -> None:
     catalog, index = shop
     duplicates = Duplicates(catalog)
-    duplicates.look(index, read)
+    duplicates.find_new(index, read)
     before = duplicates.groups()
-    monkeypatch.setattr("imgsearch.search.ranking.duplicates.MANY_GROUPED", 0)
+    monkeypatch.setattr("imgsearch.search.ranking.duplicates.BACKGROUND_GROUPS", 0)
     gone = catalog.by_keys([int(before.members(0)[0])])[0]
     catalog.remove([gone.item_id])
     assert duplicates.groups() is before
@@ -227,11 +228,11 @@ def test_of_many_photos_a_change_of_the_catalog_keeps_no_search_waiting(
 def test_a_verdict_splits_a_group_and_outlives_looking_again(shop: tuple[CatalogStore, LiveIndex]) -> None:
     catalog, index = shop
     duplicates = Duplicates(catalog)
-    duplicates.look(index, read)
+    duplicates.find_new(index, read)
     duplicates.reject(sorted(TRIPLE), author="Ann")
     assert found(duplicates) == []
     assert len(duplicates.groups()) == 0
-    duplicates.look(index, read, again=True)
+    duplicates.find_new(index, read, again=True)
     assert found(duplicates) == []
     with pytest.raises(QueryError, match="at least two"):
         duplicates.reject(["armchair-001-1.jpg", "armchair-001-1.jpg"], author="Ann")
@@ -256,11 +257,11 @@ def test_a_pass_that_is_stopped_goes_on_where_it_was(
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        duplicates.look(index, unreadable, progress=stop)
+        duplicates.find_new(index, unreadable, progress=stop)
     assert duplicates.state().waiting == 40
-    duplicates.look(index, unreadable, most_s=0)
+    duplicates.find_new(index, unreadable, max_s=0)
     assert duplicates.state().waiting == 20, "out of time after the first of the blocks"
-    duplicates.look(index, unreadable)
+    duplicates.find_new(index, unreadable)
     assert found(duplicates) == [{"00003.jpg", "00050.jpg"}], "the same embedding tells, without a photo"
 
 

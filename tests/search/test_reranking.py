@@ -16,8 +16,9 @@ from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.core.query import Emphasis, Query, Term
 from imgsearch.core.records import SearchResult
 from imgsearch.index.opening import open_live_index
+from imgsearch.search.ranking.diversity import diversify
 from imgsearch.search.ranking.duplicates import Duplicates
-from imgsearch.search.ranking.reranking import by_value, diverse, wanted_look
+from imgsearch.search.ranking.reranking import by_value, look_target
 from imgsearch.search.ranking.rules import Rule
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
@@ -149,7 +150,7 @@ def test_rules_hide_pin_and_boost_what_a_visitor_sees(shop: Any) -> None:
 
 def test_diversity_puts_the_best_first_and_others_than_the_nearest_behind_it() -> None:
     rows = np.eye(4, dtype=np.float32)[[0, 0, 0, 1, 2, 3]]
-    order = diverse(rows, np.linspace(1, 0, 6, dtype=np.float32), 0.8, 4).tolist()
+    order = diversify(rows, np.linspace(1, 0, 6, dtype=np.float32), 0.8, 4).tolist()
     assert order[0] == 0
     assert set(order[1:4]) == {3, 4, 5}
     assert sorted(order) == list(range(6))
@@ -161,7 +162,7 @@ def test_ties_keep_their_order() -> None:
 
 def test_a_named_colour_stands_for_that_of_the_photo() -> None:
     photo = describe(picture(COLORS[0], 3)).vector
-    wanted = wanted_look([(COLORS[1], 1.0)], photo[None, :], [1.0], Emphasis())
+    wanted = look_target([(COLORS[1], 1.0)], photo[None, :], [1.0], Emphasis())
     assert np.allclose(wanted.look[COLOR], color_look(COLORS[1]), atol=1e-5)
     assert wanted.emphasis.color == 1.0
-    assert not wanted_look([], np.zeros((0, LOOK_DIM), np.float32), [], Emphasis(color=1)).has_color
+    assert not look_target([], np.zeros((0, LOOK_DIM), np.float32), [], Emphasis(color=1)).has_color

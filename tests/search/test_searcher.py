@@ -21,8 +21,10 @@ from imgsearch.core.records import SearchResult
 from imgsearch.encoders import Encoder
 from imgsearch.index.local_index import LocalIndex
 from imgsearch.index.opening import open_live_index
+from imgsearch.search.candidates import MAX_EXACT_ITEMS
+from imgsearch.search.query_encoder import SPREAD_SAMPLE
 from imgsearch.search.ranking.composition import composed
-from imgsearch.search.searcher import EXACT_BELOW, SPREAD_SAMPLE, Searcher
+from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
 
 MakeCatalog = Callable[..., CatalogStore]
@@ -120,9 +122,9 @@ def test_filters_over_the_limit_of_exact_search_are_answered_by_the_index_and_ri
     big: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog, searcher = big
-    monkeypatch.setattr("imgsearch.search.searcher.EXACT_BELOW", 100)
-    monkeypatch.setattr("imgsearch.search.searcher.AS_DEAR", 4)
-    assert EXACT_BELOW > 1000
+    monkeypatch.setattr("imgsearch.search.candidates.MAX_EXACT_ITEMS", 100)
+    monkeypatch.setattr("imgsearch.search.candidates.EXACT_SEARCH_COST_RATIO", 4)
+    assert MAX_EXACT_ITEMS > 1000
     for texts, n in (
         (["half=true"], 10),
         (["half=true"], 200),
@@ -158,8 +160,8 @@ def on_lists(tmp_path: Path) -> Iterator[tuple[CatalogStore, LocalIndex]]:
 def test_lists_search_among_what_passes_a_filter_and_find_the_nearest_of_it(
     on_lists: tuple[CatalogStore, LocalIndex], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imgsearch.search.searcher.EXACT_BELOW", 100)
-    monkeypatch.setattr("imgsearch.search.searcher.AMONG_CANDIDATES", 256)
+    monkeypatch.setattr("imgsearch.search.candidates.MAX_EXACT_ITEMS", 100)
+    monkeypatch.setattr("imgsearch.search.candidates.MIN_FILTERED_CANDIDATES", 256)
     catalog, index = on_lists
     among: list[int] = []
 
@@ -190,7 +192,7 @@ def test_lists_search_among_what_passes_a_filter_and_find_the_nearest_of_it(
 def test_a_filter_on_lists_gives_every_hit_where_the_index_knows_none_of_them_yet(
     on_lists: tuple[CatalogStore, LocalIndex], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imgsearch.search.searcher.EXACT_BELOW", 10)
+    monkeypatch.setattr("imgsearch.search.candidates.MAX_EXACT_ITEMS", 10)
     catalog, index = on_lists
     monkeypatch.setattr(index.engine, "subset_search_pays", lambda items, expansion: True)
     late = [f"late {n:03d}" for n in range(300)]

@@ -19,7 +19,8 @@ from imgsearch.core.query import Query
 from imgsearch.core.records import SearchResult
 from imgsearch.encoders.base import unit_rows
 from imgsearch.index.opening import open_live_index
-from imgsearch.search.searcher import POOL, Searcher
+from imgsearch.search.page import RERANK_CANDIDATES
+from imgsearch.search.searcher import Searcher
 from imgsearch.search.words import titles as titles_module
 from imgsearch.search.words.titles import K, TitleIndex, Titles, fused, title_weight
 from imgsearch.store.catalog import CatalogStore
@@ -167,8 +168,11 @@ def test_only_queries_of_words_alone_look_at_titles(
 @pytest.fixture
 def large(make_catalog: MakeCatalog) -> tuple[CatalogStore, NamingEncoder, Vectors]:
     """Return a catalog of more photos than are ranked anew, three a title; item 7's photo is another's."""
-    vectors = unit_rows(np.repeat(clustered(POOL, 24, clusters=200), 3, axis=0) + clustered(3 * POOL, 24) / 8)
-    names = {f"thing {number}": vectors[3 * number] for number in range(POOL)}
+    vectors = unit_rows(
+        np.repeat(clustered(RERANK_CANDIDATES, 24, clusters=200), 3, axis=0)
+        + clustered(3 * RERANK_CANDIDATES, 24) / 8
+    )
+    names = {f"thing {number}": vectors[3 * number] for number in range(RERANK_CANDIDATES)}
     rows = [{"title": f"thing {place // 3}", "part": place % 5} for place in range(len(vectors))]
     vectors[7] = -vectors[6]
     return make_catalog(vectors, rows), NamingEncoder(names, 24), vectors

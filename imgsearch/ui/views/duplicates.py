@@ -43,7 +43,7 @@ def draw() -> None:
     state = service.duplicates.state()
     shown = st.session_state.setdefault("duplicates_shown", GROUPS_AT_ONCE)
     total, groups = service.duplicates.list_groups(limit=shown)
-    _draw_actions(service, total, state.looked_at, state.waiting, running=running)
+    _draw_actions(service, total, state.compared, state.waiting, running=running)
     if not groups and not running:
         _draw_nothing(searched=state.waiting == 0)
         return

@@ -1,0 +1,234 @@
+"""The query encoder: a query's terms become one vector to search by, and the look that hits should have."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from cachetools import LRUCache
+from numpy.typing import NDArray
+
+from imgsearch.core.errors import QueryError
+from imgsearch.core.query import Query, Term
+from imgsearch.core.records import Item
+from imgsearch.encoders.base import Encoder, KnowsWords
+from imgsearch.index.vector_space import VectorSpace
+from imgsearch.search.ranking.composition import composed
+from imgsearch.search.ranking.reranking import LookTarget, look_target
+from imgsearch.search.words.titles import TitleMatch, Titles
+from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.originals import content_digest
+from imgsearch.vision.images import ImageLimits, decode_region
+from imgsearch.vision.looks import LOOK_DIM, describe
+
+__all__ = ["QueryEncoder", "Target"]
+
+Keys = NDArray[np.uint64]
+Vector = NDArray[np.float32]
+
+SPREAD_SAMPLE = 1024
+"""How many of the catalog's vectors show how much the cosines of a term vary."""
+CACHED_TEXTS, CACHED_PICTURES = 2048, 512
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What to search for: a (dim,) unit vector (None: colours only), the items it names, the look, the titles.
+
+    `cross_modal` says that words are part of the vector: it then lies apart from the vectors of photos.
+    """
+
+    vector: Vector | None
+    named: Keys
+    look: LookTarget | None
+    titles: TitleMatch | None
+    cross_modal: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Picture:
+    """An encoded picture: its unit vector, and its look (LOOK_DIM,) where that was needed."""
+
+    vector: Vector
+    look: Vector | None
+
+
+class QueryEncoder:
+    """Encodes the terms of queries over one catalog; safe to use from any thread.
+
+    The encoder is called for texts, pictures and regions only: items are searched before it is loaded.
+    """
+
+    def __init__(
+        self,
+        catalog: CatalogStore,
+        encoder: Callable[[], Encoder],
+        titles: Titles,
+        *,
+        read_upload: Callable[[str], bytes] | None = None,
+        read_photo: Callable[[Item], bytes] | None = None,
+        limits: ImageLimits | None = None,
+    ) -> None:
+        """Encode by `encoder()`; `read_upload` returns the bytes of an upload, `read_photo` those of an item."""
+        self._catalog = catalog
+        self.encoder = encoder
+        self._titles = titles
+        self._read_upload = read_upload
+        self._read_photo = read_photo
+        self._limits = limits or ImageLimits()
+        self._lock = threading.Lock()
+        self._texts: LRUCache[str, Vector] = LRUCache(CACHED_TEXTS)
+        self._pictures: LRUCache[Hashable, _Picture] = LRUCache(CACHED_PICTURES)
+        self._samples: LRUCache[int, Vector] = LRUCache(2)
+
+    def for_catalog(
+        self, catalog: CatalogStore, encoder: Callable[[], Encoder], titles: Titles
+    ) -> QueryEncoder:
+        """Return the query encoder of another catalog that reads pictures as this one does."""
+        return QueryEncoder(
+            catalog,
+            encoder,
+            titles,
+            read_upload=self._read_upload,
+            read_photo=self._read_photo,
+            limits=self._limits,
+        )
+
+    def target(self, query: Query, space: VectorSpace) -> Target:
+        """Return what a query searches for in a space.
+
+        Raises `QueryError`, `UnknownItem`, `ImageError` for an unreadable picture, and what the encoder raises.
+        """
+        _check(query)
+        terms = [term for term in query.terms if term.kind != "color"]
+        colors = [(str(term.value), term.weight) for term in query.terms if term.kind == "color"]
+        by_look = bool(colors or any(query.emphasis) or query.same_color)
+        if not terms and not any(weight > 0 for _, weight in colors):
+            raise QueryError("The query only says which colours to avoid; say what to search for too.")
+        vector, named, match = None, np.zeros(0, np.uint64), None
+        if terms:
+            embedding, named = self._composed(terms, with_looks=by_look)
+            vector = space.project(embedding[None, :])[0]
+            match = None if colors else self._title_match(terms, embedding)
+        look = self._look_target(query, terms, colors) if by_look else None
+        return Target(vector, named, look, match, any(term.kind == "text" for term in terms))
+
+    def embedding(self, query: Query) -> Vector:
+        """Return the query as one (dim,) float32 unit vector of the encoder's own space; raises as `target` does."""
+        _check(query)
+        return self._composed(query.terms, with_looks=False)[0]
+
+    def unknown_texts(self, query: Query) -> list[str]:
+        """Return the texts of a query that the encoder does not understand; none where it cannot say so."""
+        texts = [" ".join(str(term.value).split()) for term in query.terms if term.kind == "text"]
+        encoder = self.encoder() if texts else None
+        if not isinstance(encoder, KnowsWords):
+            return []
+        return [text for text in dict.fromkeys(texts) if not encoder.understood(self._text_vector(text))]
+
+    def _title_match(self, terms: Sequence[Term], embedding: Vector) -> TitleMatch | None:
+        """Return how a query that is one text compares with the titles; None for any other query."""
+        if len(terms) > 1 or terms[0].kind != "text" or terms[0].weight < 0:
+            return None
+        titles = self._titles.ready()
+        return titles.match(embedding) if titles else None
+
+    def _composed(self, terms: Sequence[Term], *, with_looks: bool) -> tuple[Vector, Keys]:
+        """Return the unit vector of all terms together, and the ascending keys of the items among them."""
+        named = [self._key(term) for term in terms if term.kind == "item"]
+        vectors = np.stack([self._vector(term, with_look=with_looks) for term in terms])
+        weights = np.array([term.weight for term in terms])
+        total = composed(vectors, weights, self._sample() if len(terms) > 1 else vectors[:1])
+        length = float(np.linalg.norm(total))
+        if length < 1e-6:
+            raise QueryError("The parts of the query cancel each other out; remove one of them.")
+        return np.asarray(total / np.float32(length), np.float32), np.unique(np.array(named, np.uint64))
+
+    def _vector(self, term: Term, *, with_look: bool) -> Vector:
+        if term.kind == "text":
+            return self._text_vector(str(term.value))
+        if term.kind == "item" and term.region is None:
+            return np.asarray(self._catalog.vectors(np.array([self._key(term)], np.uint64))[0], np.float32)
+        return self._picture(term, with_look=with_look).vector
+
+    def _look_target(
+        self, query: Query, terms: Sequence[Term], colors: list[tuple[str, float]]
+    ) -> LookTarget:
+        photos = [term for term in terms if term.kind != "text"]
+        looks = np.array([self._look(term) for term in photos], np.float32).reshape(-1, LOOK_DIM)
+        return look_target(colors, looks, [term.weight for term in photos], query.emphasis)
+
+    def _look(self, term: Term) -> Vector:
+        """Return the look of a term's photo, (LOOK_DIM,); zeros where it is not known yet."""
+        if term.kind == "item" and term.region is None:
+            return np.asarray(self._catalog.looks.rows(np.array([self._key(term)], np.uint64))[0])
+        look = self._picture(term, with_look=True).look
+        assert look is not None
+        return look
+
+    def _key(self, term: Term) -> int:
+        return self._catalog.get(str(term.value)).key
+
+    def _sample(self) -> Vector:
+        """Return some of the catalog's embeddings, drawn again whenever it has doubled."""
+        size = len(self._catalog).bit_length()
+        with self._lock:
+            sample = self._samples.get(size)
+        if sample is None:
+            keys = self._catalog.keys()
+            chosen = np.random.default_rng(0).permutation(len(keys))[:SPREAD_SAMPLE]
+            sample = self._catalog.vectors(np.sort(keys[chosen]))
+            with self._lock:
+                self._samples[size] = sample
+        return sample
+
+    def _text_vector(self, text: str) -> Vector:
+        text = " ".join(text.split())
+        if not text:
+            raise QueryError("The query's text is empty; type what you look for.")
+        with self._lock:
+            vector = self._texts.get(text)
+        if vector is None:
+            vector = np.asarray(self.encoder().encode_texts([text])[0], np.float32)
+            with self._lock:
+                self._texts[text] = vector
+        return vector
+
+    def _picture(self, term: Term, *, with_look: bool) -> _Picture:
+        """Return a term's picture, encoded and described from one decoding, as photos are when they are indexed."""
+        name, read = self._source(term)
+        with self._lock:
+            picture = self._pictures.get((name, term.region))
+        if picture is None or (with_look and picture.look is None):
+            encoder = self.encoder()
+            image = decode_region(read(), term.region, target_px=encoder.input_px, limits=self._limits)
+            vector = picture.vector if picture else np.asarray(encoder.encode_images([image])[0], np.float32)
+            picture = _Picture(vector, describe(image).vector if with_look else None)
+            with self._lock:
+                self._pictures[name, term.region] = picture
+        return picture
+
+    def _source(self, term: Term) -> tuple[Hashable, Callable[[], bytes]]:
+        """Return what identifies a term's picture, and a function that reads it."""
+        if term.kind == "item":
+            read_photo = self._read_photo
+            if read_photo is None:
+                raise QueryError(
+                    "A part of a photo is searched by the service only; give the picture instead."
+                )
+            item = self._catalog.get(str(term.value))
+            return ("item", item.key), lambda: read_photo(item)
+        if term.kind == "upload":
+            if self._read_upload is None:
+                raise QueryError("Uploads are kept by the service only; give the picture's bytes instead.")
+            upload = self._read_upload(str(term.value))  # also where it is cached: it may have been deleted
+            return ("upload", term.value), lambda: upload
+        data = term.value if isinstance(term.value, bytes) else str(term.value).encode()
+        return ("image", content_digest(data)), lambda: data
+
+
+def _check(query: Query) -> None:
+    if not query.terms:
+        raise QueryError("The query is empty; give a text, an item or an image.")
