@@ -17,7 +17,7 @@ from imgsearch.search.ranking.confidence import BEST
 from imgsearch.search.ranking.diversity import DIVERSITY_CANDIDATES, diversify
 from imgsearch.search.ranking.groups import Groups
 from imgsearch.search.ranking.reranking import by_value
-from imgsearch.store.look_table import LookStore
+from imgsearch.store.look_table import LookTable
 from imgsearch.vision.looks import same_color
 
 __all__ = ["RERANK_CANDIDATES", "Page", "PageFinder"]
@@ -56,7 +56,7 @@ class PageFinder:
     """Finds the pages of one query; `groups` are what results are collapsed by (None: they are not)."""
 
     finder: CandidateFinder
-    looks: LookStore
+    looks: LookTable
     query: Query
     target: Target
     rules: ActiveRules
