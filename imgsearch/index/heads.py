@@ -1,14 +1,8 @@
-"""Learned heads: small corrections of an encoder's space, as files, and which of them is in force.
+"""Learned heads: low-rank corrections of an encoder's embeddings, stored as files, and which of them is published.
 
-It owns `<catalog>/heads/head-NNNN/` (`weights.npy` and `head.json` with its checksum, written beside and put in place
-by renaming, never changed afterwards) and the append-only table `head_changes`, whose rows say which head was
-published and rolled back when. It knows what a head does to a vector, but neither how one is learned nor how its
-vectors are kept and indexed (`imgsearch.improve.adaptation`, `imgsearch.index.vector_space`).
-
-A head is a residual of low rank, a correction of the kind of Hu et al., "LoRA: Low-Rank Adaptation of Large Language
-Models" (ICLR 2022), put behind the frozen encoder instead of inside it:
-
-    x  ->  unit(x + (x - mean) U V^T)          U, V: (dim, rank)
+A head is `<catalog>/heads/head-NNNN/` (`weights.npy`, and `head.json` with its checksum), never changed after it is
+written; the append-only table `head_changes` has every publishing and rollback. A head is a residual after the frozen
+encoder, as Hu et al., "LoRA" (ICLR 2022), put one inside: x -> unit(x + (x - mean) U V^T), U and V of (dim, rank).
 """
 
 from __future__ import annotations
@@ -29,6 +23,7 @@ from numpy.typing import NDArray
 
 from imgsearch.core.errors import AdaptationError, CatalogCorrupt
 from imgsearch.core.files import flush_to_disk, sha256_of_file, write_durably
+from imgsearch.index.base import are_unit
 from imgsearch.store.catalog import CatalogStore
 
 __all__ = [
@@ -56,23 +51,23 @@ _changing = threading.Lock()
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """The correction itself: `mean` (dim,), `u` and `v` (dim, rank), all float32."""
+    """The weights of a head: `mean` (dim,), `u` and `v` (dim, rank), all float32."""
 
     mean: Rows
     u: Rows
     v: Rows
 
     def __call__(self, rows: Rows) -> Rows:
-        """Return unit rows for (n, dim) float32 unit rows; a row without direction (damaged on disk) stays zero."""
-        moved = rows + (rows - self.mean) @ self.u @ self.v.T
-        lengths = np.linalg.norm(moved, axis=1, keepdims=True)
-        sound = (np.abs(np.linalg.norm(rows, axis=1, keepdims=True) - 1.0) < 0.05) & (lengths > 1e-6)
-        return np.asarray(np.where(sound, moved / np.where(sound, lengths, 1.0), 0.0), np.float32)
+        """Return unit rows for (n, dim) float32 unit rows; a row that is damaged on disk becomes zeros."""
+        projected = rows + (rows - self.mean) @ self.u @ self.v.T
+        lengths = np.linalg.norm(projected, axis=1, keepdims=True)
+        sound = are_unit(rows)[:, None] & (lengths > 1e-6)
+        return np.asarray(np.where(sound, projected / np.where(sound, lengths, 1.0), 0.0), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A learned head as its header describes it; `report` says what it was learned from and how well it did."""
+    """A head's header, the content of `head.json`; `report` has its training data and its measures."""
 
     id: str
     encoder_id: str
@@ -85,7 +80,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class HeadChange:
-    """One change of what is in force: `head` is "" for the encoder's own embeddings."""
+    """A publishing or rollback; `head` is the head published afterwards, "" for the encoder's own embeddings."""
 
     happened_at: datetime
     action: Literal["publish", "rollback"]
@@ -95,7 +90,7 @@ class HeadChange:
 def save_head(
     catalog: CatalogStore, projection: Projection, *, report: Mapping[str, Any] | None = None
 ) -> Head:
-    """Keep a new head and return it; it is not in force before it is published.
+    """Store a new head and return it; `publish` activates it.
 
     Raises ValueError for weights of the wrong shape or that are not finite.
     """
@@ -106,15 +101,15 @@ def save_head(
     folder = _folder(catalog)
     folder.mkdir(parents=True, exist_ok=True)
     with _changing:
-        number = max((int(place.name[5:]) for place in _places(folder)), default=0) + 1
-        place = folder / f"head-{number:04d}"
-        part = folder / f".{place.name}.part"
+        number = max((_number(stored) for stored in _head_folders(catalog)), default=0) + 1
+        final = folder / f"head-{number:04d}"
+        part = folder / f".{final.name}.part"
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
         np.save(part / "weights.npy", weights, allow_pickle=False)
         flush_to_disk(part / "weights.npy")
         head = Head(
-            id=place.name,
+            id=final.name,
             encoder_id=catalog.encoder_id,
             dim=dim,
             rank=rank,
@@ -123,29 +118,27 @@ def save_head(
             report=dict(report or {}),
         )
         write_durably(part / "head.json", json.dumps(asdict(head), indent=2))
-        part.rename(place)
+        part.rename(final)
     return head
 
 
 def list_heads(catalog: CatalogStore) -> list[Head]:
-    """Return every head that was kept, oldest first; one whose header cannot be read is left out."""
+    """Return the stored heads, oldest first, except those whose header cannot be read."""
     heads = []
-    for place in sorted(_places(_folder(catalog)), key=lambda place: int(place.name[5:])):
+    for folder in sorted(_head_folders(catalog), key=_number):
         try:
-            heads.append(_read(place))
+            heads.append(_read_header(folder))
         except (OSError, ValueError, TypeError):
-            _log.warning("the header of %s cannot be read", place)
+            _log.warning("the header of %s cannot be read", folder)
     return heads
 
 
 def get_head(catalog: CatalogStore, head_id: str) -> Head:
-    """Return the head; raises `AdaptationError` where there is none of that id for this catalog's encoder."""
+    """Return the head of an id; raises `AdaptationError` if it does not exist or belongs to another encoder."""
     known = {head.id: head for head in list_heads(catalog)}
     if head_id not in known:
-        there_are = (
-            f"there are {', '.join(known)}" if known else "none was learned yet: run `imgsearch adapt`"
-        )
-        raise AdaptationError(f"There is no head {head_id[:80]!r}; {there_are}.")
+        choices = f"use one of {', '.join(known)}" if known else "learn one with `imgsearch adapt`"
+        raise AdaptationError(f"There is no head {head_id[:80]!r}; {choices}.")
     head = known[head_id]
     if (head.encoder_id, head.dim) != (catalog.encoder_id, catalog.dim):
         raise AdaptationError(
@@ -155,7 +148,7 @@ def get_head(catalog: CatalogStore, head_id: str) -> Head:
 
 
 def read_projection(catalog: CatalogStore, head: Head) -> Projection:
-    """Return what the head does to vectors; raises `CatalogCorrupt` when its file is not what was written."""
+    """Return a head's weights; raises `CatalogCorrupt` where the file is missing or its checksum does not match."""
     file = _folder(catalog) / head.id / "weights.npy"
     try:
         if sha256_of_file(file) != head.sha256:
@@ -163,7 +156,7 @@ def read_projection(catalog: CatalogStore, head: Head) -> Projection:
         weights = np.load(file, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise CatalogCorrupt(
-            f"The weights of {head.id} are missing or damaged ({file}); go back to what was in force before with "
+            f"The weights of {head.id} are missing or damaged ({file}); go back to the state before it with "
             "`imgsearch heads rollback`."
         ) from error
     return Projection(
@@ -173,7 +166,7 @@ def read_projection(catalog: CatalogStore, head: Head) -> Projection:
     )
 
 
-# --- what is in force -------------------------------------------------------------------------------------------
+# --- publishing -------------------------------------------------------------------------------------------------
 
 
 def head_changes(catalog: CatalogStore) -> list[HeadChange]:
@@ -185,9 +178,9 @@ def head_changes(catalog: CatalogStore) -> list[HeadChange]:
 
 
 def live_head(catalog: CatalogStore) -> Head | None:
-    """Return the head in force, or None where the encoder's own embeddings are.
+    """Return the published head, or None for the encoder's own embeddings.
 
-    Raises `CatalogCorrupt` where the head in force is gone or cannot be read.
+    Raises `CatalogCorrupt` where the published head is missing or cannot be read.
     """
     head_id = live_head_id(catalog)
     if not head_id:
@@ -196,19 +189,19 @@ def live_head(catalog: CatalogStore) -> Head | None:
         return get_head(catalog, head_id)
     except AdaptationError as error:
         raise CatalogCorrupt(
-            f"The head in force cannot be used: {error} Go back with `imgsearch heads rollback`."
+            f"The published head cannot be used: {error} Go back with `imgsearch heads rollback`."
         ) from error
 
 
 def live_head_id(catalog: CatalogStore) -> str:
-    """Return the id of the head in force, whether or not it can be read, or "" where none is."""
-    return _in_force(catalog)[-1]
+    """Return the id of the published head, whether or not it can be read, or "" where there is none."""
+    return _published_stack(catalog)[-1]
 
 
 def publish(catalog: CatalogStore, head_id: str) -> Head:
-    """Note that a head is in force from now on, in one transaction; raises `AdaptationError` for an unknown one.
+    """Record that a head is published, after checking it; raises `AdaptationError` for an unknown one.
 
-    Whoever calls it has its vectors and index ready (`imgsearch.improve.adaptation.publication.publish_head`).
+    The caller has built its vectors and index before (`imgsearch.improve.adaptation.publication.publish_head`).
     """
     head = get_head(catalog, head_id)
     read_projection(catalog, head)
@@ -217,27 +210,27 @@ def publish(catalog: CatalogStore, head_id: str) -> Head:
 
 
 def previous_head(catalog: CatalogStore) -> Head | None:
-    """Return what a rollback would put in force, None for the encoder's own embeddings.
+    """Return the head that a rollback would publish, None for the encoder's own embeddings.
 
-    Raises `AdaptationError` where no head is in force.
+    Raises `AdaptationError` where no head is published.
     """
-    before = _in_force(catalog)[:-1]
+    before = _published_stack(catalog)[:-1]
     if not before:
-        raise AdaptationError("No head is in force, so there is nothing to roll back.")
+        raise AdaptationError("No head is published, so there is nothing to roll back.")
     return get_head(catalog, before[-1]) if before[-1] else None
 
 
 def rollback(catalog: CatalogStore) -> Head | None:
-    """Note that what was in force before the present head is in force again, and return it (None: no head).
+    """Record that the previous head is published again, and return it (None: no head).
 
-    Going back twice undoes two publishings. Raises `AdaptationError` where no head is in force.
+    Two rollbacks undo two publishings. Raises `AdaptationError` where no head is published.
     """
     previous = previous_head(catalog)
     _append(catalog, "rollback", previous.id if previous else "")
     return previous
 
 
-def _in_force(catalog: CatalogStore) -> list[str]:
+def _published_stack(catalog: CatalogStore) -> list[str]:
     """Return the ids that were published and not rolled back, oldest first; the first is always "" (no head)."""
     stack = [""]
     for change in head_changes(catalog):
@@ -261,12 +254,16 @@ def _folder(catalog: CatalogStore) -> Path:
     return catalog.folder / "heads"
 
 
-def _places(folder: Path) -> list[Path]:
-    return [place for place in folder.glob("head-*") if _HEAD_ID.fullmatch(place.name)]
+def _head_folders(catalog: CatalogStore) -> list[Path]:
+    return [folder for folder in _folder(catalog).glob("head-*") if _HEAD_ID.fullmatch(folder.name)]
 
 
-def _read(place: Path) -> Head:
-    head = Head(**json.loads((place / "head.json").read_text(encoding="utf-8")))
-    if head.id != place.name:
+def _number(folder: Path) -> int:
+    return int(folder.name.removeprefix("head-"))
+
+
+def _read_header(folder: Path) -> Head:
+    head = Head(**json.loads((folder / "head.json").read_text(encoding="utf-8")))
+    if head.id != folder.name:
         raise ValueError("the header belongs to another head")
     return head

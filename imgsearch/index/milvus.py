@@ -1,23 +1,15 @@
-"""The Milvus engine: vectors on another machine, or on a cluster of them, with the rows they are filtered by.
+"""The Milvus engine: vectors on a server or a cluster, with the metadata rows that filters need.
 
-The only file that imports pymilvus. It owns the grammar of addresses, the layout of a collection, and how a filter
-becomes a Milvus expression; it knows no catalog. Every failure of the connection becomes `IndexUnavailable`.
-
-    milvus://host:19530            a server or a cluster, over gRPC; the port may be left out
-    milvus://host:19530/shop       its database `shop`
-    milvus+tls://host              the same through TLS
-    milvus:///data/shop.db         Milvus Lite: a file of this machine, for one process
-
-A collection has four fields: `key` (the uint64 key, its bits read as int64), `vector`, `row` (JSON; see
-`row_document`) and `digest` (what tells whether the row changed). The name that is searched is an alias, so that a
-rebuilt collection is put in force for every client at once.
+Addresses: `milvus://host[:19530][/database]`, `milvus+tls://host`, or `milvus:///data/shop.db` (Milvus Lite: a file,
+for one process). A collection has the fields `key` (uint64 read as int64), `vector`, `row` (JSON, see
+`milvus_filters.row_document`) and `digest` (of the row). Searches use an alias, so activating a rebuilt collection
+switches every client at once. The only file that imports pymilvus; its failures become `IndexUnavailable`.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import math
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,33 +23,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import ConfigError, IndexCorrupt, IndexUnavailable
-from imgsearch.core.filter_grammar import ColumnKind, values_of
-from imgsearch.core.query import Filter
 from imgsearch.index.base import Keys, Vectors
 
-__all__ = ["Column", "MilvusAddress", "MilvusIndex", "expression", "lowered", "row_document"]
+__all__ = ["MilvusAddress", "MilvusIndex"]
 
 Rows = Sequence[Mapping[str, Any]]
 
 DEFAULT_PORT = 19530
-CONNECT_S = 10.0
-CALL_S = 60.0
+CONNECT_TIMEOUT_S = 10.0
+CALL_TIMEOUT_S = 60.0
 MAX_K = 16_384
-"""Milvus answers with at most so many hits."""
-PUSH_AT_ONCE = 2000
+"""Milvus' limit of hits."""
+PUSH_BATCH = 2000
 """Rows in one message: 4 MB at 512 dimensions, far below gRPC's limit of 64 MB."""
-LIST_AT_ONCE = 10_000
-MAX_EXPRESSION = 20_000
-NAME_BYTES = 64
+LIST_BATCH = 10_000
+MAX_NAME_BYTES = 64
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_ESCAPES = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
-_WILD = str.maketrans({"%": "_", "\\": "_"})
 
 
 @dataclass(frozen=True, slots=True)
 class MilvusAddress:
-    """Where a Milvus is: `uri` as pymilvus takes it, `database` ("" is its default one)."""
+    """A parsed address: pymilvus' `uri`, the `database` ("" is the default), and the address as `text`."""
 
     uri: str
     database: str
@@ -65,7 +52,7 @@ class MilvusAddress:
 
     @staticmethod
     def parse(text: str) -> MilvusAddress:
-        """Return the address that a text says; raises `ConfigError`."""
+        """Return the parsed address; raises `ConfigError`."""
         parts = urlsplit(text)
         try:
             port = parts.port or DEFAULT_PORT
@@ -75,17 +62,19 @@ class MilvusAddress:
             ) from None
         if parts.scheme not in ("milvus", "milvus+tls"):
             raise ConfigError(
-                f"The index address {text!r} is not understood; write local, milvus://host:19530 or milvus:///file.db."
+                f"The index address {text!r} is invalid; write local, milvus://host:19530 or milvus:///file.db."
             )
         if parts.username or parts.password:
             raise ConfigError(
-                "The index address holds a password, which the catalog would remember; "
-                "leave it out and set IMGSEARCH_INDEX_TOKEN=user:password."
+                "The index address contains a password, which the catalog would store; "
+                "remove it and set IMGSEARCH_INDEX_TOKEN=user:password."
             )
         path = unquote(parts.path)
         if not parts.hostname:
             if not path.endswith(".db"):
-                raise ConfigError(f"The index address {text!r} names no host and no file that ends in .db.")
+                raise ConfigError(
+                    f"The index address {text!r} has neither a host nor a file that ends in .db."
+                )
             return MilvusAddress(str(Path(path).expanduser()), "", text)
         protocol = "https" if parts.scheme == "milvus+tls" else "http"
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -95,48 +84,43 @@ class MilvusAddress:
 class MilvusIndex:
     """One collection of a Milvus; safe to use from many threads.
 
-    What a client wrote, it finds (session consistency); `keys` and `digests` see what every client wrote.
+    A client finds its own writes at once (session consistency); `keys` and `digests` include those of every client.
     """
 
     def __init__(
         self, address: str, name: str, dim: int, *, token: str = "", fresh: bool = False, create: bool = True
     ) -> None:
-        """Open the collection behind the alias `name`, making it where there is none, or anew with `fresh`.
+        """Open the collection behind the alias `name`, or create it (always with `fresh`, which leaves the alias).
 
-        Without `create` it must be there already: only who keeps it in step makes one.
-
-        Raises `ConfigError` for an address that is not understood or where pymilvus is not installed,
-        `IndexUnavailable` where nothing answers, `IndexCorrupt` where the collection has another dimension.
+        Raises `ConfigError` for an invalid address or without pymilvus, `IndexUnavailable` where nothing answers or
+        the collection is missing and not `create`, `IndexCorrupt` where the collection has another dimension.
         """
         self.address = MilvusAddress.parse(address)
-        if _NAME.fullmatch(name) is None or len(name) > NAME_BYTES:
+        if _NAME.fullmatch(name) is None or len(name) > MAX_NAME_BYTES:
             raise ConfigError(
-                f"{name!r} cannot be the name of a Milvus collection: use letters, digits and _."
+                f"{name!r} is not a valid name of a Milvus collection: use letters, digits and _."
             )
         self._name = name
         self._dim = dim
         self._adding = threading.Lock()
         self._client = _connect(self.address, token)
         with self._translated():
-            there = self._in_force()
-            if not there and not create:
+            exists = self._alias_exists()
+            if not exists and not create:
                 raise IndexUnavailable(
-                    f"The index {address} does not hold this catalog yet; start its writer first."
+                    f"The index {address} does not contain this catalog yet; start the server that writes it first."
                 )
-            if fresh or not there:
-                self._collection = self._create(self._unused_name())
-            else:
-                # By its alias, so that a collection put in force by another process is searched at once.
-                self._collection = name
+            # By its alias, so that a collection activated by another process is searched at once.
+            self._collection = name if exists and not fresh else self._create(self._unused_name())
             if not fresh:
-                self.put_in_force()
+                self.activate()
             self._check_dim()
 
     @classmethod
     def load(cls, path: Path, dim: int, *, token: str = "", **_parameters: Any) -> MilvusIndex:
-        """Return the index that `save` named in a file.
+        """Return the index that a file of `save` names.
 
-        Raises `IndexCorrupt` for a file that is no such one or of another dimension, and what opening raises.
+        Raises `IndexCorrupt` for any other file or another dimension, and what opening raises.
         """
         try:
             saved = json.loads(path.read_text(encoding="utf-8"))
@@ -147,7 +131,7 @@ class MilvusIndex:
             raise IndexCorrupt(f"{path} names a collection of {saved_dim} dimensions, not {dim}.")
         return cls(address, name, dim, token=token)
 
-    # --- as any other index -----------------------------------------------------------------------------------
+    # --- VectorIndex ------------------------------------------------------------------------------------------
 
     @property
     def dim(self) -> int:
@@ -156,7 +140,7 @@ class MilvusIndex:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The engine, where it is, and its settings, for the header."""
+        """The engine, its address and its settings, for the header."""
         return {
             "engine": "milvus",
             "metric": "cos",
@@ -167,23 +151,23 @@ class MilvusIndex:
         }
 
     def __len__(self) -> int:
-        """Return the number of live keys; asks the server."""
+        """Return the number of live keys, by a query to the server."""
         with self._translated():
             found = self._client.query(
                 self._collection,
                 filter="",
                 output_fields=["count(*)"],
                 consistency_level="Strong",
-                timeout=CALL_S,
+                timeout=CALL_TIMEOUT_S,
             )
         return int(found[0]["count(*)"])
 
     def keys(self, *, where: str = "") -> Keys:
-        """Return all live keys, or those whose rows meet an `expression`, ascending."""
+        """Return all live keys, or those whose rows match a filter `expression`, ascending."""
         return np.sort(np.array([key for key, _ in self._listed(["key"], where)], np.uint64))
 
     def digests(self) -> tuple[Keys, NDArray[np.str_]]:
-        """Return all live keys, ascending, and the digests their rows were put there with."""
+        """Return all live keys, ascending, and the digests of their rows."""
         listed = sorted(self._listed(["key", "digest"]))
         keys = np.array([key for key, _ in listed], np.uint64)
         return keys, np.array([digest for _, digest in listed], np.str_)
@@ -191,7 +175,7 @@ class MilvusIndex:
     def add(
         self, keys: Keys, vectors: Vectors, rows: Rows | None = None, digests: Sequence[str] | None = None
     ) -> None:
-        """Add (n,) new keys with their (n, dim) unit rows; a key that is already there raises ValueError."""
+        """Add (n,) new keys with their (n, dim) unit rows; raises ValueError if a key is already present."""
         self._check_vectors(keys, vectors)
         with self._adding:
             if present := self._present(keys):
@@ -201,79 +185,79 @@ class MilvusIndex:
             self._push(self._client.insert, keys, vectors, rows, digests)
 
     def put(self, keys: Keys, vectors: Vectors, rows: Rows, digests: Sequence[str], *, new: bool) -> None:
-        """Put keys there with their vectors and rows, in place of what was; `new` promises that nothing was."""
+        """Insert or replace keys with their vectors and rows; `new` promises that none of them is present."""
         self._check_vectors(keys, vectors)
         with self._adding:
             self._push(self._client.insert if new else self._client.upsert, keys, vectors, rows, digests)
 
     def remove(self, keys: Keys) -> None:
-        """Forget the keys; unknown ones are ignored."""
+        """Remove keys; unknown ones are ignored."""
         with self._translated():
-            for part in _parts(keys):
-                self._client.delete(self._collection, ids=_signed(keys[part]), timeout=CALL_S)
+            for part in _batches(keys):
+                self._client.delete(self._collection, ids=_signed(keys[part]), timeout=CALL_TIMEOUT_S)
 
     def search(
         self, vector: Vectors, k: int, *, expansion: int | None = None, where: str = ""
     ) -> tuple[Keys, Vectors]:
         """Return up to k (keys, cosine similarities) near a (dim,) vector, best first; at most `MAX_K`.
 
-        `expansion` is HNSW's ef for this one search. `where` is an `expression` that hits must meet.
+        `expansion` is HNSW's ef for this one search, `where` a filter expression that hits must match.
         """
         k = min(k, MAX_K)
         if k <= 0:
             return np.zeros(0, np.uint64), np.zeros(0, np.float32)
-        effort = {} if expansion is None else {"ef": max(k, expansion)}
+        settings = {} if expansion is None else {"ef": max(k, expansion)}
         with self._translated():
             hits = self._client.search(
                 self._collection,
                 [np.asarray(vector, np.float32)],
                 limit=k,
                 filter=where,
-                search_params={"metric_type": "COSINE", "params": effort},
+                search_params={"metric_type": "COSINE", "params": settings},
                 output_fields=[],
-                timeout=CALL_S,
+                timeout=CALL_TIMEOUT_S,
             )[0]
         keys = np.array([hit["key"] for hit in hits], np.int64).view(np.uint64)
         return keys, np.array([hit["distance"] for hit in hits], np.float32)
 
     def save(self, path: Path) -> None:
-        """Have the server write everything to its storage, and write to one file where the index is."""
+        """Flush the server to its storage, and write the index's address to one file."""
         self.flush()
         document = {"address": self.address.text, "name": self._name, "dim": self._dim}
         path.write_text(json.dumps(document), encoding="utf-8")
 
-    # --- as a shared one --------------------------------------------------------------------------------------
+    # --- collections ------------------------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """Return when the server has written to its storage what it was given."""
+        """Wait until the server has written all changes to its storage."""
         with self._translated():
-            self._client.flush(self._collection, timeout=CALL_S)
+            self._client.flush(self._collection, timeout=CALL_TIMEOUT_S)
 
-    def put_in_force(self) -> None:
-        """Point the alias at this collection, for every client at once, and drop the one it pointed at before."""
+    def activate(self) -> None:
+        """Point the alias at this collection, for every client at once, and drop the previous collection."""
         with self._translated():
             if self._collection == self._name:
                 return
-            change = self._client.alter_alias if self._in_force() else self._client.create_alias
-            change(self._collection, self._name, timeout=CALL_S)
+            change = self._client.alter_alias if self._alias_exists() else self._client.create_alias
+            change(self._collection, self._name, timeout=CALL_TIMEOUT_S)
             for name in self._named():
                 if name != self._collection:
-                    self._client.drop_collection(name, timeout=CALL_S)
+                    self._client.drop_collection(name, timeout=CALL_TIMEOUT_S)
             self._collection = self._name
 
     def drop(self) -> None:
-        """Delete the collection, its alias and what a broken rebuild left."""
+        """Drop the alias and all its collections, including those of interrupted rebuilds."""
         with self._translated():
-            if self._in_force():
-                self._client.drop_alias(self._name, timeout=CALL_S)
+            if self._alias_exists():
+                self._client.drop_alias(self._name, timeout=CALL_TIMEOUT_S)
             for name in self._named():
-                self._client.drop_collection(name, timeout=CALL_S)
+                self._client.drop_collection(name, timeout=CALL_TIMEOUT_S)
 
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
 
-    # --- inside -----------------------------------------------------------------------------------------------
+    # --- internal ----------------------------------------------------------------------------------------------
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -281,14 +265,15 @@ class MilvusIndex:
             yield
 
     def _named(self) -> list[str]:
-        """Return the collections that are, were or shall be behind the alias."""
+        """Return the collections made for this alias."""
         ours = re.compile(rf"{re.escape(self._name)}_\d+")
-        return [name for name in self._client.list_collections(timeout=CALL_S) if ours.fullmatch(name)]
+        return [
+            name for name in self._client.list_collections(timeout=CALL_TIMEOUT_S) if ours.fullmatch(name)
+        ]
 
-    def _in_force(self) -> bool:
-        """Return whether the alias points at a collection."""
+    def _alias_exists(self) -> bool:
         return any(
-            self._name in self._client.list_aliases(name, timeout=CALL_S).get("aliases", ())
+            self._name in self._client.list_aliases(name, timeout=CALL_TIMEOUT_S).get("aliases", ())
             for name in self._named()
         )
 
@@ -303,16 +288,16 @@ class MilvusIndex:
         schema.add_field("key", DataType.INT64, is_primary=True)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=self._dim)
         schema.add_field("row", DataType.JSON)
-        schema.add_field("digest", DataType.VARCHAR, max_length=NAME_BYTES)
+        schema.add_field("digest", DataType.VARCHAR, max_length=MAX_NAME_BYTES)
         graph = MilvusClient.prepare_index_params()
         graph.add_index("vector", index_type="AUTOINDEX", metric_type="COSINE")
         self._client.create_collection(
-            collection, schema=schema, index_params=graph, consistency_level="Session", timeout=CALL_S
+            collection, schema=schema, index_params=graph, consistency_level="Session", timeout=CALL_TIMEOUT_S
         )
         return collection
 
     def _check_dim(self) -> None:
-        described = self._client.describe_collection(self._collection, timeout=CALL_S)
+        described = self._client.describe_collection(self._collection, timeout=CALL_TIMEOUT_S)
         dims = [field["params"].get("dim") for field in described["fields"] if field["name"] == "vector"]
         if [int(dim) for dim in dims if dim] != [self._dim]:
             raise IndexCorrupt(
@@ -324,16 +309,15 @@ class MilvusIndex:
             raise ValueError(f"expected {len(keys)} finite rows of {self._dim} numbers, got {vectors.shape}")
 
     def _present(self, keys: Keys) -> list[int]:
-        """Return which of the keys are there."""
         found: list[int] = []
         with self._translated():
-            for part in _parts(keys):
+            for part in _batches(keys):
                 rows = self._client.query(
                     self._collection,
                     ids=_signed(keys[part]),
                     output_fields=["key"],
                     consistency_level="Strong",
-                    timeout=CALL_S,
+                    timeout=CALL_TIMEOUT_S,
                 )
                 found += [int(row["key"]) & (2**64 - 1) for row in rows]
         return found
@@ -350,25 +334,25 @@ class MilvusIndex:
         rows = [{}] * len(keys) if rows is None else rows
         digests = [""] * len(keys) if digests is None else digests
         with self._translated():
-            for part in _parts(keys):
+            for part in _batches(keys):
                 batch = [
                     {"key": key, "vector": vector, "row": row, "digest": digest}
                     for key, vector, row, digest in zip(
                         signed[part], vectors[part], rows[part], digests[part], strict=True
                     )
                 ]
-                write(self._collection, batch, timeout=CALL_S)
+                write(self._collection, batch, timeout=CALL_TIMEOUT_S)
 
     def _listed(self, fields: list[str], where: str = "") -> Iterator[tuple[int, str]]:
-        """Yield (key, digest or "") of everything that is there and meets the expression."""
+        """Yield (key, digest or "") of all rows that match the expression."""
         with self._translated():
             pages = self._client.query_iterator(
                 self._collection,
-                batch_size=LIST_AT_ONCE,
+                batch_size=LIST_BATCH,
                 filter=where,
                 output_fields=fields,
                 consistency_level="Strong",
-                timeout=CALL_S,
+                timeout=CALL_TIMEOUT_S,
             )
             try:
                 while page := pages.next():
@@ -385,12 +369,12 @@ def _connect(address: MilvusAddress, token: str) -> Any:
         raise ConfigError(
             f"The index {address.text} needs pymilvus; install it with: pip install 'imgsearch[milvus]'."
         ) from None
-    # It logs every failed call with its trace; here each becomes a sentence for whoever called.
+    # It logs a trace for every failed call; here each failure becomes an `IndexUnavailable`.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     if address.uri.endswith(".db"):
         Path(address.uri).parent.mkdir(parents=True, exist_ok=True)
     with _translated(address):
-        return MilvusClient(address.uri, token=token, db_name=address.database, timeout=CONNECT_S)
+        return MilvusClient(address.uri, token=token, db_name=address.database, timeout=CONNECT_TIMEOUT_S)
 
 
 @contextmanager
@@ -402,87 +386,17 @@ def _translated(address: MilvusAddress) -> Iterator[None]:
     except MilvusException as error:
         reason = " ".join(str(error.message or error).split())[:200].rstrip(".")
         raise IndexUnavailable(
-            f"The index {address.text} cannot be used ({reason}); start that Milvus, or name another with --index."
+            f"The index {address.text} cannot be used ({reason}); start its Milvus, or set another one with --index."
         ) from error
     except (ConnectionError, OSError) as error:
         raise IndexUnavailable(f"The index {address.text} cannot be reached ({error}).") from error
 
 
 def _signed(keys: Keys) -> list[int]:
-    """Return keys as Milvus holds them: their 64 bits read as a signed number."""
+    """Return keys as Milvus stores them: the same 64 bits, signed."""
     signed: list[int] = np.ascontiguousarray(keys, np.uint64).view(np.int64).tolist()
     return signed
 
 
-def _parts(keys: Keys) -> Iterator[slice]:
-    return (slice(start, start + PUSH_AT_ONCE) for start in range(0, len(keys), PUSH_AT_ONCE))
-
-
-# --- rows and filters -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A metadata column of the catalog as a row holds it: by its place, so that its name needs no quoting."""
-
-    position: int
-    kind: ColumnKind
-
-    @property
-    def field(self) -> str:
-        """The name in a row; a column that changes its kind gets another."""
-        return f"c{self.position}{self.kind[0]}"
-
-
-def row_document(metadata: Mapping[str, Any], columns: Mapping[str, Column]) -> dict[str, Any]:
-    """Return an item's metadata as its row holds it: by field, texts in lower case as filters compare them."""
-    return {
-        column.field: lowered(value) if isinstance(value, str) else value
-        for name, column in columns.items()
-        if (value := metadata.get(name)) is not None
-    }
-
-
-def expression(filters: Sequence[Filter], find: Callable[[str], Column]) -> str:
-    """Return what every item that passes the filters meets, as a Milvus expression; "" where nothing can be said.
-
-    It may let others pass (those that `~` compares by a pattern, or a list too long to send): who asks checks again.
-    Names are fields of our own making, numbers are written as numbers, and texts stand in quotes with every quote and
-    backslash escaped, so that a value cannot end its literal. Raises `FilterError` as the catalog does.
-    """
-    parts = [part for filter in filters if (part := _condition(filter, find(filter.column)))]
-    joined = " and ".join(f"({part})" for part in parts)
-    while len(joined) > MAX_EXPRESSION and parts:
-        parts.remove(max(parts, key=len))
-        joined = " and ".join(f"({part})" for part in parts)
-    return joined
-
-
-def lowered(text: str) -> str:
-    """Return a text in lower case as DuckDB's `lower` does: letter by letter, whatever stands around it."""
-    return text.lower() if text.isascii() else "".join(_lowered_letter(letter) for letter in text)
-
-
-def _lowered_letter(letter: str) -> str:
-    lower = letter.lower()
-    return lower if len(lower) == 1 else lower[0]
-
-
-def _condition(filter: Filter, column: Column) -> str:
-    name = f'row["{column.field}"]'
-    values = [lowered(value) if isinstance(value, str) else value for value in values_of(filter, column.kind)]
-    if not values or any(isinstance(value, float) and not math.isfinite(value) for value in values):
-        return ""
-    if filter.operator == "contains":
-        # `_` stands for any letter: some versions have no way to write a % or a backslash itself.
-        pattern = values[0].translate(_WILD)
-        return f"{name} like {_literal(f'%{pattern}%')}"
-    if filter.operator in ("=", "in"):  # Milvus Lite knows no `in` for a part of a JSON field
-        return " or ".join(f"{name} == {_literal(value)}" for value in values)
-    return f"{name} {filter.operator} {_literal(values[0])}"
-
-
-def _literal(value: str | float | bool) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f'"{value.translate(_ESCAPES)}"' if isinstance(value, str) else repr(float(value))
+def _batches(keys: Keys) -> Iterator[slice]:
+    return (slice(start, start + PUSH_BATCH) for start in range(0, len(keys), PUSH_BATCH))

@@ -23,7 +23,8 @@ from imgsearch.core.records import Item
 from imgsearch.index.base import Keys, Vectors, are_unit
 from imgsearch.index.exact_search import RecallProbe
 from imgsearch.index.live_index import IndexHeader, LiveIndex, Progress
-from imgsearch.index.milvus import Column, MilvusIndex, expression, row_document
+from imgsearch.index.milvus import MilvusIndex
+from imgsearch.index.milvus_filters import Column, expression, row_document
 from imgsearch.index.vector_space import VectorSpace
 from imgsearch.store.catalog import CatalogStore
 
@@ -187,7 +188,7 @@ class SharedIndex(LiveIndex):
             self._store = store
             self._push_from_catalog(store, self._catalog.keys(), True, progress)
             self._items = len(store)
-            store.put_in_force()
+            store.activate()
             self._note.rows = ""
             self.save()
 

@@ -1,7 +1,6 @@
-"""Choosing a catalog's index by measuring: which engine, which codes, which effort reach a recall at the least time.
+"""Chooses a catalog's engine by measuring: recall, time and size on a sample of its own vectors.
 
-It owns the trials (`measure`), on a sample of the catalog's own vectors with held-out ones as queries and exact
-search as the truth, and the rule of the choice. Putting the choice in force is `LiveIndex.build_as`'s.
+Held-out vectors are the queries, and exact search is the truth.
 """
 
 from __future__ import annotations
@@ -25,29 +24,30 @@ from imgsearch.index.vector_space import VectorSpace
 
 __all__ = ["Trial", "Tuning", "best", "measure", "tune"]
 
-LEAST_ITEMS = 1000
-"""Fewer items are searched exactly anyway."""
+MIN_ITEMS = 1000
 SAMPLE = 50_000
 QUERIES = 300
-ROUNDS = 3
+TIMING_ROUNDS = 3
 K = 10
 EFFORTS = (16, 24, 32, 48, 64, 80, 96, 128, 192, 256, 384, 512, 768, MAX_EXPANSION)
-WORTH = 1.2
+ACCEPTED_SLOWDOWN = 1.2
 """A smaller index is preferred while it takes at most this much of the fastest one's time."""
-CODES: tuple[Mapping[str, Any], ...] = (
+ENGINES: tuple[Mapping[str, Any], ...] = (
+    {"engine": "usearch"},
     {"engine": "codes", "coding": "bytes", "width": 64},
     {"engine": "codes", "coding": "bytes", "width": 128},
     {"engine": "codes", "coding": "bytes", "width": 256},
     {"engine": "codes", "coding": "signs", "width": 512},
     {"engine": IVF_PQ},
 )
+_BLOCK_ROWS = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What one choice of parameters came to: at `effort`, the lowest that reaches the recall, or the highest tried.
+    """The measures of one engine at `effort`, the lowest that reaches the recall, or the highest tried.
 
-    `index_bytes` are those of the files on disk; `milliseconds` is the median of single searches in one thread.
+    `index_bytes` is the size on disk; `milliseconds` is the median of single searches in one thread.
     """
 
     parameters: Mapping[str, Any]
@@ -60,7 +60,7 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """Return the choice in a few words: `usearch` or `codes, bytes 128`."""
+        """The engine in a few words: `usearch` or `codes, bytes 128`."""
         if "coding" not in self.parameters:
             return str(self.parameters["engine"])
         return f"{self.parameters['engine']}, {self.parameters['coding']} {self.parameters['width']}"
@@ -68,7 +68,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """The trials, in the order they were made, and the one that was chosen; `items` is the sample's size."""
+    """The trials in their order, and the chosen one; `items` is the size of the sample."""
 
     recall: float
     items: int
@@ -77,7 +77,7 @@ class Tuning:
     chosen: Trial
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the outcome as the JSON of `imgsearch tune --json`."""
+        """Return the JSON of `imgsearch tune --json`."""
         return {
             "recall": self.recall,
             "items": self.items,
@@ -115,40 +115,51 @@ def measure(
     threads: int = 1,
     progress: Progress | None = None,
 ) -> Tuning:
-    """Return what every engine comes to on a random `sample` of the vectors of the keys, and the best of them.
+    """Return a trial of every engine on a random `sample` of the keys' vectors, and the `best` one.
 
-    Up to 300 others are the queries. The best is the fastest that reaches `recall`, or a smaller one that takes at
-    most 1.2 times as long; where none reaches it, the one that comes nearest. Raises `CatalogError` for fewer than
-    1,000 keys.
+    Up to 300 other vectors are the queries. Raises `CatalogError` for fewer than 1,000 keys.
     """
-    if len(keys) < LEAST_ITEMS:
+    if len(keys) < MIN_ITEMS:
         raise CatalogError(
-            f"The catalog holds {len(keys)} items; an index is tuned from {LEAST_ITEMS:,} on, for fewer are searched "
-            "exactly."
+            f"The catalog has {len(keys)} items; tuning needs at least {MIN_ITEMS:,}, "
+            "because fewer are searched exactly."
         )
     drawn = np.random.default_rng(0).permutation(keys)
     held_out = min(QUERIES, len(keys) // 10)
-    kept = np.sort(drawn[held_out : held_out + sample])
+    indexed = np.sort(drawn[held_out : held_out + sample])
     queries = space.vectors(np.sort(drawn[:held_out]))
-    truth = [found for found, _ in exact_top_k(space, kept, queries, K)]
-    choices = [{"engine": "usearch"}, *(choice for choice in CODES if _fits(choice, space.dim))]
+    truth = [found for found, _ in exact_top_k(space, indexed, queries, K)]
+    engines = [parameters for parameters in ENGINES if _suits(parameters, space.dim)]
     trials = []
-    for number, parameters in enumerate(choices):
+    for number, parameters in enumerate(engines):
         if progress:
-            progress(number, len(choices))
-        trials.append(_trial(space, parameters, kept, queries, truth, recall, threads))
+            progress(number, len(engines))
+        trials.append(_trial(space, parameters, indexed, queries, truth, recall, threads))
     if progress:
-        progress(len(choices), len(choices))
-    return Tuning(recall, len(kept), len(queries), tuple(trials), best(trials))
+        progress(len(engines), len(engines))
+    return Tuning(recall, len(indexed), len(queries), tuple(trials), best(trials))
 
 
-def _fits(parameters: Mapping[str, Any], dim: int) -> bool:
-    """Return whether the engine is installed and the vectors have components enough, or can be turned to."""
+def best(trials: Sequence[Trial]) -> Trial:
+    """Return the fastest trial that reached the recall, or a smaller one at most 1.2 times as slow.
+
+    Where none reached it, return the one with the highest recall.
+    """
+    good = [trial for trial in trials if trial.reached]
+    if not good:
+        return max(trials, key=lambda trial: trial.ann_recall_at_10)
+    limit = ACCEPTED_SLOWDOWN * min(trial.milliseconds for trial in good)
+    return min(
+        (trial for trial in good if trial.milliseconds <= limit),
+        key=lambda trial: trial.index_bytes,
+    )
+
+
+def _suits(parameters: Mapping[str, Any], dim: int) -> bool:
+    """Return whether the engine is installed and `dim` components suffice for its codes."""
     if "coding" not in parameters:
         return is_installed(parameters)
-    if parameters["coding"] == "bytes":
-        return int(parameters["width"]) <= dim
-    return int(parameters["width"]) <= 8 * dim
+    return int(parameters["width"]) <= (dim if parameters["coding"] == "bytes" else 8 * dim)
 
 
 def _trial(
@@ -169,14 +180,14 @@ def _trial(
         lambda count: space.vectors(keys[:count]),
         threads=threads,
     )
-    for start in range(0, len(keys), 2048):
-        part = keys[start : start + 2048]
-        index.add(part, space.vectors(part))
+    for start in range(0, len(keys), _BLOCK_ROWS):
+        block = keys[start : start + _BLOCK_ROWS]
+        index.add(block, space.vectors(block))
     build_s = time.perf_counter() - started
     for effort in EFFORTS:
         found = [index.search(query, K, expansion=effort)[0] for query in queries]
-        right = sum(len(np.intersect1d(row, best)) for row, best in zip(found, truth, strict=True))
-        reached = right / (K * len(queries))
+        hits = sum(len(np.intersect1d(row, true)) for row, true in zip(found, truth, strict=True))
+        reached = hits / (K * len(queries))
         if reached >= recall:
             break
     return Trial(
@@ -185,34 +196,22 @@ def _trial(
         _bytes_on_disk(index),
         effort,
         round(reached, 4),
-        round(_milliseconds(index, queries, effort), 4),
+        round(_median_ms(index, queries, effort), 4),
         reached >= recall,
     )
 
 
-def _milliseconds(index: LocalEngine, queries: Vectors, effort: int) -> float:
-    taken = []
-    for _ in range(ROUNDS):
+def _median_ms(index: LocalEngine, queries: Vectors, effort: int) -> float:
+    times = []
+    for _ in range(TIMING_ROUNDS):
         for query in queries:
             started = time.perf_counter()
             index.search(query, K, expansion=effort)
-            taken.append(time.perf_counter() - started)
-    return float(np.median(taken)) * 1000
+            times.append(time.perf_counter() - started)
+    return float(np.median(times)) * 1000
 
 
 def _bytes_on_disk(index: LocalEngine) -> int:
     with tempfile.TemporaryDirectory() as folder:
         index.save(Path(folder) / "index")
         return sum(file.stat().st_size for file in Path(folder).iterdir())
-
-
-def best(trials: Sequence[Trial]) -> Trial:
-    """Return the fastest trial that reached the recall, or a smaller one nearly as fast; else the nearest one."""
-    good = [trial for trial in trials if trial.reached]
-    if not good:
-        return max(trials, key=lambda trial: trial.ann_recall_at_10)
-    fastest = min(trial.milliseconds for trial in good)
-    return min(
-        (trial for trial in good if trial.milliseconds <= WORTH * fastest),
-        key=lambda trial: trial.index_bytes,
-    )

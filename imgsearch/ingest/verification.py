@@ -110,7 +110,7 @@ def repair_catalog(
         repaired.append(f"{len(lost)} looks were dropped; they are made again when the catalog is served.")
     space, note = _usable_space(catalog)
     repaired += note
-    if space.damaged():
+    if space.count_damaged():
         space.clear_projected()
         repaired.append("The projected embeddings were made again from the embeddings.")
     index = open_live_index(catalog, threads=threads, rebuild=True, space=space)
@@ -121,7 +121,7 @@ def repair_catalog(
 def _projection_problems(space: VectorSpace) -> list[str]:
     """Return what is wrong with the vectors that the head in force made; where the embeddings are gone, nothing."""
     try:
-        wrong = space.damaged()
+        wrong = space.count_damaged()
     except CatalogCorrupt:
         return []  # told as damaged embeddings already
     return [f"{wrong} projected embeddings of {space.id} are damaged."] if wrong else []

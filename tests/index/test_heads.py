@@ -88,7 +88,7 @@ def test_weights_that_do_not_fit_or_are_not_finite_are_refused(shop: CatalogStor
     assert list_heads(shop) == []
 
 
-def test_what_is_in_force_is_a_stack_of_publishings(shop: CatalogStore) -> None:
+def test_publishings_form_a_stack(shop: CatalogStore) -> None:
     first, second = save_head(shop, projection(32)), save_head(shop, projection(32, seed=1))
     assert live_head(shop) is None
     with pytest.raises(AdaptationError, match="nothing to roll back"):
@@ -110,7 +110,7 @@ def test_what_is_in_force_is_a_stack_of_publishings(shop: CatalogStore) -> None:
 
 def test_an_unknown_head_is_named_and_changes_nothing(shop: CatalogStore) -> None:
     save_head(shop, projection(32))
-    with pytest.raises(AdaptationError, match=r"no head 'head-0009'; there are head-0001"):
+    with pytest.raises(AdaptationError, match=r"no head 'head-0009'; use one of head-0001"):
         publish_head(shop, "head-0009")
     assert head_changes(shop) == []
 
@@ -143,7 +143,7 @@ def test_searching_a_head_is_exact_search_of_the_projected_embeddings(shop: Cata
     assert result.encoder == shop.encoder_id
 
 
-def test_photos_that_come_and_go_while_a_head_is_in_force_are_projected_too(shop: CatalogStore) -> None:
+def test_photos_added_while_a_head_is_published_are_projected_too(shop: CatalogStore) -> None:
     head = save_head(shop, projection(32))
     index = publish_head(shop, head.id)
     rows = clustered(30, 32, seed=5)
@@ -266,7 +266,7 @@ while True:
 
 
 @pytest.mark.slow
-def test_a_kill_at_any_moment_leaves_the_old_or_the_new_in_force_whole(make_catalog: MakeCatalog) -> None:
+def test_a_kill_at_any_moment_leaves_the_old_or_the_new_head_complete(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(3000, 32))
     made = projection(32)
     save_head(catalog, made)

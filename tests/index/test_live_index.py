@@ -31,7 +31,7 @@ def shop(make_catalog: MakeCatalog) -> CatalogStore:
     return catalog
 
 
-def in_force(catalog: CatalogStore) -> Path:
+def active_generation(catalog: CatalogStore) -> Path:
     folder = catalog.folder / "index"
     return folder / (folder / "current").read_text().split()[0]
 
@@ -56,7 +56,7 @@ def test_opening_again_reads_the_saved_generation_and_writes_nothing(shop: Catal
 
 
 def test_the_header_says_what_the_index_is(shop: CatalogStore) -> None:
-    header = json.loads((in_force(shop) / "header.json").read_text())
+    header = json.loads((active_generation(shop) / "header.json").read_text())
     assert (header["items"], header["dim"], header["encoder_id"]) == (400, 16, "test:raw@16")
     assert header["ann_recall_at_10"] >= 0.99
     assert header["parameters"]["metric"] == "cos"
@@ -65,7 +65,7 @@ def test_the_header_says_what_the_index_is(shop: CatalogStore) -> None:
 
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "missing", "empty", "appended", "other file"])
 def test_a_damaged_index_file_is_rebuilt(shop: CatalogStore, damage: str) -> None:
-    file = in_force(shop) / "index.usearch"
+    file = active_generation(shop) / "index.usearch"
     data = bytearray(file.read_bytes())
     if damage == "flipped":
         for position in range(1000, len(data), 997):
@@ -106,7 +106,7 @@ def test_a_missing_index_folder_means_a_rebuild(shop: CatalogStore) -> None:
 
 
 def test_no_changed_byte_of_the_header_can_crash_the_opening(shop: CatalogStore) -> None:
-    file = in_force(shop) / "header.json"
+    file = active_generation(shop) / "header.json"
     data = file.read_bytes()
     chance = random.Random(3)
     for _ in range(40):
@@ -153,12 +153,12 @@ def test_old_generations_are_removed(shop: CatalogStore) -> None:
 @pytest.mark.parametrize(
     "step", ["half-written", "before its renaming", "before current", "current half-written"]
 )
-def test_a_crash_between_the_steps_of_saving_leaves_the_old_generation_in_force(
+def test_a_crash_between_the_steps_of_saving_keeps_the_old_generation_active(
     shop: CatalogStore, step: str
 ) -> None:
     folder = shop.folder / "index"
     new = folder / (".000002.part" if "writ" in step or "renaming" in step else "000002")
-    shutil.copytree(in_force(shop), new)
+    shutil.copytree(active_generation(shop), new)
     if step == "half-written":
         (new / "header.json").unlink()
         (new / "index.usearch").write_bytes(b"half")
@@ -296,9 +296,9 @@ def test_a_catalog_that_grows_gets_codes_when_it_has_many_items(
 
 @pytest.mark.parametrize("damage", ["flipped", "missing", "empty"])
 def test_damaged_codes_mean_a_rebuild(coded: CatalogStore, damage: str) -> None:
-    file = in_force(coded) / "index.usearch.coding.npz"
+    file = active_generation(coded) / "index.usearch.coding.npz"
     if not file.exists():
-        file = in_force(coded) / "index.usearch"
+        file = active_generation(coded) / "index.usearch"
     if damage == "missing":
         file.unlink()
     else:

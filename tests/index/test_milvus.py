@@ -25,7 +25,8 @@ pytest.importorskip("pymilvus", reason="needs the extra milvus")
 pytest.importorskip("milvus_lite", reason="needs milvus-lite, a Milvus in a file")
 
 from imgsearch.index.local_index import LocalIndex
-from imgsearch.index.milvus import Column, MilvusAddress, MilvusIndex, expression, lowered
+from imgsearch.index.milvus import MilvusAddress, MilvusIndex
+from imgsearch.index.milvus_filters import Column, expression, lowered
 from imgsearch.index.milvus_index import SharedIndex
 
 DIM = 24
@@ -312,7 +313,7 @@ def test_a_collection_that_lost_items_is_noticed_by_its_count_and_filled_again(s
     assert check_index(shop).items == 400
 
 
-def test_a_rebuild_is_put_in_force_for_every_process_that_has_the_index_open(shop: CatalogStore) -> None:
+def test_a_rebuild_is_active_for_every_process_that_has_the_index_open(shop: CatalogStore) -> None:
     first = opened(shop)
     second = opened(shop, rebuild=True)
     assert second.generation == 2
@@ -365,7 +366,7 @@ def test_a_replica_does_not_fill_a_milvus_that_its_writer_has_not_filled(
     with CatalogStore.open(tmp_path / "catalog", create=True) as catalog:
         fill(catalog, count=20)
         catalog.bind_index(address, read_only=True)
-        with pytest.raises(IndexUnavailable, match="writer"):
+        with pytest.raises(IndexUnavailable, match="writes"):
             open_live_index(catalog)
 
 

@@ -45,7 +45,7 @@ def test_the_choice_is_the_fastest_that_reaches_the_recall_or_a_smaller_one_near
     assert best(trials) is trials[chosen]
 
 
-def test_what_was_tuned_is_in_force_with_its_recall_and_stays_when_the_index_is_rebuilt(
+def test_the_tuned_engine_is_active_with_its_recall_and_kept_by_rebuilds(
     make_catalog: MakeCatalog,
 ) -> None:
     catalog = make_catalog(clustered(1500, 64))
