@@ -1,1 +1,1 @@
-"""Pictures as arrays: decoding, colours, outlines, regions, and alignment of two pictures."""
+"""Images as arrays: decoding, colours, outlines, patterns, foreground, and alignment of two images."""

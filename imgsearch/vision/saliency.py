@@ -1,8 +1,4 @@
-"""Where the things of a photo lie: which pixels belong to the one thing, and boxes around each of several.
-
-It owns the estimate of the background and the score of a box. It is arithmetic on colours: it knows no encoder, no
-catalog and no files. Both are guesses that suit photos of products; `scripts/measure_regions.py` says how good.
-"""
+"""Foreground estimation and object proposals for product photos; `scripts/measure_regions.py` measures them."""
 
 from __future__ import annotations
 
@@ -16,82 +12,82 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imgsearch.core.query import Region
-from imgsearch.vision.oklab import cells_of, planes_of, smoothed
+from imgsearch.vision.oklab import blurred, color_cells, lab_planes
 
-__all__ = ["LIGHTNESS_FACTOR", "eroded", "foreground_weights", "reduced", "suggested_regions"]
+__all__ = ["LIGHTNESS_WEIGHT", "downscaled", "eroded", "foreground_weights", "suggested_regions"]
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Boxes = NDArray[np.int64]
-"""(n, 4): left, top, right, bottom in pixels; right and bottom lie outside."""
+"""(n, 4): left, top, right, bottom in pixels; right and bottom are exclusive."""
 
-LIGHTNESS_FACTOR = 0.3
-"""Light and shade change lightness far more than they change what one calls the colour."""
+LIGHTNESS_WEIGHT = 0.3
+"""Of lightness in colour differences: light and shadow change it more than they change the perceived colour."""
 
-_SCALE = np.array([LIGHTNESS_FACTOR, 1, 1], np.float32)[:, None, None]
-_BORDER = 0.04  # of the longer side: what lies so near to the edge is taken for background
-_BINS = 64
-_CENTER_WIDTH = 0.3  # standard deviation of the weight around the middle, in sides
-_LEAST, _MOST = 0.02, 0.85  # shares of the photo that a thing can fill; else the middle is looked at
+_LAB_WEIGHTS = np.array([LIGHTNESS_WEIGHT, 1, 1], np.float32)[:, None, None]
+_BORDER_SHARE = 0.04  # of the longer side: the width of the border that is taken for background
+_HISTOGRAM_BINS = 64
+_CENTER_SIGMA = 0.3  # of the weight around the middle, in sides
+_MIN_FOREGROUND, _MAX_FOREGROUND = 0.02, 0.85  # shares of the photo; otherwise the middle is the foreground
 
-_SIDE_PX = 96  # of the longer side, where boxes are sought
-_GROUNDS = 4  # colours of the border that are taken for background
-_GROUND_SHARE = 0.08  # of the border that a colour must have for that
-_LIGHTNESS = 0.6  # of a difference in colour beside hue: grey things on white have boxes too
-_APART = (0.05, 0.09, 0.15)  # distances from the background, in OKLab, from which things are told
-_OTSU = (0.6, 1.0, 1.6)  # the same in units of the threshold that the photo itself suggests
-_COLORS = 24
-_FADING = 0.04  # how far colours of one ground may differ from place to place, in OKLab
-_SIDES = (0.14, 0.2, 0.28, 0.38, 0.5, 0.65, 0.82)  # of boxes that are tried everywhere, in longer sides
-_SLIMMEST = 3.5
-_LEAST_BOX, _MOST_BOX = 0.015, 0.8  # shares of the photo
-_OF_BEST = 0.3  # a box whose score is a smaller share of the best one's is not offered
-_OVERLAP = 0.25  # of the smaller box that two boxes may share
-_FOUND = 1.8  # how much more a box around pixels that stand out is worth than one that was only tried
-_MARGIN = 0.04
+# Object proposals
+_SIDE_PX = 96  # the longer side of the photo that is searched
+_MAX_BACKGROUNDS = 4  # colours of the border that are taken for background
+_MIN_BACKGROUND_SHARE = 0.08  # of the border
+_PROPOSAL_LIGHTNESS_WEIGHT = 0.6  # a larger one, for grey things on white
+_BACKGROUND_DISTANCES = (0.05, 0.09, 0.15)  # thresholds in OKLab
+_OTSU_FACTORS = (0.6, 1.0, 1.6)  # thresholds as multiples of Otsu's
+_MAX_COLORS = 24
+_GRADIENT = 0.04  # how far the colours of one background may differ from place to place, in OKLab
+_GRID_SIDES = (0.14, 0.2, 0.28, 0.38, 0.5, 0.65, 0.82)  # of boxes tried at every position, in longer sides
+_MAX_ASPECT = 3.5
+_MIN_BOX, _MAX_BOX = 0.015, 0.8  # shares of the photo
+_MIN_RELATIVE_SCORE = 0.3  # of a suggested box, relative to the best one
+_MAX_OVERLAP = 0.25  # of two suggested boxes, as a share of the smaller
+_SEGMENT_BONUS = 1.8  # the factor for boxes around segments over boxes of the grid
+_MARGIN = 0.04  # around a suggested box, in its sides
 
 
-def reduced(image: Image.Image, side_px: int) -> Image.Image:
-    """Return the photo with its longer side of `side_px`, the other one of 16 at least."""
+def downscaled(image: Image.Image, side_px: int) -> Image.Image:
+    """Return the photo with a longer side of `side_px` and a shorter one of at least 16."""
     scale = side_px / max(image.size)
     size = max(16, round(image.width * scale)), max(16, round(image.height * scale))
     return image.resize(size, Image.Resampling.BOX, reducing_gap=1.0)
 
 
 def foreground_weights(lab: Floats, smooth: Floats) -> Floats:
-    """Return how much each pixel belongs to the thing, (height, width) float32 from 0 to 1, never all 0."""
-    far = _distance_from_background(lab, smooth)
-    mask = _without_holes(_dilated(eroded(far > _threshold(far))))
-    height, width = mask.shape
-    middle = _middle(height, width)
-    if not _LEAST <= mask.mean() <= _MOST:
-        return middle
-    return np.asarray(mask * (0.3 + 0.7 * middle), np.float32)
+    """Return how much each pixel belongs to the foreground, (height, width) float32 from 0 to 1, never all 0."""
+    distance = _distance_from_border(lab, smooth)
+    mask = _filled(_dilated(eroded(distance > _otsu_threshold(distance))))
+    center = _center_weights(*mask.shape)
+    if not _MIN_FOREGROUND <= mask.mean() <= _MAX_FOREGROUND:
+        return center
+    return np.asarray(mask * (0.3 + 0.7 * center), np.float32)
 
 
-def suggested_regions(image: Image.Image, most: int = 5) -> list[Region]:
-    """Return boxes around the things of an upright RGB photo, the clearest first; none where nothing stands out.
+def suggested_regions(image: Image.Image, limit: int = 5) -> list[Region]:
+    """Return boxes around the objects of an upright RGB photo, best first; none where nothing stands out.
 
-    Boxes are proposed around pixels that differ from the background, at several thresholds, and tried everywhere in
-    many sizes. One is good when its colours differ from those around it (colour contrast: B. Alexe, T. Deselaers and
-    V. Ferrari, "What is an object?", CVPR 2010, here the intersection of histograms), when these are of one piece,
-    and when it is large and has its surroundings in the photo. Of boxes that overlap the best is kept.
+    Candidates are boxes around segments that differ from the background, at several thresholds, and a grid of boxes
+    of many sizes. The score combines colour contrast with the surroundings (B. Alexe, T. Deselaers and V. Ferrari,
+    "What is an object?", CVPR 2010; here a histogram intersection), uniform surroundings, and size. Overlapping boxes
+    are suppressed.
     """
-    planes = planes_of(cells_of(np.asarray(reduced(image, _SIDE_PX), np.uint8)))
-    smooth = smoothed(planes)
+    planes = lab_planes(color_cells(np.asarray(downscaled(image, _SIDE_PX), np.uint8)))
+    smooth = blurred(planes)
     height, width = smooth.shape[1:]
     colors, count = _main_colors(smooth)
-    found = _found_boxes(planes, smooth, colors)
-    boxes = np.concatenate([found, _tried_boxes(height, width)])
-    worth = _worth(boxes, _sums(colors[None] == np.arange(count)[:, None, None]))
-    worth[: len(found)] *= _FOUND
-    worth[_are_ground(boxes, smooth)] = 0
-    chosen = _apart(boxes, worth, most)
+    segments = _segment_boxes(planes, smooth, colors)
+    boxes = np.concatenate([segments, _grid_boxes(height, width)])
+    scores = _box_scores(boxes, _integral(colors[None] == np.arange(count)[:, None, None]))
+    scores[: len(segments)] *= _SEGMENT_BONUS
+    scores[_are_background(boxes, smooth)] = 0
+    chosen = _non_overlapping(boxes, scores, limit)
     return [_region(box, height, width) for box in boxes[chosen].tolist()]
 
 
-def eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the pixels whose four neighbours are in the mask too; beyond the photo's edge all are."""
+def eroded(mask: Mask) -> Mask:
+    """Return the pixels whose four neighbours are in the mask too; outside the photo, all count as such."""
     result = mask.copy()
     result[1:] &= mask[:-1]
     result[:-1] &= mask[1:]
@@ -100,28 +96,27 @@ def eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return result
 
 
-# --- the background -------------------------------------------------------------------------------------------------
+# --- background -----------------------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=16)
-def _middle(height: int, width: int) -> Floats:
-    """Return a weight that falls off around the middle, (height, width) float32, 1 at most."""
+def _center_weights(height: int, width: int) -> Floats:
+    """Return a Gaussian weight around the middle, (height, width) float32, at most 1."""
     down = (np.arange(height) + 0.5) / height - 0.5
     across = (np.arange(width) + 0.5) / width - 0.5
     square = down[:, None] ** 2 + across[None, :] ** 2
-    return np.exp(-square / (2 * _CENTER_WIDTH**2)).astype(np.float32)
+    return np.exp(-square / (2 * _CENTER_SIGMA**2)).astype(np.float32)
 
 
-def _distance_from_background(lab: Floats, smooth: Floats) -> Floats:
-    """Return how far each pixel's colour is from what the photo's border shows, (height, width) float32.
+def _distance_from_border(lab: Floats, smooth: Floats) -> Floats:
+    """Return the colour distance of each pixel from the photo's border, (height, width) float32.
 
-    Each of the four strips along the edges is described by its mean colour along the strip; a pixel is compared with
-    what lies straight left, right, above and below of it at the edges, and with the corners: a wall, a floor and a
-    gradient of light are then near, whatever their number. A thing that is cut off by one edge still differs from
-    the others', so of the distances the second smallest counts.
+    A pixel is compared with the mean colours of the border straight left, right, above and below of it, and with a
+    blend of left and right, so that walls, floors and gradients of light all count as background. The second smallest
+    distance counts: a thing that is cut off by one edge differs from the other edges.
     """
     height, width = lab.shape[1:]
-    depth = max(2, round(max(height, width) * _BORDER))
+    depth = max(2, round(max(height, width) * _BORDER_SHARE))
     columns = np.stack([lab[:, :, :depth].mean(axis=2), lab[:, :, -depth:].mean(axis=2)])
     rows = np.stack([lab[:, :depth].mean(axis=1), lab[:, -depth:].mean(axis=1)])
     left, right = scipy.ndimage.uniform_filter1d(columns, 9, mode="nearest")[..., None]
@@ -130,36 +125,36 @@ def _distance_from_background(lab: Floats, smooth: Floats) -> Floats:
     first = second = np.full((height, width), np.inf, np.float32)
     for edge in (left, right, above, below, left * (1 - share) + right * share):
         difference = smooth - edge
-        difference *= _SCALE
+        difference *= _LAB_WEIGHTS
         square = np.einsum("chw,chw->hw", difference, difference)
         second = np.minimum(second, np.maximum(first, square))
         first = np.minimum(first, square)
     return np.asarray(np.sqrt(second), np.float32)
 
 
-def _threshold(far: Floats) -> float:
-    """Return the distance that parts thing from background: Otsu's (IEEE Trans. SMC 9, 1979), never within noise."""
-    least = float(far.min())
-    step = max(float(far.max()) - least, 1e-6) / _BINS
-    counts = np.bincount(np.minimum((far.ravel() - least) / step, _BINS - 1).astype(np.intp), minlength=_BINS)
-    centers = least + (np.arange(_BINS) + 0.5) * step
+def _otsu_threshold(distance: Floats) -> float:
+    """Return 0.7 of Otsu's threshold (IEEE Trans. SMC 9, 1979) between background and foreground, at least 0.02."""
+    least = float(distance.min())
+    step = max(float(distance.max()) - least, 1e-6) / _HISTOGRAM_BINS
+    bins = np.minimum((distance.ravel() - least) / step, _HISTOGRAM_BINS - 1).astype(np.intp)
+    counts = np.bincount(bins, minlength=_HISTOGRAM_BINS)
+    centers = least + (np.arange(_HISTOGRAM_BINS) + 0.5) * step
     below = np.cumsum(counts)
     above = below[-1] - below
     sums = np.cumsum(counts * centers)
     with np.errstate(divide="ignore", invalid="ignore"):
         between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
     best = int(np.argmax(np.nan_to_num(between[:-1])))
-    # The farther class is often only the most striking part of the thing.
+    # Lowered because the farther class is often only the most striking part of the thing.
     return max((least + (best + 1) * step) * 0.7, 0.02)
 
 
-def _dilated(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the pixels that are in the mask or beside one that is."""
+def _dilated(mask: Mask) -> Mask:
     return ~eroded(~mask)
 
 
-def _without_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the mask with what it encloses."""
+def _filled(mask: Mask) -> Mask:
+    """Return the mask with its holes filled."""
     outside, count = scipy.ndimage.label(~mask)
     at_edge = np.zeros(count + 1, np.bool_)
     for edge in (outside[0], outside[-1], outside[:, 0], outside[:, -1]):
@@ -168,69 +163,70 @@ def _without_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(~at_edge[outside], np.bool_)
 
 
-# --- boxes ----------------------------------------------------------------------------------------------------------
+# --- candidate boxes ------------------------------------------------------------------------------------------------
 
 
 def _main_colors(smooth: Floats) -> tuple[NDArray[np.intp], int]:
-    """Return for each pixel the number of its colour among the photo's main ones, and how many those are."""
+    """Return the number of each pixel's colour among the photo's main colours, and how many those are."""
     light = np.clip(smooth[0] * 6, 0, 5).astype(np.intp)
     hue = np.clip(np.rint(smooth[1:] / 0.06) + 4, 0, 8).astype(np.intp)
     _, codes, counts = np.unique((light * 9 + hue[0]) * 9 + hue[1], return_inverse=True, return_counts=True)
     codes = codes.reshape(light.shape)
-    scaled = _scaled(smooth).reshape(3, -1)
-    centers = np.stack([np.bincount(codes.ravel(), plane) for plane in scaled], axis=1) / counts[:, None]
-    main = np.argsort(-counts, kind="stable")[:_COLORS]
+    weighted = _weighted(smooth).reshape(3, -1)
+    centers = np.stack([np.bincount(codes.ravel(), plane) for plane in weighted], axis=1) / counts[:, None]
+    main = np.argsort(-counts, kind="stable")[:_MAX_COLORS]
     nearest = ((centers[:, None] - centers[main][None]) ** 2).sum(axis=2).argmin(axis=1)
     return nearest[codes], len(main)
 
 
-def _scaled(planes: Floats) -> Floats:
-    return planes * np.array([_LIGHTNESS, 1, 1], np.float32)[:, None, None]
+def _weighted(planes: Floats) -> Floats:
+    return planes * np.array([_PROPOSAL_LIGHTNESS_WEIGHT, 1, 1], np.float32)[:, None, None]
 
 
-def _found_boxes(planes: Floats, smooth: Floats, colors: NDArray[np.intp]) -> Boxes:
-    """Return the boxes of pixels that hang together and differ from the background."""
-    far = _distance_from_background(planes, smooth)
-    threshold = _threshold(far)
-    ground = _distance_from_grounds(smooth, colors)
-    masks = [far > threshold * factor for factor in _OTSU] + [ground > distance for distance in _APART]
-    found = {box for mask in masks for box in _boxes_of(mask)}
-    return np.array(sorted(found), np.int64).reshape(-1, 4)
+def _segment_boxes(planes: Floats, smooth: Floats, colors: NDArray[np.intp]) -> Boxes:
+    """Return the boxes of connected pixels that differ from the background."""
+    distance = _distance_from_border(planes, smooth)
+    threshold = _otsu_threshold(distance)
+    nearest = _distance_from_backgrounds(smooth, colors)
+    masks = [distance > threshold * factor for factor in _OTSU_FACTORS]
+    masks += [nearest > limit for limit in _BACKGROUND_DISTANCES]
+    boxes = {box for mask in masks for box in _component_boxes(mask)}
+    return np.array(sorted(boxes), np.int64).reshape(-1, 4)
 
 
-def _distance_from_grounds(smooth: Floats, colors: NDArray[np.intp]) -> Floats:
-    """Return how far each pixel's colour is from the nearest of the border's main colours, (height, width)."""
+def _distance_from_backgrounds(smooth: Floats, colors: NDArray[np.intp]) -> Floats:
+    """Return the distance of each pixel's colour from the nearest main colour of the border, (height, width)."""
     height, width = colors.shape
-    depth = max(2, round(max(height, width) * _BORDER))
-    edge = np.ones((height, width), np.bool_)
-    edge[depth:-depth, depth:-depth] = False
-    counts = np.bincount(colors[edge])
-    scaled, nearest = _scaled(smooth), np.full((height, width), np.inf, np.float32)
-    for color in np.argsort(-counts, kind="stable")[:_GROUNDS]:
-        if counts[color] > _GROUND_SHARE * counts.sum():
-            center = scaled[:, edge & (colors == color)].mean(axis=1)
-            nearest = np.minimum(nearest, ((scaled - center[:, None, None]) ** 2).sum(axis=0))
+    depth = max(2, round(max(height, width) * _BORDER_SHARE))
+    border = np.ones((height, width), np.bool_)
+    border[depth:-depth, depth:-depth] = False
+    counts = np.bincount(colors[border])
+    weighted, nearest = _weighted(smooth), np.full((height, width), np.inf, np.float32)
+    for color in np.argsort(-counts, kind="stable")[:_MAX_BACKGROUNDS]:
+        if counts[color] > _MIN_BACKGROUND_SHARE * counts.sum():
+            center = weighted[:, border & (colors == color)].mean(axis=1)
+            nearest = np.minimum(nearest, ((weighted - center[:, None, None]) ** 2).sum(axis=0))
     return np.asarray(np.sqrt(nearest), np.float32)
 
 
-def _boxes_of(mask: Mask) -> Iterator[tuple[int, int, int, int]]:
-    """Yield the boxes of the mask's parts, as they are and with what lies near joined."""
+def _component_boxes(mask: Mask) -> Iterator[tuple[int, int, int, int]]:
+    """Yield the boxes of the mask's connected components, also with near ones joined."""
     opened = scipy.ndimage.binary_opening(mask)
-    joined = scipy.ndimage.binary_closing(np.pad(opened, 2), iterations=2)[2:-2, 2:-2]
-    for each in (opened, joined):
+    closed = scipy.ndimage.binary_closing(np.pad(opened, 2), iterations=2)[2:-2, 2:-2]
+    for each in (opened, closed):
         labels, _ = scipy.ndimage.label(each)
         for down, across in scipy.ndimage.find_objects(labels):
             yield across.start, down.start, across.stop, down.stop
 
 
 @lru_cache(maxsize=16)
-def _tried_boxes(height: int, width: int) -> Boxes:
-    """Return boxes of many sizes everywhere in a photo."""
+def _grid_boxes(height: int, width: int) -> Boxes:
+    """Return boxes of many sizes at many positions of a photo."""
     boxes = []
-    sides = [int(share * max(height, width)) for share in _SIDES]
+    sides = [int(share * max(height, width)) for share in _GRID_SIDES]
     for wide in sides:
         for high in sides:
-            if wide > width - 2 or high > height - 2 or max(wide, high) > _SLIMMEST * min(wide, high):
+            if wide > width - 2 or high > height - 2 or max(wide, high) > _MAX_ASPECT * min(wide, high):
                 continue
             left, top = np.meshgrid(
                 np.arange(1, width - wide, max(2, wide // 6)), np.arange(1, height - high, max(2, high // 6))
@@ -239,88 +235,92 @@ def _tried_boxes(height: int, width: int) -> Boxes:
     return np.concatenate([np.zeros((0, 4), np.int64), *boxes])
 
 
-def _sums(planes: NDArray[Any]) -> Floats:
-    """Return the sums of planes left of and above each place, (planes, height + 1, width + 1)."""
+# --- scores ---------------------------------------------------------------------------------------------------------
+
+
+def _integral(planes: NDArray[Any]) -> Floats:
+    """Return the integral images of planes, (planes, height + 1, width + 1)."""
     sums = np.zeros((len(planes), planes.shape[1] + 1, planes.shape[2] + 1), np.float32)
     np.cumsum(np.cumsum(planes, axis=1, dtype=np.float32), axis=2, out=sums[:, 1:, 1:])
     return sums
 
 
-def _totals(sums: Floats, boxes: Boxes) -> Floats:
-    """Return the sums of planes over each box, (planes, boxes)."""
+def _box_sums(integral: Floats, boxes: Boxes) -> Floats:
+    """Return the sums over each box, (planes, boxes)."""
     left, top, right, bottom = boxes.T
-    return np.asarray(
-        sums[:, bottom, right] - sums[:, top, right] - sums[:, bottom, left] + sums[:, top, left], np.float32
-    )
+    sums = integral[:, bottom, right] - integral[:, top, right] - integral[:, bottom, left]
+    return np.asarray(sums + integral[:, top, left], np.float32)
 
 
-def _rim(boxes: Boxes) -> NDArray[np.int64]:
-    """Return how wide the surroundings are that each box is compared with, in pixels."""
-    sides = np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(axis=1))
-    return np.asarray(np.maximum(3, np.rint(0.2 * sides)), np.int64)
+def _areas(boxes: Boxes) -> NDArray[np.int64]:
+    return np.asarray((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), np.int64)
 
 
-def _widened(boxes: Boxes, rim: NDArray[np.int64], height: int, width: int) -> Boxes:
-    grown = boxes + rim[:, None] * np.array([-1, -1, 1, 1])
-    return np.asarray(np.clip(grown, 0, [width, height, width, height]), np.int64)
+def _rim_widths(boxes: Boxes) -> NDArray[np.int64]:
+    """Return the widths of the surroundings that boxes are compared with, in pixels."""
+    return np.asarray(np.maximum(3, np.rint(0.2 * np.sqrt(_areas(boxes)))), np.int64)
 
 
-def _are_ground(boxes: Boxes, smooth: Floats) -> Mask:
-    """Return which boxes show but a piece of the ground: smooth, and hardly other than their surroundings.
+def _widened(boxes: Boxes, rims: NDArray[np.int64], height: int, width: int) -> Boxes:
+    widened = boxes + rims[:, None] * np.array([-1, -1, 1, 1])
+    return np.asarray(np.clip(widened, 0, [width, height, width, height]), np.int64)
 
-    Where light fades over a wall, its colours fall into steps that look like a contrast.
+
+def _are_background(boxes: Boxes, smooth: Floats) -> Mask:
+    """Return which boxes are smooth and differ little from their surroundings.
+
+    On a wall with a gradient of light, the steps between main colours would count as contrast.
     """
-    scaled = _scaled(smooth)
-    sums = _sums(np.concatenate([scaled, scaled**2]))
-    wider = _widened(boxes, _rim(boxes), *smooth.shape[1:])
-    pixels = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    beside = np.maximum((wider[:, 2:] - wider[:, :2]).prod(axis=1) - pixels, 1)
-    inside = _totals(sums, boxes)
-    outer = (_totals(sums, wider) - inside) / beside
+    weighted = _weighted(smooth)
+    integral = _integral(np.concatenate([weighted, weighted**2]))
+    wider = _widened(boxes, _rim_widths(boxes), *smooth.shape[1:])
+    pixels = _areas(boxes)
+    inside = _box_sums(integral, boxes)
+    outer = (_box_sums(integral, wider) - inside) / np.maximum(_areas(wider) - pixels, 1)
     inner = inside / np.maximum(pixels, 1)
-    apart = ((inner[:3] - outer[:3]) ** 2).sum(axis=0)
-    uneven = (inner[3:] - inner[:3] ** 2).sum(axis=0)
-    return np.asarray((apart < _FADING**2) & (uneven < _FADING**2), np.bool_)
+    difference = ((inner[:3] - outer[:3]) ** 2).sum(axis=0)
+    variance = (inner[3:] - inner[:3] ** 2).sum(axis=0)
+    return np.asarray((difference < _GRADIENT**2) & (variance < _GRADIENT**2), np.bool_)
 
 
-def _worth(boxes: Boxes, sums: Floats) -> NDArray[np.float64]:
-    """Return how good each box is; 0 for one that is too small or too large."""
-    height, width = sums.shape[1] - 1, sums.shape[2] - 1
+def _box_scores(boxes: Boxes, integral: Floats) -> NDArray[np.float64]:
+    """Return the score of each box; 0 where it is too small or too large."""
+    height, width = integral.shape[1] - 1, integral.shape[2] - 1
     sides = boxes[:, 2:] - boxes[:, :2]
     pixels = sides.prod(axis=1)
-    around = _rim(boxes)
-    inside = _totals(sums, boxes)
-    outside = _totals(sums, _widened(boxes, around, height, width)) - inside
-    beside = outside.sum(axis=0)
-    inner, outer = inside / pixels, outside / np.maximum(beside, 1)
+    rims = _rim_widths(boxes)
+    inside = _box_sums(integral, boxes)
+    outside = _box_sums(integral, _widened(boxes, rims, height, width)) - inside
+    rim_pixels = outside.sum(axis=0)
+    inner, outer = inside / pixels, outside / np.maximum(rim_pixels, 1)
     contrast = 1 - np.minimum(inner, outer).sum(axis=0)
-    of_one_piece = 0.4 + (outer**2).sum(axis=0)
-    there = np.minimum(beside / (2 * around * (sides.sum(axis=1) + 2 * around)), 1)
+    uniformity = 0.4 + (outer**2).sum(axis=0)
+    visible_rim = np.minimum(rim_pixels / (2 * rims * (sides.sum(axis=1) + 2 * rims)), 1)
     share = pixels / (height * width)
-    worth = contrast**2 * there * of_one_piece**0.7 * np.sqrt(share)
-    fits = (share >= _LEAST_BOX) & (share <= _MOST_BOX) & (sides.min(axis=1) >= 4)
-    return np.where(fits, worth, 0).astype(np.float64)
+    scores = contrast**2 * visible_rim * uniformity**0.7 * np.sqrt(share)
+    valid = (share >= _MIN_BOX) & (share <= _MAX_BOX) & (sides.min(axis=1) >= 4)
+    return np.where(valid, scores, 0).astype(np.float64)
 
 
-def _apart(boxes: Boxes, worth: NDArray[np.float64], most: int) -> list[int]:
-    """Return the places of the best boxes that hardly overlap, best first."""
+def _non_overlapping(boxes: Boxes, scores: NDArray[np.float64], limit: int) -> list[int]:
+    """Return the positions of the best boxes after non-maximum suppression, best first."""
     chosen: list[int] = []
-    left = worth.copy()
-    pixels = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    least = _OF_BEST * float(left.max(initial=0))
-    while len(chosen) < most and len(left):
+    left = scores.copy()
+    pixels = _areas(boxes)
+    least = _MIN_RELATIVE_SCORE * float(left.max(initial=0))
+    while len(chosen) < limit and len(left):
         best = int(left.argmax())
         if left[best] <= 0 or left[best] < least:
             break
         chosen.append(best)
         common = np.minimum(boxes[:, 2:], boxes[best, 2:]) - np.maximum(boxes[:, :2], boxes[best, :2])
         shared = np.maximum(common, 0).prod(axis=1)
-        left[shared > _OVERLAP * np.minimum(pixels, pixels[best])] = 0
+        left[shared > _MAX_OVERLAP * np.minimum(pixels, pixels[best])] = 0
     return chosen
 
 
 def _region(box: list[int], height: int, width: int) -> Region:
-    """Return a box with a small margin as a part of the photo."""
+    """Return a box with a small margin as a region of the photo."""
     left, top, right, bottom = box
     across, down = _MARGIN * (right - left) + 0.5, _MARGIN * (bottom - top) + 0.5
     return Region(

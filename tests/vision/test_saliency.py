@@ -8,7 +8,7 @@ from photos import SHAPES, draw_photo
 from PIL import Image, ImageDraw
 
 from imgsearch.core.query import Region
-from imgsearch.vision.oklab import cells_of, planes_of, smoothed
+from imgsearch.vision.oklab import blurred, color_cells, lab_planes
 from imgsearch.vision.saliency import foreground_weights, suggested_regions
 
 
@@ -45,10 +45,10 @@ def test_at_most_so_many_boxes_are_given_and_none_shares_much_with_another() -> 
     for number in range(9):
         left, top = 15 + number % 3 * 95, 15 + number // 3 * 95
         draw.rectangle((left, top, left + 60, top + 60), fill=(200, 20 * number, 255 - 25 * number))
-    boxes = suggested_regions(image, most=9)
+    boxes = suggested_regions(image, limit=9)
     assert len(boxes) == 9
     assert max(overlap(a, b) for place, a in enumerate(boxes) for b in boxes[:place]) < 0.1
-    assert suggested_regions(image, most=3) == boxes[:3]
+    assert suggested_regions(image, limit=3) == boxes[:3]
 
 
 def test_boxes_lie_inside_the_photo() -> None:
@@ -71,8 +71,8 @@ def test_noise_is_no_error() -> None:
 def test_the_pixels_of_the_thing_weigh_and_those_around_it_do_not() -> None:
     image = ground("#c0d8c0")
     ImageDraw.Draw(image).ellipse((100, 100, 200, 200), fill=(200, 30, 40))
-    lab = planes_of(cells_of(np.asarray(image.resize((80, 80)), np.uint8)))
-    weights = foreground_weights(lab, smoothed(lab))
+    lab = lab_planes(color_cells(np.asarray(image.resize((80, 80)), np.uint8)))
+    weights = foreground_weights(lab, blurred(lab))
     assert weights[40, 40] > 0.9
     assert not weights[:20].any()
     assert not weights[:, 62:].any()
