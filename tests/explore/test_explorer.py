@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from colour_encoder import ColourEncoder
+from maps import unpacked
 from samples import clustered, raw_items
 
 from imgsearch.core.errors import EncoderUnavailable, ExploreError, FilterError, QueryError
@@ -49,18 +50,6 @@ def explorer(catalog: CatalogStore) -> Iterator[Explorer]:
     made = explorer_of(catalog, ColourEncoder, memory_bytes=100 * MIB)
     yield made
     made.close()
-
-
-def unpacked(document: bytes) -> tuple[dict[str, Any], np.ndarray, np.ndarray, np.ndarray]:
-    """Return the header, keys, places and colours of a map, read as the description says."""
-    length = int.from_bytes(document[:4], "little")
-    header = json.loads(document[4 : 4 + length])
-    count, dimensions = header["count"], header["dimensions"]
-    parts = np.split(
-        np.frombuffer(document, np.uint8, offset=4 + length), [4 * count, (4 + 2 * dimensions) * count]
-    )
-    places = parts[1].view("<u2").reshape(count, dimensions)
-    return header, parts[0].view("<u4"), places, parts[2].view("<u2")
 
 
 # --- arithmetic -----------------------------------------------------------------------------------------------------

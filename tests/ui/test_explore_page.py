@@ -11,9 +11,9 @@ from typing import Any
 
 import jsonschema
 import pytest
+from maps import unpacked
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
-from test_explore import unpacked
 
 from imgsearch.app.api.openapi import openapi_document
 from imgsearch.app.api.routes import create_api
