@@ -33,7 +33,8 @@ from imgsearch.core.records import Hit, IndexingReport, Item, SearchResult
 from imgsearch.encoders import Encoder, load_encoder, resolve_auto
 from imgsearch.improve.judging.qrels import read_qrels, topics_from_qrels
 from imgsearch.improve.judging.topics import default_topics_path, read_topics
-from imgsearch.improve.quality.evaluation import DEFAULT_MEASURES, EvaluationReport, evaluate
+from imgsearch.improve.quality.evaluation import EvaluationReport, evaluate
+from imgsearch.improve.quality.measures import DEFAULT_MEASURES
 from imgsearch.index.opening import open_live_index
 from imgsearch.index.vector_space import live_space
 from imgsearch.ingest.indexing import IndexingOptions, index_sources

@@ -21,7 +21,8 @@ from million_impressions import fill
 from running_app import chromium_flags, find_chromium, running_app
 
 from imgsearch.improve.judging.topics import Topic
-from imgsearch.improve.quality.evaluation import EvaluationReport, MeasureResult, RatedHit, bootstrap_interval
+from imgsearch.improve.quality.evaluation import EvaluationReport, RatedHit
+from imgsearch.improve.quality.measures import MeasureResult, bootstrap_interval
 from imgsearch.improve.quality.reports import Reports, run_of
 from imgsearch.store.catalog import CatalogStore
 

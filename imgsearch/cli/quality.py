@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from imgsearch.core.config import Settings
     from imgsearch.improve.quality.comparison import Comparison
-    from imgsearch.improve.quality.evaluation import EvaluationReport, MeasureResult
+    from imgsearch.improve.quality.evaluation import EvaluationReport
+    from imgsearch.improve.quality.measures import MeasureResult
     from imgsearch.improve.quality.reports import Run
     from imgsearch.improve.quality.robustness import RobustnessReport
     from imgsearch.store.catalog import CatalogStore
@@ -108,10 +109,11 @@ def evaluate(
     """
     from imgsearch.improve.judging.qrels import read_qrels, topics_from_qrels
     from imgsearch.improve.judging.topics import default_topics_path, read_topics
-    from imgsearch.improve.quality import evaluation
+    from imgsearch.improve.quality.evaluation import evaluate as measure
+    from imgsearch.improve.quality.measures import parse_measures
     from imgsearch.improve.quality.reports import Reports, judgments_digest, run_of
 
-    evaluation.parse_measures(measures)
+    parse_measures(measures)
     judged = read_qrels(qrels)
     given = topics or default_topics_path(qrels)
     settings = load_settings(catalog=catalog)
@@ -123,7 +125,7 @@ def evaluate(
         digest = judgments_digest(judged, queries)
         for each in asked:
             with progress(f"Searching with {each}" if compare else "Searching") as show:
-                report = evaluation.evaluate(
+                report = measure(
                     lambda query, each=each: systems.search(query, each),  # type: ignore[misc]
                     opened,
                     judged,

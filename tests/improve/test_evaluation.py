@@ -19,7 +19,8 @@ from imgsearch.core.query import Query, Term
 from imgsearch.core.query_address import query_from_params, query_key
 from imgsearch.improve.judging.qrels import export_judgments, read_qrels, topics_from_qrels
 from imgsearch.improve.judging.topics import Topic, default_topics_path, read_topics, topic_query
-from imgsearch.improve.quality.evaluation import JUDGED, evaluate, measure_run, parse_measures
+from imgsearch.improve.quality.evaluation import evaluate
+from imgsearch.improve.quality.measures import JUDGED, measure_run, parse_measures
 from imgsearch.index.opening import open_live_index
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
@@ -101,14 +102,14 @@ def test_a_query_without_an_answer_counts_as_zero() -> None:
     ("text", "word"),
     [
         ("", "No measure"),
-        ("nDCG@0", "not known"),
-        ("ndcg@10", "not known"),
+        ("nDCG@0", "unknown"),
+        ("ndcg@10", "unknown"),
         ("P", "needs a cut-off"),
         ("R", "needs a cut-off"),
-        ("Rprec@5", "cannot be cut off"),
+        ("Rprec@5", "has no cut-off"),
         ("nDCG(rel=2)@5", "without rel="),
-        ("__import__('os')", "not known"),
-        ("P(rel=2.5)@3", "not known"),
+        ("__import__('os')", "unknown"),
+        ("P(rel=2.5)@3", "unknown"),
     ],
 )
 def test_unknown_measures_are_refused_by_name(text: str, word: str) -> None:

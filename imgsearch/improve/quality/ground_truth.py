@@ -1,7 +1,4 @@
-"""Where a catalog's relevance judgments come from: the Sample Store's ground truth, the app's own, uploaded files.
-
-It owns the list of these sources and how each is read; it measures nothing.
-"""
+"""Where a catalog's relevance judgments come from: judging sets, the Sample Store, uploaded files."""
 
 from __future__ import annotations
 
@@ -20,23 +17,18 @@ from imgsearch.store.feedback import FeedbackLog
 __all__ = ["GroundTruth", "JudgmentSource", "judgment_sources", "uploaded"]
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
-PROBE = 20
+PROBED_ITEMS = 20
+JUDGED_HERE = "All judgments made here"
 SAMPLE_STORE = {
-    "lookalike": (
-        "Sample Store: look-alikes",
-        "Photos of similar products, the more alike the higher graded.",
-    ),
-    "text": ("Sample Store: words", "The products that a query in words describes."),
-    "instance": ("Sample Store: same product", "The other photos of the very same product."),
+    "lookalike": ("look-alikes", "Photos of similar products; the more alike, the higher the grade."),
+    "text": ("words", "The products that a query in words describes."),
+    "instance": ("same product", "The other photos of the same product."),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class GroundTruth:
-    """Judgments and the queries they are for.
-
-    `complete` says that everything relevant is listed: what is not listed is known not to be relevant.
-    """
+    """Judgments and the queries they are for; `complete` means that what is not listed is not relevant."""
 
     label: str
     qrels: Qrels
@@ -46,7 +38,7 @@ class GroundTruth:
 
 @dataclass(frozen=True, slots=True)
 class JudgmentSource:
-    """Judgments that can be measured on; `load` reads them, and raises `EvaluationError` where there are none."""
+    """Judgments to measure on; `load` reads them, and raises `EvaluationError` if there are none."""
 
     name: str
     label: str
@@ -57,21 +49,22 @@ class JudgmentSource:
 def judgment_sources(catalog: CatalogStore, feedback: FeedbackLog, judging: Judging) -> list[JudgmentSource]:
     """Return the sources that this catalog has, none of them read yet.
 
-    First the judging sets, the newest first, then all judgments made here, then the Sample Store's ground truth
-    where its photos are in the catalog.
+    First the judging sets, the oldest first, then all judgments made here, then the Sample Store's ground truth
+    if the catalog has its photos.
     """
     sources = [_of_set(judging, judging_set) for judging_set in reversed(judging.all())]
-    count = _count_judgments(catalog)
-    if count:
+    row = catalog.database.cursor().execute("SELECT count(*) FROM judgments").fetchone()
+    if row and row[0]:
+        detail = f"{row[0]:,} judgments from the search and judge pages."
         sources.append(
             JudgmentSource(
                 "judged-here",
-                "All judgments made here",
-                f"{count:,} judgments from the search and judge pages.",
-                lambda: _of_votes("All judgments made here", Votes.count(feedback.latest_judgments())),
+                JUDGED_HERE,
+                detail,
+                lambda: _of_votes(JUDGED_HERE, Votes.count(feedback.latest_judgments())),
             )
         )
-    if _holds_sample_store(catalog):
+    if _has_sample_store(catalog):
         sources += [_of_sample_store(name) for name in SAMPLE_STORE]
     return sources
 
@@ -79,13 +72,15 @@ def judgment_sources(catalog: CatalogStore, feedback: FeedbackLog, judging: Judg
 def uploaded(
     qrels: bytes, name: str, topics: bytes | None, topics_name: str, catalog: CatalogStore
 ) -> GroundTruth:
-    """Return the judgments of uploaded files: TREC qrels and, where the query ids do not say them, topics.
+    """Return the judgments of uploaded files: TREC qrels and, if the query ids do not say them, topics.
 
-    Raises `EvaluationError` naming what is wrong with them.
+    Raises `EvaluationError` for a file that is too large or malformed.
     """
     for data, what in ((qrels, name), (topics or b"", topics_name)):
         if len(data) > MAX_FILE_BYTES:
-            raise EvaluationError(f"The file {what} has more than {MAX_FILE_BYTES // 1024**2} MiB.")
+            raise EvaluationError(
+                f"The file {what} has {len(data):,} bytes; at most {MAX_FILE_BYTES // 1024**2} MiB are read."
+            )
     judged = parse_qrels(decode_text(qrels, name), name)
     if topics is None:
         asked = topics_from_qrels(judged, catalog)
@@ -96,10 +91,11 @@ def uploaded(
 
 def _of_set(judging: Judging, judging_set: JudgingSet) -> JudgmentSource:
     label = f"Judging set: {judging_set.name}"
+    detail = f"{judging_set.pairs:,} pairs of {judging_set.queries:,} queries, {judging_set.raters:,} labelers each."
     return JudgmentSource(
         f"set/{judging_set.name}",
         label,
-        f"{judging_set.pairs:,} pairs of {judging_set.queries:,} queries, {judging_set.raters:,} labelers each.",
+        detail,
         lambda: _of_votes(label, Votes.count(judging.votes(judging_set))),
     )
 
@@ -111,7 +107,8 @@ def _of_votes(label: str, votes: Votes) -> GroundTruth:
 
 
 def _of_sample_store(name: str) -> JudgmentSource:
-    label, detail = SAMPLE_STORE[name]
+    title, detail = SAMPLE_STORE[name]
+    label = f"Sample Store: {title}"
 
     def load() -> GroundTruth:
         store = sample_store()
@@ -122,17 +119,11 @@ def _of_sample_store(name: str) -> JudgmentSource:
     return JudgmentSource(f"sample-store/{name}", label, detail, load)
 
 
-def _count_judgments(catalog: CatalogStore) -> int:
-    row = catalog.database.cursor().execute("SELECT count(*) FROM judgments").fetchone()
-    return int(row[0]) if row else 0
-
-
-def _holds_sample_store(catalog: CatalogStore) -> bool:
-    """Say whether the Sample Store's photos are in the catalog, by the ids of its first queries."""
+def _has_sample_store(catalog: CatalogStore) -> bool:
+    """Return whether the Sample Store's photos are in the catalog, judging by its first queries."""
     try:
-        topics = sample_store().topics
-        with topics.open(encoding="utf-8") as file:
-            ids = [line.split("\t")[0] for line, _ in zip(file, range(PROBE), strict=False)]
+        with sample_store().topics.open(encoding="utf-8") as file:
+            ids = [line.split("\t")[0] for line, _ in zip(file, range(PROBED_ITEMS), strict=False)]
     except (OSError, SourceError):
         return False
     return len(catalog.get_many(ids)) == len(ids)

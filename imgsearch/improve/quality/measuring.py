@@ -1,20 +1,19 @@
-"""The quality of one catalog's search: measured on judgments, compared between systems, checked for robustness.
-
-It owns what happens when somebody asks for a measurement: judgments are read, systems searched, reports kept, in the
-background where a page asks. It draws nothing.
-"""
+"""The quality of one catalog's search: measure systems, compare them, check their robustness, store the reports."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+
+from cachetools import LRUCache, cached
 
 from imgsearch.core.background import JobRunner, Progress
 from imgsearch.core.records import Item
 from imgsearch.improve.judging.judging import Judging
 from imgsearch.improve.quality.comparison import Comparison, compare
-from imgsearch.improve.quality.evaluation import DEFAULT_MEASURES, EvaluationReport, evaluate, parse_measures
+from imgsearch.improve.quality.evaluation import EvaluationReport, evaluate
 from imgsearch.improve.quality.ground_truth import GroundTruth, JudgmentSource, judgment_sources
+from imgsearch.improve.quality.measures import DEFAULT_MEASURES, parse_measures
 from imgsearch.improve.quality.reports import (
     Reports,
     Run,
@@ -30,12 +29,12 @@ from imgsearch.store.feedback import FeedbackLog
 
 __all__ = ["Quality"]
 
-KEPT_COMPARISONS = 8
-"""Kept runs never change, so a comparison is computed once."""
+CACHED_COMPARISONS = 8
+"""Stored runs never change, so their comparison is computed once."""
 
 
 class Quality:
-    """Measures the systems of one catalog and keeps the reports; safe to use from any thread."""
+    """Measures the systems of one catalog and stores the reports; safe to use from any thread."""
 
     def __init__(
         self,
@@ -45,7 +44,7 @@ class Quality:
         judging: Judging,
         read_photo: Callable[[Item], bytes],
     ) -> None:
-        """Measure `systems`; `read_photo` gives the bytes of an item's photo for the robustness check."""
+        """Measure `systems`; `read_photo` returns the bytes of an item's photo for the robustness check."""
         self._catalog = catalog
         self._systems = systems
         self._feedback = feedback
@@ -53,7 +52,7 @@ class Quality:
         self._read_photo = read_photo
         self.reports = Reports(catalog.database)
         self.jobs = JobRunner()
-        self._compared = lru_cache(KEPT_COMPARISONS)(self._compare)
+        self._compared = cached(LRUCache(CACHED_COMPARISONS), lock=threading.Lock())(self._compare)
 
     def sources(self) -> list[JudgmentSource]:
         """Return the judgments that can be measured on; see `judgment_sources`."""
@@ -68,26 +67,26 @@ class Quality:
         name: str = "",
         progress: Progress | None = None,
     ) -> list[Run]:
-        """Measure each system on the same judgments and keep the reports, all of them or none.
+        """Measure each system on the same judgments and store the reports, all of them or none.
 
         `progress` is called with (queries done, queries in all) over all the systems. Raises what `evaluate` raises,
         and `UnknownSystem`.
         """
-        reports: list[tuple[str, EvaluationReport]] = []
+        reports: list[EvaluationReport] = []
         for number, system in enumerate(systems):
 
             def show(done: int, total: int, number: int = number) -> None:
                 if progress is not None:
                     progress(number * total + done, len(systems) * total)
 
-            reports.append((system, self._evaluate(truth, system, measures, show)))
+            reports.append(self._evaluate(truth, system, measures, show))
         digest = judgments_digest(truth.qrels, truth.topics)
         runs = [
             run_of(report, name=name, system=system, judgments=truth.label, digest=digest)
-            for system, report in reports
+            for system, report in zip(systems, reports, strict=True)
         ]
         with self._catalog.database.transaction():
-            for run, (_, report) in zip(runs, reports, strict=True):
+            for run, report in zip(runs, reports, strict=True):
                 self.reports.save(run, report)
         return runs
 
@@ -95,7 +94,7 @@ class Quality:
         self, truth: GroundTruth, system: str, measures: str, progress: Progress
     ) -> EvaluationReport:
         self._systems.get(system)
-        progress(0, len(truth.topics))  # the first search may have to wait for the model
+        progress(0, len(truth.topics))  # the first search may wait for the model
         return evaluate(
             lambda query: self._systems.search(query, system),
             self._catalog,
@@ -117,7 +116,7 @@ class Quality:
     def check_robustness(
         self, system: str, *, n: int = 100, seed: int = 0, progress: Progress | None = None
     ) -> StoredRobustness:
-        """Check a system's robustness on a sample of the catalog, and keep the result; see `check_robustness`."""
+        """Check a system's robustness on a sample of the catalog, and store the result; see `check_robustness`."""
         self._systems.get(system)
         report = check_robustness(
             lambda query: self._systems.search(query, system),
@@ -139,7 +138,7 @@ class Quality:
         *,
         name: str = "",
     ) -> None:
-        """Begin to measure in the background; the job's result is the id of the last system's run.
+        """Start to measure in the background; the job's result is the id of the last system's run.
 
         Raises `EvaluationError` for unknown measures, `UnknownSystem`, and `JobRunning` while another job runs.
         """
@@ -152,7 +151,7 @@ class Quality:
         )
 
     def start_robustness(self, system: str, *, n: int, seed: int = 0) -> None:
-        """Begin a robustness check in the background; raises `UnknownSystem`, and `JobRunning` as above."""
+        """Start a robustness check in the background; raises `UnknownSystem`, and `JobRunning` as above."""
         self._systems.get(system)
 
         def work(progress: Progress) -> str:

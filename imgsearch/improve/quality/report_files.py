@@ -1,7 +1,4 @@
-"""Reports as files: CSV for a spreadsheet, HTML for a person.
-
-It owns what is written to disk; the HTML itself is `imgsearch.improve.quality.report_html`'s.
-"""
+"""Reports as files: CSV for a spreadsheet, and a standalone HTML page with its pictures."""
 
 from __future__ import annotations
 
@@ -24,10 +21,10 @@ __all__ = ["report_csv", "standalone_html", "write_file"]
 
 
 def report_csv(run: Run, report: EvaluationReport, other: EvaluationReport | None = None) -> str:
-    """Return a report as CSV: one row a query, the queries left out below with the reason.
+    """Return a report as CSV: one row for each query, and below them the queries that were left out.
 
     Columns: query_id, kind, query, every measure, with `other` also each of its measures as `other MEASURE`, and
-    left_out. A text that a spreadsheet would take for a formula gets an apostrophe in front.
+    left_out (the reason). Text that a spreadsheet would read as a formula begins with an apostrophe.
     """
     measures = [result.measure for result in run.measures]
     theirs = [name for name in measures if other and all(name in row for row in other.per_query.values())]
@@ -39,14 +36,14 @@ def report_csv(run: Run, report: EvaluationReport, other: EvaluationReport | Non
     for query_id in [*report.per_query, *report.skipped]:
         topic = report.topics.get(query_id)
         values = report.per_query.get(query_id, {})
-        beside = other.per_query.get(query_id, {}) if other else {}
+        their_values = other.per_query.get(query_id, {}) if other else {}
         writer.writerow(
             [
                 harmless(query_id),
                 topic.kind if topic else "",
                 harmless(topic.query) if topic else "",
                 *(values.get(name, "") for name in measures),
-                *(beside.get(name, "") for name in theirs),
+                *(their_values.get(name, "") for name in theirs),
                 harmless(report.skipped.get(query_id, "")),
             ]
         )
@@ -61,18 +58,18 @@ def standalone_html(
     *,
     other: tuple[Run, EvaluationReport, Sequence[Comparison]] | None = None,
 ) -> str:
-    """Return a report as an HTML page that carries its pictures; see `report_page`.
+    """Return a report as an HTML page that contains its pictures; see `report_page`.
 
-    `thumbnail` gives an item's small WebP; photos that cannot be read are left grey.
+    `thumbnail` returns an item's small WebP; photos that cannot be read are left grey.
     """
     measure = run.measures[0].measure
     rows = rows_of(report, measure, other=other[1] if other else None, order="lost" if other else "worst")
-    wanted: dict[str, None] = {}
+    item_ids: dict[str, None] = {}
     for row in rows[:SHOWN_ROWS]:
-        wanted.update(dict.fromkeys(hit.item_id for hit in (*row.hits, *(row.other or ()))))
+        item_ids |= dict.fromkeys(hit.item_id for hit in (*row.hits, *(row.other or ())))
         if row.topic.kind == "item":
-            wanted[row.topic.query] = None
-    items = {item.item_id: item for item in catalog.get_many(list(wanted))}
+            item_ids[row.topic.query] = None
+    items = {item.item_id: item for item in catalog.get_many(list(item_ids))}
     sources = _data_urls(items.values(), thumbnail)
     pictures = Pictures(
         title=lambda item_id: items[item_id].title if item_id in items else item_id,
@@ -83,7 +80,7 @@ def standalone_html(
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write a text; raises `EvaluationError` where it cannot be."""
+    """Write a text; raises `EvaluationError` if it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", errors="replace")

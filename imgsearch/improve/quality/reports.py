@@ -1,8 +1,4 @@
-"""Stored reports: every evaluation that was kept, to be looked at again and compared over time.
-
-It owns the tables `evaluation_*` and `robustness_runs`, append-only; it measures nothing, and draws nothing
-(`imgsearch.improve.quality.report_files` writes a report as HTML or CSV).
-"""
+"""Stored reports: every evaluation and robustness check, append-only, to be read again and compared over time."""
 
 from __future__ import annotations
 
@@ -19,22 +15,23 @@ import pandas as pd
 from imgsearch.core.errors import EvaluationError
 from imgsearch.improve.judging.qrels import Qrels
 from imgsearch.improve.judging.topics import Topic
-from imgsearch.improve.quality.evaluation import EvaluationReport, MeasureResult, RatedHit
+from imgsearch.improve.quality.evaluation import EvaluationReport, RatedHit, measures_as_dict
+from imgsearch.improve.quality.measures import MeasureResult
 from imgsearch.improve.quality.robustness import RobustnessReport
 from imgsearch.store.database import Database, insert_frame
 
 __all__ = ["Reports", "Run", "StoredRobustness", "check_comparable", "judgments_digest", "run_of"]
 
 MAX_NAME = 120
-SHORTEST_ID = 4
+MIN_ID_PREFIX = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One evaluation that was kept.
+    """One stored evaluation, in the order of its columns in `evaluation_runs`.
 
-    `judgments` says in words which judgments it was measured on; runs of one `judgments_digest` were measured on
-    the very same judgments and queries, so they can be compared. `happened_at` is in UTC.
+    `judgments` describes the judgments; runs with the same `judgments_digest` were measured on exactly the same
+    judgments and queries, so they can be compared. `happened_at` is in UTC.
     """
 
     run_id: str
@@ -51,37 +48,23 @@ class Run:
 
     @property
     def title(self) -> str:
-        """The words to show for this run: its name, else its system."""
+        """The run's name, else its system."""
         return self.name or self.system
 
     def as_dict(self) -> dict[str, Any]:
         """Return the run as the JSON of `imgsearch reports list --json`."""
-        return {
-            "run_id": self.run_id,
+        plain = ("run_id", "name", "system", "judgments", "judgments_digest", "encoder", "items")
+        return {name: getattr(self, name) for name in plain} | {
             "happened_at": f"{self.happened_at.isoformat(timespec='seconds')}Z",
-            "name": self.name,
-            "system": self.system,
-            "judgments": self.judgments,
-            "judgments_digest": self.judgments_digest,
-            "encoder": self.encoder,
-            "items": self.items,
             "seconds": round(self.seconds, 3),
             "warnings": list(self.warnings),
-            "measures": {
-                result.measure: {
-                    "mean": result.mean,
-                    "low": result.low,
-                    "high": result.high,
-                    "queries": result.queries,
-                }
-                for result in self.measures
-            },
+            "measures": measures_as_dict(self.measures),
         }
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRobustness:
-    """One robustness check that was kept; `happened_at` is in UTC."""
+    """One stored robustness check; `happened_at` is in UTC."""
 
     happened_at: datetime
     system: str
@@ -92,148 +75,121 @@ class Reports:
     """The reports of one catalog; safe to use from any thread."""
 
     def __init__(self, database: Database) -> None:
-        """Keep reports in an open catalog's database."""
+        """Store reports in an open catalog's database."""
         self._database = database
 
     def save(self, run: Run, report: EvaluationReport) -> None:
-        """Keep a report for ever under its run, all of it or nothing."""
-        frames = _frames(run.run_id, report)
+        """Store a report under its run, all of it or nothing."""
         with self._database.transaction() as cursor:
             cursor.execute(
                 "INSERT INTO evaluation_runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    run.run_id,
-                    run.happened_at,
-                    run.name,
-                    run.system,
-                    run.judgments,
-                    run.judgments_digest,
-                    run.encoder,
-                    run.items,
-                    report.unknown_items,
-                    run.seconds,
-                    json.dumps(run.warnings),
+                    *(run.run_id, run.happened_at, run.name, run.system, run.judgments, run.judgments_digest),
+                    *(run.encoder, run.items, report.unknown_items, run.seconds, json.dumps(run.warnings)),
                 ],
             )
-            for table, frame in frames.items():
-                if len(frame):
+            for table, rows in _rows_by_table(run.run_id, report).items():
+                if rows:
+                    frame = pd.DataFrame(rows)
+                    if table == "evaluation_hits":
+                        frame[4] = frame[4].astype("Int32")
                     insert_frame(cursor, table, frame)
 
     def all(self, *, digest: str | None = None) -> list[Run]:
         """Return every run, the newest first; with `digest`, only those measured on these judgments."""
-        where, values = ("WHERE judgments_digest = ?", [digest]) if digest else ("", [])
-        cursor = self._database.cursor()
-        rows = cursor.execute(
-            "SELECT run_id, happened_at, name, system, judgments, judgments_digest, encoder, items, seconds, "
-            f"warnings FROM evaluation_runs {where} ORDER BY happened_at DESC, rowid DESC",
-            values,
-        ).fetchall()
-        measures: dict[str, list[MeasureResult]] = {row[0]: [] for row in rows}
-        for run_id, *measure in cursor.execute(
+        measures: dict[str, list[MeasureResult]] = {}
+        for run_id, *measure in self._rows(
             "SELECT run_id, measure, mean, low, high, queries FROM evaluation_measures ORDER BY run_id, position"
-        ).fetchall():
-            if run_id in measures:
-                measures[run_id].append(MeasureResult(*measure))
-        return [
-            Run(
-                *[*row[:9], tuple(json.loads(row[9])), tuple(measures[row[0]])]
-            )  # in the order of the columns
-            for row in rows
-        ]
+        ):
+            measures.setdefault(run_id, []).append(MeasureResult(*measure))
+        rows = self._rows(
+            "SELECT run_id, happened_at, name, system, judgments, judgments_digest, encoder, items, seconds, "
+            f"warnings FROM evaluation_runs {'WHERE judgments_digest = ?' if digest else ''} "
+            "ORDER BY happened_at DESC, rowid DESC",
+            [digest] if digest else [],
+        )
+        return [Run(*[*row[:9], tuple(json.loads(row[9])), tuple(measures.get(row[0], ()))]) for row in rows]
 
     def get(self, run_id: str) -> Run:
         """Return the run of an id or of its first four or more characters.
 
-        Raises `EvaluationError` where there is none, or more than one.
+        Raises `EvaluationError` if there is none, or more than one.
         """
         found = [run for run in self.all() if run.run_id.startswith(run_id)]
-        if len(run_id) < SHORTEST_ID or not found:
+        if len(run_id) < MIN_ID_PREFIX or not found:
             raise EvaluationError(
-                f"There is no stored report {run_id[:40]!r}; `imgsearch reports list` shows those that there are."
+                f"There is no stored report {run_id[:40]!r}; `imgsearch reports list` shows all reports."
             )
         if len(found) > 1:
-            raise EvaluationError(f"{len(found)} stored reports begin with {run_id!r}; write more of the id.")
+            raise EvaluationError(f"{len(found)} stored reports begin with {run_id!r}; give more of the id.")
         return found[0]
 
     def report(self, run: Run) -> EvaluationReport:
-        """Return a run's whole report, as it was when it was kept."""
-        cursor = self._database.cursor()
-        unknown = cursor.execute(
+        """Return a run's whole report."""
+        ((unknown_items,),) = self._rows(
             "SELECT unknown_items FROM evaluation_runs WHERE run_id = ?", [run.run_id]
-        ).fetchone()
-        rows = cursor.execute(
-            "SELECT position, query_id, kind, query, skipped FROM evaluation_queries WHERE run_id = ? "
-            "ORDER BY position",
+        ) or [(0,)]
+        rows = self._rows(
+            "SELECT query_id, kind, query, skipped FROM evaluation_queries WHERE run_id = ? ORDER BY position",
             [run.run_id],
-        ).fetchall()
-        names = {position: result.measure for position, result in enumerate(run.measures)}
-        query_ids = {position: query_id for position, query_id, *_ in rows}
-        per_query: dict[str, dict[str, float]] = {row[1]: {} for row in rows if not row[4]}
-        for query, measure, value in cursor.execute(
+        )
+        query_ids = [row[0] for row in rows]
+        per_query: dict[str, dict[str, float]] = {row[0]: {} for row in rows if not row[3]}
+        for query, measure, value in self._rows(
             "SELECT query, measure, value FROM evaluation_values WHERE run_id = ? ORDER BY query, measure",
             [run.run_id],
-        ).fetchall():
-            per_query[query_ids[query]][names[measure]] = value
+        ):
+            per_query[query_ids[query]][run.measures[measure].measure] = value
         hits: dict[str, list[RatedHit]] = {query_id: [] for query_id in per_query}
-        for query, rank, item_id, relevance in cursor.execute(
-            "SELECT query, rank, item_id, relevance FROM evaluation_hits WHERE run_id = ? ORDER BY query, rank",
+        for query, *hit in self._rows(
+            "SELECT query, item_id, rank, relevance FROM evaluation_hits WHERE run_id = ? ORDER BY query, rank",
             [run.run_id],
-        ).fetchall():
-            hits[query_ids[query]].append(RatedHit(item_id, rank, relevance))
+        ):
+            hits[query_ids[query]].append(RatedHit(*hit))
         return EvaluationReport(
             measures=run.measures,
             per_query=per_query,
-            skipped={row[1]: row[4] for row in rows if row[4]},
-            unknown_items=int(unknown[0]) if unknown else 0,
+            skipped={row[0]: row[3] for row in rows if row[3]},
+            unknown_items=int(unknown_items),
             warnings=run.warnings,
             encoder=run.encoder,
             items=run.items,
             seconds=run.seconds,
-            topics={row[1]: Topic(row[1], row[2], row[3]) for row in rows if row[2]},
+            topics={row[0]: Topic(*row[:3]) for row in rows if row[1]},
             hits={query_id: tuple(found) for query_id, found in hits.items()},
         )
 
-    # --- robustness -------------------------------------------------------------------------------------------
-
     def save_robustness(self, report: RobustnessReport, *, system: str) -> StoredRobustness:
-        """Keep a robustness check for ever."""
-        stored = StoredRobustness(datetime.now(UTC).replace(tzinfo=None), system, report)
+        """Store a robustness check."""
+        stored = StoredRobustness(_now(), system, report)
         with self._database.transaction() as cursor:
             cursor.execute(
                 "INSERT INTO robustness_runs VALUES (?, ?, ?, ?, ?)",
-                [
-                    uuid.uuid4().hex[:12],
-                    stored.happened_at,
-                    system,
-                    report.encoder,
-                    json.dumps(report.as_dict()),
-                ],
+                [_new_id(), stored.happened_at, system, report.encoder, json.dumps(report.as_dict())],
             )
         return stored
 
     def latest_robustness(self) -> StoredRobustness | None:
         """Return the last robustness check, or None before the first."""
-        row = (
-            self._database.cursor()
-            .execute(
-                "SELECT happened_at, system, report FROM robustness_runs "
-                "ORDER BY happened_at DESC, rowid DESC LIMIT 1"
-            )
-            .fetchone()
+        rows = self._rows(
+            "SELECT happened_at, system, report FROM robustness_runs ORDER BY happened_at DESC, rowid DESC LIMIT 1"
         )
-        return (
-            StoredRobustness(row[0], row[1], RobustnessReport.from_dict(json.loads(row[2]))) if row else None
-        )
+        for happened_at, system, report in rows:
+            return StoredRobustness(happened_at, system, RobustnessReport.from_dict(json.loads(report)))
+        return None
+
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self._database.cursor().execute(sql, values).fetchall()
 
 
 def run_of(report: EvaluationReport, *, name: str = "", system: str, judgments: str, digest: str) -> Run:
-    """Return a report as a run of this moment, with an id of its own.
+    """Return a report as a run of this moment, with a new id.
 
-    `judgments` says in words what it was measured on, and `digest` is their `judgments_digest`.
+    `judgments` describes what it was measured on, and `digest` is their `judgments_digest`.
     """
     return Run(
-        run_id=uuid.uuid4().hex[:12],
-        happened_at=datetime.now(UTC).replace(tzinfo=None),
+        run_id=_new_id(),
+        happened_at=_now(),
         name=" ".join(name.split())[:MAX_NAME],
         system=system,
         judgments=judgments[:MAX_NAME],
@@ -247,7 +203,7 @@ def run_of(report: EvaluationReport, *, name: str = "", system: str, judgments: 
 
 
 def check_comparable(first: Run, second: Run) -> None:
-    """Raise `EvaluationError` where two runs were measured on different judgments."""
+    """Raise `EvaluationError` if two runs were measured on different judgments."""
     if first.judgments_digest != second.judgments_digest:
         raise EvaluationError(
             f"The two reports were measured on different judgments ({first.judgments!r} and {second.judgments!r}, or "
@@ -256,49 +212,42 @@ def check_comparable(first: Run, second: Run) -> None:
 
 
 def judgments_digest(qrels: Qrels, topics: Sequence[Topic]) -> str:
-    """Return the name of judgments and their queries, 16 hex characters: the same ones have the same name.
-
-    The order in which they come makes no difference.
-    """
+    """Return 16 hex characters that identify judgments and their queries, in any order."""
     asked = {topic.query_id: [topic.kind, topic.query] for topic in topics if topic.query_id in qrels}
     text = json.dumps([qrels, asked], sort_keys=True, default=dict)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
-def _frames(run_id: str, report: EvaluationReport) -> Mapping[str, pd.DataFrame]:
-    """Return the report as rows of its tables."""
+def _rows_by_table(run_id: str, report: EvaluationReport) -> Mapping[str, list[tuple[object, ...]]]:
     query_ids = [*report.per_query, *(query for query in report.skipped if query not in report.per_query)]
-    place = {query_id: position for position, query_id in enumerate(query_ids)}
-    topics = [report.topics.get(query_id) for query_id in query_ids]
+    positions = {query_id: position for position, query_id in enumerate(query_ids)}
+    topics = {query_id: report.topics.get(query_id) or Topic(query_id, "", "") for query_id in query_ids}  # type: ignore[arg-type]
     measures = [result.measure for result in report.measures]
-    rows: dict[str, list[tuple[object, ...]]] = {
+    return {
         "evaluation_measures": [
             (run_id, position, result.measure, result.mean, result.low, result.high, result.queries)
             for position, result in enumerate(report.measures)
         ],
         "evaluation_queries": [
-            (
-                run_id,
-                position,
-                query_id,
-                topic.kind if topic else "",
-                topic.query if topic else "",
-                report.skipped.get(query_id, ""),
-            )
-            for position, (query_id, topic) in enumerate(zip(query_ids, topics, strict=True))
+            (run_id, position, query_id, topic.kind, topic.query, report.skipped.get(query_id, ""))
+            for position, (query_id, topic) in enumerate(topics.items())
         ],
         "evaluation_values": [
-            (run_id, place[query_id], measures.index(name), value)
+            (run_id, positions[query_id], measures.index(name), value)
             for query_id, values in report.per_query.items()
             for name, value in values.items()
         ],
         "evaluation_hits": [
-            (run_id, place[query_id], hit.rank, hit.item_id, hit.relevance)
+            (run_id, positions[query_id], hit.rank, hit.item_id, hit.relevance)
             for query_id, hits in report.hits.items()
             for hit in hits
         ],
     }
-    frames = {table: pd.DataFrame(found) for table, found in rows.items()}
-    if len(frames["evaluation_hits"]):
-        frames["evaluation_hits"][4] = frames["evaluation_hits"][4].astype("Int32")
-    return frames
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex[:12]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

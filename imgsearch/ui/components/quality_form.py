@@ -8,8 +8,8 @@ import streamlit as st
 
 from imgsearch.app.service import SearchService
 from imgsearch.core.errors import EvaluationError
-from imgsearch.improve.quality.evaluation import DEFAULT_MEASURES
 from imgsearch.improve.quality.ground_truth import GroundTruth, uploaded
+from imgsearch.improve.quality.measures import DEFAULT_MEASURES
 from imgsearch.search.systems import LIVE
 from imgsearch.ui.markup import plain
 from imgsearch.ui.state.callbacks import attempt

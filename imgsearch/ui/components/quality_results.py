@@ -20,9 +20,9 @@ from imgsearch.improve.quality.report_html import (
     comparison_html,
     legend_html,
     measures_html,
-    notes_html,
     rows_html,
     rows_of,
+    warnings_html,
 )
 from imgsearch.improve.quality.reports import Run
 from imgsearch.ui.components.blocks import draw_line, draw_problem
@@ -59,7 +59,7 @@ def draw_results(service: SearchService, runs: Sequence[Run]) -> None:
     )
     run = by_id[chosen]
     report = service.quality.reports.report(run)
-    st.html(measures_html(run.measures) + notes_html(run.warnings))
+    st.html(measures_html(run.measures) + warnings_html(run.warnings))
     draw_line(
         f"System {run.system} · {run.judgments} · {run.encoder} · {run.items:,} photos · "
         f"{run.happened_at:%Y-%m-%d %H:%M} UTC · {run.seconds:,.0f} s"
@@ -99,7 +99,7 @@ def draw_comparison(service: SearchService, runs: Sequence[Run]) -> None:
     draw_line(comparisons[0].sentence(names[1], names[0]), "q-verdict")
     st.html(
         comparison_html(comparisons, names[1], names[0])
-        + notes_html(list(dict.fromkeys([*first.warnings, *second.warnings])))
+        + warnings_html(list(dict.fromkeys([*first.warnings, *second.warnings])))
     )
     _draw_exports(service, second, after, (first, before, comparisons))
     measure, order = _draw_order([each.measure for each in comparisons], CHANGES)

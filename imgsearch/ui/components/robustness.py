@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from imgsearch.app.service import SearchService
-from imgsearch.improve.quality.report_html import notes_html, robustness_html
+from imgsearch.improve.quality.report_html import robustness_html, warnings_html
 from imgsearch.ui.components.messages import draw_message
 from imgsearch.ui.markup import draw_html, plain
 from imgsearch.ui.state.callbacks import attempt
@@ -20,7 +20,7 @@ def draw_robustness(service: SearchService) -> None:
     stored = service.quality.reports.latest_robustness()
     if stored is not None:
         draw_html("robustness", report=stored.report)
-        st.html(notes_html(stored.report.warnings) + robustness_html(stored.report))
+        st.html(warnings_html(stored.report.warnings) + robustness_html(stored.report))
         draw_html("robustness_source", stored=stored, photos=stored.report.scores[0].photos)
     else:
         draw_message(
