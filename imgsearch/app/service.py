@@ -21,7 +21,7 @@ from imgsearch.improve.adaptation.head_jobs import HeadJobs
 from imgsearch.improve.experiments.experiments import Experiments
 from imgsearch.improve.judging.judging import Judging
 from imgsearch.improve.monitoring.monitor import Monitor
-from imgsearch.improve.monitoring.retention import Sweeper
+from imgsearch.improve.monitoring.retention import EventRetention
 from imgsearch.improve.monitoring.telemetry import Telemetry
 from imgsearch.improve.quality.measuring import Quality
 from imgsearch.ingest.look_backfill import LookFiller, LookMaker
@@ -67,8 +67,8 @@ class SearchService:
             )
             self.look_filler = LookFiller(catalog, looks)
             opened.callback(self.look_filler.close)
-            self._sweeper = Sweeper(catalog.database, keep_days=settings.keep_events_days)
-            opened.callback(self._sweeper.close)
+            self._retention = EventRetention(catalog.database, keep_days=settings.keep_events_days)
+            opened.callback(self._retention.close)
             self.explorer = Explorer(
                 catalog,
                 lambda: engine.index,
@@ -100,7 +100,7 @@ class SearchService:
     def start(self) -> None:
         """Start the background work: retention, missing looks, duplicates, and loading the encoder."""
         self.catalog.preload()
-        self._sweeper.start()
+        self._retention.start()
         self.look_filler.start()
         if self.settings.find_duplicates and not self.settings.replica_of and self.duplicates.state().waiting:
             self.start_duplicate_search()

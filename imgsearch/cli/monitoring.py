@@ -121,8 +121,8 @@ def forget_visitor(
 
     Example: `imgsearch events forget-visitor 3b241101e2bb4255a3a1`
     """
-    from imgsearch.improve.monitoring.retention import forget_visitor as forget
-    from imgsearch.improve.monitoring.retention import rows_of_visitor
+    from imgsearch.improve.monitoring.visitor_data import forget_visitor as forget
+    from imgsearch.improve.monitoring.visitor_data import rows_of_visitor
     from imgsearch.store.catalog import CatalogStore
     from imgsearch.store.uploads import UploadStore
     from imgsearch.vision.images import ImageLimits

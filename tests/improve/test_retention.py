@@ -21,14 +21,8 @@ from imgsearch.core.records import Judgment
 from imgsearch.improve.monitoring.drift import read_drifts
 from imgsearch.improve.monitoring.overview import Period
 from imgsearch.improve.monitoring.overview_queries import read_overview
-from imgsearch.improve.monitoring.retention import (
-    Sweeper,
-    author_name,
-    compact_telemetry,
-    forget_visitor,
-    prune_events,
-    rows_of_visitor,
-)
+from imgsearch.improve.monitoring.retention import EventRetention, compact_telemetry, prune_events
+from imgsearch.improve.monitoring.visitor_data import author_name, forget_visitor, rows_of_visitor
 from imgsearch.search.ranking.duplicates import Duplicates
 from imgsearch.search.ranking.rule_store import Rules
 from imgsearch.search.ranking.rules import Rule
@@ -145,7 +139,7 @@ def test_a_visitor_is_forgotten_everywhere_and_nobody_else_is(database: Database
     assert forget_visitor(database, ALICE).total == 0
 
 
-def test_a_picture_that_somebody_else_sent_too_is_kept(database: Database) -> None:
+def test_a_picture_that_another_visitor_sent_too_is_kept(database: Database) -> None:
     with database.transaction() as cursor:
         cursor.execute(
             "INSERT INTO empty_searches VALUES ('x', ?, ?, ?, 1.0)", [START, BOB, f"upload={'a' * 32}&n=1"]
@@ -154,7 +148,7 @@ def test_a_picture_that_somebody_else_sent_too_is_kept(database: Database) -> No
 
 
 @pytest.mark.parametrize("visitor", ["", "  ", "x" * 1001, "\ud800"])
-def test_a_name_of_nobody_deletes_nothing(database: Database, visitor: str) -> None:
+def test_an_empty_or_invalid_id_deletes_nothing(database: Database, visitor: str) -> None:
     with pytest.raises(FeedbackError):
         forget_visitor(database, visitor)
     assert count(database, "impressions") == 80
@@ -248,7 +242,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from imgsearch.store.database import Database
-from imgsearch.improve.monitoring.retention import forget_visitor
+from imgsearch.improve.monitoring.visitor_data import forget_visitor
 database = Database(Path(sys.argv[1]))
 forget_visitor(database, sys.argv[2])
 os.kill(os.getpid(), signal.SIGKILL)
@@ -288,8 +282,8 @@ def test_the_sweep_deletes_what_is_older_than_the_setting_and_nothing_where_it_i
     database: Database,
 ) -> None:
     now = START + timedelta(days=15)
-    assert Sweeper(database, keep_days=0).sweep(now=now) == {}
-    assert Sweeper(database, keep_days=10).sweep(now=now)["impressions"] == 40
+    assert EventRetention(database, keep_days=0).prune(now=now) == {}
+    assert EventRetention(database, keep_days=10).prune(now=now)["impressions"] == 40
     assert count(database, "impressions") == 40
 
 

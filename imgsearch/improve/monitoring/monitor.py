@@ -6,8 +6,8 @@ from imgsearch.improve.monitoring.drift import Drift, read_drifts
 from imgsearch.improve.monitoring.health import Health
 from imgsearch.improve.monitoring.overview import Overview, Period
 from imgsearch.improve.monitoring.overview_queries import read_overview
-from imgsearch.improve.monitoring.retention import Forgotten, forget_visitor, rows_of_visitor
 from imgsearch.improve.monitoring.telemetry import Telemetry
+from imgsearch.improve.monitoring.visitor_data import ForgottenVisitor, forget_visitor, rows_of_visitor
 from imgsearch.search.engine import SearchEngine
 from imgsearch.store.feedback import FeedbackLog
 
@@ -57,7 +57,7 @@ class Monitor:
         self._feedback.flush()
         return rows_of_visitor(self._database, visitor)
 
-    def forget_visitor(self, visitor: str) -> Forgotten:
+    def forget_visitor(self, visitor: str) -> ForgottenVisitor:
         """Delete all rows of a visitor and the pictures that only they sent; raises `FeedbackError`."""
         self._feedback.flush()
         forgotten = forget_visitor(self._database, visitor)

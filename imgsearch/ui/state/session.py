@@ -22,7 +22,7 @@ from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Query
 from imgsearch.core.records import SearchResult, Verdict
-from imgsearch.improve.monitoring.retention import author_name
+from imgsearch.improve.monitoring.visitor_data import author_name
 from imgsearch.ui.state.actions import (
     REMEMBERED_EVENTS,
     BarEvent,
