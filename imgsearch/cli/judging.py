@@ -101,19 +101,20 @@ def create(
         raise typer.BadParameter(
             "give exactly one of --random, --most-searched, --most-clicked, --list and --topics"
         )
-    from imgsearch.improve.judging import pools
+    from imgsearch.improve.judging import query_sets
+    from imgsearch.improve.judging.pools import make_pool
     from imgsearch.improve.judging.topics import read_text, read_topics
     from imgsearch.search.systems import LIVE
 
     def topics_of(opened: CatalogStore) -> tuple[str, list[Topic]]:
         if random is not None:
-            return "random photos", pools.random_items(opened, random, seed=seed)
+            return "random photos", query_sets.random_items(opened, random, seed=seed)
         if most_searched is not None:
-            return "most searched", pools.most_searched(opened, most_searched)
+            return "most searched", query_sets.most_searched(opened, most_searched)
         if most_clicked is not None:
-            return "most clicked", pools.most_clicked(opened, most_clicked)
+            return "most clicked", query_sets.most_clicked(opened, most_clicked)
         if queries is not None:
-            return f"the list {queries.name}", pools.listed(opened, read_text(queries))
+            return f"the list {queries.name}", query_sets.parse_list(opened, read_text(queries))
         assert topics is not None
         return f"the topics {topics.name}", read_topics(topics)
 
@@ -121,9 +122,7 @@ def create(
     with open_systems(load_settings(catalog=catalog)) as (opened, systems), _judging(opened) as judging:
         source, asked = topics_of(opened)
         with progress("Searching") as show:
-            pool = pools.make_pool(
-                asked, systems.search, systems=chosen, depth=depth, seed=seed, progress=show
-            )
+            pool = make_pool(asked, systems.search, systems=chosen, depth=depth, seed=seed, progress=show)
         made = judging.create(
             name, pool, source=source, systems=chosen, depth=depth, raters=raters, seed=seed
         )

@@ -21,15 +21,9 @@ from imgsearch.core.query_address import query_key
 from imgsearch.improve.judging.assignment import PREFETCH_PAIRS
 from imgsearch.improve.judging.calls import Act, JudgingCall, JudgingReply
 from imgsearch.improve.judging.judging import Judging
-from imgsearch.improve.judging.pools import (
-    listed,
-    make_pool,
-    most_clicked,
-    most_searched,
-    pool_of,
-    random_items,
-)
+from imgsearch.improve.judging.pools import Pool, make_pool, pool_of
 from imgsearch.improve.judging.qrels import export_judgments, read_qrels
+from imgsearch.improve.judging.query_sets import most_clicked, most_searched, parse_list, random_items
 from imgsearch.improve.judging.records import ImportedVerdict, JudgingSet, clean_name
 from imgsearch.improve.judging.topics import Topic
 from imgsearch.improve.judging.verdict_files import qrels_zip, read_verdicts, write_verdicts_csv
@@ -114,6 +108,13 @@ def rows(catalog: CatalogStore, sql: str) -> list[tuple[Any, ...]]:
     return catalog.database.cursor().execute(sql).fetchall()
 
 
+def items_of(pool: Pool) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for key, item_id in pool.pairs:
+        found.setdefault(key, []).append(item_id)
+    return found
+
+
 # --- pools --------------------------------------------------------------------------------------------------------
 
 
@@ -123,7 +124,7 @@ def test_a_pool_is_what_any_system_shows_first_and_nothing_else(
     topics = random_items(catalog, 6, seed=3)
     pool = make_pool(topics, systems.search, systems=["live", "varied"], depth=5, seed=1)
     assert pool.skipped == {}
-    by_key = {query.query_key: set(query.item_ids) for query in pool.queries}
+    by_key = {key: set(items) for key, items in items_of(pool).items()}
     for topic in topics:
         query = Query.of(item=topic.query, n=5)
         shown = {hit.item_id for name in ("live", "varied") for hit in systems.search(query, name).hits}
@@ -136,18 +137,16 @@ def test_the_order_of_a_pool_follows_the_seed_and_not_the_systems(
 ) -> None:
     topics = random_items(catalog, 8, seed=3)
 
-    def order(names: list[str], seed: int) -> list[Any]:
-        return list(make_pool(topics, systems.search, systems=names, depth=10, seed=seed).queries)
+    def order(names: list[str], seed: int) -> tuple[tuple[str, str], ...]:
+        return make_pool(topics, systems.search, systems=names, depth=10, seed=seed).pairs
 
     assert order(["live", "varied"], 1) == order(["varied", "live"], 1)
     assert order(["live"], 1) != order(["live"], 2)
     ranked = {
-        query.query_key: [hit.item_id for hit in systems.search(Query.of(item=topic.query, n=10)).hits]
-        for topic in topics
-        for query in order(["live"], 1)
-        if query.query_key == query_key(Query.of(item=topic.query))
+        query_key(query): [hit.item_id for hit in systems.search(query).hits]
+        for query in (Query.of(item=topic.query, n=10) for topic in topics)
     }
-    pooled = {query.query_key: list(query.item_ids) for query in order(["live"], 1)}
+    pooled = items_of(make_pool(topics, systems.search, systems=["live"], depth=10, seed=1))
     assert all(sorted(ranked[key]) == sorted(pooled[key]) for key in pooled)
     assert all(ranked[key] != pooled[key] for key in pooled)
 
@@ -156,7 +155,7 @@ def test_queries_that_cannot_be_asked_are_left_out_and_named(systems: Systems) -
     topics = [Topic("1", "item", "gone.jpg"), Topic("2", "item", "mug/red-0.jpg"), Topic("3", "query", "???")]
     pool = make_pool(topics, systems.search, systems=["live"], depth=3, seed=0)
     assert list(pool.skipped) == ["1", "3"]
-    assert pool.pairs == 3
+    assert len(pool.pairs) == 3
     with pytest.raises(JudgingError, match=r"gone\.jpg"):
         make_pool(topics[:1], systems.search, systems=["live"], depth=3, seed=0)
     with pytest.raises(UnknownSystem, match="nothing-like-it"):
@@ -180,13 +179,15 @@ def test_query_sets_come_from_the_feedback_a_list_or_chance(
     feedback.flush()
     assert [topic.query for topic in most_searched(catalog, 2)] == ["mug/red-0.jpg", "ring/red-1.jpg"]
     assert [topic.query for topic in most_clicked(catalog, 5)] == ["lamp/blue-0.jpg"]
-    found = listed(catalog, "mug/red-0.jpg\n\n  a = b  \ntext=red+mug&less=mug/red-0.jpg\nred mug\nred mug\n")
+    found = parse_list(
+        catalog, "mug/red-0.jpg\n\n  a = b  \ntext=red+mug&less=mug/red-0.jpg\nred mug\nred mug\n"
+    )
     assert [topic.kind for topic in found] == ["item", "text", "query", "text"]
     drawn = random_items(catalog, 10, seed=5)
     assert drawn == random_items(catalog, 10, seed=5) != random_items(catalog, 10, seed=6)
     for text in ("", "\n \n"):
         with pytest.raises(JudgingError):
-            listed(catalog, text)
+            parse_list(catalog, text)
 
 
 # --- judging ------------------------------------------------------------------------------------------------------
@@ -508,7 +509,7 @@ def test_csv_and_qrels_come_back_as_they_went_names_with_quotes_too(
             "unprintable",
         ),
         ("a.csv", "query,item_id,verdict\n", "no judgments"),
-        ("a.csv", 'query,item_id,verdict\n"mug', "no CSV"),
+        ("a.csv", 'query,item_id,verdict\n"mug', "not CSV"),
     ],
 )
 def test_a_file_that_cannot_be_imported_is_refused_in_a_sentence_and_changes_nothing(

@@ -1,7 +1,6 @@
 """How far raters agree: Cohen's kappa for two, Krippendorff's alpha for any number, and where they differ.
 
-It owns the formulas, over labels of any kind; it knows neither judgments nor databases. Labels are nominal: two are
-the same or they are not.
+Labels may be of any kind and are nominal: two are equal or they are not.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ _UNIT = TypeVar("_UNIT", bound=Hashable)
 class Agreement:
     """How far the raters agree on the units that at least two of them labelled.
 
-    `share` is the share of pairs of labels that are the same. `kappa` is there for exactly two raters. A coefficient
-    is None where it is not defined: nothing was labelled twice, or every label is the same.
+    `share` is the share of pairs of labels that are equal. `kappa` is there for exactly two raters. A coefficient is
+    None where it is not defined: nothing was labelled twice, or every label is the same.
     """
 
     raters: tuple[str, ...]
@@ -32,62 +31,51 @@ class Agreement:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as JSON."""
-        return {
-            "raters": list(self.raters),
-            "units": self.units,
-            "share": self.share,
-            "cohen_kappa": self.kappa,
-            "krippendorff_alpha": self.alpha,
-        }
+        shares = {"share": self.share, "cohen_kappa": self.kappa, "krippendorff_alpha": self.alpha}
+        return {"raters": list(self.raters), "units": self.units, **shares}
 
 
 def cohen_kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> float | None:
     """Return Cohen's kappa of two raters who labelled the same units in the same order.
 
-    1 is full agreement, 0 what chance gives. None where there are no units, or where both used one and the same
-    label throughout. Raises `ValueError` for sequences of different lengths.
+    1 is full agreement, 0 the agreement by chance. None without units, or if both used one and the same label
+    throughout. Raises `ValueError` for sequences of different lengths.
 
     Source: J. Cohen (1960), A Coefficient of Agreement for Nominal Scales, Educational and Psychological
     Measurement 20(1): kappa = (p_o - p_e) / (1 - p_e).
     """
-    labels = list(zip(first, second, strict=True))
-    if not labels:
-        return None
-    # In whole numbers until the last step: a full agreement is 1 and not 0.9999.
-    observed = sum(one == other for one, other in labels) * len(labels)
-    counts, others = Counter(first), Counter(second)
-    expected = sum(count * others[label] for label, count in counts.items())
-    total = len(labels) ** 2
+    pairs = list(zip(first, second, strict=True))
+    # Whole numbers until the last step: full agreement is 1 and not 0.9999.
+    observed = sum(one == other for one, other in pairs) * len(pairs)
+    others = Counter(second)
+    expected = sum(count * others[label] for label, count in Counter(first).items())
+    total = len(pairs) ** 2
     return (observed - expected) / (total - expected) if total != expected else None
 
 
 def krippendorff_alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
-    """Return Krippendorff's alpha for nominal labels; each unit is the labels it got, missing ones left out.
+    """Return Krippendorff's alpha for nominal labels; each unit is a list of the labels that it has.
 
-    1 is full agreement, 0 what chance gives. Units with fewer than two labels count for nothing. None where none
-    has two, or where every label is the same.
+    1 is full agreement, 0 the agreement by chance. Units with fewer than two labels do not count. None if no unit
+    has two labels, or if every label is the same.
 
     Source: K. Krippendorff (2011), Computing Krippendorff's Alpha-Reliability, section C (nominal data, any number
     of observers, missing data): alpha = 1 - (n - 1) * sum(o_ck) / sum(n_c * n_k) over c != k.
     """
-    coincidences: Counter[tuple[Hashable, Hashable]] = Counter()
+    totals: dict[Hashable, float] = {}
+    observed = 0.0
     for labels in units:
         counts = Counter(labels)
-        most = len(labels)
-        if most < 2:
+        size = len(labels)
+        if size < 2:
             continue
-        for one, count in counts.items():
-            for other, other_count in counts.items():
-                pairs = count * (other_count - (one == other))
-                coincidences[one, other] += pairs / (most - 1)  # type: ignore[assignment]  # a Counter of floats
-    totals: dict[Hashable, float] = {}
-    for (one, _), weight in coincidences.items():
-        totals[one] = totals.get(one, 0.0) + weight
+        for label, count in counts.items():
+            totals[label] = totals.get(label, 0.0) + count
+            observed += count * (size - count) / (size - 1)
     n = sum(totals.values())
     expected = n * n - sum(total * total for total in totals.values())
     if n < 2 or expected < 1e-9:
         return None
-    observed = sum(weight for (one, other), weight in coincidences.items() if one != other)
     return float(1.0 - (n - 1.0) * observed / expected)
 
 
@@ -95,19 +83,15 @@ def measure_agreement(ratings: Mapping[_UNIT, Mapping[str, Hashable]]) -> Agreem
     """Return how far the raters of `ratings` (unit -> rater -> label) agree."""
     several = [labels for labels in ratings.values() if len(labels) > 1]
     raters = tuple(sorted({rater for labels in several for rater in labels}))
-    same = pairs = 0
-    for labels in several:
-        count = len(labels)
-        pairs += count * (count - 1)
-        same += sum(times * (times - 1) for times in Counter(labels.values()).values())
+    pairs = sum(len(labels) * (len(labels) - 1) for labels in several)
+    equal = sum(count * (count - 1) for labels in several for count in Counter(labels.values()).values())
     kappa = None
     if len(raters) == 2:
-        one, other = raters
-        kappa = cohen_kappa([labels[one] for labels in several], [labels[other] for labels in several])
+        kappa = cohen_kappa(*([labels[rater] for labels in several] for rater in raters))
     return Agreement(
         raters=raters,
         units=len(several),
-        share=same / pairs if pairs else None,
+        share=equal / pairs if pairs else None,
         kappa=kappa,
         alpha=krippendorff_alpha([list(labels.values()) for labels in several]),
     )

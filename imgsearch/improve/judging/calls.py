@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from imgsearch.core.errors import JudgingError
+from imgsearch.core.validation import sentence
 from imgsearch.improve.judging.records import Role, clean_name
 
 __all__ = [
@@ -29,41 +30,39 @@ MAX_ACTS = 300
 MAX_TOOK_MS = 60_000
 """A pair that took longer includes a break; it counts as this long."""
 
-_ClientId = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{8,64}$")]
+_Id = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{8,64}$")]
+_SetName = Annotated[str, BeforeValidator(lambda name: clean_name(name, "The judging set's name"))]
+_LabelerName = Annotated[str, BeforeValidator(lambda name: clean_name(name, "The labeler's name"))]
 _TookMs = Annotated[
-    float,
-    Field(strict=True, ge=0),
-    AfterValidator(lambda took_ms: int(min(took_ms, MAX_TOOK_MS))),
+    float, Field(strict=True, ge=0), AfterValidator(lambda took_ms: int(min(took_ms, MAX_TOOK_MS)))
 ]
 
 
-class Act(BaseModel):
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Act(_Frozen):
     """One thing that a labeler did to a pair; `took_ms` is how long they saw the pair.
 
     The browser chooses `event_id`, so that an act that is sent twice is stored once.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-    event_id: _ClientId = Field(alias="id")
+    event_id: _Id = Field(alias="id")
     pair_id: int = Field(alias="pair", strict=True, ge=0, lt=2**53)
     kind: ActKind = Field(alias="act")
     took_ms: _TookMs = 0
 
 
-class JudgingCall(BaseModel):
+class JudgingCall(_Frozen):
     """A labeler's acts, and the request for their next pairs.
 
     `client` identifies the browser tab. With `history` the reply also has the labeler's latest acts, to undo them.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-    judging_set: Annotated[str, BeforeValidator(lambda name: clean_name(name, "The judging set's name"))] = (
-        Field(alias="set")
-    )
-    labeler: Annotated[str, BeforeValidator(lambda name: clean_name(name, "The labeler's name"))]
-    client: _ClientId
+    judging_set: _SetName = Field(alias="set")
+    labeler: _LabelerName
+    client: _Id
     role: Role = "rater"
     layout: Layout = "pair"
     acts: tuple[Act, ...] = Field(default=(), max_length=MAX_ACTS)
@@ -75,15 +74,11 @@ class JudgingCall(BaseModel):
         try:
             return JudgingCall.model_validate(body)
         except ValidationError as error:
-            wrong = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            field = ".".join(str(part)[:40] for part in wrong["loc"])
-            raise JudgingError(f"The field {field!r} cannot be used: {wrong['msg']}.") from None
+            raise JudgingError(sentence(error.errors())) from None
 
 
-class JudgingPair(BaseModel):
-    """A pair to judge, by its number, the query's key, and the item's title and photo ("" where it is gone)."""
-
-    model_config = ConfigDict(frozen=True)
+class JudgingPair(_Frozen):
+    """A pair to judge, by its number, the query's key, and the item's title and photo ("" if it is gone)."""
 
     pair: int
     query: str
@@ -98,10 +93,8 @@ class PastAct(JudgingPair):
     took_ms: int
 
 
-class QueryPart(BaseModel):
+class QueryPart(_Frozen):
     """One term of a query as a labeler sees it; `image` is "" for words."""
-
-    model_config = ConfigDict(frozen=True)
 
     kind: str
     label: str
@@ -109,24 +102,20 @@ class QueryPart(BaseModel):
     weight: float = 1.0
 
 
-class JudgingQuery(BaseModel):
+class JudgingQuery(_Frozen):
     """A query as a labeler sees it."""
-
-    model_config = ConfigDict(frozen=True)
 
     parts: tuple[QueryPart, ...]
     filters: tuple[str, ...] = ()
 
 
-class JudgingReply(BaseModel):
+class JudgingReply(_Frozen):
     """The answer to a call: which acts are stored, the next pairs, and how far the set is.
 
     `refused` maps the ids of acts that do not count to the reason. `pairs` are all pairs that this client holds, in
     order; if there are none, `waiting` means that other labelers hold the last ones, else the labeler is done.
     `wanted` and `judged` count verdicts of the set; `mine` are this labeler's.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     handled: tuple[str, ...]
     refused: dict[str, str]

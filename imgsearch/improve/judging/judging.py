@@ -16,16 +16,8 @@ from cachetools import LRUCache, cached
 from imgsearch.core.errors import JudgingError
 from imgsearch.core.records import Judgment
 from imgsearch.core.text import is_unicode
+from imgsearch.improve.judging import assignment
 from imgsearch.improve.judging.agreement import Agreement, measure_agreement
-from imgsearch.improve.judging.assignment import (
-    LEASE_S,
-    first_query,
-    lease_count,
-    page_size,
-    refusal,
-    stored_verdict,
-    verdict_change,
-)
 from imgsearch.improve.judging.calls import Act, JudgingCall, JudgingReply, PastAct
 from imgsearch.improve.judging.leases import LeaseStore
 from imgsearch.improve.judging.pools import Pool, pool_of
@@ -56,7 +48,9 @@ CACHED_SETS = 64
 class Judging:
     """The judging sets of one catalog; safe to use from any thread."""
 
-    def __init__(self, catalog: CatalogStore, feedback: FeedbackLog, *, lease_s: float = LEASE_S) -> None:
+    def __init__(
+        self, catalog: CatalogStore, feedback: FeedbackLog, *, lease_s: float = assignment.LEASE_S
+    ) -> None:
         """Use an open catalog; verdicts also go to `feedback`, and a silent labeler keeps a pair for `lease_s`."""
         self._catalog = catalog
         self._database = catalog.database
@@ -66,8 +60,6 @@ class Judging:
         self._gone_at_version = cached(LRUCache(CACHED_SETS), lock=threading.Lock())(
             lambda set_id, version: self._store.pairs_without_item(set_id)
         )
-
-    # --- sets -------------------------------------------------------------------------------------------------
 
     def create(
         self,
@@ -84,16 +76,15 @@ class Judging:
         name = clean_name(name, "The judging set's name")
         if not 1 <= raters <= MAX_RATERS:
             raise JudgingError(f"A pair needs 1 to {MAX_RATERS} raters, not {raters}.")
-        if not 1 <= pool.pairs <= MAX_PAIRS:
+        if not 1 <= len(pool.pairs) <= MAX_PAIRS:
             raise JudgingError(
-                f"A judging set has 1 to {MAX_PAIRS:,} pairs, not {pool.pairs:,}; change the number of queries."
+                f"A judging set has 1 to {MAX_PAIRS:,} pairs, not {len(pool.pairs):,}; change the number of queries."
             )
-        pairs = [(query.query_key, item_id) for query in pool.queries for item_id in query.item_ids]
         with self._database.transaction():
             if self._store.find(name):
                 raise JudgingError(f"A judging set {name!r} exists already; choose another name.")
             self._store.add_set(
-                name, pairs, source=source, systems=systems, depth=depth, raters=raters, seed=seed
+                name, pool.pairs, source=source, systems=systems, depth=depth, raters=raters, seed=seed
             )
         return self.get(name)
 
@@ -162,8 +153,6 @@ class Judging:
                 self._store.add_guideline(judging_set.set_id, before.version + 1, author, text)
             return self.guideline(judging_set)
 
-    # --- labelers ---------------------------------------------------------------------------------------------
-
     def sync(self, call: JudgingCall) -> JudgingReply:
         """Store what a labeler did, and return what comes next.
 
@@ -210,16 +199,16 @@ class Judging:
         latest = self._store.latest_acts(act.pair_id, call.role)
         holders = self._leases.holders(act.pair_id, call.role, now)
         limit = judging_set.raters if call.role == "rater" else 1
-        reason = refusal(act.kind, call.labeler, latest, holders, limit)
+        reason = assignment.refusal(act.kind, call.labeler, latest, holders, limit)
         before = latest.get(call.labeler)
-        change = 0 if reason else verdict_change(act.kind, before)
+        change = 0 if reason else assignment.verdict_change(act.kind, before)
         self._store.add_act(judging_set.set_id, call, act, now, counted=not reason, change=change)
         self._leases.release(call, act.pair_id)
         if reason:
             return reason
         if act.kind == "undo":
             self._leases.lease(judging_set.set_id, call, [pair], now)
-        verdict = stored_verdict(act.kind, before)
+        verdict = assignment.stored_verdict(act.kind, before)
         if verdict:
             self._feedback.record_judgment(Judgment(pair.query_key, pair.item_id, verdict, call.labeler))
         return ""
@@ -229,22 +218,20 @@ class Judging:
     ) -> tuple[list[PairRow], bool]:
         """Return the pairs that the client holds after leasing more, and whether others hold the last free ones."""
         self._leases.expire(now)
-        held = first_query(self._leases.held(judging_set.set_id, call), call.layout)
+        held = assignment.first_query(self._leases.held(judging_set.set_id, call), call.layout)
         query_key = held[0].query_key if held and call.layout == "grid" else ""
-        more = lease_count(len(held), call.layout)
+        more = assignment.lease_count(len(held), call.layout)
         if more:
             free = self._leases.free(judging_set, call, gone, more, query_key=query_key)
-            self._leases.lease(judging_set.set_id, call, first_query(free, call.layout), now)
-            held = first_query(self._leases.held(judging_set.set_id, call), call.layout)
+            self._leases.lease(judging_set.set_id, call, assignment.first_query(free, call.layout), now)
+            held = assignment.first_query(self._leases.held(judging_set.set_id, call), call.layout)
         self._leases.renew(call, now)
         waiting = not held and bool(self._leases.free(judging_set, call, gone, 1, with_leased=True))
-        return held[: page_size(call.layout)], waiting
+        return held[: assignment.page_size(call.layout)], waiting
 
     def _gone(self, judging_set: JudgingSet) -> list[int]:
         """Return the pairs whose item is no longer in the catalog; read once for each version of the catalog."""
         return self._gone_at_version(judging_set.set_id, self._catalog.version)
-
-    # --- results ----------------------------------------------------------------------------------------------
 
     def progress(self, judging_set: JudgingSet) -> JudgingProgress:
         """Return how far the set is, and what each labeler has done, those with the most verdicts first."""

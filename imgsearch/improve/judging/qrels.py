@@ -49,9 +49,6 @@ _QRELS_LINE = re.compile(
 _VOTE = {"good": 1, "bad": -1}
 
 
-# --- files ------------------------------------------------------------------------------------------------------
-
-
 def read_qrels(path: Path) -> dict[str, dict[str, int]]:
     """Return the judgments of a TREC qrels file; see `parse_qrels`."""
     return parse_qrels(read_text(path), str(path))
@@ -120,9 +117,6 @@ def export_judgments(judgments: pd.DataFrame, qrels_path: Path) -> ExportReport:
     return ExportReport(str(qrels_path), str(topics_path), len(topics), len(lines), votes.skipped)
 
 
-# --- votes ------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Votes:
     """Labelers' verdicts as qrels by query key; `skipped` counts the verdicts "can't tell"."""
@@ -155,9 +149,6 @@ class Votes:
     def topics(self) -> list[Topic]:
         """The judged queries."""
         return [topic_of(query_key) for query_key in self.qrels]
-
-
-# --- ids --------------------------------------------------------------------------------------------------------
 
 
 def topics_from_qrels(qrels: Qrels, catalog: CatalogStore) -> list[Topic]:

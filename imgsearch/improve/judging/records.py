@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from imgsearch.core.errors import JudgingError
 from imgsearch.core.records import Verdict
+from imgsearch.core.text import check_text
 
 __all__ = [
     "MAX_NAME",
@@ -116,13 +117,8 @@ class ImportedVerdict:
 
 def clean_name(name: Any, what: str) -> str:
     """Return a name in NFC with single spaces; raises `JudgingError` for one that cannot be stored."""
-    if not isinstance(name, str):
-        raise JudgingError(f"{what} must be text.")
-    clean = " ".join(unicodedata.normalize("NFC", name).split())
-    if not clean:
-        raise JudgingError(f"{what} is empty; enter one.")
-    if len(clean) > MAX_NAME:
-        raise JudgingError(f"{what} has {len(clean)} characters; use at most {MAX_NAME}.")
+    clean = " ".join(unicodedata.normalize("NFC", name).split()) if isinstance(name, str) else name
+    check_text(clean, what, max_chars=MAX_NAME, may_be_empty=False, error=JudgingError)
     if not clean.isprintable():
         raise JudgingError(f"{what} contains unprintable characters; remove them.")
-    return clean
+    return str(clean)

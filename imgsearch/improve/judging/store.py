@@ -47,8 +47,6 @@ class JudgingStore:
         """Use an open catalog's database."""
         self._database = database
 
-    # --- sets -------------------------------------------------------------------------------------------------
-
     def sets(self) -> list[JudgingSet]:
         """Return every set, the newest first."""
         rows = self._rows("SELECT * FROM judging_sets ORDER BY set_id DESC")
@@ -121,8 +119,6 @@ class JudgingStore:
             [set_id, version, utc_now(), author, text],
         )
 
-    # --- acts -------------------------------------------------------------------------------------------------
-
     def act_counted(self, event_id: str) -> bool | None:
         """Return whether a stored act counted; None if it is not stored."""
         rows = self._rows("SELECT counted FROM judging_acts WHERE event_id = ?", [event_id])
@@ -159,8 +155,6 @@ class JudgingStore:
             {"set": set_id, "labeler": call.labeler, "role": call.role, "limit": HISTORY_ACTS},
         )
         return rows[::-1]
-
-    # --- figures ----------------------------------------------------------------------------------------------
 
     def verdict_counts(self, set_id: int, call: JudgingCall, gone: Sequence[int]) -> tuple[int, int]:
         """Return the number of verdicts on pairs still in the catalog, and how many of them are the labeler's."""
@@ -245,8 +239,6 @@ class JudgingStore:
         cursor = self._database.cursor()
         insert_frame(cursor, "judging_acts", acts)
         insert_frame(cursor, "judgments", judgments)
-
-    # --- inside -----------------------------------------------------------------------------------------------
 
     def _next_number(self, table: str, column: str) -> int:
         return int(self._rows(f"SELECT coalesce(max({column}), 0) + 1 FROM {table}")[0][0])

@@ -112,9 +112,6 @@ def query_from_text(text: str) -> Query | None:
     return query if query.terms else None
 
 
-# --- text files -------------------------------------------------------------------------------------------------
-
-
 def percent_encoded(text: str, escape: str = "") -> str:
     """Return a text without white space: it, unprintable characters and `escape` are percent-encoded."""
     return "".join(

@@ -10,9 +10,8 @@ import csv
 import io
 import tempfile
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 from imgsearch.core.errors import EvaluationError, JudgingError
 from imgsearch.core.query_address import query_key
@@ -35,16 +34,16 @@ __all__ = [
 ]
 
 CSV_COLUMNS = ("query", "item_id", "labeler", "verdict", "role", "judged_at", "seconds")
-_NEEDED = ("query", "item_id", "verdict")
+_REQUIRED = ("query", "item_id", "verdict")
 
 
 def read_verdicts(
     path: Path, catalog: CatalogStore, *, labeler: str, topics: Path | None = None
 ) -> list[ImportedVerdict]:
-    """Return the verdicts of a file: CSV where its name ends in .csv, else TREC qrels with their topics.
+    """Return the verdicts of a file: CSV if its name ends in .csv, else TREC qrels with their topics.
 
-    The topics of qrels are those of `topics`, else those beside them, else what the query ids say. `labeler` is who
-    judged where the file does not say. Raises `EvaluationError` or `JudgingError` naming what is wrong where.
+    The topics of qrels are those of `topics`, else the file beside the qrels, else what the query ids say. `labeler`
+    is who judged if the file does not say. Raises `EvaluationError` or `JudgingError` naming the line at fault.
     """
     text = read_text(path)
     if path.suffix.lower() == ".csv":
@@ -59,12 +58,12 @@ def verdicts_from_qrels(
 ) -> list[ImportedVerdict]:
     """Return the judgments in the text of a qrels file as one labeler's verdicts: above 0 is good, else bad.
 
-    Raises `EvaluationError` for a malformed line or a query that no topic explains.
+    Raises `EvaluationError` for a malformed line or a query without a topic.
     """
     labeler = clean_name(labeler, "The labeler's name")
     qrels, _ = known_qrels(parse_qrels(text, name), catalog)
     by_id = {
-        topic.query_id: topic for topic in (topics_from_qrels(qrels, catalog) if topics is None else topics)
+        each.query_id: each for each in (topics_from_qrels(qrels, catalog) if topics is None else topics)
     }
     missing = [query_id for query_id in qrels if query_id not in by_id]
     if missing:
@@ -80,15 +79,14 @@ def verdicts_from_qrels(
 
 
 def verdicts_from_csv(text: str, name: str, catalog: CatalogStore, *, labeler: str) -> list[ImportedVerdict]:
-    """Return the verdicts in the text of a CSV file with the columns query, item_id, verdict and maybe labeler.
+    """Return the verdicts in the text of a CSV file with the columns query, item_id, verdict and perhaps labeler.
 
-    Rows of referees are left out: the raters' words are what is imported. Raises `EvaluationError` for a missing
-    column, a malformed line or a query that is not understood.
+    Rows of referees are left out: only the raters' verdicts are imported. Raises `EvaluationError` for a missing
+    column, a malformed line or a query that cannot be parsed.
     """
     fallback = clean_name(labeler, "The labeler's name")
     rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    columns = rows.fieldnames or []
-    missing = [column for column in _NEEDED if column not in columns]
+    missing = [column for column in _REQUIRED if column not in (rows.fieldnames or ())]
     if missing:
         raise EvaluationError(
             f"{name} has no column {missing[0]!r}; a CSV of judgments has {', '.join(CSV_COLUMNS[:4])}."
@@ -97,77 +95,47 @@ def verdicts_from_csv(text: str, name: str, catalog: CatalogStore, *, labeler: s
     found = []
     try:
         for row in rows:
-            where = f"Line {rows.line_num} of {name}"
             if row.get("role") == "referee":
                 continue
-            query, item_id, verdict = (row[column] or "" for column in _NEEDED)
+            query, item_id, verdict = (row[column] or "" for column in _REQUIRED)
             if verdict not in get_args(Verdict):
                 raise EvaluationError(
-                    f"{where} has the verdict {verdict[:40]!r}, but must have {', '.join(get_args(Verdict))}."
+                    f"The verdict is {verdict[:40]!r}; use one of {', '.join(get_args(Verdict))}."
                 )
             if query not in keys:
-                keys[query] = _key_of(query, where, catalog)
-            try:
-                judge = clean_name(row.get("labeler") or fallback, "The labeler's name")
-            except JudgingError as error:
-                raise EvaluationError(f"{where}: {error}") from None
+                keys[query] = _key_of(query, catalog)
+            judge = clean_name(row.get("labeler") or fallback, "The labeler's name")
             found.append(ImportedVerdict(keys[query], item_id, judge, cast(Verdict, verdict)))
+    except (EvaluationError, JudgingError) as error:
+        raise EvaluationError(f"Line {rows.line_num} of {name}: {error}") from None
     except csv.Error as error:
-        raise EvaluationError(f"Line {rows.line_num} of {name} is no CSV: {error}.") from None
+        raise EvaluationError(f"Line {rows.line_num} of {name} is not CSV: {error}.") from None
     if not found:
-        raise EvaluationError(f"The file {name} holds no judgments.")
+        raise EvaluationError(f"The file {name} has no judgments.")
     return found
 
 
-def _key_of(query: str, where: str, catalog: CatalogStore) -> str:
+def _key_of(query: str, catalog: CatalogStore) -> str:
     try:
         (topic,) = topics_from_qrels({query: {}}, catalog)
     except EvaluationError:
         raise EvaluationError(
-            f"{where} has the query {query[:80]!r}, which is no item of the catalog; write words as text=red+mug."
+            f"The query {query[:80]!r} is no item of the catalog; write words as text=red+mug."
         ) from None
     return query_key(topic_query(topic))
 
 
 def verdicts_csv(verdicts: pd.DataFrame) -> str:
     """Return verdicts (the columns of `Judging.verdicts`) as CSV with the columns query to seconds."""
-    buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, CSV_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(_csv_row(row) for row in verdicts.to_dict("records"))
-    return buffer.getvalue()
-
-
-def qrels_zip(votes: pd.DataFrame, stem: str) -> bytes:
-    """Return votes (the columns of `Judging.votes`) as a zip of `stem`.trec and its topics.
-
-    Raises `EvaluationError` where nobody said good or bad.
-    """
-    buffer = io.BytesIO()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive,
-    ):
-        export_judgments(votes, Path(folder) / f"{stem}.trec")
-        for each in sorted(Path(folder).iterdir()):
-            archive.write(each, each.name)
-    return buffer.getvalue()
-
-
-def _csv_row(row: Mapping[Any, Any]) -> dict[str, object]:
-    return {
-        "query": row["query_key"],
-        "item_id": row["item_id"],
-        "labeler": row["labeler"],
-        "verdict": row["verdict"],
-        "role": row["role"],
-        "judged_at": row["happened_at"].isoformat(timespec="seconds"),
-        "seconds": round(row["took_ms"] / 1000, 1),
-    }
+    frame = verdicts.rename(columns={"query_key": "query"}).assign(
+        judged_at=[moment.isoformat(timespec="seconds") for moment in verdicts["happened_at"]],
+        seconds=(verdicts["took_ms"] / 1000).round(1),
+    )
+    return frame.to_csv(columns=list(CSV_COLUMNS), index=False, lineterminator="\n")
 
 
 def write_verdicts_csv(verdicts: pd.DataFrame, path: Path) -> None:
-    """Write verdicts as CSV. Raises `EvaluationError` where there are none or the file cannot be written."""
+    """Write verdicts as CSV. Raises `EvaluationError` if there are none or the file cannot be written."""
     if verdicts.empty:
         raise EvaluationError("There are no judgments in this set to export yet.")
     try:
@@ -175,3 +143,19 @@ def write_verdicts_csv(verdicts: pd.DataFrame, path: Path) -> None:
         path.write_text(verdicts_csv(verdicts), encoding="utf-8", newline="")
     except OSError as error:
         raise EvaluationError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def qrels_zip(votes: pd.DataFrame, stem: str) -> bytes:
+    """Return votes (the columns of `Judging.votes`) as a zip of `stem`.trec and its topics.
+
+    Raises `EvaluationError` if no verdict is good or bad.
+    """
+    buffer = io.BytesIO()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        export_judgments(votes, Path(folder) / f"{stem}.trec")
+        for file in sorted(Path(folder).iterdir()):
+            archive.write(file, file.name)
+    return buffer.getvalue()

@@ -11,7 +11,8 @@ import streamlit as st
 
 from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError, JudgingError
-from imgsearch.improve.judging.pools import listed, make_pool, most_clicked, most_searched, random_items
+from imgsearch.improve.judging.pools import make_pool
+from imgsearch.improve.judging.query_sets import most_clicked, most_searched, parse_list, random_items
 from imgsearch.improve.judging.records import MAX_NAME, JudgingSet, clean_name
 from imgsearch.improve.judging.topics import Topic, decode_text, parse_topics
 from imgsearch.improve.judging.verdict_files import verdicts_from_csv, verdicts_from_qrels
@@ -45,7 +46,7 @@ class _Queries:
         """Return the queries; raises `ImgSearchError` where there are none."""
         match self.source:
             case "list":
-                return listed(service.catalog, self.text)
+                return parse_list(service.catalog, self.text)
             case "topics" if self.file is None:
                 raise JudgingError("Choose the topics file first.")
             case "topics":
