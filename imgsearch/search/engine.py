@@ -28,7 +28,7 @@ from imgsearch.search.words.word_help import WordHelp
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.originals import Originals
 from imgsearch.store.thumbnails import ThumbnailCache
-from imgsearch.store.uploads import UploadStore
+from imgsearch.store.uploads import SEARCH_PX, UploadStore
 from imgsearch.vision.images import THUMBNAIL_SIZES, ImageLimits
 
 __all__ = ["SearchEngine", "open_catalog_index", "open_index"]
@@ -59,20 +59,7 @@ class SearchEngine:
         with ExitStack() as opened:
             opened.callback(catalog.close)
             self.index = open_index(catalog, settings)
-            self.originals = Originals()
-            opened.callback(self.originals.close)
-            limits = ImageLimits(max_pixels=settings.max_pixels)
-            self.thumbnails = ThumbnailCache(
-                catalog.folder / "thumbnails",
-                self.originals,
-                max_bytes=settings.thumbnail_cache_bytes,
-                limits=limits,
-            )
-            # A visitor's picture has a lower limit than a photo or a picture that the owner of the catalog gives.
-            sent = ImageLimits(max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels)
-            self.uploads = UploadStore(
-                catalog.folder / "uploads", max_bytes=settings.upload_cache_bytes, limits=sent
-            )
+            limits = self._open_pictures(opened)
             self.encoder = EncoderProvider(
                 catalog, device=settings.device, backend=settings.backend, progress=progress, encoder=encoder
             )
@@ -91,9 +78,9 @@ class SearchEngine:
                 rules=self.rules,
                 duplicates=self.duplicates,
                 titles=self.titles,
-                read_upload=self.uploads.read,
+                uploads=self.uploads,
                 read_photo=self.read_photo,
-                limits=sent if serving else limits,
+                limits=self.uploads.limits if serving else limits,
                 levels=self.calibration.levels if confidence else None,
             )
             self.systems = Systems(self.searcher, threads=settings.worker_threads)
@@ -102,6 +89,28 @@ class SearchEngine:
             # Before the threads of titles and calibration, which may wait for the encoder.
             opened.callback(self.encoder.close)
             self._opened = opened.pop_all()
+
+    def _open_pictures(self, opened: ExitStack) -> ImageLimits:
+        """Open what reads photos and uploads, and return the limits of a picture of the catalog's owner."""
+        settings, folder = self.settings, self.catalog.folder
+        limits = ImageLimits(max_pixels=settings.max_pixels)
+        self.originals = Originals()
+        opened.callback(self.originals.close)
+        self.thumbnails = ThumbnailCache(
+            folder / "thumbnails", self.originals, max_bytes=settings.thumbnail_cache_bytes, limits=limits
+        )
+        self.uploads = UploadStore(
+            folder / "uploads",
+            max_bytes=settings.upload_cache_bytes,
+            limits=ImageLimits(max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels),
+            search_px=self._search_px,
+        )
+        opened.callback(self.uploads.close)
+        return limits
+
+    def _search_px(self) -> int:
+        encoder = self.encoder.loaded
+        return encoder.input_px if encoder else SEARCH_PX
 
     @classmethod
     def open(

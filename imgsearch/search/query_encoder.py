@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
+from PIL import Image
 
 from imgsearch.core.errors import QueryError
 from imgsearch.core.query import Query, Term
@@ -20,6 +21,7 @@ from imgsearch.search.ranking.reranking import LookTarget, look_target
 from imgsearch.search.words.titles import TitleMatch, Titles
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.originals import content_digest
+from imgsearch.store.uploads import UploadStore
 from imgsearch.vision.images import ImageLimits, decode_region
 from imgsearch.vision.looks import LOOK_DIM, describe
 
@@ -67,15 +69,15 @@ class QueryEncoder:
         encoder: Callable[[], Encoder],
         titles: Titles,
         *,
-        read_upload: Callable[[str], bytes] | None = None,
+        uploads: UploadStore | None = None,
         read_photo: Callable[[Item], bytes] | None = None,
         limits: ImageLimits | None = None,
     ) -> None:
-        """Encode by `encoder()`; `read_upload` returns the bytes of an upload, `read_photo` those of an item."""
+        """Encode by `encoder()`; `uploads` stores visitors' pictures, `read_photo` returns the bytes of an item."""
         self._catalog = catalog
         self.encoder = encoder
         self._titles = titles
-        self._read_upload = read_upload
+        self._uploads = uploads
         self._read_photo = read_photo
         self._limits = limits or ImageLimits()
         self._lock = threading.Lock()
@@ -91,7 +93,7 @@ class QueryEncoder:
             catalog,
             encoder,
             titles,
-            read_upload=self._read_upload,
+            uploads=self._uploads,
             read_photo=self._read_photo,
             limits=self._limits,
         )
@@ -198,35 +200,40 @@ class QueryEncoder:
 
     def _picture(self, term: Term, *, with_look: bool) -> _Picture:
         """Return a term's picture, encoded and described from one decoding, as photos are when they are indexed."""
-        name, read = self._source(term)
+        name, decode = self._source(term)
         with self._lock:
             picture = self._pictures.get((name, term.region))
         if picture is None or (with_look and picture.look is None):
             encoder = self.encoder()
-            image = decode_region(read(), term.region, target_px=encoder.input_px, limits=self._limits)
+            image = decode(encoder.input_px)
             vector = picture.vector if picture else np.asarray(encoder.encode_images([image])[0], np.float32)
             picture = _Picture(vector, describe(image).vector if with_look else None)
             with self._lock:
                 self._pictures[name, term.region] = picture
         return picture
 
-    def _source(self, term: Term) -> tuple[Hashable, Callable[[], bytes]]:
-        """Return what identifies a term's picture, and a function that reads it."""
+    def _source(self, term: Term) -> tuple[Hashable, Callable[[int], Image.Image]]:
+        """Return what identifies a term's picture, and a function that decodes it, or its region, at a size in px."""
+        region, uploads, read_photo = term.region, self._uploads, self._read_photo
+        if term.kind == "upload":
+            if uploads is None:
+                raise QueryError("Uploads are stored by the service only; give the picture's bytes instead.")
+            upload_id = str(term.value)
+            uploads.require(upload_id)  # a picture that was deleted must not be searched by its cached vector
+            return ("upload", upload_id), lambda px: uploads.decode(upload_id, region, px)
         if term.kind == "item":
-            read_photo = self._read_photo
             if read_photo is None:
                 raise QueryError(
                     "A part of a photo is searched by the service only; give the picture instead."
                 )
             item = self._catalog.get(str(term.value))
-            return ("item", item.key), lambda: read_photo(item)
-        if term.kind == "upload":
-            if self._read_upload is None:
-                raise QueryError("Uploads are kept by the service only; give the picture's bytes instead.")
-            upload = self._read_upload(str(term.value))  # also where it is cached: it may have been deleted
-            return ("upload", term.value), lambda: upload
+            return ("item", item.key), lambda px: decode_region(
+                read_photo(item), region, target_px=px, limits=self._limits
+            )
         data = term.value if isinstance(term.value, bytes) else str(term.value).encode()
-        return ("image", content_digest(data)), lambda: data
+        return ("image", content_digest(data)), lambda px: decode_region(
+            data, region, target_px=px, limits=self._limits
+        )
 
 
 def _check(query: Query) -> None:

@@ -26,6 +26,7 @@ from imgsearch.search.ranking.duplicates import Duplicates
 from imgsearch.search.ranking.rule_store import Rules
 from imgsearch.search.words.titles import Titles
 from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.uploads import UploadStore
 from imgsearch.vision.images import ImageLimits
 
 __all__ = ["Searcher"]
@@ -50,7 +51,7 @@ class Searcher:
         rules: Rules | None = None,
         duplicates: Duplicates | None = None,
         titles: Titles | None = None,
-        read_upload: Callable[[str], bytes] | None = None,
+        uploads: UploadStore | None = None,
         read_photo: Callable[[Item], bytes] | None = None,
         limits: ImageLimits | None = None,
         levels: FindLevels | None = None,
@@ -61,8 +62,8 @@ class Searcher:
         """Search `catalog` through `index`.
 
         `encoder` is called for texts, pictures and regions only. `rules` and `duplicates` are the catalog's, by
-        default made here; `titles` are used where they are given. `read_upload` returns the bytes of an upload,
-        `read_photo` those of an item; `levels` returns what scores are compared with, to say how good a result is.
+        default made here; `titles` are used where they are given. `uploads` stores visitors' pictures, `read_photo`
+        returns the bytes of an item; `levels` returns what scores are compared with, to say how good a result is.
         `queries` and `visible` share the caches of another searcher of the catalog. `expansion` is how many
         candidates the index compares, by default as many as it was tuned to.
         """
@@ -74,7 +75,7 @@ class Searcher:
         self.titles = titles or Titles(catalog, None)
         self._levels = levels
         self._queries = queries or QueryEncoder(
-            catalog, encoder, self.titles, read_upload=read_upload, read_photo=read_photo, limits=limits
+            catalog, encoder, self.titles, uploads=uploads, read_photo=read_photo, limits=limits
         )
         self._visible = visible or VisibleKeys(catalog)
         self._finder = CandidateFinder(catalog, index, self._visible, expansion)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from colour_encoder import ColourEncoder
+from PIL import Image
 
 from imgsearch.core.config import Settings
-from imgsearch.core.errors import CatalogCorrupt, CatalogNotFound, EncoderMismatch, EncoderUnavailable
-from imgsearch.core.query import Query
+from imgsearch.core.errors import (
+    CatalogCorrupt,
+    CatalogNotFound,
+    EncoderMismatch,
+    EncoderUnavailable,
+    QueryError,
+)
+from imgsearch.core.query import Emphasis, Query, Region, Term
 from imgsearch.encoders import Encoder
 from imgsearch.index.heads import Projection, publish, save_head
 from imgsearch.search.encoder_provider import EncoderProvider
@@ -20,6 +29,8 @@ from imgsearch.search.engine import SearchEngine, open_catalog_index
 from imgsearch.search.ranking.rules import Rule
 from imgsearch.search.systems import System
 from imgsearch.store.catalog import CatalogStore
+from imgsearch.vision import images
+from imgsearch.vision.images import Picture, decode_picture
 
 MUG = "mug/red-0.jpg"
 PROVIDER = "imgsearch.search.encoder_provider"
@@ -143,3 +154,62 @@ def test_a_command_gets_the_catalog_and_an_index_in_step_with_it(colour_catalog:
     with open_catalog_index(settings_of(colour_catalog)) as (catalog, index):
         assert len(index) == len(catalog) == 48
     CatalogStore.open(colour_catalog).close()
+
+
+@pytest.mark.parametrize("emphasis", [Emphasis(), Emphasis(color=0.5)])
+def test_an_upload_is_decoded_once_and_searched_by_the_pixels_that_were_sent(
+    lite_catalog: Path,
+    lite: Encoder,
+    shared_photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    emphasis: Emphasis,
+) -> None:
+    data = (shared_photos / MUG).read_bytes()
+    with SearchEngine.open(settings_of(lite_catalog), encoder=lite) as engine:
+        decoded: list[int] = []
+
+        def spy(source: bytes | Path, **options: Any) -> Picture:
+            decoded.append(1)
+            return decode_picture(source, **options)
+
+        monkeypatch.setattr(images, "decode_picture", spy)
+        upload = Term("upload", engine.uploads.add(data))
+        first = engine.searcher.search(Query((upload,), n=3, emphasis=emphasis))
+        assert len(decoded) == 1
+        assert first.hits[0].item_id == MUG
+        stored = engine.catalog.vectors(np.array([engine.catalog.get(MUG).key], np.uint64))[0]
+        assert engine.searcher.embedding(Query((upload,))) == pytest.approx(stored, abs=1e-3)
+        engine.searcher.search(Query((upload,), n=9, offset=3, emphasis=emphasis))
+        assert len(decoded) == 1
+    with SearchEngine.open(settings_of(lite_catalog), encoder=lite) as engine:
+        again = engine.searcher.search(Query((upload,), n=3, emphasis=emphasis))
+        assert [hit.item_id for hit in again.hits] == [hit.item_id for hit in first.hits]
+        assert [hit.score for hit in again.hits] == pytest.approx([hit.score for hit in first.hits], abs=1e-5)
+
+
+def test_a_region_of_an_upload_is_cut_from_the_picture_that_was_sent(
+    colour_catalog: Path, colours: ColourEncoder
+) -> None:
+    """A preview of 768 px has less than 10 pixels of the region."""
+    image = Image.new("RGB", (4000, 400), "red")
+    image.paste("blue", (0, 0, 40, 400))
+    data = io.BytesIO()
+    image.save(data, "PNG")
+    with SearchEngine.open(settings_of(colour_catalog), encoder=colours) as engine:
+        upload_id = engine.uploads.add(data.getvalue())
+        part = engine.uploads.decode(upload_id, Region(0, 0, 0.01, 1), colours.input_px)
+        assert part.size == (40, 400)
+        term = Term("upload", upload_id, region=Region(0, 0, 0.01, 1))
+        assert "blue" in engine.searcher.search(Query((term,), n=1)).hits[0].item_id
+
+
+def test_a_deleted_upload_is_not_searched_by_what_was_cached(
+    colour_catalog: Path, colours: ColourEncoder, shared_photos: Path
+) -> None:
+    with SearchEngine.open(settings_of(colour_catalog), encoder=colours) as engine:
+        upload_id = engine.uploads.add((shared_photos / MUG).read_bytes())
+        query = Query((Term("upload", upload_id),), n=1)
+        engine.searcher.search(query)
+        engine.uploads.remove(upload_id)
+        with pytest.raises(QueryError, match="no longer stored"):
+            engine.searcher.search(query)

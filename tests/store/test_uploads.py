@@ -1,18 +1,22 @@
-"""Uploads: kept shrunk and upright without their metadata, under the hash of what was sent."""
+"""Uploads: stored as they were sent, without their metadata, under the hash of what was sent."""
 
 from __future__ import annotations
 
 import io
+import os
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 from photos import draw_photo
-from PIL import Image
+from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from imgsearch.core.errors import ImageError, ImageTooLarge, QueryError
+from imgsearch.store.originals import content_digest
 from imgsearch.store.uploads import UploadStore
-from imgsearch.vision.images import ImageLimits
+from imgsearch.vision.images import ImageLimits, decode_image, encode_thumbnail
 
 
 @pytest.fixture
@@ -34,16 +38,90 @@ def test_the_same_bytes_have_the_same_id_and_others_another(store: UploadStore, 
     assert again.read(store.add(red)) == store.read(store.add(red))
 
 
-def test_what_is_kept_is_small_upright_and_without_metadata(store: UploadStore) -> None:
-    photo = draw_photo("mug", "red", size_px=1600).crop((0, 0, 1600, 800))
+def with_metadata(kind: str, orientation: int = 1) -> bytes:
+    """Return a picture of 800 x 400 px with a camera's name, a GPS position and a comment."""
+    photo = draw_photo("mug", "red", size_px=800).crop((0, 0, 800, 400))
     exif = Image.Exif()
-    exif[0x0112] = 6  # turned by a quarter
+    exif[0x0112] = orientation
     exif[0x010F] = "Secret Camera"
-    kept = store.read(store.add(encoded(photo, exif=exif)))
-    image = Image.open(io.BytesIO(kept))
-    assert image.size == (384, 768)
+    exif.get_ifd(0x8825)[1] = "Secret North"
+    options: dict[str, object] = {"exif": exif}
+    if kind == "PNG":
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_text("Comment", "Secret words")  # type: ignore[attr-defined]
+    elif kind in ("JPEG", "WEBP"):
+        options["xmp"] = b"<x>Secret place</x>"
+    return encoded(photo, kind, **options)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "HEIF"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_the_sent_pixels_are_stored_without_metadata(
+    store: UploadStore, tmp_path: Path, kind: str, orientation: int
+) -> None:
+    sent = with_metadata(kind, orientation)
+    upload_id = store.add(sent)
+    stored = store.read(upload_id)
+    assert b"Secret" in sent
+    assert b"Secret" not in stored
+    assert all(b"Secret" not in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    expected = np.asarray(decode_image(sent))
+    assert np.array_equal(np.asarray(decode_image(stored)), expected)
+    again = UploadStore(tmp_path / "uploads", max_bytes=10**7, limits=ImageLimits())
+    assert np.array_equal(np.asarray(again.decode(upload_id, None, 5000)), expected)
+
+
+def test_a_jpeg_keeps_its_colour_profile_and_ends_where_its_picture_ends(store: UploadStore) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    sent = encoded(draw_photo("mug", "red"), icc_profile=profile, progressive=True)
+    stored = store.read(store.add(sent + b"Secret second picture"))
+    assert stored == sent
+
+
+def test_what_is_served_is_a_small_webp_without_metadata(store: UploadStore) -> None:
+    served = store.webp(store.add(with_metadata("JPEG", orientation=6)), 768)
+    image = Image.open(io.BytesIO(served))
+    assert (image.format, image.size) == ("WEBP", (384, 768))
     assert not image.getexif()
-    assert b"Secret" not in kept
+    assert b"Secret" not in served
+
+
+def test_an_upload_of_an_earlier_version_is_read_and_replaced_when_it_is_sent_again(
+    store: UploadStore, tmp_path: Path
+) -> None:
+    sent = encoded(draw_photo("mug", "red", size_px=1000))
+    upload_id = content_digest(sent)
+    path = tmp_path / "uploads" / upload_id[:2] / f"{upload_id}.webp"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(encode_thumbnail(decode_image(sent), 768, quality=92))
+    assert store.decode(upload_id, None, 224).size == (256, 256)
+    assert store.read(upload_id) == path.read_bytes()
+    assert store.count() == 1
+    store.add(sent)
+    assert decode_image(store.read(upload_id)).size == (1000, 1000)
+    assert store.count() == 1
+    store.remove(upload_id)
+    assert store.count() == 0
+    with pytest.raises(QueryError):
+        store.require(upload_id)
+
+
+def test_older_uploads_shrink_to_previews_before_any_is_deleted(tmp_path: Path) -> None:
+    store = UploadStore(tmp_path / "u", max_bytes=500_000, limits=ImageLimits())
+    noise = np.random.default_rng(0).integers(0, 255, (6, 300, 300, 3), np.uint8)
+    ids = []
+    for number, pixels in enumerate(noise):
+        ids.append(store.add(encoded(Image.fromarray(pixels), quality=90)))
+        path = tmp_path / "u" / ids[-1][:2] / f"{ids[-1]}.sent"
+        os.utime(path, (number, number))
+    assert store.wait(30)
+    store.add(encoded(Image.new("RGB", (50, 50))))
+    assert store.wait(30)
+    kinds = [Image.open(io.BytesIO(store.read(upload_id))).format for upload_id in ids]
+    assert kinds[0] == "WEBP"
+    assert kinds[-1] == "JPEG"
+    assert kinds == sorted(kinds, reverse=True)
+    store.close()
 
 
 def test_it_is_served_in_the_size_asked_for(store: UploadStore) -> None:
@@ -56,7 +134,8 @@ def test_it_is_served_in_the_size_asked_for(store: UploadStore) -> None:
 def test_what_is_no_picture_is_refused_and_not_kept(store: UploadStore, tmp_path: Path, data: bytes) -> None:
     with pytest.raises(ImageError):
         store.add(data)
-    assert not list(tmp_path.rglob("*.webp"))
+    assert store.count() == 0
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_what_is_too_large_is_refused(store: UploadStore) -> None:
@@ -79,7 +158,9 @@ def test_the_oldest_go_when_there_are_too_many_and_the_new_one_stays(tmp_path: P
     for number in range(20):
         upload_id = store.add(encoded(draw_photo("mug", "red", number)))
         assert store.read(upload_id)
-    assert sum(path.stat().st_size for path in tmp_path.rglob("*.webp")) <= 30_000
+    assert store.wait(30)
+    assert 0 < sum(path.stat().st_size for path in tmp_path.rglob("*.*")) <= 30_000
+    store.close()
 
 
 def test_many_threads_upload_at_once_into_a_full_store(tmp_path: Path) -> None:
@@ -99,4 +180,6 @@ def test_many_threads_upload_at_once_into_a_full_store(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+    assert store.wait(30)
+    store.close()
     assert errors == []
