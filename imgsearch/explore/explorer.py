@@ -274,9 +274,7 @@ class Explorer:
                 positions = self._store.read_pca(space.id, keys)
                 if positions is None:
                     found = project(
-                        keys,
-                        space.vectors,
-                        principal_axes(space.vectors(_sampled(keys, AXES_SAMPLE, 0)), 3),
+                        keys, space.vectors, principal_axes(space.vectors(_sampled(keys, AXES_SAMPLE, 0)), 3)
                     )
                     positions = np.zeros((len(keys), 3), np.float32)
                     positions[:, : found.shape[1]] = found

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imgsearch.core.key_arrays import Keys
 from imgsearch.improve.adaptation.report import Guard, Sample
 from imgsearch.improve.adaptation.training_data import LabeledQuery, Part, TrainingData
 from imgsearch.index.exact_search import exact_top_k
@@ -31,7 +32,6 @@ __all__ = [
     "samples",
 ]
 
-Keys = NDArray[np.uint64]
 Rows = NDArray[np.float32]
 Places = NDArray[np.int64]
 Project = Callable[[Rows], Rows]
@@ -108,13 +108,9 @@ def guard_sets(base: VectorSpace, data: TrainingData, part: Part, seed: int) -> 
         keys = np.unique(np.concatenate([others, *(group.keys for group in groups)]))
         rows = base.vectors(keys)
         correct = [np.searchsorted(keys, group.keys) for group in groups]
-        own = np.array(
-            [-1 if group.text is not None else at[0] for group, at in zip(groups, correct, strict=True)],
-            np.int64,
-        )
-        queries = np.stack(
-            [rows[at] if group.text is None else group.text for group, at in zip(groups, own, strict=True)]
-        )
+        texts = [group.text for group in groups if group.text is not None]
+        first = np.array([places[0] for places in correct])
+        queries, own = (np.stack(texts), np.full(len(texts), -1)) if texts else (rows[first], first)
         sets.append(GuardSet(name, queries, rows, correct, own))
     return sets
 
@@ -148,15 +144,11 @@ def samples(
     def ids(hits: tuple[Keys, Rows], own: Keys) -> tuple[str, ...]:
         return tuple(item.item_id for item in catalog.by_keys(hits[0][~np.isin(hits[0], own)][:SAMPLE_HITS]))
 
-    return tuple(
-        Sample(
-            queries[place].query_key,
-            float(changes[place]),
-            ids(first, queries[place].own),
-            ids(last, queries[place].own),
-        )
-        for place, first, last in zip(chosen, before, after, strict=True)
-    )
+    found = []
+    for place, first, last in zip(chosen, before, after, strict=True):
+        own = queries[place].own
+        found.append(Sample(queries[place].query_key, float(changes[place]), ids(first, own), ids(last, own)))
+    return tuple(found)
 
 
 @dataclass(frozen=True)

@@ -53,13 +53,7 @@ def principal_basis(rows: Rows, size: int) -> Basis:
 
 
 def train_head(
-    data: TrainingSet,
-    basis: Basis,
-    *,
-    rank: int,
-    steps: int,
-    seed: int = 0,
-    progress: Progress | None = None,
+    data: TrainingSet, basis: Basis, *, rank: int, steps: int, seed: int = 0, progress: Progress | None = None
 ) -> tuple[Rows, Rows]:
     """Return `u` and `v`, (dim, rank) float32 each, equal for the same seed on the same machine."""
     import torch

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import AdaptationError, EncoderError, ImgSearchError, QueryError, UnknownItem
+from imgsearch.core.key_arrays import Keys
 from imgsearch.core.query import Query
 from imgsearch.core.records import Item
 from imgsearch.encoders.base import Encoder
@@ -27,7 +28,6 @@ from imgsearch.store.feedback import FeedbackLog
 
 __all__ = ["SPLIT", "ItemGroup", "LabeledQuery", "Part", "TrainingData", "part_of", "read_training_data"]
 
-Keys = NDArray[np.uint64]
 Rows = NDArray[np.float32]
 Part = Literal["train", "validation", "test"]
 Embed = Callable[[Query], Rows]
@@ -136,62 +136,44 @@ def _labeled_queries(
     """Return the usable queries, those with most feedback first, and the number of others by reason."""
     skipped: Counter[str] = Counter()
     known = {item.item_id: item for item in catalog.get_many(list(frame["item_id"].unique()))}
-    frame = frame[frame["item_id"].isin(known)]
-    weights = frame.groupby("query_key")["weight"].sum().sort_values(ascending=False, kind="stable")
-    groups = frame.groupby("query_key")
+    groups = frame[frame["item_id"].isin(known)].groupby("query_key")
+    order = groups["weight"].sum().sort_values(ascending=False, kind="stable").index
     queries: list[LabeledQuery] = []
-    for query_key in weights.index:
+    for number, query_key in enumerate(map(str, order)):
         if len(queries) == MAX_QUERIES:
-            skipped["beyond the maximum number"] = len(weights) - len(queries) - sum(skipped.values())
+            skipped["beyond the maximum number"] = len(order) - number
             break
         rated = groups.get_group(query_key).nlargest(MAX_ITEMS_PER_QUERY, "weight")
         try:
-            query = _labeled_query(str(query_key), rated, known, catalog, embed, column, seed)
-        except ImgSearchError as error:
-            skipped[_skip_reason(error)] += 1
-            continue
-        if query is None:
-            skipped["whose feedback prefers no item"] += 1
+            query = _stored_query(query_key)
+            own = [str(term.value) for term in query.terms if term.kind == "item"]
+            rated = rated[~rated["item_id"].isin(own)]
+            if len(rated) < 2 or rated["relevance"].max() - rated["relevance"].min() < 1e-3:
+                skipped["whose feedback prefers no item"] += 1
+                continue
+            vector = embed(query)
+        except UnknownItem:
+            skipped["for items that were removed"] += 1
+        except QueryError:
+            skipped["for pictures that are no longer stored"] += 1
+        except EncoderError:
+            skipped["that need the model, which could not be loaded"] += 1
+        except ImgSearchError:
+            skipped["that cannot be read"] += 1
         else:
-            queries.append(query)
+            part = part_of(_split_name(query, query_key, catalog, column), seed)
+            own_keys = np.array([catalog.get(item_id).key for item_id in own], np.uint64)
+            keys = np.array([known[item_id].key for item_id in rated["item_id"]], np.uint64)
+            relevances, weights = (rated[name].to_numpy(np.float32) for name in ("relevance", "weight"))
+            queries.append(LabeledQuery(query_key, part, vector, own_keys, keys, relevances, weights))
     return queries, dict(skipped)
 
 
-def _labeled_query(
-    query_key: str,
-    rated: pd.DataFrame,
-    known: Mapping[str, Item],
-    catalog: CatalogStore,
-    embed: Embed,
-    column: str | None,
-    seed: int,
-) -> LabeledQuery | None:
-    """Return the query, or None where no item is preferred; raises what reading and embedding it raise."""
+def _stored_query(query_key: str) -> Query:
     query = topic_query(Topic(query_key, "query", query_key))
     if any(term.value == UNKNOWN_PICTURE for term in query.terms):
         raise QueryError("The picture of this query was not stored.")
-    own = [str(term.value) for term in query.terms if term.kind == "item"]
-    rated = rated[~rated["item_id"].isin(own)]
-    if len(rated) < 2 or rated["relevance"].max() - rated["relevance"].min() < 1e-3:
-        return None
-    return LabeledQuery(
-        query_key=query_key,
-        vector=embed(query),
-        part=part_of(_split_name(query, query_key, catalog, column), seed),
-        own=np.array([catalog.get(item_id).key for item_id in own], np.uint64),
-        keys=np.array([known[item_id].key for item_id in rated["item_id"]], np.uint64),
-        relevances=rated["relevance"].to_numpy(np.float32),
-        weights=rated["weight"].to_numpy(np.float32),
-    )
-
-
-def _skip_reason(error: ImgSearchError) -> str:
-    reasons: tuple[tuple[type[ImgSearchError], str], ...] = (
-        (UnknownItem, "for items that were removed"),
-        (QueryError, "for pictures that are no longer stored"),
-        (EncoderError, "that need the model, which could not be loaded"),
-    )
-    return next((reason for kind, reason in reasons if isinstance(error, kind)), "that cannot be read")
+    return query
 
 
 def _split_name(query: Query, query_key: str, catalog: CatalogStore, column: str | None) -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgsearch.improve.adaptation.training_data import ItemGroup, LabeledQuery, TrainingData
+from imgsearch.core.key_arrays import Keys
+from imgsearch.improve.adaptation.training_data import LabeledQuery, TrainingData
 from imgsearch.index.vector_space import VectorSpace
 
 __all__ = ["TrainingSet", "training_set"]
 
-Keys = NDArray[np.uint64]
 Rows = NDArray[np.float32]
 Places = NDArray[np.int64]
 
@@ -51,20 +52,24 @@ def training_set(base: VectorSpace, data: TrainingData) -> TrainingSet:
     queries = data.queries_of("train")
     titles = [group for group in data.titles if group.part == "train"]
     products = [group for group in data.products if group.part == "train"]
-    listed = [part.keys for part in queries] + [group.keys for group in (*titles, *products)]
+    listed = [query.keys for query in queries] + [group.keys for group in (*titles, *products)]
     keys = np.unique(np.concatenate([data.sample, *listed]))
     rows = base.vectors(keys)
     # Rows that are damaged on disk have no direction; the first sound row takes their place.
     sound = np.linalg.norm(rows, axis=1) > 0.5
     rows[~sound] = rows[np.argmax(sound)]
     first_title = len(keys) + len(queries)
-    text_pairs, product_pairs = _text_pairs(titles, keys, first_title), _product_pairs(products, keys)
+    text_pairs = [
+        (first_title + number, int(row))
+        for number, group in enumerate(titles)
+        for row in np.searchsorted(keys, group.keys[:MAX_ITEMS_PER_TITLE])
+    ]
+    product_rows = [np.searchsorted(keys, group.keys).tolist() for group in products]
+    product_pairs = [pair for photos in product_rows for pair in pairwise(photos)][:MAX_PRODUCT_PAIRS]
     lists, targets = _ranked_lists(queries, keys)
     texts = [group.text for group in titles if group.text is not None]
     return TrainingSet(
-        rows=np.concatenate(
-            [rows, np.stack([query.vector for query in queries]), *(text[None] for text in texts)]
-        ),
+        rows=np.stack([*rows, *(query.vector for query in queries), *texts]),
         queries=np.arange(len(keys), first_title),
         lists=lists,
         targets=targets,
@@ -73,22 +78,6 @@ def training_set(base: VectorSpace, data: TrainingData) -> TrainingSet:
         text_pairs=len(text_pairs),
         product_pairs=len(product_pairs),
     )
-
-
-def _text_pairs(titles: Sequence[ItemGroup], keys: Keys, first_title: int) -> list[tuple[int, int]]:
-    return [
-        (first_title + number, int(np.searchsorted(keys, key)))
-        for number, group in enumerate(titles)
-        for key in group.keys[:MAX_ITEMS_PER_TITLE]
-    ]
-
-
-def _product_pairs(products: Sequence[ItemGroup], keys: Keys) -> list[tuple[int, int]]:
-    return [
-        (int(np.searchsorted(keys, left)), int(np.searchsorted(keys, right)))
-        for group in products
-        for left, right in zip(group.keys, group.keys[1:], strict=False)
-    ][:MAX_PRODUCT_PAIRS]
 
 
 def _ranked_lists(queries: Sequence[LabeledQuery], keys: Keys) -> tuple[Places, Rows]:

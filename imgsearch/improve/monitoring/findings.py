@@ -33,8 +33,33 @@ class Finding:
 
 def findings(overview: Overview, health: Health, drifts: Sequence[Drift] = ()) -> tuple[Finding, ...]:
     """Return every problem, the most urgent first, or one good finding where there is none."""
-    bad = [*_process_problems(health), *_failure_problems(overview)]
-    notes = [*_process_notes(health), *_search_notes(overview), *_drift_notes(drifts)]
+    bad, notes = [], []
+    if health.encoder_status == "failed":
+        bad.append(f"Words and photos cannot be searched: {health.encoder_reason}")
+    elif health.encoder_status == "loading":
+        notes.append("The model is still loading; items can be searched already.")
+    if health.feedback.lost:
+        bad.append(f"{health.feedback.lost:,} feedback rows are lost: the database could not be written.")
+    elif health.feedback.queued > MAX_QUEUED:
+        bad.append(f"{health.feedback.queued:,} feedback rows wait: the database does not accept them.")
+    broken = sum(amount for code, amount in overview.failures.items() if code not in REFUSALS)
+    if broken:
+        bad.append(f"{broken:,} searches failed on the server; its log contains the errors.")
+    refused = overview.failed - broken
+    if refused > MAX_SHARE * (overview.searches + overview.failed):
+        notes.append(f"{refused:,} searches were refused as invalid; the reasons are listed below.")
+    total = next((stage for stage in overview.stages if stage.stage == "total"), None)
+    if total and total.p95_ms > SLOW_MS:
+        notes.append(f"5% of the searches take longer than {total.p95_ms / 1000:.1f} s.")
+    if overview.empty > MAX_SHARE * overview.searches:
+        notes.append(f"{overview.empty:,} of {overview.searches:,} searches found nothing.")
+    for drift in drifts:
+        if drift.state == "drifted" and drift.mean_now is not None and drift.mean_then is not None:
+            where = "further from" if drift.mean_now < drift.mean_then else "nearer to"
+            notes.append(
+                f"{QUERY_WORDS[drift.kind]} are {where} the catalog than in its first week "
+                f"(mean cosine {drift.mean_now:.2f}, was {drift.mean_then:.2f})."
+            )
     if not bad and not notes:
         return (Finding("good", f"All is well: {health.items:,} photos can be searched."),)
     return (*(Finding("bad", text) for text in bad), *(Finding("note", text) for text in notes))
@@ -52,51 +77,3 @@ def failure_reasons(figures: QueryFigures, *, weak: bool) -> tuple[str, ...]:
     if weak:
         reasons.append("weak look-alikes")
     return tuple(reasons)
-
-
-def _process_problems(health: Health) -> list[str]:
-    problems = []
-    if health.encoder_status == "failed":
-        problems.append(f"Words and photos cannot be searched: {health.encoder_reason}")
-    if health.feedback.lost:
-        problems.append(
-            f"{health.feedback.lost:,} feedback rows are lost: the database could not be written."
-        )
-    elif health.feedback.queued > MAX_QUEUED:
-        problems.append(f"{health.feedback.queued:,} feedback rows wait: the database does not accept them.")
-    return problems
-
-
-def _process_notes(health: Health) -> list[str]:
-    loading = health.encoder_status == "loading"
-    return ["The model is still loading; items can be searched already."] if loading else []
-
-
-def _failure_problems(overview: Overview) -> list[str]:
-    broken = sum(amount for code, amount in overview.failures.items() if code not in REFUSALS)
-    return [f"{broken:,} searches failed on the server; its log contains the errors."] if broken else []
-
-
-def _search_notes(overview: Overview) -> list[str]:
-    notes = []
-    refused = sum(amount for code, amount in overview.failures.items() if code in REFUSALS)
-    if refused > MAX_SHARE * (overview.searches + overview.failed):
-        notes.append(f"{refused:,} searches were refused as invalid; the reasons are listed below.")
-    total = next((stage for stage in overview.stages if stage.stage == "total"), None)
-    if total and total.p95_ms > SLOW_MS:
-        notes.append(f"5% of the searches take longer than {total.p95_ms / 1000:.1f} s.")
-    if overview.empty > MAX_SHARE * overview.searches:
-        notes.append(f"{overview.empty:,} of {overview.searches:,} searches found nothing.")
-    return notes
-
-
-def _drift_notes(drifts: Sequence[Drift]) -> list[str]:
-    notes = []
-    for drift in drifts:
-        if drift.state == "drifted" and drift.mean_now is not None and drift.mean_then is not None:
-            where = "further from" if drift.mean_now < drift.mean_then else "nearer to"
-            notes.append(
-                f"{QUERY_WORDS[drift.kind]} are {where} the catalog than in its first week "
-                f"(mean cosine {drift.mean_now:.2f}, was {drift.mean_then:.2f})."
-            )
-    return notes

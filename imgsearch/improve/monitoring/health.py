@@ -41,30 +41,16 @@ class Health(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the state as Prometheus metrics."""
         yield GaugeMetricFamily("imgsearch_items", "Items in the catalog.", self.items)
-        yield GaugeMetricFamily(
-            "imgsearch_index_generation", "Generation of the active index.", self.generation
-        )
+        yield GaugeMetricFamily("imgsearch_index_generation", "Generation of the index.", self.generation)
         if (age_s := self.index_age_s) is not None:
-            yield GaugeMetricFamily("imgsearch_index_age_seconds", "Age of the active index.", age_s)
+            yield GaugeMetricFamily("imgsearch_index_age_seconds", "Age of the index.", age_s)
+        ready, failed = self.encoder_status == "ready", self.encoder_status == "failed"
         yield GaugeMetricFamily(
-            "imgsearch_encoder_ready",
-            "1 when texts and pictures can be searched.",
-            self.encoder_status == "ready",
+            "imgsearch_encoder_ready", "1 when texts and pictures can be searched.", ready
         )
-        yield GaugeMetricFamily(
-            "imgsearch_encoder_failed",
-            "1 when the encoder could not be loaded.",
-            self.encoder_status == "failed",
-        )
+        yield GaugeMetricFamily("imgsearch_encoder_failed", "1 when the encoder failed to load.", failed)
         yield GaugeMetricFamily("imgsearch_uploads", "Stored pictures of visitors.", self.uploads)
-        yield GaugeMetricFamily(
-            "imgsearch_feedback_queued_rows", "Feedback rows not yet written.", self.feedback.queued
-        )
-        yield CounterMetricFamily(
-            "imgsearch_feedback_written_rows_total", "Feedback rows written.", self.feedback.written
-        )
-        yield CounterMetricFamily(
-            "imgsearch_feedback_lost_rows_total",
-            "Feedback rows dropped because the queue was full.",
-            self.feedback.lost,
-        )
+        queued, written, lost = self.feedback.queued, self.feedback.written, self.feedback.lost
+        yield GaugeMetricFamily("imgsearch_feedback_queued_rows", "Feedback rows not yet written.", queued)
+        yield CounterMetricFamily("imgsearch_feedback_written_rows_total", "Feedback rows written.", written)
+        yield CounterMetricFamily("imgsearch_feedback_lost_rows_total", "Feedback rows dropped.", lost)

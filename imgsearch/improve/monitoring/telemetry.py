@@ -37,39 +37,18 @@ class Telemetry:
         """Start the background writer over an open database."""
         self._database = database
         self.registry = registry = CollectorRegistry()
-        self._searches = Counter(
-            "imgsearch_searches_total",
-            "Searches answered, by the kinds of their terms.",
-            ["kind"],
-            registry=registry,
-        )
-        self._latency = Histogram(
-            "imgsearch_search_seconds",
-            "Time of a search, by stage.",
-            ["stage"],
-            buckets=LATENCY_BUCKETS_S,
-            registry=registry,
-        )
+        name, text = "imgsearch_searches_total", "Searches answered, by the kinds of their terms."
+        self._searches = Counter(name, text, ["kind"], registry=registry)
+        name, text = "imgsearch_search_seconds", "Time of a search, by stage."
+        self._latency = Histogram(name, text, ["stage"], buckets=LATENCY_BUCKETS_S, registry=registry)
         self._empty = Counter("imgsearch_empty_searches_total", "Searches without a hit.", registry=registry)
-        self._failed = Counter(
-            "imgsearch_search_failures_total",
-            "Searches that failed, by error code.",
-            ["code"],
-            registry=registry,
-        )
-        self._arm_failures = Counter(
-            "imgsearch_experiment_failures_total",
-            "Searches that an experiment's arm failed to answer and the live system answered instead.",
-            ["experiment"],
-            registry=registry,
-        )
+        name, text = "imgsearch_search_failures_total", "Searches that failed, by error code."
+        self._failed = Counter(name, text, ["code"], registry=registry)
+        name, text = "imgsearch_experiment_failures_total", "Searches that failed in an experiment's arm."
+        self._arm_failures = Counter(name, text, ["experiment"], registry=registry)
         running = Gauge("imgsearch_searches_in_progress", "Searches that run now.", registry=registry)
         running.set_function(lambda: self.under_way()[0])
-        encoding = Gauge(
-            "imgsearch_encode_queue",
-            "Searches that run now and have words or pictures to encode.",
-            registry=registry,
-        )
+        encoding = Gauge("imgsearch_encode_queue", "Searches that wait for the encoder.", registry=registry)
         encoding.set_function(lambda: self.under_way()[1])
         self._pending: Tally[tuple[datetime, str, str, int]] = Tally()
         self._under_way: Tally[str] = Tally()
