@@ -1,4 +1,4 @@
-"""The real app in a process of its own, and a real Chromium to look at it: for browser tests and screenshots."""
+"""Runs the app in a process of its own, and finds a Chromium, for browser tests and screenshots."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-START_PATIENCE_S = 240.0
+START_TIMEOUT_S = 240.0
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 CHROMIUM_APP = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 CHROMIUM_FLAGS = [
@@ -41,7 +41,7 @@ def find_chromium() -> str | None:
 
 
 def chromium_flags() -> list[str]:
-    """Return the flags for a quiet Chromium without a screen; as root its sandbox cannot start."""
+    """Return the flags of a headless Chromium; as root its sandbox cannot start."""
     as_root = hasattr(os, "geteuid") and os.geteuid() == 0
     return [*CHROMIUM_FLAGS, *(["--no-sandbox"] if as_root else [])]
 
@@ -55,9 +55,9 @@ def free_port() -> int:
 
 @contextmanager
 def running_app(catalog: Path, *, log: Path) -> Iterator[str]:
-    """Serve the catalog by `uvicorn app:app` and give its address; at the end it is stopped and has closed all.
+    """Serve the catalog by `uvicorn app:app` and return its address; at the end, stop it and wait.
 
-    Raises `RuntimeError` with the end of its log where it does not come up, or ends before it is stopped.
+    Raises `RuntimeError` with the end of its log where it does not start, or exits before it is stopped.
     """
     port = free_port()
     command = [
@@ -70,13 +70,13 @@ def running_app(catalog: Path, *, log: Path) -> Iterator[str]:
         "--timeout-graceful-shutdown",
         "3",
     ]
-    # A crash inside a library says in the log where every thread was.
+    # A crash inside a library writes the stack of every thread to the log.
     environment = {**os.environ, "IMGSEARCH_CATALOG": str(catalog), "PYTHONFAULTHANDLER": "1"}
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=output, stderr=output)
         try:
             address = f"http://127.0.0.1:{port}"
-            _wait_until_up(process, address, log)
+            _wait_until_ready(process, address, log)
             yield address
         finally:
             ended_with = process.poll()
@@ -87,18 +87,18 @@ def running_app(catalog: Path, *, log: Path) -> Iterator[str]:
                 process.kill()
                 process.wait()
             if ended_with is not None:
-                raise RuntimeError(f"The app ended by itself, with code {ended_with}:\n{_end_of(log)}")
+                raise RuntimeError(f"The app exited by itself with code {ended_with}:\n{_end_of(log)}")
 
 
-def _wait_until_up(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    deadline = time.monotonic() + START_PATIENCE_S
+def _wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with urllib.request.urlopen(f"{address}/healthz", timeout=5):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
-    raise RuntimeError(f"The app did not come up (code {process.poll()}):\n{_end_of(log)}")
+    raise RuntimeError(f"The app did not start (code {process.poll()}):\n{_end_of(log)}")
 
 
 def _end_of(log: Path) -> str:

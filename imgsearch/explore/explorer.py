@@ -18,11 +18,18 @@ from imgsearch.core.key_arrays import Keys, places_in
 from imgsearch.core.records import Item
 from imgsearch.encoders.base import Encoder
 from imgsearch.explore.cluster_words import cluster_words, shared_values
-from imgsearch.explore.clusters import Clustering, medoids
+from imgsearch.explore.clusters import medoids
 from imgsearch.explore.layout_process import LayoutProcess
 from imgsearch.explore.map_colors import NO_VALUE, Colors, choice_legend, column_colors, number_colors
 from imgsearch.explore.map_document import encode_map
-from imgsearch.explore.map_size import MAX_POINTS, NO_MEMORY_FOR_UMAP, map_size, memory_budget, sample_note
+from imgsearch.explore.map_size import (
+    MAX_POINTS,
+    NO_MEMORY_FOR_UMAP,
+    MapSize,
+    map_size,
+    memory_budget,
+    sample_note,
+)
 from imgsearch.explore.map_store import Layout, MapStore
 from imgsearch.explore.projection import principal_axes, project
 from imgsearch.explore.worker import has_umap
@@ -149,49 +156,33 @@ class Explorer:
         axes = principal_axes(index.space.vectors(_sampled(keys, AXES_SAMPLE, seed)), LAYOUT_AXES)
         rows = project(keys, index.space.vectors, axes)
         with LayoutProcess(self._store.folder / "work", rows, seed=seed, progress=progress) as process:
-            layout = self._clustered(keys, rows, *process.clusters(), index, size.notes)
+            clustering, outlier_scores = process.clusters()
+            layout = Layout(
+                keys=keys,
+                umap_2d=np.zeros((0, 2), np.float32),
+                umap_3d=np.zeros((0, 3), np.float32),
+                labels=clustering.labels,
+                outlier_scores=outlier_scores,
+                medoids=keys[medoids(rows, clustering)],
+                words=self._words(keys, clustering.labels),
+                space=index.space.id,
+                generation=index.generation,
+                made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                notes=size.notes,
+            )
             if size.fit:
                 if not self.state().usable:  # show the clusters before UMAP has finished
                     self._store.write_layout(layout)
-                umap = process.umap(size.fit)
-                note: tuple[str, ...] = (NO_MEMORY_FOR_UMAP,)
-                if umap is not None:
-                    fit, umap_2d, umap_3d = umap
-                    layout = replace(layout, umap_2d=umap_2d, umap_3d=umap_3d)
-                    note = sample_note(size.points, fit, memory_short=True) if fit < size.fit else ()
-                layout = replace(layout, notes=(*layout.notes, *note))
+                layout = _with_umap(layout, process.umap(size.fit), size)
         progress(100, 100)  # the last chance to stop
         self._store.write_layout(layout)
         return layout.made_at
 
-    def _clustered(
-        self,
-        keys: Keys,
-        rows: Rows,
-        clustering: Clustering,
-        outlier_scores: Rows,
-        index: LiveIndex,
-        notes: tuple[str, ...],
-    ) -> Layout:
-        return Layout(
-            keys=keys,
-            umap_2d=np.zeros((0, 2), np.float32),
-            umap_3d=np.zeros((0, 3), np.float32),
-            labels=clustering.labels,
-            outlier_scores=outlier_scores,
-            medoids=keys[medoids(rows, clustering)],
-            words=self._words(keys, clustering),
-            space=index.space.id,
-            generation=index.generation,
-            made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            notes=notes,
-        )
-
-    def _words(self, keys: Keys, clustering: Clustering) -> tuple[tuple[str, ...], ...]:
+    def _words(self, keys: Keys, labels: NDArray[np.int32]) -> tuple[tuple[str, ...], ...]:
         """Return the words of each cluster: values that its photos share, then words by the encoder if it loads."""
-        shared = shared_values(self._catalog, keys, clustering.labels)
+        shared = shared_values(self._catalog, keys, labels)
         try:
-            fitting = cluster_words(self._catalog, self._encoder(), keys, clustering.labels)
+            fitting = cluster_words(self._catalog, self._encoder(), keys, labels)
         except ImgSearchError:
             fitting = tuple(() for _ in shared)
         return tuple(
@@ -260,9 +251,7 @@ class Explorer:
             return keys, positions[:, :dimensions]
         layout = self._active_layout()
         if layout is None or not layout.has_umap:
-            raise ExploreError(
-                "There is no UMAP layout of this catalog yet; lay the map out on the Explore page."
-            )
+            raise ExploreError("There is no UMAP layout yet; lay the map out on the Explore page.")
         return layout.keys, layout.umap_2d if dimensions == 2 else layout.umap_3d
 
     def _principal_positions(self) -> tuple[Keys, Rows]:
@@ -296,9 +285,7 @@ class Explorer:
     def _layout_colors(self, keys: Keys, by: str) -> Colors:
         layout = self._active_layout()
         if layout is None or len(layout.keys) == 0:
-            raise ExploreError(
-                "There are no groups of this catalog yet; lay the map out on the Explore page."
-            )
+            raise ExploreError("There are no groups yet; lay the map out on the Explore page.")
         places, known = places_in(layout.keys, keys)
         if by == "outlier":
             return number_colors(np.where(known, layout.outlier_scores[places], np.nan), by)
@@ -317,6 +304,14 @@ class Explorer:
         live = np.isin(keys, self._catalog.keys())
         hidden = self._hidden()
         return live & ~np.isin(keys, hidden) if len(hidden) else live
+
+
+def _with_umap(layout: Layout, umap: tuple[int, Rows, Rows] | None, size: MapSize) -> Layout:
+    if umap is None:
+        return replace(layout, notes=(*layout.notes, NO_MEMORY_FOR_UMAP))
+    fit, umap_2d, umap_3d = umap
+    note = sample_note(size.points, fit, memory_short=True) if fit < size.fit else ()
+    return replace(layout, umap_2d=umap_2d, umap_3d=umap_3d, notes=(*layout.notes, *note))
 
 
 def _sampled(keys: Keys, n: int, seed: int) -> Keys:

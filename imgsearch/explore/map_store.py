@@ -21,15 +21,9 @@ __all__ = ["Layout", "MapStore"]
 Rows = NDArray[np.float32]
 
 FORMAT = 1
-_ARRAYS = {
-    "keys": "keys",
-    "umap_2d": "plane",
-    "umap_3d": "solid",
-    "labels": "labels",
-    "outlier_scores": "loneliness",
-    "medoids": "middles",
-}
-"""The arrays of a layout: field and name in the file."""
+_FIELDS = ("keys", "umap_2d", "umap_3d", "labels", "outlier_scores", "medoids")
+_NAMES = ("keys", "plane", "solid", "labels", "loneliness", "middles")
+"""The arrays of a layout in the file."""
 _HEADER = ("words", "space", "generation", "made_at", "notes")
 
 
@@ -79,7 +73,7 @@ class MapStore:
 
     def write_layout(self, layout: Layout) -> None:
         """Replace the layout."""
-        arrays = {name: getattr(layout, field) for field, name in _ARRAYS.items()}
+        arrays = {name: getattr(layout, field) for field, name in zip(_FIELDS, _NAMES, strict=True)}
         self._write("layout.npz", {name: getattr(layout, name) for name in _HEADER}, arrays)
         with self._lock:
             self._layout, self._layout_read = layout, True
@@ -98,14 +92,10 @@ class MapStore:
     def _read_layout(self) -> Layout | None:
         header, arrays = self._read("layout.npz")
         try:
-            return Layout(
-                **{field: arrays[name] for field, name in _ARRAYS.items()},
-                words=tuple(tuple(words) for words in header["words"]),
-                space=header["space"],
-                generation=header["generation"],
-                made_at=header["made_at"],
-                notes=tuple(header["notes"]),
-            )
+            values: dict[str, Any] = {name: header[name] for name in _HEADER}
+            values |= {field: arrays[name] for field, name in zip(_FIELDS, _NAMES, strict=True)}
+            values |= {"words": tuple(map(tuple, values["words"])), "notes": tuple(values["notes"])}
+            return Layout(**values)
         except KeyError:
             return None
 

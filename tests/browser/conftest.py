@@ -1,4 +1,4 @@
-"""The real app over a catalog of generated photos by the real `lite` encoder, and pages of a real Chromium."""
+"""The app over a catalog of generated photos by the `lite` encoder, and pages of a Chromium."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 from running_app import chromium_flags, find_chromium, running_app
 
 TIMEOUT_MS = 90_000
-"""How long a page may take to show what a test waits for: far longer than it does, for machines that do much else."""
-HARMLESS = (
-    # Streamlit looks for its own server below a page's path first, and then at the root.
+"""The longest wait for a page; far longer than usual, for busy machines."""
+EXPECTED_ERRORS = (
+    # Streamlit searches its server below a page's path first, and then at the root.
     "status of 404",
-    # A test that cuts pictures off.
+    # A test blocks pictures.
     "net::ERR_FAILED",
 )
 
 
 @pytest.fixture(scope="session")
 def app_catalog(shared_lite_catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of the catalog that the running app holds."""
+    """Return the folder of the running app's catalog."""
     return Path(shutil.copytree(shared_lite_catalog, tmp_path_factory.mktemp("app") / "catalog"))
 
 
@@ -52,8 +52,8 @@ def app(chromium: Any, app_catalog: Path, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def new_page(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """Return a maker of pages, each in a fresh profile; a script error or console error fails the test."""
-    contexts, complaints = [], []
+    """Return a function that opens a page in a fresh profile; a script or console error fails the test."""
+    contexts, errors = [], []
 
     def make(width: int = 1440, *, scheme: str = "light", touch: bool = False, **options: Any) -> Any:
         context = chromium.new_context(
@@ -66,23 +66,21 @@ def new_page(chromium: Any) -> Iterator[Callable[..., Any]]:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(TIMEOUT_MS)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console", lambda message: complaints.append(message.text) if message.type == "error" else None
-        )
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         return page
 
     yield make
     for context in contexts:
         context.close()
-    assert [text for text in complaints if not any(part in text for part in HARMLESS)] == []
+    assert [text for text in errors if not any(part in text for part in EXPECTED_ERRORS)] == []
 
 
 @pytest.fixture(scope="session")
 def settled() -> Callable[[Any], None]:
-    """Return what waits until the page is drawn to its end, as a person does before the next click.
+    """Return a function that waits until the page is drawn, as a person does before the next click.
 
-    While it is being drawn, what is inserted above a button moves it away between the press and the release.
+    While a page is drawn, elements inserted above a button move it between the press and the release.
     """
 
     def wait(page: Any) -> None:
