@@ -1,4 +1,7 @@
-"""`imgsearch collection`: the collections of all visitors, for the operator of the catalog."""
+"""The `imgsearch collection` commands: the sets that visitors saved, for whoever runs the service.
+
+It owns their words on the terminal. Who has the folder may see every collection, whoever made it.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,10 @@ import typer
 from imgsearch.cli.terminal import (
     CatalogOption,
     JsonOption,
-    command_group,
+    load_settings,
     many,
     new_table,
     one_line,
-    open_catalog,
     print_json,
     print_table,
     say,
@@ -29,22 +31,29 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 VISITOR = "cli"
-"""The author of collections made here: visitors can open them by their link, but not change them."""
+"""Who makes collections here: visitors of the pages may look at them by their link, and not change them."""
 
-app = command_group("collection", "Collections: sets of items and searches that visitors saved.")
+app = typer.Typer(
+    name="collection",
+    help="Collections: sets of items and searches that visitors saved.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
 
 
 @contextlib.contextmanager
 def _opened(folder: Path | None) -> Iterator[tuple[CatalogStore, Collections]]:
+    from imgsearch.store.catalog import CatalogStore
     from imgsearch.store.collections import Collections
 
-    with open_catalog(folder) as catalog:
+    with CatalogStore.open(load_settings(catalog=folder).catalog) as catalog:
         yield catalog, Collections(catalog)
 
 
 @app.command("list")
 def list_collections(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """List all collections, the most recently changed first.
+    """List everybody's collections, the latest changed first.
 
     Example: `imgsearch collection list`
     """

@@ -1,4 +1,4 @@
-"""`imgsearch compare`: the results of one query by two systems or settings."""
+"""`imgsearch compare`: one query by two systems or settings, and how far the two answers agree."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgsearch.cli.search import FilterOption, ItemOption, TextOption
 from imgsearch.cli.terminal import (
     CatalogOption,
     JsonOption,
     load_settings,
     new_table,
     one_line,
-    open_engine,
+    open_systems,
     print_json,
     print_table,
     say,
@@ -25,29 +24,32 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 SIDE_HELP = (
-    "`live`, a saved system's name, `head:base` or `head:head-0001`; its own settings after commas: "
+    "`live`, a saved system's name, `head:base` or `head:head-0001`; settings of its own behind commas: "
     "`live,shape:0.5,diversity:0.4,duplicates:collapse,same:color`."
 )
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the `imgsearch` command."""
+    """Add this command to the program's."""
     app.command()(compare)
 
 
 def compare(
-    text: TextOption = None,
-    item: ItemOption = None,
+    text: Annotated[list[str] | None, typer.Option("--text", metavar="T", help="Words; repeatable.")] = None,
+    item: Annotated[
+        list[str] | None, typer.Option("--item", metavar="ID", help="An item of the catalog; repeatable.")
+    ] = None,
     left: Annotated[str, typer.Option(metavar="SIDE", help=SIDE_HELP)] = "live",
-    right: Annotated[
-        str, typer.Option(metavar="SIDE", help="The other side, in the same format.")
-    ] = "head:base",
+    right: Annotated[str, typer.Option(metavar="SIDE", help="The other side, likewise.")] = "head:base",
     n: Annotated[int, typer.Option("-n", min=1, max=1000, help="How many hits of each side.")] = 10,
-    filters: FilterOption = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option("--filter", metavar="CONDITION", help="As for `search`; repeatable."),
+    ] = None,
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Answer one query by two systems or settings side by side, and measure how far the results agree.
+    """Answer one query by two systems or settings side by side, and say how far the answers agree.
 
     Example: `imgsearch compare --text 'red mug' --right live,diversity:0.4 -n 10`
     """
@@ -60,8 +62,8 @@ def compare(
     sides = parse_side(left), parse_side(right)
     terms = [Term("text", words) for words in text or ()] + [Term("item", item_id) for item_id in item or ()]
     query = Query(tuple(terms), n=n, filters=parse_filters(filters or ()))
-    with open_engine(load_settings(catalog=catalog)) as engine:
-        found = search_both(engine.systems, query, *sides)
+    with open_systems(load_settings(catalog=catalog)) as (_, systems):
+        found = search_both(systems, query, *sides)
     if as_json:
         print_json(found.as_dict())
     else:

@@ -1,7 +1,10 @@
-"""Chooses the library that computes a network on this machine, by a short measured trial, and caches the result.
+"""Backends: which library computes a network on this machine, by a short measured trial.
 
-Another backend than torch is used only where its embeddings are the same up to rounding and it is clearly faster;
-so an encoder's id does not depend on its backend.
+It owns the names that a setting may give, the rule (another backend is taken only where its embeddings are the same
+and it is clearly faster), and the file that remembers the outcome. It knows no network: it is handed the ways there
+are to compute the same thing.
+
+The identity of an encoder does not name its backend: backends differ by rounding only, and the rule keeps it so.
 """
 
 from __future__ import annotations
@@ -25,74 +28,76 @@ from imgsearch.core.errors import EncoderError
 from imgsearch.core.files import write_durably
 from imgsearch.encoders.base import Embeddings
 
-__all__ = ["AUTO", "BACKENDS", "ONNX", "TORCH", "Trial", "cached_trial", "check_backend", "compare_backends"]
+__all__ = ["AUTO", "BACKENDS", "ONNX", "TORCH", "Trial", "check_backend", "remembered", "tried"]
 
 AUTO, TORCH, ONNX = "auto", "torch", "onnx"
 BACKENDS = (AUTO, TORCH, ONNX)
 
-MIN_COSINE = 0.999
-"""The least cosine to torch's float32 that a backend's embedding of every trial photo must have."""
-MIN_SPEEDUP = 1.15
+LEAST_COSINE = 0.999
+"""Embeddings of a backend whose cosine to torch's float32 is lower, for any of the trial's photos, are refused."""
+LEAST_GAIN = 1.15
+"""A backend that is not faster by this factor is not worth another library."""
 TRIAL_S = 1.0
-"""After this time, no further round begins."""
-MAX_ROUNDS = 7
+"""No round of the timing begins after so long."""
+ROUNDS = 7
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The chosen `backend`, and the milliseconds and the least cosine to torch of each one."""
+    """What a trial found: the `backend` to use, and of each its milliseconds and its least cosine to torch."""
 
     backend: str
     milliseconds: dict[str, float]
     cosine: dict[str, float]
 
 
-def check_backend(name: str) -> None:
-    """Raise `EncoderError` unless `name` is one of `BACKENDS`."""
+def check_backend(name: str) -> str:
+    """Return `name` if it is one of `BACKENDS`; raises `EncoderError` for another one."""
     if name not in BACKENDS:
         raise EncoderError(f"There is no backend {name!r}: use {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}.")
+    return name
 
 
-def compare_backends(encoders: Mapping[str, Callable[[], Embeddings]]) -> Trial:
-    """Run every function in turn, each of which embeds the same photos, and choose a backend.
+def tried(ways: Mapping[str, Callable[[], Embeddings]]) -> Trial:
+    """Run every way to embed the same photos in turns, and return which one to use.
 
-    Each returns (n, dim) float32 unit rows; `torch` is the reference. The least time of a few rounds counts, because
-    a busy machine only adds to it.
+    `ways` has `torch` in float32, which the others are compared with; each gives (n, dim) float32 unit rows. The
+    least time of a few rounds counts, for a busy machine only ever adds to it.
     """
     rows: dict[str, Embeddings] = {}
-    fastest = dict.fromkeys(encoders, float("inf"))
+    fastest = dict.fromkeys(ways, float("inf"))
     begun = time.perf_counter()
-    for _ in range(MAX_ROUNDS):
-        for name, encode in encoders.items():
+    for _ in range(ROUNDS):
+        for name, way in ways.items():
             started = time.perf_counter()
-            rows[name] = encode()
+            rows[name] = way()
             fastest[name] = min(fastest[name], time.perf_counter() - started)
         if time.perf_counter() - begun > TRIAL_S:
             break
-    cosine = {name: round(float(np.sum(rows[name] * rows[TORCH], axis=1).min()), 6) for name in encoders}
-    better = [
+    cosine = {name: round(float(np.sum(rows[name] * rows[TORCH], axis=1).min()), 6) for name in ways}
+    fit = [
         name
-        for name in encoders
-        if name != TORCH and cosine[name] >= MIN_COSINE and fastest[name] * MIN_SPEEDUP <= fastest[TORCH]
+        for name in ways
+        if name != TORCH and cosine[name] >= LEAST_COSINE and fastest[name] * LEAST_GAIN <= fastest[TORCH]
     ]
-    best = min(better, key=lambda name: fastest[name], default=TORCH)
+    best = min(fit, key=lambda name: fastest[name], default=TORCH)
     return Trial(best, {name: round(seconds * 1000, 2) for name, seconds in fastest.items()}, cosine)
 
 
-def cached_trial(encoder_id: str, threads: int, libraries: Sequence[str], run: Callable[[], Trial]) -> Trial:
-    """Return the cached trial of this encoder on this machine, or `run` and cache it.
+def remembered(encoder_id: str, threads: int, libraries: Sequence[str], make: Callable[[], Trial]) -> Trial:
+    """Return the trial that was made of this encoder on this machine, or make and remember it.
 
-    Weights, processor, number of threads and versions of `libraries` are part of the cache key. Where the cache
-    cannot be written, every process runs its own trial.
+    It is made anew for other weights, another processor or number of threads, or another version of one of
+    `libraries`. A folder that cannot be written only costs the next process its own trial.
     """
-    file = user_cache_dir() / "backends" / f"{_cache_key(encoder_id, threads, libraries)}.json"
+    file = user_cache_dir() / "backends" / f"{_key(encoder_id, threads, libraries)}.json"
     with suppress(OSError, ValueError, TypeError):
-        cached = Trial(**json.loads(file.read_text(encoding="utf-8")))
-        if cached.backend in BACKENDS:
-            return cached
-    trial = run()
+        found = Trial(**json.loads(file.read_text(encoding="utf-8")))
+        if found.backend in BACKENDS:
+            return found
+    trial = make()
     _log.info("backends for %s: %s", encoder_id, trial)
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -100,18 +105,19 @@ def cached_trial(encoder_id: str, threads: int, libraries: Sequence[str], run: C
     return trial
 
 
-def _cache_key(encoder_id: str, threads: int, libraries: Sequence[str]) -> str:
+def _key(encoder_id: str, threads: int, libraries: Sequence[str]) -> str:
     versions = [f"{name} {metadata.version(name)}" for name in sorted(libraries)]
-    text = "\n".join([encoder_id, _processor(), str(threads), *versions])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        "\n".join([encoder_id, _processor(), str(threads), *versions]).encode()
+    ).hexdigest()[:16]
 
 
 @lru_cache(maxsize=1)
 def _processor() -> str:
-    """Return the processor's name, and on Linux its features."""
+    """Return what tells this processor from others: its name, and on Linux what it can do."""
     lines = []
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    fields = ("model name", "flags", "Features", "CPU part")
-    found = {line.split(":")[0].strip(): line for line in lines if line.startswith(fields)}
-    return "\n".join([platform.machine(), platform.processor(), *found.values()])
+    wanted = ("model name", "flags", "Features", "CPU part")
+    told = {line.split(":")[0].strip(): line for line in lines if line.startswith(wanted)}
+    return "\n".join([platform.machine(), platform.processor(), *told.values()])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Literal
 
 from imgsearch.core.errors import ExperimentError
@@ -20,7 +19,7 @@ from imgsearch.core.records import Exposure, SearchResult
 from imgsearch.improve.experiments.assignment import arm_of, interleave, interleaving_rng
 from imgsearch.improve.experiments.records import Arm, Experiment, check_experiment
 from imgsearch.search.systems import LIVE, Systems
-from imgsearch.store.database import Database
+from imgsearch.store.database import Database, utc_now
 
 __all__ = ["Answer", "Experiments"]
 
@@ -83,7 +82,7 @@ class Experiments:
             if cursor.execute("SELECT 1 FROM experiments WHERE name = ?", [name]).fetchone():
                 raise ExperimentError(f"An experiment {name!r} exists already; choose another name.")
             options = (experiment.mode, experiment.goal, experiment.min_effect, experiment.planned_visitors)
-            cursor.execute("INSERT INTO experiments VALUES (?, ?, ?, ?, ?, ?)", [name, _now(), *options])
+            cursor.execute("INSERT INTO experiments VALUES (?, ?, ?, ?, ?, ?)", [name, utc_now(), *options])
             cursor.executemany(
                 "INSERT INTO experiment_arms VALUES (?, ?, ?, ?)",
                 [[name, position, arm.system, arm.share] for position, arm in enumerate(experiment.arms)],
@@ -138,7 +137,7 @@ class Experiments:
 
     def _add_event(self, name: str, event: Literal["start", "stop"]) -> Experiment:
         self._database.cursor().execute(
-            "INSERT INTO experiment_events VALUES (?, ?, ?)", [name, _now(), event]
+            "INSERT INTO experiment_events VALUES (?, ?, ?)", [name, utc_now(), event]
         )
         return self.get(name)
 
@@ -198,7 +197,3 @@ class Experiments:
         matching = max(first.matching, second.matching, len(hits))
         result = replace(first, query=query, hits=tuple(hits[page]), matching=matching, timing_ms=stages)
         return result, tuple(names[team] for team in teams[page])
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)

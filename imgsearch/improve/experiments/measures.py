@@ -19,12 +19,12 @@ class Measure:
     """
 
     name: str
+    unit: Literal["share", "number", "seconds"]
     title: str
     description: str
-    x: str
+    x: str = ""
     y: str = "1"
     better: Literal[-1, 0, 1] = 1
-    unit: Literal["share", "number", "seconds"] = "number"
 
     def format(self, value: float, *, change: bool = False) -> str:
         """Return a value, or a change of it, as text for people."""
@@ -37,62 +37,35 @@ class Measure:
                 return f"{value:.2f}"
 
 
-def _if_present(column: str) -> tuple[str, str]:
+def _if_any(column: str) -> tuple[str, str]:
     return f"coalesce({column}, 0)", f"({column} IS NOT NULL)::INT"
 
 
-_ALL = (
+_SPLIT = (
+    Measure("ctr", "share", f"CTR@{TOP}", f"searches with a click among the first {TOP}", "(top > 0)::INT"),
+    Measure("clicks", "number", "Clicks a search", "different photos clicked in a search", "clicks"),
+    Measure("abandoned", "share", "No click", "searches without any click", "(clicks = 0)::INT", better=-1),
     Measure(
-        "ctr",
-        f"CTR@{TOP}",
-        f"searches with a click among the first {TOP}",
-        "(top > 0)::INT",
-        unit="share",
-    ),
-    Measure("clicks", "Clicks a search", "different photos clicked in a search", "clicks"),
-    Measure(
-        "abandoned", "No click", "searches without any click", "(clicks = 0)::INT", better=-1, unit="share"
-    ),
-    Measure(
-        "first_rank",
-        "First click at rank",
-        "the rank of the first click, in searches with one",
-        *_if_present("first_rank"),
+        *("first_rank", "number", "First click at rank", "rank of the first click, in searches with one"),
+        *_if_any("first_rank"),
         better=-1,
     ),
     Measure(
-        "first_click_s",
-        "Time to first click",
-        "from the search to its first click, in searches with one",
-        *_if_present("first_click_s"),
+        *("first_click_s", "seconds", "Time to first click", "from a search to its first click, if any"),
+        *_if_any("first_click_s"),
         better=-1,
-        unit="seconds",
     ),
     Measure(
-        "time_s",
-        "Time on results",
-        "from a search to its last click or the visitor's next search",
-        *_if_present("time_s"),
+        *("time_s", "seconds", "Time on results", "from a search to its last click or the next search"),
+        *_if_any("time_s"),
         better=0,
-        unit="seconds",
     ),
     Measure(
-        "good_rate",
-        "Judged good",
-        "good verdicts as a share of good and bad ones",
-        "good",
-        "good + bad",
-        unit="share",
+        "good_rate", "share", "Judged good", "good verdicts of all good and bad ones", "good", "good + bad"
     ),
 )
-MEASURES: Mapping[str, Measure] = {measure.name: measure for measure in _ALL}
+MEASURES: Mapping[str, Measure] = {measure.name: measure for measure in _SPLIT}
 """The measures of a split, by name."""
-WON = Measure(
-    "won",
-    "Searches won",
-    "searches in which this arm's hits got more clicks than the other's",
-    "",
-    unit="share",
-)
-CREDITED = Measure("clicks", "Clicks a search", "clicks on this arm's hits in a search", "")
+WON = Measure("won", "share", "Searches won", "searches in which this arm's hits got more clicks")
+CREDITED = Measure("clicks", "number", "Clicks a search", "clicks on this arm's hits in a search")
 """The measures of an arm when interleaving."""

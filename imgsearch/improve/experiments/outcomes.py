@@ -5,28 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
+from imgsearch.improve.experiments import statistics as stats
 from imgsearch.improve.experiments.measures import CREDITED, MEASURES, WON, Measure
 from imgsearch.improve.experiments.recommendation import MIN_VISITORS, find_warnings, recommend
 from imgsearch.improve.experiments.records import ArmOutcome, Contrast, Experiment, Outcome, Point, Value
-from imgsearch.improve.experiments.statistics import (
-    ALPHA,
-    Comparison,
-    Estimate,
-    compare,
-    compare_with_zero,
-    detectable_effect,
-    estimate,
-    interval_radius,
-    needed_visitors,
-    sample_ratio_p,
-    sign_p,
-)
+from imgsearch.improve.experiments.statistics import ALPHA, Comparison, Estimate, estimate
 from imgsearch.improve.experiments.sums import ArmTraffic, ExperimentSums, read_sums
-from imgsearch.store.database import Database
+from imgsearch.store.database import Database, utc_now
 
 __all__ = ["outcome_of"]
 
@@ -37,7 +26,7 @@ _LEAD = ("second_won - first_won", "any_click")
 
 def outcome_of(database: Database, experiment: Experiment, *, now: datetime | None = None) -> Outcome:
     """Read an experiment's rows and return its outcome as of now (UTC)."""
-    with read_sums(database, experiment, now or datetime.now(UTC).replace(tzinfo=None)) as sums:
+    with read_sums(database, experiment, now or utc_now()) as sums:
         outcome = _interleaved(sums) if experiment.interleaved else _split(sums)
     outcome = replace(outcome, warnings=find_warnings(outcome))
     return replace(outcome, recommendation=recommend(outcome))
@@ -53,7 +42,7 @@ def _split(sums: ExperimentSums) -> Outcome:
         for arm in experiment.arms
     ]
     compared = {
-        (system, name): compare(base, found, tuned_for=experiment.planned_visitors, alpha=alpha)
+        (system, name): stats.compare(base, found, tuned_for=experiment.planned_visitors, alpha=alpha)
         for system, own in zip(others, estimates[1:], strict=True)
         for name, found in own.items()
         if found and (base := estimates[0].get(name))
@@ -72,7 +61,7 @@ def _split(sums: ExperimentSums) -> Outcome:
         effect=experiment.min_effect * base.value if base else 0.0,
         visitors=sum(counts),
         series=_split_series(sums, goal, alpha),
-        sample_ratio_p=sample_ratio_p(counts, [arm.share for arm in experiment.arms]),
+        sample_ratio_p=stats.sample_ratio_p(counts, [arm.share for arm in experiment.arms]),
     )
 
 
@@ -89,7 +78,9 @@ def _split_series(sums: ExperimentSums, goal: Measure, alpha: float) -> dict[str
             first = estimate(base[moment]) if moment in base else first
             second = estimate(own[moment]) if moment in own else second
             if first and second:
-                compared = compare(first, second, tuned_for=sums.experiment.planned_visitors, alpha=alpha)
+                compared = stats.compare(
+                    first, second, tuned_for=sums.experiment.planned_visitors, alpha=alpha
+                )
                 points.append(_point(moment, compared, min(first.visitors, second.visitors)))
         series[system] = tuple(points)
     return series
@@ -98,7 +89,7 @@ def _split_series(sums: ExperimentSums, goal: Measure, alpha: float) -> dict[str
 def _interleaved(sums: ExperimentSums) -> Outcome:
     experiment = sums.experiment
     second = experiment.arms[1].system
-    against_zero = partial(compare_with_zero, tuned_for=experiment.planned_visitors)
+    against_zero = partial(stats.compare_with_zero, tuned_for=experiment.planned_visitors)
     ratios = [
         ("first_won", "any_click"),
         ("first_clicks", "1"),
@@ -126,7 +117,7 @@ def _interleaved(sums: ExperimentSums) -> Outcome:
         series={second: tuple(points)},
         wins=wins,
         losses=losses,
-        sign_p=sign_p(wins, losses),
+        sign_p=stats.sign_p(wins, losses),
     )
 
 
@@ -143,8 +134,8 @@ def _outcome(
     """Return an outcome; `traffic` and `estimates` are by arm, `compared` by (system, measure)."""
     tuned_for, alpha = experiment.planned_visitors, ALPHA / (len(experiment.arms) - 1)
     differences = [each.difference for (_, name), each in compared.items() if name == goal.name]
-    detectable = [detectable_effect(each, tuned_for=tuned_for, alpha=alpha) for each in differences]
-    needs = [needed_visitors(each, effect, tuned_for=tuned_for, alpha=alpha) for each in differences]
+    detectable = [stats.detectable_effect(each, tuned_for=tuned_for, alpha=alpha) for each in differences]
+    needs = [stats.needed_visitors(each, effect, tuned_for=tuned_for, alpha=alpha) for each in differences]
     return Outcome(
         experiment=experiment,
         goal=goal,
@@ -167,7 +158,7 @@ def _values(estimates: Estimates, tuned_for: int) -> dict[str, Value]:
     values = {}
     for name, found in estimates.items():
         if found is not None:
-            radius = interval_radius(found, tuned_for=tuned_for)
+            radius = stats.interval_radius(found, tuned_for=tuned_for)
             values[name] = Value(found.value, found.value - radius, found.value + radius)
     return values
 

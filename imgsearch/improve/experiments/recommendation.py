@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from imgsearch.improve.experiments.measures import WON
 from imgsearch.improve.experiments.records import Contrast, Outcome, Recommendation
 from imgsearch.improve.experiments.statistics import ALPHA, POWER
@@ -15,6 +17,9 @@ MISMATCH_P = 0.001
 SLOW_RATIO, SLOW_MS = 1.2, 20.0
 """An arm is slow if its 95th percentile exceeds control's by this factor and by this difference."""
 FAILURE_RATE = 0.01
+
+_stop = partial(Recommendation, "stop")
+_wait = partial(Recommendation, "wait")
 
 
 def find_warnings(outcome: Outcome) -> tuple[str, ...]:
@@ -53,12 +58,12 @@ def recommend(outcome: Outcome) -> Recommendation:
 def _without_visitors(outcome: Outcome) -> Recommendation | None:
     state = outcome.experiment.state
     if state == "draft":
-        return Recommendation("wait", "Start it: until then every visitor gets the live system.")
+        return _wait("Start it: until then every visitor gets the live system.")
     if outcome.visitors:
         return None
     if state == "stopped":
-        return Recommendation("wait", "It ended before any visitor searched.")
-    return Recommendation("wait", "Keep running: no visitor has searched yet.")
+        return _wait("It ended before any visitor searched.")
+    return _wait("Keep running: no visitor has searched yet.")
 
 
 def _wrong_split(outcome: Outcome) -> Recommendation | None:
@@ -67,10 +72,9 @@ def _wrong_split(outcome: Outcome) -> Recommendation | None:
     shares = [arm.share for arm in outcome.arms]
     counted = " / ".join(f"{arm.visitors / outcome.visitors:.1%}" for arm in outcome.arms)
     planned = " / ".join(f"{share / sum(shares):.1%}" for share in shares)
-    return Recommendation(
-        "stop",
+    return _stop(
         f"Stop: traffic is not split as planned ({counted} instead of {planned}), so none of these figures can be "
-        "trusted.",
+        "trusted."
     )
 
 
@@ -80,45 +84,38 @@ def _too_few_visitors(outcome: Outcome) -> Recommendation | None:
         return None
     if outcome.experiment.state == "stopped":
         few = "1 visitor" if fewest == 1 else f"{fewest} visitors"
-        return Recommendation("wait", f"No result: it ended with only {few} in an arm.")
-    return Recommendation(
-        "wait", f"Keep running: each arm needs at least {MIN_VISITORS} visitors, and one has {fewest}."
-    )
+        return _wait(f"No result: it ended with only {few} in an arm.")
+    return _wait(f"Keep running: each arm needs at least {MIN_VISITORS} visitors, and one has {fewest}.")
 
 
 def _winner(outcome: Outcome) -> Recommendation | None:
-    goal = outcome.goal
-    better = [each for each in _deciding(outcome) if min(each.low * goal.better, each.high * goal.better) > 0]
+    sign = outcome.goal.better
+    better = [each for each in _deciding(outcome) if min(each.low * sign, each.high * sign) > 0]
     if not better:
         return None
-    best = max(better, key=lambda each: each.difference * goal.better)
+    best = max(better, key=lambda each: each.difference * sign)
     change = _change(best, outcome)
     against = [text for text in outcome.warnings if text.startswith((f"{best.system} ", "an arm "))]
     if against:
-        return Recommendation(
-            "check", f"Do not ship {best.system} yet: it {change}, but {against[0]}", best.system
-        )
+        sentence = f"Do not ship {best.system} yet: it {change}, but {against[0]}"
+        return Recommendation("check", sentence, best.system)
     return Recommendation("ship", f"Ship {best.system}: it {change}.", best.system)
 
 
 def _loser(outcome: Outcome) -> Recommendation | None:
-    goal, deciding = outcome.goal, _deciding(outcome)
-    if not deciding or any(max(each.low * goal.better, each.high * goal.better) >= 0 for each in deciding):
+    sign, deciding = outcome.goal.better, _deciding(outcome)
+    if not deciding or any(max(each.low * sign, each.high * sign) >= 0 for each in deciding):
         return None
-    worst = min(deciding, key=lambda each: each.difference * goal.better)
-    return Recommendation(
-        "stop",
-        f"Stop and keep {outcome.arms[0].system}: {worst.system} {_change(worst, outcome)}.",
-    )
+    worst = min(deciding, key=lambda each: each.difference * sign)
+    return _stop(f"Stop and keep {outcome.arms[0].system}: {worst.system} {_change(worst, outcome)}.")
 
 
 def _no_difference(outcome: Outcome) -> Recommendation | None:
     deciding, effect = _deciding(outcome), outcome.effect
     if not deciding or any(each.low <= -effect or each.high >= effect for each in deciding):
         return None
-    return Recommendation(
-        "stop",
-        f"Stop: no arm changes {outcome.goal.title} by as much as {_effect(outcome)}; keep the simplest system.",
+    return _stop(
+        f"Stop: no arm changes {outcome.goal.title} by as much as {_effect(outcome)}; keep the simplest system."
     )
 
 
@@ -126,23 +123,18 @@ def _undecided(outcome: Outcome) -> Recommendation:
     goal, effect, needed, visitors = outcome.goal, _effect(outcome), outcome.needed, outcome.visitors
     if outcome.experiment.state == "stopped":
         more = f"; about {needed:,} would show a change of {effect}" if needed else ""
-        return Recommendation(
-            "wait", f"No result: {visitors:,} visitors were too few to tell the arms apart{more}."
-        )
+        return _wait(f"No result: {visitors:,} visitors were too few to tell the arms apart{more}.")
     if needed is None:
-        return Recommendation(
-            "wait",
-            f"Keep running: there is too little data on {goal.title} to estimate how many visitors are needed.",
+        return _wait(
+            f"Keep running: there is too little data on {goal.title} to estimate how many visitors are needed."
         )
     if needed > visitors:
-        return Recommendation(
-            "wait",
+        return _wait(
             f"Keep running: about {_two_digits(needed - visitors)} more visitors are needed to detect a change of "
-            f"{effect} in {goal.title} with {POWER:.0%} power.",
+            f"{effect} in {goal.title} with {POWER:.0%} power."
         )
-    return Recommendation(
-        "stop",
-        f"Stop, unless smaller changes matter: a change of {effect} in {goal.title} would very likely show by now.",
+    return _stop(
+        f"Stop, unless smaller changes matter: a change of {effect} in {goal.title} would very likely show by now."
     )
 
 

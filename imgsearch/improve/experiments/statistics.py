@@ -8,6 +8,7 @@ that intervals and p-values can be read after every visitor: the probability tha
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -133,7 +134,8 @@ def detectable_effect(
     estimate: Estimate, *, tuned_for: int, alpha: float = ALPHA, power: float = POWER
 ) -> float:
     """Return the smallest true difference that these visitors show with probability `power`."""
-    return interval_radius(estimate, tuned_for=tuned_for, alpha=alpha) + _z(power) * estimate.standard_error
+    z = float(scipy.special.ndtri(power))
+    return interval_radius(estimate, tuned_for=tuned_for, alpha=alpha) + z * estimate.standard_error
 
 
 def needed_visitors(
@@ -144,18 +146,14 @@ def needed_visitors(
     The spread of one visitor is taken from `estimate`. None where a billion are too few.
     """
     spread = estimate.standard_error * math.sqrt(estimate.visitors)
-    low, high = 1, MAX_VISITORS
 
     def enough(visitors: int) -> bool:
         later = Estimate(0.0, spread / math.sqrt(visitors), visitors)
         return detectable_effect(later, tuned_for=tuned_for, alpha=alpha, power=power) <= abs(effect)
 
-    if effect == 0 or not enough(high):
+    if effect == 0 or not enough(MAX_VISITORS):
         return None
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle + 1, high)
-    return low
+    return 1 + bisect_left(range(1, MAX_VISITORS), True, key=enough)
 
 
 def sample_ratio_p(counts: Sequence[int], shares: Sequence[float]) -> float:
@@ -192,7 +190,3 @@ def sign_p(wins: int, losses: int) -> float:
 def _rho_squared(tuned_for: int, alpha: float) -> float:
     """Return the mixture's variance that is best at `tuned_for` visitors (Waudby-Smith et al., appendix B.2)."""
     return (-2 * math.log(alpha) + math.log(-2 * math.log(alpha) + 1)) / max(tuned_for, 1)
-
-
-def _z(power: float) -> float:
-    return float(scipy.special.ndtri(power))

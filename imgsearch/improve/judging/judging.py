@@ -32,9 +32,10 @@ from imgsearch.improve.judging.records import (
     PairRow,
     clean_name,
 )
-from imgsearch.improve.judging.store import JudgingStore, utc_now
+from imgsearch.improve.judging.store import JudgingStore
 from imgsearch.improve.judging.verdicts import deciding_verdicts, find_disagreements, ratings_of
 from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.database import utc_now
 from imgsearch.store.feedback import FeedbackLog
 
 __all__ = ["MAX_GUIDELINE", "Judging"]
@@ -80,12 +81,12 @@ class Judging:
             raise JudgingError(
                 f"A judging set has 1 to {MAX_PAIRS:,} pairs, not {len(pool.pairs):,}; change the number of queries."
             )
+        sizes = len({query_key for query_key, _ in pool.pairs}), len(pool.pairs)
+        made = JudgingSet(0, name, utc_now(), source, tuple(systems), depth, raters, seed, *sizes)
         with self._database.transaction():
-            if self._store.find(name):
+            if any(each.name == name for each in self.all()):
                 raise JudgingError(f"A judging set {name!r} exists already; choose another name.")
-            self._store.add_set(
-                name, pool.pairs, source=source, systems=systems, depth=depth, raters=raters, seed=seed
-            )
+            self._store.add_set(made, pool.pairs)
         return self.get(name)
 
     def import_set(
@@ -120,13 +121,13 @@ class Judging:
 
     def get(self, name: str) -> JudgingSet:
         """Return the set of that name; raises `JudgingError` where there is none."""
-        found = self._store.find(name)
-        if found is None:
-            raise JudgingError(
-                f"There is no judging set {name[:MAX_NAME]!r}; create one on the Judge page or with "
-                "`imgsearch judge-set create`."
-            )
-        return found
+        for found in self.all():
+            if found.name == name:
+                return found
+        raise JudgingError(
+            f"There is no judging set {name[:MAX_NAME]!r}; create one on the Judge page or with "
+            "`imgsearch judge-set create`."
+        )
 
     def all(self) -> list[JudgingSet]:
         """Return every set, the newest first."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from imgsearch.core.errors import EvaluationError
@@ -78,8 +78,7 @@ def parse_qrels(text: str, name: str) -> dict[str, dict[str, int]]:
     return qrels
 
 
-@dataclass(frozen=True, slots=True)
-class ExportReport:
+class ExportReport(NamedTuple):
     """What `export_judgments` wrote; `skipped` counts the verdicts "can't tell"."""
 
     qrels: str
@@ -87,10 +86,6 @@ class ExportReport:
     queries: int
     judgments: int
     skipped: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report as the JSON of `imgsearch export-judgments --json`."""
-        return asdict(self)
 
 
 def export_judgments(judgments: pd.DataFrame, qrels_path: Path) -> ExportReport:

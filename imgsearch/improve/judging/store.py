@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -17,9 +18,9 @@ import pandas as pd
 from imgsearch.improve.judging.calls import Act, ActKind, JudgingCall
 from imgsearch.improve.judging.records import Guideline, ImportedVerdict, JudgingSet, LabelerProgress, PairRow
 from imgsearch.improve.judging.verdicts import pairs_per_hour
-from imgsearch.store.database import Database, insert_frame
+from imgsearch.store.database import Database, insert_frame, utc_now
 
-__all__ = ["LATEST_ACTS", "JudgingStore", "utc_now"]
+__all__ = ["LATEST_ACTS", "JudgingStore"]
 
 HISTORY_ACTS = 20
 PACE_ACTS = 50
@@ -52,40 +53,16 @@ class JudgingStore:
         rows = self._rows("SELECT * FROM judging_sets ORDER BY set_id DESC")
         return [JudgingSet(*[*row[:4], tuple(json.loads(row[4])), *row[5:]]) for row in rows]
 
-    def find(self, name: str) -> JudgingSet | None:
-        """Return the set of that name."""
-        return next((found for found in self.sets() if found.name == name), None)
-
-    def add_set(
-        self,
-        name: str,
-        pairs: Sequence[tuple[str, str]],
-        *,
-        source: str,
-        systems: Sequence[str],
-        depth: int,
-        raters: int,
-        seed: int,
-    ) -> None:
-        """Append a set of (query_key, item_id) pairs, to be judged in this order."""
+    def add_set(self, made: JudgingSet, pairs: Sequence[tuple[str, str]]) -> None:
+        """Append a set with its (query_key, item_id) pairs, to be judged in this order; it gets a `set_id`."""
         set_id = self._next_number("judging_sets", "set_id")
-        first = self._next_number("judging_pairs", "pair_id")
-        queries = len({query_key for query_key, _ in pairs})
-        options = [json.dumps(list(systems)), depth, raters, seed, queries, len(pairs)]
+        columns = asdict(made) | {"set_id": set_id, "systems": json.dumps(made.systems)}
         cursor = self._database.cursor()
-        cursor.execute(
-            "INSERT INTO judging_sets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [set_id, name, utc_now(), source, *options],
-        )
-        frame = pd.DataFrame(
-            {
-                "pair_id": range(first, first + len(pairs)),
-                "set_id": set_id,
-                "position": range(len(pairs)),
-                "query_key": pd.Series([query_key for query_key, _ in pairs], dtype="object"),
-                "item_id": pd.Series([item_id for _, item_id in pairs], dtype="object"),
-            }
-        )
+        cursor.execute("INSERT INTO judging_sets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [*columns.values()])
+        frame = pd.DataFrame(pairs, columns=["query_key", "item_id"], dtype="object")
+        frame.insert(0, "pair_id", self._next_number("judging_pairs", "pair_id") + frame.index)
+        frame.insert(1, "set_id", set_id)
+        frame.insert(2, "position", frame.index)
         insert_frame(cursor, "judging_pairs", frame)
 
     def pairs_without_item(self, set_id: int) -> list[int]:
@@ -114,10 +91,8 @@ class JudgingStore:
 
     def add_guideline(self, set_id: int, version: int, author: str, text: str) -> None:
         """Append a version of a set's guideline."""
-        self._rows(
-            "INSERT INTO judging_guidelines VALUES (?, ?, ?, ?, ?)",
-            [set_id, version, utc_now(), author, text],
-        )
+        values = [set_id, version, utc_now(), author, text]
+        self._rows("INSERT INTO judging_guidelines VALUES (?, ?, ?, ?, ?)", values)
 
     def act_counted(self, event_id: str) -> bool | None:
         """Return whether a stored act counted; None if it is not stored."""
@@ -138,13 +113,8 @@ class JudgingStore:
         self, set_id: int, call: JudgingCall, act: Act, now: datetime, *, counted: bool, change: int
     ) -> None:
         """Append an act."""
-        self._rows(
-            "INSERT INTO judging_acts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                *(act.event_id, now, set_id, act.pair_id, call.labeler),
-                *(call.role, act.kind, counted, change, act.took_ms),
-            ],
-        )
+        values = [act.event_id, now, set_id, act.pair_id, call.labeler, call.role, act.kind, counted, change]
+        self._rows("INSERT INTO judging_acts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [*values, act.took_ms])
 
     def recent_acts(self, set_id: int, call: JudgingCall) -> list[tuple[Any, ...]]:
         """Return (pair_id, query_key, item_id, act, took_ms) of acts that the labeler can undo, the oldest first."""
@@ -216,12 +186,12 @@ class JudgingStore:
         """Append verdicts of raters as acts and as judgments of the feedback."""
         rows = self._rows("SELECT query_key, item_id, pair_id FROM judging_pairs WHERE set_id = ?", [set_id])
         pair_ids = {(query_key, item_id): int(pair_id) for query_key, item_id, pair_id in rows}
-        now = utc_now()
-        frame = pd.DataFrame(verdicts)
+        cursor, frame = self._database.cursor(), pd.DataFrame(verdicts)
+        frame["now"], frame["search_id"] = utc_now(), pd.Series([None] * len(frame), dtype="object")
         acts = pd.DataFrame(
             {
-                "event_id": [f"import-{set_id}-{number}" for number in range(len(verdicts))],
-                "happened_at": now,
+                "event_id": [f"import-{set_id}-{number}" for number in range(len(frame))],
+                "happened_at": frame["now"],
                 "set_id": set_id,
                 "pair_id": [pair_ids[each.query_key, each.item_id] for each in verdicts],
                 "labeler": frame["labeler"],
@@ -232,12 +202,8 @@ class JudgingStore:
                 "took_ms": 0,
             }
         )
-        judgments = frame[["query_key", "item_id", "verdict", "labeler"]].assign(
-            search_id=pd.Series([None] * len(verdicts), dtype="object")
-        )
-        judgments.insert(0, "happened_at", now)
-        cursor = self._database.cursor()
         insert_frame(cursor, "judging_acts", acts)
+        judgments = frame[["now", "query_key", "item_id", "verdict", "labeler", "search_id"]]
         insert_frame(cursor, "judgments", judgments)
 
     def _next_number(self, table: str, column: str) -> int:
@@ -245,8 +211,3 @@ class JudgingStore:
 
     def _rows(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
         return self._database.cursor().execute(sql, values).fetchall()
-
-
-def utc_now() -> datetime:
-    """Return this moment as the tables store it: UTC without a time zone."""
-    return datetime.now(UTC).replace(tzinfo=None)

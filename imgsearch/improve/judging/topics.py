@@ -44,7 +44,7 @@ class Topic:
 
 
 def read_topics(path: Path) -> list[Topic]:
-    """Return the queries of a topics file; see `parse_topics`."""
+    """Return the topics of a file; see `parse_topics`."""
     return parse_topics(read_text(path), str(path))
 
 

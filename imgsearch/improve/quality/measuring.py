@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from cachetools import LRUCache, cached
 
 from imgsearch.core.background import JobRunner, Progress
 from imgsearch.core.records import Item
 from imgsearch.improve.judging.judging import Judging
+from imgsearch.improve.quality import reports, robustness
 from imgsearch.improve.quality.comparison import Comparison, compare
 from imgsearch.improve.quality.evaluation import EvaluationReport, evaluate
 from imgsearch.improve.quality.ground_truth import GroundTruth, JudgmentSource, judgment_sources
 from imgsearch.improve.quality.measures import DEFAULT_MEASURES, parse_measures
-from imgsearch.improve.quality.reports import (
-    Reports,
-    Run,
-    StoredRobustness,
-    check_comparable,
-    judgments_digest,
-    run_of,
-)
-from imgsearch.improve.quality.robustness import check_robustness
+from imgsearch.improve.quality.reports import Reports, Run, StoredRobustness
 from imgsearch.search.systems import Systems
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
@@ -72,21 +66,22 @@ class Quality:
         `progress` is called with (queries done, queries in all) over all the systems. Raises what `evaluate` raises,
         and `UnknownSystem`.
         """
-        reports: list[EvaluationReport] = []
-        for number, system in enumerate(systems):
 
-            def show(done: int, total: int, number: int = number) -> None:
-                if progress is not None:
-                    progress(number * total + done, len(systems) * total)
+        def show(number: int, done: int, total: int) -> None:
+            if progress is not None:
+                progress(number * total + done, len(systems) * total)
 
-            reports.append(self._evaluate(truth, system, measures, show))
-        digest = judgments_digest(truth.qrels, truth.topics)
+        found = [
+            self._evaluate(truth, system, measures, partial(show, number))
+            for number, system in enumerate(systems)
+        ]
+        digest = reports.judgments_digest(truth.qrels, truth.topics)
         runs = [
-            run_of(report, name=name, system=system, judgments=truth.label, digest=digest)
-            for system, report in zip(systems, reports, strict=True)
+            reports.run_of(report, name=name, system=system, judgments=truth.label, digest=digest)
+            for system, report in zip(systems, found, strict=True)
         ]
         with self._catalog.database.transaction():
-            for run, report in zip(runs, reports, strict=True):
+            for run, report in zip(runs, found, strict=True):
                 self.reports.save(run, report)
         return runs
 
@@ -96,7 +91,7 @@ class Quality:
         self._systems.get(system)
         progress(0, len(truth.topics))  # the first search may wait for the model
         return evaluate(
-            lambda query: self._systems.search(query, system),
+            partial(self._systems.search, system=system),
             self._catalog,
             truth.qrels,
             truth.topics,
@@ -107,7 +102,7 @@ class Quality:
 
     def compare(self, first: Run, second: Run) -> tuple[Comparison, ...]:
         """Return the comparison of two runs over the measures that both have; raises `EvaluationError`."""
-        check_comparable(first, second)
+        reports.check_comparable(first, second)
         return self._compared(first, second)
 
     def _compare(self, first: Run, second: Run) -> tuple[Comparison, ...]:
@@ -118,17 +113,11 @@ class Quality:
     ) -> StoredRobustness:
         """Check a system's robustness on a sample of the catalog, and store the result; see `check_robustness`."""
         self._systems.get(system)
-        report = check_robustness(
-            lambda query: self._systems.search(query, system),
-            self._catalog,
-            self._read_photo,
-            n=n,
-            seed=seed,
-            progress=progress,
+        search = partial(self._systems.search, system=system)
+        report = robustness.check_robustness(
+            search, self._catalog, self._read_photo, n=n, seed=seed, progress=progress
         )
         return self.reports.save_robustness(report, system=system)
-
-    # --- in the background ------------------------------------------------------------------------------------
 
     def start_measuring(
         self,
@@ -154,11 +143,11 @@ class Quality:
         """Start a robustness check in the background; raises `UnknownSystem`, and `JobRunning` as above."""
         self._systems.get(system)
 
-        def work(progress: Progress) -> str:
+        def check(progress: Progress) -> str:
             self.check_robustness(system, n=n, seed=seed, progress=progress)
             return ""
 
-        self.jobs.start("The robustness check", work)
+        self.jobs.start("The robustness check", check)
 
     def close(self) -> None:
         """Stop the job in the background, if one runs."""

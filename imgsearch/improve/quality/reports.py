@@ -7,7 +7,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -18,7 +18,7 @@ from imgsearch.improve.judging.topics import Topic
 from imgsearch.improve.quality.evaluation import EvaluationReport, RatedHit, measures_as_dict
 from imgsearch.improve.quality.measures import MeasureResult
 from imgsearch.improve.quality.robustness import RobustnessReport
-from imgsearch.store.database import Database, insert_frame
+from imgsearch.store.database import Database, insert_frame, utc_now
 
 __all__ = ["Reports", "Run", "StoredRobustness", "check_comparable", "judgments_digest", "run_of"]
 
@@ -161,7 +161,7 @@ class Reports:
 
     def save_robustness(self, report: RobustnessReport, *, system: str) -> StoredRobustness:
         """Store a robustness check."""
-        stored = StoredRobustness(_now(), system, report)
+        stored = StoredRobustness(utc_now(), system, report)
         with self._database.transaction() as cursor:
             cursor.execute(
                 "INSERT INTO robustness_runs VALUES (?, ?, ?, ?, ?)",
@@ -189,7 +189,7 @@ def run_of(report: EvaluationReport, *, name: str = "", system: str, judgments: 
     """
     return Run(
         run_id=_new_id(),
-        happened_at=_now(),
+        happened_at=utc_now(),
         name=" ".join(name.split())[:MAX_NAME],
         system=system,
         judgments=judgments[:MAX_NAME],
@@ -247,7 +247,3 @@ def _rows_by_table(run_id: str, report: EvaluationReport) -> Mapping[str, list[t
 
 def _new_id() -> str:
     return uuid.uuid4().hex[:12]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
