@@ -1,7 +1,6 @@
 """The Sample Store: the bundled catalog of rendered products that the demo opens and the tests measure on.
 
-It owns where the bundled files lie and the demo's own catalog folder; photos, manifest and ground truth are made by
-`scripts/render_sample_store.py`, the embeddings and looks beside them by `scripts/embed_sample_store.py`.
+`scripts/render_sample_store.py` makes photos, manifest and ground truth, `scripts/embed_sample_store.py` the rest.
 """
 
 from __future__ import annotations
@@ -13,18 +12,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgsearch.core.config import cpu_count, user_data_dir
+from imgsearch.core.config import Settings, user_data_dir
 from imgsearch.core.errors import SourceError
-from imgsearch.encoders import load_encoder
 from imgsearch.encoders.lite.weights import lite_id
-from imgsearch.index.opening import open_live_index
-from imgsearch.index.vector_space import live_space
 from imgsearch.ingest.indexing import IndexingOptions, ProgressCallback, index_sources
-from imgsearch.search.ranking.calibration import Calibration
+from imgsearch.search.engine import SearchEngine
+from imgsearch.search.ranking.confidence import Kind
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.looks import LOOK_VERSION, Look
 
@@ -35,7 +33,7 @@ LOOKS_FILE = "looks.npz"
 
 @dataclass(frozen=True, slots=True)
 class SampleStore:
-    """The bundled files: `manifest.csv` names the photos, `topics.tsv` and the `.trec` files are the ground truth."""
+    """The bundled files: `manifest.csv` lists the photos, `topics.tsv` and the `.trec` files are the ground truth."""
 
     folder: Path
 
@@ -55,7 +53,7 @@ class SampleStore:
         return self.folder / "embeddings.lite.npy"
 
     def embeddings_of(self, encoder_id: str) -> Path | None:
-        """Return the file of shipped embeddings if they are this encoder's, else None."""
+        """Return the file of shipped embeddings if this encoder made them, else None."""
         try:
             made_by = json.loads(self.embeddings.with_suffix(".json").read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -63,13 +61,13 @@ class SampleStore:
         return self.embeddings if made_by == self._stamp(encoder_id) else None
 
     def write_embeddings(self, encoder_id: str, vectors: NDArray[np.float32]) -> None:
-        """Ship embeddings: (photos, dim) float32 unit rows in the manifest's order, and who made them."""
+        """Write embeddings, (photos, dim) float32 unit rows in the manifest's order, with the encoder's id."""
         np.save(self.embeddings, vectors.astype(np.float16))
         stamp = json.dumps(self._stamp(encoder_id), indent=2)
         self.embeddings.with_suffix(".json").write_text(stamp + "\n", encoding="utf-8")
 
     def looks(self) -> dict[str, Look]:
-        """Return the shipped looks of the photos by id; empty where they are of another version or other photos."""
+        """Return the shipped looks by item id; empty if they have another version or are of other photos."""
         try:
             with np.load(self.folder / LOOKS_FILE, allow_pickle=False) as shipped:
                 if str(shipped["stamp"]) != self._looks_stamp():
@@ -82,7 +80,7 @@ class SampleStore:
             return {}
 
     def write_looks(self, looks: Mapping[str, Look]) -> None:
-        """Ship the looks of photos by id, stamped with their version and that of the photos."""
+        """Write looks by item id, with their version and that of the photos."""
         np.savez_compressed(
             self.folder / LOOKS_FILE,
             stamp=np.array(self._looks_stamp()),
@@ -93,7 +91,7 @@ class SampleStore:
 
     @property
     def version(self) -> str:
-        """A name that changes with the bundled photos or their rows."""
+        """A hash that changes with the bundled photos or their metadata."""
         return hashlib.sha256(self.manifest.read_bytes()).hexdigest()[:16]
 
     def _stamp(self, encoder_id: str) -> dict[str, str]:
@@ -115,17 +113,16 @@ def sample_store() -> SampleStore:
 
 
 def ensure_demo_catalog(progress: ProgressCallback | None = None, *, folder: Path | None = None) -> Path:
-    """Return the folder of the demo's catalog, built or brought up to date first.
+    """Return the folder of the demo's catalog, by default in the user's data folder; builds or updates it first.
 
-    It lies in the user's data folder. A demo catalog of an older encoder is set aside, not deleted: it may hold
-    judgments that somebody made.
+    A demo catalog of an older encoder is renamed, not deleted: it may contain judgments.
     """
     store = sample_store()
     folder = folder or user_data_dir() / "demo"
     mark = folder / "sample-store-version"
-    encoder_id = lite_id()  # by the files alone: loading the encoder takes seconds
-    wanted = f"{store.version} {encoder_id}"
-    if mark.is_file() and mark.read_text(encoding="utf-8") == wanted:
+    encoder_id = lite_id()  # from the files alone: loading the encoder takes seconds
+    current = f"{store.version} {encoder_id}"
+    if mark.is_file() and mark.read_text(encoding="utf-8") == current:
         return folder
     if (folder / "catalog.duckdb").is_file():
         with CatalogStore.open(folder) as catalog:
@@ -133,22 +130,22 @@ def ensure_demo_catalog(progress: ProgressCallback | None = None, *, folder: Pat
         if made_by not in ("", encoder_id):
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
             folder.rename(folder.with_name(f"{folder.name}-before-{stamp}"))
-    encoder = load_encoder("lite")
-    with CatalogStore.open(folder, create=True) as catalog:
-        index = open_live_index(catalog, threads=cpu_count(), space=live_space(catalog))
+    with SearchEngine.open(Settings(catalog=folder), create=True) as engine:
+        encoder = engine.encoder.load("lite")
         options = IndexingOptions(embeddings=store.embeddings_of(encoder_id), prune=True)
-        index_sources(catalog, index, encoder, [store.manifest], options=options, progress=progress)
-        _give_looks(catalog, store)
-        # So that the very first search says how good it is.
-        calibration = Calibration(catalog, lambda: encoder, in_background=False)
-        calibration.levels(index, "photo")
-        calibration.levels(index, "words")
-    mark.write_text(wanted, encoding="utf-8")
+        index_sources(
+            engine.catalog, engine.index, encoder, [store.manifest], options=options, progress=progress
+        )
+        engine.reopen_index()
+        _store_looks(engine.catalog, store)
+        for kind in get_args(Kind):  # so that the first search reports its confidence
+            engine.calibration.levels(engine.index, kind)
+    mark.write_text(current, encoding="utf-8")
     return folder
 
 
-def _give_looks(catalog: CatalogStore, store: SampleStore) -> None:
-    """Keep the shipped looks of the photos that have none, so that colours count from the first moment."""
+def _store_looks(catalog: CatalogStore, store: SampleStore) -> None:
+    """Store the shipped looks of the photos, so that colours count from the first search."""
     looks = store.looks()
     items = catalog.get_many(list(looks))
     catalog.looks.store(

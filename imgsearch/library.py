@@ -1,28 +1,23 @@
-"""The library as a data scientist meets it: `from imgsearch import Catalog`, search, look, go on in pandas.
+"""The Python library: `from imgsearch import Catalog` indexes, searches and measures; results show in notebooks.
 
-It owns the `Catalog` of that line, a thin front of the modules below (the stored one is
-`imgsearch.store.catalog.CatalogStore`),
-and how a result shows itself in a notebook. It records no feedback and knows no server.
-
-    with Catalog.open("shop") as catalog:
-        catalog.search(text="red mug", filters="price<20")                  # thumbnails, in a notebook
-        catalog.search(image="x.jpg", text={"wood": 0.5, "metal": -0.5}).to_pandas()
+with Catalog.open("shop") as catalog:
+    catalog.search(text="red mug", filters="price<20")                  # thumbnails, in a notebook
+    catalog.search(image="x.jpg", text={"wood": 0.5, "metal": -0.5}).to_pandas()
 """
 
 from __future__ import annotations
 
 import base64
 import io
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from html import escape
 from pathlib import Path
 from types import TracebackType
 from typing import Any, overload
 
 import numpy as np
 import pandas as pd
+from jinja2 import Environment, PackageLoader
 from numpy.typing import NDArray
 
 from imgsearch.core.config import Settings
@@ -30,37 +25,31 @@ from imgsearch.core.errors import ImgSearchError, QueryError
 from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.core.query import Duplicates, Emphasis, Filter, Query, Term
 from imgsearch.core.records import Hit, IndexingReport, Item, SearchResult
-from imgsearch.encoders import Encoder, load_encoder, resolve_auto
 from imgsearch.improve.judging.qrels import read_qrels, topics_from_qrels
 from imgsearch.improve.judging.topics import default_topics_path, read_topics
 from imgsearch.improve.quality.evaluation import EvaluationReport, evaluate
 from imgsearch.improve.quality.measures import DEFAULT_MEASURES
-from imgsearch.index.opening import open_live_index
-from imgsearch.index.vector_space import live_space
 from imgsearch.ingest.indexing import IndexingOptions, index_sources
-from imgsearch.search.ranking.calibration import Calibration
-from imgsearch.search.searcher import Searcher
-from imgsearch.search.words.titles import Titles
-from imgsearch.store.catalog import CatalogStore
-from imgsearch.store.originals import Originals
-from imgsearch.store.thumbnails import ThumbnailCache
+from imgsearch.search.engine import SearchEngine
 from imgsearch.vision.images import ImageLimits, decode_image, nearest_thumbnail_size
 
 __all__ = ["Catalog", "Results"]
 
-SHOWN_PHOTOS = 48
-"""How many thumbnails a result shows in a notebook at most: a notebook file keeps every one of them."""
-SHOWN_PX = 128
-BATCH = 32
+MAX_SHOWN_PHOTOS = 48
+"""The most thumbnails of one result in a notebook: the notebook file contains them all."""
+THUMBNAIL_PX = 128
+ENCODE_BATCH = 32
 
 Values = Any
-"""One value, several, or a mapping of values to weights (pairs of value and weight for what cannot be a key)."""
+"""One value, a list, or a mapping of values to weights (pairs of value and weight for values that cannot be keys)."""
+
+_templates = Environment(loader=PackageLoader("imgsearch"), autoescape=True)
 
 
 class Results(Sequence[Hit]):
     """The hits of a search, best first: a sequence that shows its photos in a notebook.
 
-    `result` is the whole `SearchResult`, with its notes and timings.
+    `result` is the `SearchResult` with its notes and timings.
     """
 
     def __init__(self, result: SearchResult, catalog: Catalog) -> None:
@@ -106,75 +95,37 @@ class Results(Sequence[Hit]):
 
     def _repr_html_(self) -> str:
         """Return the photos as a grid, each with its rank, title and score."""
-        shown = self.result.hits[:SHOWN_PHOTOS]
+        shown = self.result.hits[:MAX_SHOWN_PHOTOS]
         left = len(self) - len(shown)
         notes = [*self.result.notes, *([f"{left:,} more are not shown here."] if left else [])]
-        return (
-            '<div style="display:grid;grid-template-columns:repeat(auto-fill,minmax(112px,1fr));gap:12px;'
-            'max-width:920px;font:12px/1.35 system-ui,sans-serif">'
-            + "".join(self._tile(hit) for hit in shown)
-            + "</div>"
-            + "".join(f'<p style="font:12px system-ui,sans-serif">{escape(note)}</p>' for note in notes)
-        )
-
-    def _tile(self, hit: Hit) -> str:
-        box = "width:100%;aspect-ratio:1;object-fit:contain;border-radius:8px;background:rgb(128 128 128/12%)"
-        title, source = escape(hit.title, quote=True), self._catalog.picture(hit.item_id)
-        photo = (
-            f'<img src="{source}" alt="{title}" style="{box}">'
-            if source
-            else f'<div style="{box};display:grid;place-items:center;opacity:.7">no photo</div>'
-        )
-        return (
-            f'<figure style="margin:0;min-width:0" title="{escape(hit.item_id, quote=True)}">{photo}'
-            f'<figcaption style="overflow:hidden;text-overflow:ellipsis;white-space:nowrap">{title}</figcaption>'
-            f'<span style="opacity:.65">{hit.rank} · {hit.score:.3f}</span></figure>'
-        )
+        hits = [(hit, self._catalog.picture(hit.item_id)) for hit in shown]
+        return _templates.get_template("results.html").render(hits=hits, notes=notes)
 
 
 class Catalog:
     """One catalog, opened to index, search and measure it from Python; a context manager.
 
-    One process holds a catalog at a time: close it before a server or another notebook opens it.
+    One process can open a catalog at a time: close it before a server or another notebook opens it. `store` is the
+    catalog's storage, `engine` everything that searches it.
     """
 
-    def __init__(self, store: CatalogStore, settings: Settings) -> None:
+    def __init__(self, engine: SearchEngine) -> None:
         """Use `Catalog.open`."""
-        self.store = store
-        self._settings = settings
-        self._limits = ImageLimits(max_pixels=settings.max_pixels)
-        self._originals = Originals()
-        self._thumbnails = ThumbnailCache(
-            store.folder / "thumbnails",
-            self._originals,
-            max_bytes=settings.thumbnail_cache_bytes,
-            limits=self._limits,
-        )
-        self._lock = threading.RLock()
-        self._encoder: Encoder | None = None
-        self._calibration = Calibration(store, self._loaded, in_background=False)
-        self._titles = Titles(store, self._loaded if settings.titles else None)
-        self._open_index()
+        self.engine = engine
+        self.store = engine.catalog
+        self._limits = ImageLimits(max_pixels=engine.settings.max_pixels)
 
     @classmethod
     def open(cls, folder: Path | str | None = None, *, create: bool = False) -> Catalog:
-        """Open the catalog in `folder` (by default $IMGSEARCH_CATALOG); with `create`, make it where there is none.
+        """Open the catalog in `folder` (by default $IMGSEARCH_CATALOG); `create` makes a catalog that does not exist.
 
-        Raises `CatalogNotFound`, `CatalogLocked` naming the process that holds it, `CatalogCorrupt`.
+        Raises `CatalogNotFound`, `CatalogLocked` (with the process that has it open), `CatalogCorrupt`.
         """
-        settings = Settings.load(catalog=folder)
-        store = CatalogStore.open(settings.catalog, create=create)
-        try:
-            return cls(store, settings)
-        except BaseException:
-            store.close()
-            raise
+        return cls(SearchEngine.open(Settings.load(catalog=folder), create=create))
 
     def close(self) -> None:
-        """Close the catalog, for others to open; closing twice is fine."""
-        self._calibration.close()
-        self._originals.close()
-        self.store.close()
+        """Close the catalog; closing twice is fine."""
+        self.engine.close()
 
     def __enter__(self) -> Catalog:
         """Return the catalog itself."""
@@ -191,7 +142,7 @@ class Catalog:
         return len(self.store)
 
     def __iter__(self) -> Iterator[Item]:
-        """Yield every item, in the order in which they were indexed."""
+        """Yield every item, in the order of indexing."""
         return self.store.iter_items()
 
     def __getitem__(self, item_id: str) -> Item:
@@ -211,34 +162,33 @@ class Catalog:
         encoder: str | None = None,
         prune: bool = False,
     ) -> IndexingReport:
-        """Bring photos into the catalog: folders, archives or manifests; what is there unchanged is left alone.
+        """Bring photos into the catalog from folders, archives or manifests; unchanged photos are skipped.
 
-        `metadata` is a file of further columns, `encoder` a spec for a new catalog (by default that of the settings).
-        Raises `SourceError` for a source that cannot be read and `EncoderMismatch` for another encoder than the
-        catalog's; photos that cannot be read are in the report.
+        `metadata` is a file of more columns, `encoder` the spec for a new catalog (by default that of the settings).
+        Raises `SourceError` for an unreadable source and `EncoderMismatch` for an encoder that is not the catalog's;
+        unreadable photos are in the report.
         """
-        wanted = encoder if encoder not in (None, "auto") else self.store.encoder_spec
-        spec, reason = wanted or self._settings.encoder, self.store.encoder_reason
-        if spec == "auto":
-            spec, reason = resolve_auto()
-        if self._encoder is None or self._encoder.spec != spec:
-            self._encoder = self._load(spec, reason)
+        engine, settings = self.engine, self.engine.settings
+        spec, reason = engine.encoder.choose(encoder, settings.encoder)
+        model = engine.encoder.loaded
+        if model is None or model.spec != spec:
+            model = engine.encoder.load(spec, reason)
         report = index_sources(
             self.store,
-            self._index,
-            self._encoder,
+            engine.index,
+            model,
             [str(source) for source in sources],
             options=IndexingOptions(
                 metadata=Path(metadata) if metadata else None,
                 prune=prune,
-                threads=self._settings.threads,
-                workers=self._settings.worker_processes,
+                threads=settings.threads,
+                workers=settings.worker_processes,
                 limits=self._limits,
             ),
-            originals=self._originals,
-            thumbnails=self._thumbnails,
+            originals=engine.originals,
+            thumbnails=engine.thumbnails,
         )
-        self._open_index()
+        engine.reopen_index()
         return report
 
     # --- searching --------------------------------------------------------------------------------------------
@@ -257,12 +207,12 @@ class Catalog:
         duplicates: Duplicates = "show",
         diversity: float = 0.0,
     ) -> Results:
-        """Return the n items that look most alike to a text, a picture, an item, a colour, or to a mix of them.
+        """Return the n items that are most similar to a text, a picture, an item, a colour, or a mix of them.
 
         Each of the four takes one value, a list of them, or a mapping of values to weights; a negative weight means
         "less like this". Pictures are paths, bytes or PIL images (weighted ones as pairs of image and weight), items
-        are ids, colours `#rrggbb`. Filters are written as on the command line: `"price<20"`, `["color=red"]`.
-        The rest is as for `imgsearch.core.query.Query`. Raises what `Searcher.search` raises.
+        are ids, colours `#rrggbb`. Filters have the grammar of the command line: `"price<20"`, `["color=red"]`.
+        The other options are those of `imgsearch.core.query.Query`. Raises what `Searcher.search` raises.
         """
         terms = [Term("text", str(words), weight) for words, weight in _weighted(text)]
         terms += [Term("image", _picture(each), weight) for each, weight in _weighted(image)]
@@ -278,19 +228,19 @@ class Catalog:
             duplicates=duplicates,
             diversity=diversity,
         )
-        return Results(self._searcher.search(query), self)
+        return Results(self.engine.searcher.search(query), self)
 
     def embed(
         self, *, images: Values = None, texts: str | Sequence[str] | None = None
     ) -> NDArray[np.float32]:
         """Return the embeddings of pictures or of texts, (n, dim) float32 unit rows, in the order given.
 
-        They lie in the space of `vectors`: the product of the two is the cosine. Raises `QueryError` where both or
-        neither are given, `ImageError`, and what loading the encoder raises.
+        They are in the space of `vectors`: the dot product is the cosine. Raises `QueryError` if both or neither are
+        given, `ImageError`, and what loading the encoder raises.
         """
         if (images is None) == (texts is None):
             raise QueryError("Give either images or texts to embed.")
-        encoder = self._loaded()
+        encoder = self.engine.encoder.get()
         if texts is not None:
             words = [texts] if isinstance(texts, str) else list(texts)
             rows = encoder.encode_texts(words) if words else np.zeros((0, encoder.dim), np.float32)
@@ -300,17 +250,17 @@ class Catalog:
             encoder.encode_images(
                 [
                     decode_image(data, target_px=encoder.input_px, limits=self._limits)
-                    for data in pictures[start : start + BATCH]
+                    for data in pictures[start : start + ENCODE_BATCH]
                 ]
             )
-            for start in range(0, len(pictures), BATCH)
+            for start in range(0, len(pictures), ENCODE_BATCH)
         ]
         return np.concatenate(parts) if parts else np.zeros((0, encoder.dim), np.float32)
 
     # --- tables -----------------------------------------------------------------------------------------------
 
     def metadata(self) -> pd.DataFrame:
-        """Return the rows of all items by `item_id`, in the order in which they were indexed."""
+        """Return the metadata of all items, indexed by `item_id`, in the order of indexing."""
         items = list(self)
         columns = list(self.store.metadata.columns)
         rows = [[item.metadata.get(column) for column in columns] for item in items]
@@ -318,7 +268,7 @@ class Catalog:
         return pd.DataFrame(rows, columns=columns, index=index)
 
     def vectors(self) -> NDArray[np.float32]:
-        """Return the stored embeddings, (len, dim) float32 unit rows, row by row those of `metadata`."""
+        """Return the stored embeddings, (len, dim) float32 unit rows, in the order of `metadata`."""
         return self.store.vectors(self.store.keys())
 
     # --- measuring --------------------------------------------------------------------------------------------
@@ -328,48 +278,21 @@ class Catalog:
     ) -> EvaluationReport:
         """Return the measures of searching on judgments (a TREC file), as `imgsearch evaluate` does.
 
-        `topics` are the queries, by default those in the file beside it, else the judged ids are taken as items.
+        `topics` is the file of queries, by default the one beside the qrels; without it the query ids are item ids.
         Raises `EvaluationError`.
         """
         judged = read_qrels(Path(qrels))
         path = Path(topics) if topics else default_topics_path(Path(qrels))
         asked = read_topics(path) if topics or path.is_file() else topics_from_qrels(judged, self.store)
-        return evaluate(self._searcher.search, self.store, judged, asked, measures)
+        return evaluate(self.engine.searcher.search, self.store, judged, asked, measures)
 
-    # --- inside -----------------------------------------------------------------------------------------------
-
-    def picture(self, item_id: str, size_px: int = SHOWN_PX) -> str:
-        """Return an item's photo as a small WebP data URI, or nothing where it cannot be had any more."""
+    def picture(self, item_id: str, size_px: int = THUMBNAIL_PX) -> str:
+        """Return an item's photo as a small WebP data URI, or "" where it no longer exists."""
         try:
-            data = self._thumbnails.get(self.store.get(item_id), nearest_thumbnail_size(size_px)).data
+            data = self.engine.thumbnails.get(self.store.get(item_id), nearest_thumbnail_size(size_px)).data
         except ImgSearchError:
             return ""
         return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
-
-    def _open_index(self) -> None:
-        self._index = open_live_index(
-            self.store, threads=self._settings.worker_threads, space=live_space(self.store)
-        )
-        self._searcher = Searcher(
-            self.store,
-            self._index,
-            self._loaded,
-            titles=self._titles,
-            read_photo=lambda item: self._originals.read(item.location),
-            limits=self._limits,
-            levels=self._calibration.levels,
-        )
-
-    def _loaded(self) -> Encoder:
-        with self._lock:
-            if self._encoder is None:
-                self._encoder = self._load(self.store.encoder_spec, self.store.encoder_reason)
-            return self._encoder
-
-    def _load(self, spec: str, reason: str) -> Encoder:
-        encoder = load_encoder(spec, device=self._settings.device or None, backend=self._settings.backend)
-        self.store.bind_encoder(encoder.spec, encoder.id, encoder.dim, reason=reason)
-        return encoder
 
 
 def _weighted(given: Values) -> list[tuple[Any, float]]:

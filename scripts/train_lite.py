@@ -28,7 +28,7 @@ from lite_training.measures import measure
 
 from imgsearch.encoders.lite import weights as lite_weights
 from imgsearch.encoders.lite.backbone import Backbone
-from imgsearch.encoders.lite.image_tower import MaskHead, Seen
+from imgsearch.encoders.lite.image_tower import ImageFeatures, MaskHead
 
 STORE = Path(__file__).resolve().parent.parent / "imgsearch" / "data" / "sample_store"
 
@@ -137,13 +137,15 @@ def _mask(
     return head
 
 
-def _features(path: Path, backbone: Backbone, mask: MaskHead, pictures: list[sources.Picture]) -> Seen:
+def _features(
+    path: Path, backbone: Backbone, mask: MaskHead, pictures: list[sources.Picture]
+) -> ImageFeatures:
     """Return what is seen in the pictures; kept in `path` by the pictures' names."""
     names = np.array([f"{p.source} {p.concept} {p.thing} {n}" for n, p in enumerate(pictures)])
     if path.exists():
         stored = np.load(path)
         if np.array_equal(stored["names"], names):
-            return Seen(stored["features"].astype(np.float32), stored["shares"])
+            return ImageFeatures(stored["features"].astype(np.float32), stored["shares"])
     seen = images.look(backbone, mask, pictures)
     np.savez(path, names=names, features=seen.features.astype(np.float16), shares=seen.shares)
     return seen

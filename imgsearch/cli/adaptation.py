@@ -1,4 +1,4 @@
-"""`imgsearch adapt` and `imgsearch heads`: learn from feedback, and what of it is in force."""
+"""`imgsearch adapt` and `imgsearch heads`: train on feedback, publish what was trained."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import typer
 from imgsearch.cli.terminal import (
     CatalogOption,
     JsonOption,
+    command_group,
     load_settings,
     many,
     one_line,
-    open_searcher,
+    open_catalog,
+    open_engine,
     print_json,
     print_table,
     progress,
@@ -25,13 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["adapt", "heads", "register"]
 
-heads = typer.Typer(
-    name="heads",
-    help="Learned heads: which there are, and which is in force.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-)
+heads = command_group("heads", "Heads trained on feedback: list, publish and roll back.")
 
 
 def register(app: typer.Typer) -> None:
@@ -43,27 +39,29 @@ def register(app: typer.Typer) -> None:
 def adapt(
     catalog: CatalogOption = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Learn and report only; keep and publish nothing.")
+        bool, typer.Option("--dry-run", help="Train and report only; save and publish nothing.")
     ] = False,
     no_publish: Annotated[
-        bool, typer.Option("--no-publish", help="Keep a head that wins, but do not put it in force.")
+        bool, typer.Option("--no-publish", help="Save a head that wins, but do not publish it.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Splits the queries and starts the learning.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split of queries and of training.")] = 0,
     eta: Annotated[
         float | None,
         typer.Option(
-            min=0.0, max=3.0, help="How fast attention falls: 1 / rank^eta. Estimated from clicks by default."
+            min=0.0,
+            max=3.0,
+            help="Exponent of the position bias, 1 / rank^eta. By default estimated from clicks.",
         ),
     ] = None,
     product_column: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The column that says which photos show one product."),
+        typer.Option(metavar="NAME", help="The column whose equal values mark photos of one product."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Learn a head from clicks and judgments, and publish it if it wins on queries that it has not seen.
+    """Train a head on clicks and judgments, and publish it if it wins on held-out queries.
 
-    No photo is decoded, and the embeddings stay as they are: `imgsearch heads rollback` undoes it.
+    No photo is decoded, and the embeddings do not change: `imgsearch heads rollback` undoes it.
 
     Example: `imgsearch adapt --dry-run`
     """
@@ -72,15 +70,15 @@ def adapt(
 
     settings = load_settings(catalog=catalog)
     with (
-        open_searcher(settings) as (opened, searcher),
-        contextlib.closing(FeedbackLog(opened.database)) as feedback,
+        open_engine(settings) as engine,
+        contextlib.closing(FeedbackLog(engine.catalog.database)) as feedback,
     ):
-        with progress("Learning") as show:
+        with progress("Training") as show:
             report = adapting.adapt(
-                opened,
+                engine.catalog,
                 feedback,
-                searcher.embedding,
-                searcher.encoder,
+                engine.searcher.embedding,
+                engine.encoder.get,
                 seed=seed,
                 eta=eta,
                 product_column=product_column,
@@ -90,7 +88,9 @@ def adapt(
         published = bool(report.head) and not no_publish
         if published:
             with progress(f"Publishing {report.head}") as show:
-                publication.publish_head(opened, report.head, threads=settings.worker_threads, progress=show)
+                publication.publish_head(
+                    engine.catalog, report.head, threads=settings.worker_threads, progress=show
+                )
     if as_json:
         print_json({**report.as_dict(), "published": published})
     else:
@@ -99,16 +99,15 @@ def adapt(
 
 @heads.command("list")
 def list_heads(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """List the heads that were kept, and which is in force.
+    """List the saved heads, and which is published.
 
     Example: `imgsearch heads list`
     """
     from rich.table import Table
 
     from imgsearch.index import heads as kept
-    from imgsearch.store.catalog import CatalogStore
 
-    with CatalogStore.open(load_settings(catalog=catalog).catalog) as opened:
+    with open_catalog(catalog) as opened:
         live = kept.live_head_id(opened)
         found = kept.list_heads(opened)
         changes = kept.head_changes(opened)
@@ -130,10 +129,10 @@ def list_heads(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
         print_json({"live": live or None, "heads": rows, "history": history})
         return
     if not found:
-        say("No head was learned yet; run `imgsearch adapt`.")
+        say("There is no head yet; run `imgsearch adapt`.")
         return
     table = Table(box=None, header_style="bold")
-    for name in ("head", "in force", "learned at", "nDCG@10 before", "after", "change (99%)"):
+    for name in ("head", "published", "trained at", "nDCG@10 before", "after", "change (99%)"):
         table.add_column(name)
     for head in found:
         report = head.report
@@ -154,30 +153,28 @@ def publish(
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Put a kept head in force: its vectors and index are made ready first, without decoding a photo.
+    """Publish a saved head; its vectors and index are computed first, without decoding photos.
 
     Example: `imgsearch heads publish head-0001`
     """
     from imgsearch.improve.adaptation import publication
-    from imgsearch.store.catalog import CatalogStore
 
     settings = load_settings(catalog=catalog)
-    with CatalogStore.open(settings.catalog) as opened, progress(f"Publishing {one_line(head)}") as show:
+    with open_catalog(settings.catalog) as opened, progress(f"Publishing {one_line(head)}") as show:
         index = publication.publish_head(opened, head, threads=settings.worker_threads, progress=show)
     _print_live(head, index.generation, as_json=as_json)
 
 
 @heads.command("rollback")
 def rollback(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """Put in force again what was before the head that is in force now.
+    """Publish again what was active before the published head.
 
     Example: `imgsearch heads rollback`
     """
     from imgsearch.improve.adaptation import publication
-    from imgsearch.store.catalog import CatalogStore
 
     settings = load_settings(catalog=catalog)
-    with CatalogStore.open(settings.catalog) as opened:
+    with open_catalog(settings.catalog) as opened:
         index = publication.roll_back_head(opened, threads=settings.worker_threads)
     _print_live(index.space.head.id if index.space.head else "", index.generation, as_json=as_json)
 
@@ -186,19 +183,19 @@ def _print_live(head: str, generation: int, *, as_json: bool) -> None:
     if as_json:
         print_json({"live": head or None, "generation": generation})
     else:
-        print(f"{head or 'The model without a head'} is in force, as generation {generation} of the index.")
+        print(f"{head or 'The model without a head'} is published, as generation {generation} of the index.")
 
 
 def _print_report(report: AdaptationReport, published: bool) -> None:
     used = sum(report.queries.values())
     print(
         f"Feedback: {many(report.clicks, 'click')} on {many(report.impressions, 'impression')} and "
-        f"{many(report.judgments, 'judgment')}; {many(used, 'query', 'queries')} to learn from "
+        f"{many(report.judgments, 'judgment')}; {many(used, 'query', 'queries')} to train on "
         f"({', '.join(f'{count:,} {part}' for part, count in report.queries.items())})."
     )
     for why, count in report.skipped.items():
         print(f"Left out: {many(count, 'query', 'queries')} {why}.")
-    print(f"Attention falls as 1 / rank^{report.eta:.2f} ({report.eta_source}).")
+    print(f"The position bias is 1 / rank^{report.eta:.2f} ({report.eta_source}).")
     for note in report.notes:
         print(note)
     if report.rank:
@@ -208,6 +205,6 @@ def _print_report(report: AdaptationReport, published: bool) -> None:
         print(f"Guard: {guard.name} {guard.before:.1%} before, {guard.after:.1%} after: {state}.")
     print(report.reason)
     if published:
-        print(f"{report.head} is in force; `imgsearch heads rollback` undoes it.")
+        print(f"{report.head} is published; `imgsearch heads rollback` undoes it.")
     elif report.head:
-        print(f"{report.head} is kept; `imgsearch heads publish {report.head}` puts it in force.")
+        print(f"{report.head} is saved; `imgsearch heads publish {report.head}` publishes it.")

@@ -1,7 +1,4 @@
-"""The `imgsearch collection` commands: the sets that visitors saved, for whoever runs the service.
-
-It owns their words on the terminal. Who has the folder may see every collection, whoever made it.
-"""
+"""`imgsearch collection`: the collections of all visitors, for the operator of the catalog."""
 
 from __future__ import annotations
 
@@ -15,10 +12,11 @@ import typer
 from imgsearch.cli.terminal import (
     CatalogOption,
     JsonOption,
-    load_settings,
+    command_group,
     many,
     new_table,
     one_line,
+    open_catalog,
     print_json,
     print_table,
     say,
@@ -31,29 +29,22 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 VISITOR = "cli"
-"""Who makes collections here: visitors of the pages may look at them by their link, and not change them."""
+"""The author of collections made here: visitors can open them by their link, but not change them."""
 
-app = typer.Typer(
-    name="collection",
-    help="Collections: sets of items and searches that visitors saved.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-)
+app = command_group("collection", "Collections: sets of items and searches that visitors saved.")
 
 
 @contextlib.contextmanager
 def _opened(folder: Path | None) -> Iterator[tuple[CatalogStore, Collections]]:
-    from imgsearch.store.catalog import CatalogStore
     from imgsearch.store.collections import Collections
 
-    with CatalogStore.open(load_settings(catalog=folder).catalog) as catalog:
+    with open_catalog(folder) as catalog:
         yield catalog, Collections(catalog)
 
 
 @app.command("list")
 def list_collections(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """List everybody's collections, the latest changed first.
+    """List all collections, the most recently changed first.
 
     Example: `imgsearch collection list`
     """

@@ -1,4 +1,4 @@
-"""`imgsearch system` and `imgsearch experiment`: what is tried out on visitors, and what came of it."""
+"""`imgsearch system` and `imgsearch experiment`: define systems, and compare them on visitors."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import typer
 from imgsearch.cli.terminal import (
     CatalogOption,
     JsonOption,
+    command_group,
     load_settings,
     new_table,
     one_line,
-    open_systems,
+    open_engine,
     print_json,
     print_table,
     say,
@@ -29,26 +30,18 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-experiment_app = typer.Typer(
-    name="experiment",
-    help="Experiments: try systems out on visitors, and see which one they click more.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
+experiment_app = command_group(
+    "experiment", "Experiments: show systems to visitors, and measure which one they click more."
 )
-system_app = typer.Typer(
-    name="system",
-    help="Systems: the ways of answering a query that are judged, measured and tried out.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
+system_app = command_group(
+    "system", "Systems: named search configurations to judge, measure and experiment with."
 )
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add these commands to the `imgsearch` command."""
+    """Add the commands to the `imgsearch` command."""
     app.add_typer(experiment_app)
     app.add_typer(system_app)
 
@@ -57,8 +50,8 @@ def register(app: typer.Typer) -> None:
 def _opened(folder: Path | None) -> Iterator[tuple[Experiments, Systems]]:
     from imgsearch.improve.experiments.experiments import Experiments
 
-    with open_systems(load_settings(catalog=folder)) as (catalog, systems):
-        yield Experiments(catalog.database, systems), systems
+    with open_engine(load_settings(catalog=folder)) as engine:
+        yield Experiments(engine.catalog.database, engine.systems), engine.systems
 
 
 # --- systems ------------------------------------------------------------------------------------------------------
@@ -84,10 +77,10 @@ def add_system(
     ] = None,
     expansion: Annotated[
         int | None,
-        typer.Option(metavar="N", help="How many candidates the index looks at; by default tuned."),
+        typer.Option(metavar="N", help="The search effort of the index; tuned by default."),
     ] = None,
     diversity: Annotated[
-        float, typer.Option(metavar="D", help="How much variety counts against likeness, from 0 to 1.")
+        float, typer.Option(metavar="D", help="The weight of variety against similarity, from 0 to 1.")
     ] = 0.0,
     size: Annotated[
         int | None, typer.Option("--size", "-n", metavar="N", help="The most hits that a query gets.")
@@ -95,7 +88,7 @@ def add_system(
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Define a system; it keeps its settings for ever.
+    """Define a system; its settings cannot be changed later.
 
     Example: `imgsearch system add varied --diversity 0.3`
     """
@@ -117,7 +110,6 @@ def list_systems(catalog: CatalogOption = None, as_json: JsonOption = False) -> 
 
     Example: `imgsearch system list`
     """
-
     with _opened(catalog) as (_, systems):
         found = systems.all()
     if as_json:
@@ -164,14 +156,14 @@ def create(
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Define an experiment; `imgsearch experiment start` begins it.
+    """Define an experiment; `imgsearch experiment start` starts it.
 
     Example: `imgsearch experiment create spring --arm live=50 --arm varied=50`
     """
     from imgsearch.improve.experiments.records import Experiment
 
     arms = tuple(_arm(text) for text in arm)
-    wanted = Experiment(
+    defined = Experiment(
         name,
         arms,
         mode=mode,  # type: ignore[arg-type]  # checked by `create`
@@ -180,7 +172,7 @@ def create(
         planned_visitors=visitors,
     )
     with _opened(catalog) as (experiments, _):
-        made = experiments.create(wanted)
+        made = experiments.create(defined)
     _print(made, as_json=as_json)
 
 
@@ -199,7 +191,7 @@ def _arm(text: str) -> Any:
 
 @experiment_app.command()
 def start(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """Begin to send visitors to the arms, from the next `imgsearch serve` on.
+    """Assign visitors to the arms, from the next `imgsearch serve` on.
 
     Example: `imgsearch experiment start spring`
     """
@@ -210,7 +202,7 @@ def start(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOption
 
 @experiment_app.command()
 def stop(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """Give every visitor the live system again, for good.
+    """End an experiment: every visitor gets the live system again.
 
     Example: `imgsearch experiment stop spring`
     """
@@ -225,7 +217,6 @@ def list_experiments(catalog: CatalogOption = None, as_json: JsonOption = False)
 
     Example: `imgsearch experiment list`
     """
-
     with _opened(catalog) as (experiments, _):
         found = experiments.all()
     if as_json:
@@ -244,16 +235,16 @@ def list_experiments(catalog: CatalogOption = None, as_json: JsonOption = False)
 
 @experiment_app.command()
 def report(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """Say what to do about an experiment, and the figures behind it; look as often as you like.
+    """Recommend what to do about an experiment, with its measures; valid at any time, however often you read it.
 
     Example: `imgsearch experiment report spring`
     """
+    from imgsearch.improve.experiments.experiments import Experiments
     from imgsearch.improve.experiments.outcomes import outcome_of
 
-    with open_systems(load_settings(catalog=catalog)) as (opened, systems):
-        from imgsearch.improve.experiments.experiments import Experiments
-
-        outcome = outcome_of(opened.database, Experiments(opened.database, systems).get(name))
+    with open_engine(load_settings(catalog=catalog)) as engine:
+        database = engine.catalog.database
+        outcome = outcome_of(database, Experiments(database, engine.systems).get(name))
     if as_json:
         print_json(outcome.as_dict())
     else:
@@ -261,7 +252,6 @@ def report(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOptio
 
 
 def _print_outcome(outcome: Outcome) -> None:
-
     from imgsearch.improve.experiments.measures import MEASURES
 
     print(f"{outcome.recommendation.sentence}\n")

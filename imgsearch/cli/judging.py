@@ -1,9 +1,10 @@
-"""`imgsearch judge-set`: make, list, watch, import and export what labelers judge on the Judge page."""
+"""`imgsearch judge-set`: make, list, follow, import and export judging sets."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,11 +13,13 @@ import typer
 from imgsearch.cli.terminal import (
     CatalogOption,
     JsonOption,
+    command_group,
     load_settings,
     many,
     new_table,
     one_line,
-    open_systems,
+    open_catalog,
+    open_engine,
     print_json,
     print_table,
     progress,
@@ -31,14 +34,23 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    name="judge-set",
-    help="Judging sets: the queries and candidates that labelers judge on the Judge page.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
+app = command_group(
+    "judge-set", "Judging sets: the queries and candidates that labelers judge on the Judge page."
 )
 
+QueriesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--list", metavar="FILE", help="Queries: one a line, an item's id, words, or text=red+mug&less=1.jpg."
+    ),
+]
+TopicsOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Queries: query_id, kind and query, separated by tabs.")
+]
+SystemsOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="A system whose hits are pooled; repeatable. By default `live`."),
+]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The judging set's name.")]
 
 
@@ -53,10 +65,44 @@ def _judging(catalog: CatalogStore) -> Iterator[Judging]:
 
 @contextlib.contextmanager
 def _opened(folder: Path | None) -> Iterator[Judging]:
-    from imgsearch.store.catalog import CatalogStore
 
-    with CatalogStore.open(load_settings(catalog=folder).catalog) as catalog, _judging(catalog) as judging:
+    with open_catalog(folder) as catalog, _judging(catalog) as judging:
         yield judging
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where the queries of a new set come from: exactly one field is given."""
+
+    random: int | None
+    most_searched: int | None
+    most_clicked: int | None
+    list_file: Path | None
+    topics_file: Path | None
+
+    def __post_init__(self) -> None:
+        if sum(getattr(self, each.name) is not None for each in fields(self)) != 1:
+            raise typer.BadParameter(
+                "give exactly one of --random, --most-searched, --most-clicked, --list and --topics"
+            )
+
+    def topics(self, catalog: CatalogStore, *, seed: int) -> tuple[str, list[Topic]]:
+        """Return (a description of the source, its queries)."""
+        from imgsearch.improve.judging import query_sets
+        from imgsearch.improve.judging.topics import read_text, read_topics
+
+        if self.random is not None:
+            return "random photos", query_sets.random_items(catalog, self.random, seed=seed)
+        if self.most_searched is not None:
+            return "most searched", query_sets.most_searched(catalog, self.most_searched)
+        if self.most_clicked is not None:
+            return "most clicked", query_sets.most_clicked(catalog, self.most_clicked)
+        if self.list_file is not None:
+            return f"the list {self.list_file.name}", query_sets.parse_list(
+                catalog, read_text(self.list_file)
+            )
+        assert self.topics_file is not None
+        return f"the topics {self.topics_file.name}", read_topics(self.topics_file)
 
 
 @app.command()
@@ -71,72 +117,43 @@ def create(
     most_clicked: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Queries: the N whose hits were clicked most.")
     ] = None,
-    queries: Annotated[
-        Path | None,
-        typer.Option(
-            "--list",
-            metavar="FILE",
-            help="Queries: one a line, an item's id, words, or text=red+mug&less=1.jpg.",
-        ),
-    ] = None,
-    topics: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Queries: query_id, kind and query, by tabs.")
-    ] = None,
-    system: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="A system whose hits are pooled; repeatable. By default `live`."),
-    ] = None,
+    queries: QueriesOption = None,
+    topics: TopicsOption = None,
+    system: SystemsOption = None,
     depth: Annotated[int, typer.Option(min=1, help="How many hits of every system are judged.")] = 10,
     raters: Annotated[int, typer.Option(min=1, help="How many labelers judge each pair.")] = 1,
-    seed: Annotated[int, typer.Option(help="Decides which items are drawn, and every order.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of every random draw and order.")] = 0,
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a judging set: search the queries with every system, and shuffle what they find.
+    """Make a judging set: search the queries with every system, pool and shuffle the hits.
 
     Example: `imgsearch judge-set create chairs --random 50 --depth 10 --raters 2`
     """
-    given = [each for each in (random, most_searched, most_clicked, queries, topics) if each is not None]
-    if len(given) != 1:
-        raise typer.BadParameter(
-            "give exactly one of --random, --most-searched, --most-clicked, --list and --topics"
-        )
-    from imgsearch.improve.judging import query_sets
+    given = _Source(random, most_searched, most_clicked, queries, topics)
     from imgsearch.improve.judging.pools import make_pool
-    from imgsearch.improve.judging.topics import read_text, read_topics
     from imgsearch.search.systems import LIVE
 
-    def topics_of(opened: CatalogStore) -> tuple[str, list[Topic]]:
-        if random is not None:
-            return "random photos", query_sets.random_items(opened, random, seed=seed)
-        if most_searched is not None:
-            return "most searched", query_sets.most_searched(opened, most_searched)
-        if most_clicked is not None:
-            return "most clicked", query_sets.most_clicked(opened, most_clicked)
-        if queries is not None:
-            return f"the list {queries.name}", query_sets.parse_list(opened, read_text(queries))
-        assert topics is not None
-        return f"the topics {topics.name}", read_topics(topics)
-
     chosen = list(dict.fromkeys(system or [LIVE]))
-    with open_systems(load_settings(catalog=catalog)) as (opened, systems), _judging(opened) as judging:
-        source, asked = topics_of(opened)
+    with open_engine(load_settings(catalog=catalog)) as engine, _judging(engine.catalog) as judging:
+        source, asked = given.topics(engine.catalog, seed=seed)
+        search = engine.systems.search
         with progress("Searching") as show:
-            pool = make_pool(asked, systems.search, systems=chosen, depth=depth, seed=seed, progress=show)
+            pool = make_pool(asked, search, systems=chosen, depth=depth, seed=seed, progress=show)
         made = judging.create(
             name, pool, source=source, systems=chosen, depth=depth, raters=raters, seed=seed
         )
     for query_id, reason in pool.skipped.items():
-        say(f"Left out: {one_line(query_id)}: {one_line(reason)}")
+        say(f"Skipped: {one_line(query_id)}: {one_line(reason)}")
     if as_json:
         print_json(_document(made) | {"skipped": pool.skipped})
     else:
-        _say_made(made)
+        _print_made(made)
 
 
 @app.command("list")
 def list_sets(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """List the judging sets with how far they are.
+    """List the judging sets with their progress.
 
     Example: `imgsearch judge-set list`
     """
@@ -148,13 +165,16 @@ def list_sets(catalog: CatalogOption = None, as_json: JsonOption = False) -> Non
     if not found:
         say("There is no judging set yet; make one with `imgsearch judge-set create`.")
         return
-    rows = [(each.name, each.queries, each.pairs, each.raters, far.judged, far.wanted) for each, far in found]
+    rows = [
+        (each.name, each.queries, each.pairs, each.raters, progress.judged, progress.wanted)
+        for each, progress in found
+    ]
     _print_rows(("name", "queries", "pairs", "raters", "judged", "wanted"), rows)
 
 
 @app.command("progress")
 def show_progress(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """Show how far a judging set is, and what each labeler did.
+    """Show the progress of a judging set, and of each labeler.
 
     Example: `imgsearch judge-set progress chairs`
     """
@@ -179,7 +199,7 @@ def show_progress(name: NameArgument, catalog: CatalogOption = None, as_json: Js
 
 @app.command()
 def agreement(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """Show how far the labelers of a set agree, and the pairs on which they differ.
+    """Show how much the labelers of a set agree, and the pairs on which they differ.
 
     Cohen's kappa for two labelers, Krippendorff's alpha for any number; "can't tell" counts as no answer.
 
@@ -245,11 +265,11 @@ def import_file(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="The topics of the qrels; by default those beside them, else what the query ids say.",
+            help="The topics of the qrels; by default those beside them, else the query ids.",
         ),
     ] = None,
     labeler: Annotated[
-        str, typer.Option(metavar="NAME", help="Who judged, where the file does not say.")
+        str, typer.Option(metavar="NAME", help="The labeler, where the file names none.")
     ] = "imported",
     raters: Annotated[
         int, typer.Option(min=0, help="How many labelers judge each pair; at least as many as the file has.")
@@ -262,15 +282,14 @@ def import_file(
     Example: `imgsearch judge-set import 'spring 2025' judged.csv`
     """
     from imgsearch.improve.judging.verdict_files import read_verdicts
-    from imgsearch.store.catalog import CatalogStore
 
-    with CatalogStore.open(load_settings(catalog=catalog).catalog) as opened, _judging(opened) as judging:
+    with open_catalog(catalog) as opened, _judging(opened) as judging:
         verdicts = read_verdicts(file, opened, labeler=labeler, topics=topics)
         made = judging.import_set(name, verdicts, source=f"imported from {file.name}", raters=raters)
     if as_json:
         print_json(_document(made) | {"judgments": len(verdicts)})
     else:
-        _say_made(made)
+        _print_made(made)
 
 
 @app.command()
@@ -278,15 +297,15 @@ def export(
     name: NameArgument,
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="FILE.csv has every verdict; any other name gives TREC qrels."),
+        typer.Argument(metavar="FILE", help="FILE.csv gets every verdict; any other name gets TREC qrels."),
     ],
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a set's judgments: CSV with every verdict, or TREC qrels with their topics beside them.
 
-    In qrels relevance is 1 where more labelers said good than bad, else 0; a referee's word alone counts where there
-    is one, and "can't tell" is left out.
+    In qrels, relevance is 1 where more labelers said good than bad, else 0; a referee's verdict replaces the others,
+    and "can't tell" is skipped.
 
     Example: `imgsearch judge-set export chairs chairs.trec`
     """
@@ -321,7 +340,7 @@ def _document(judging_set: JudgingSet) -> dict[str, Any]:
     }
 
 
-def _say_made(judging_set: JudgingSet) -> None:
+def _print_made(judging_set: JudgingSet) -> None:
     print(
         f"Made {one_line(judging_set.name)}: {many(judging_set.queries, 'query', 'queries')}, "
         f"{many(judging_set.pairs, 'pair')}, {many(judging_set.raters, 'rater')} each."

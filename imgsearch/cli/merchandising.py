@@ -1,8 +1,7 @@
-"""`imgsearch duplicates` and `imgsearch rules`: what is one photo, and what is hidden, pinned or boosted."""
+"""`imgsearch duplicates` and `imgsearch rules`: near-duplicates, and hiding, pinning and boosting items."""
 
 from __future__ import annotations
 
-import contextlib
 import getpass
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,9 +13,12 @@ import typer
 from imgsearch.cli.terminal import (
     CatalogOption,
     JsonOption,
+    command_group,
     load_settings,
     many,
     one_line,
+    open_catalog,
+    open_engine,
     print_json,
     print_table,
     progress,
@@ -29,13 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["duplicates", "register", "rules"]
 
-rules = typer.Typer(
-    name="rules",
-    help="Merchandisers' rules: what is hidden, pinned to the top, or boosted.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-)
+rules = command_group("rules", "Merchandising rules: hide items, pin them to the top, or boost them.")
 
 SHOWN_ITEMS = 8
 
@@ -54,18 +50,20 @@ WhenFilterOption = Annotated[
     typer.Option("--when-filter", metavar="FILTER", help="Only for queries with this filter."),
 ]
 FromOption = Annotated[
-    datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day that it holds (UTC).")
+    datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day that it applies (UTC).")
 ]
 UntilOption = Annotated[
-    datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="The last day that it holds (UTC).")
+    datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="The last day that it applies (UTC).")
 ]
-NoteOption = Annotated[str, typer.Option("--note", help="What colleagues should know.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what it would hit, and change nothing.")]
+NoteOption = Annotated[str, typer.Option("--note", help="A note for colleagues.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Print what it would affect, and change nothing.")
+]
 RuleArgument = Annotated[int, typer.Argument(metavar="RULE", help="Its number; see `rules list`.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add these commands to the `imgsearch` command."""
+    """Add the commands to the `imgsearch` command."""
     app.command()(duplicates)
     app.add_typer(rules)
 
@@ -73,27 +71,21 @@ def register(app: typer.Typer) -> None:
 def duplicates(
     catalog: CatalogOption = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Look at every photo again, not only at new ones.")
+        bool, typer.Option("--again", help="Compare every photo again, not only new ones.")
     ] = False,
     n: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many groups to print.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """Look for near-duplicates among new photos, and list the groups that there are.
+    """Search for near-duplicates among new photos, and list all groups.
 
     Example: `imgsearch duplicates --json`
     """
-    from imgsearch.index.opening import open_live_index
-    from imgsearch.index.vector_space import live_space
-    from imgsearch.search.ranking.duplicates import Duplicates
-    from imgsearch.store.catalog import CatalogStore
-    from imgsearch.store.originals import Originals
-
-    settings = load_settings(catalog=catalog)
-    with CatalogStore.open(settings.catalog) as opened, contextlib.closing(Originals()) as originals:
-        index = open_live_index(opened, threads=settings.worker_threads, space=live_space(opened))
-        found = Duplicates(opened)
+    with open_engine(load_settings(catalog=catalog)) as engine:
+        found, originals = engine.duplicates, engine.originals
         with progress("Looking for duplicates") as show:
-            found.find_new(index, lambda item: originals.read(item.location), again=again, progress=show)
+            found.find_new(
+                engine.index, lambda item: originals.read(item.location), again=again, progress=show
+            )
         total, groups = found.list_groups(limit=n)
         state = found.state()
     if as_json:
@@ -116,7 +108,7 @@ def duplicates(
 
 @rules.command("list")
 def list_rules(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """List the rules with what they hit.
+    """List the rules with the number of items they affect.
 
     Example: `imgsearch rules list`
     """
@@ -124,10 +116,9 @@ def list_rules(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
 
     from imgsearch.core.errors import ImgSearchError
     from imgsearch.search.ranking.rule_store import Rules
-    from imgsearch.store.catalog import CatalogStore
 
     rows: list[dict[str, Any]] = []
-    with CatalogStore.open(load_settings(catalog=catalog).catalog) as opened:
+    with open_catalog(catalog) as opened:
         kept = Rules(opened)
         for rule in kept.all():
             try:
@@ -142,7 +133,7 @@ def list_rules(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
         say("There are no rules yet; see `imgsearch rules --help`.")
         return
     table = Table(box=None, header_style="bold")
-    for name in ("rule", "on", "what", "hits"):
+    for name in ("rule", "on", "what", "items"):
         table.add_column(name)
     for row in rows:
         hits_text = "gone" if row["hits"] is None else f"{row['hits']:,}"
@@ -232,23 +223,23 @@ def change(
     rule: RuleArgument,
     item: ItemsOption = None,
     filters: FiltersOption = None,
-    amount: Annotated[float | None, typer.Option("--amount", help="How far a boost moves items now.")] = None,
+    amount: Annotated[float | None, typer.Option("--amount", help="The new amount of a boost.")] = None,
     when: Annotated[
         str | None, typer.Option("--when", metavar="WORDS", help="Only for queries with these words.")
     ] = None,
     when_filter: WhenFilterOption = None,
     always: Annotated[
-        bool, typer.Option("--always", help="For every query: its words and filters are taken away.")
+        bool, typer.Option("--always", help="For every query: removes its words and filters.")
     ] = False,
     starts: FromOption = None,
     until: UntilOption = None,
-    no_dates: Annotated[bool, typer.Option("--no-dates", help="From now on, and for ever.")] = False,
-    note: Annotated[str | None, typer.Option("--note", help="What colleagues should know.")] = None,
+    no_dates: Annotated[bool, typer.Option("--no-dates", help="Without a first and a last day.")] = False,
+    note: Annotated[str | None, typer.Option("--note", help="A note for colleagues.")] = None,
     dry_run: DryRunOption = False,
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change a rule: what is named here is new, the rest stays as it was.
+    """Change a rule; options that are not given stay as they are.
 
     Example: `imgsearch rules change 3 --until 2027-01-31`
     """
@@ -276,7 +267,7 @@ def change(
 
 @rules.command("off")
 def off(rule: RuleArgument, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """Put a rule off; it stays in the history and can be put on again.
+    """Switch a rule off; it stays in the history and can be switched on again.
 
     Example: `imgsearch rules off 3`
     """
@@ -285,7 +276,7 @@ def off(rule: RuleArgument, catalog: CatalogOption = None, as_json: JsonOption =
 
 @rules.command("on")
 def on(rule: RuleArgument, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """Put a rule on again.
+    """Switch a rule on again.
 
     Example: `imgsearch rules on 3`
     """
@@ -294,7 +285,7 @@ def on(rule: RuleArgument, catalog: CatalogOption = None, as_json: JsonOption = 
 
 @rules.command("undo")
 def undo(rule: RuleArgument, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """Give a rule the state that it had before its latest change; one that was only added is put off.
+    """Undo the latest change of a rule; a rule without changes is switched off.
 
     Example: `imgsearch rules undo 3`
     """
@@ -313,7 +304,7 @@ def _new_rule(
     when: str = "",
     when_filter: list[str] | None = None,
 ) -> Rule:
-    """Return the rule that the options of a command say."""
+    """Return the rule that a command's options describe."""
     from imgsearch.core.filter_grammar import parse_filters
     from imgsearch.search.ranking.rules import Rule
 
@@ -331,11 +322,10 @@ def _new_rule(
 
 
 def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: bool, as_json: bool) -> None:
-    """Keep the rule that is made, or with `dry_run` only say what it hits."""
+    """Save the rule, or with `dry_run` only print what it affects."""
     from imgsearch.search.ranking.rule_store import Rules
-    from imgsearch.store.catalog import CatalogStore
 
-    with CatalogStore.open(load_settings(catalog=catalog).catalog) as opened:
+    with open_catalog(catalog) as opened:
         kept = Rules(opened)
         rule = make(kept)
         hits, items = kept.matching(rule, limit=SHOWN_ITEMS)
@@ -344,7 +334,7 @@ def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: boo
     names = ", ".join(one_line(item.item_id) for item in items)
     more = " and more" if hits > len(items) else ""
     say(
-        f"{'It would hit' if dry_run else 'It hits'} {many(hits, 'item')}{f': {names}{more}' if names else ''}."
+        f"{'It would affect' if dry_run else 'It affects'} {many(hits, 'item')}{f': {names}{more}' if names else ''}."
     )
     if dry_run:
         say("Nothing was changed.")
@@ -356,9 +346,8 @@ def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: boo
 
 def _act(catalog: CatalogOption, act: Callable[[Rules], Rule], *, as_json: bool) -> None:
     from imgsearch.search.ranking.rule_store import Rules
-    from imgsearch.store.catalog import CatalogStore
 
-    with CatalogStore.open(load_settings(catalog=catalog).catalog) as opened:
+    with open_catalog(catalog) as opened:
         rule = act(Rules(opened))
     if as_json:
         print_json(_as_dict(rule))
@@ -371,7 +360,6 @@ def _print_rule(rule: Rule) -> None:
 
 
 def _as_dict(rule: Rule) -> dict[str, Any]:
-
     return {
         "rule": rule.rule_id,
         "on": rule.enabled,

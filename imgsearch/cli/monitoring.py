@@ -1,4 +1,4 @@
-"""`imgsearch monitor` and `imgsearch events`: a period in figures, and deleting events, old ones or a visitor's."""
+"""`imgsearch monitor` and `imgsearch events`: usage in a period, and deletion of events."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import typer
 from imgsearch.cli.terminal import (
     CatalogOption,
     JsonOption,
+    command_group,
     load_settings,
     many,
     new_table,
     one_line,
+    open_catalog,
     print_json,
     print_table,
     say,
@@ -34,17 +36,11 @@ PERIOD_NAMES = ("1h", "24h", "7d", "30d", "90d", "1y")
 _AGE = re.compile(r"([1-9][0-9]{0,4})([hdw])")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
-events = typer.Typer(
-    name="events",
-    help="Impressions and clicks: delete those that are too old, or everything of one visitor.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-)
+events = command_group("events", "Impressions and clicks: delete old ones, or all data of one visitor.")
 
 
 def register(app: typer.Typer) -> None:
-    """Add these commands to the program's."""
+    """Add the commands to the `imgsearch` command."""
     app.command()(monitor)
     app.add_typer(events)
 
@@ -56,25 +52,24 @@ def monitor(
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Sum up the last day: searches, latency, clicks, failing queries, drift.
+    """Report a period, by default the last day: searches, latency, clicks, failing queries, drift.
 
     While the app runs, its Monitor page shows the same.
 
     Example: `imgsearch monitor --period 7d --json`
     """
     if period not in PERIOD_NAMES:
-        raise typer.BadParameter(f"{period!r} is none of {', '.join(PERIOD_NAMES)}", param_hint="--period")
+        raise typer.BadParameter(f"{period!r} is not one of {', '.join(PERIOD_NAMES)}", param_hint="--period")
     from imgsearch.improve.monitoring.drift import read_drifts
     from imgsearch.improve.monitoring.overview import Period
     from imgsearch.improve.monitoring.overview_queries import read_overview
-    from imgsearch.store.catalog import CatalogStore
 
-    with CatalogStore.open(load_settings(catalog=catalog).catalog) as opened:
-        found, moved = read_overview(opened.database, Period.last(period)), read_drifts(opened.database)
+    with open_catalog(catalog) as opened:
+        found, drifts = read_overview(opened.database, Period.last(period)), read_drifts(opened.database)
     if as_json:
-        print_json({**found.as_dict(), "drift": [drift.as_dict() for drift in moved]})
+        print_json({**found.as_dict(), "drift": [drift.as_dict() for drift in drifts]})
     else:
-        _print_overview(found, moved)
+        _print_overview(found, drifts)
 
 
 @events.command()
@@ -83,20 +78,20 @@ def prune(
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete impressions and clicks of that age; judgments and counts without names stay.
+    """Delete impressions and clicks older than AGE; judgments and counts without names stay.
 
     Example: `imgsearch events prune --older-than 180d`
     """
     found = _AGE.fullmatch(older_than.strip())
     if found is None:
         raise typer.BadParameter(
-            f"{older_than!r} is no age; write a number and h, d or w, such as 180d", param_hint="--older-than"
+            f"{older_than!r} is not an age; write a number and h, d or w, such as 180d",
+            param_hint="--older-than",
         )
     from imgsearch.improve.monitoring.retention import prune_events
-    from imgsearch.store.catalog import CatalogStore
 
     before = datetime.now(UTC).replace(tzinfo=None) - int(found[1]) * _UNITS[found[2]]
-    with CatalogStore.open(load_settings(catalog=catalog).catalog) as opened:
+    with open_catalog(catalog) as opened:
         deleted = prune_events(opened.database, before)
     _warn_if_not_erased(opened.database)
     if as_json:
@@ -114,23 +109,22 @@ def forget_visitor(
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete every row of a visitor, verdicts given under that name too, and the pictures that only they sent.
+    """Delete every row of a visitor, including verdicts given under that name, and the pictures that only they sent.
 
-    The rules and texts that they wrote stay, without their name. The bytes of what is deleted are gone from the
-    database's file when the command ends; counts without names stay.
+    Rules and texts that they wrote stay, without their name, and so do counts without names. When the command ends,
+    the deleted bytes are no longer in the database's file.
 
     Example: `imgsearch events forget-visitor 3b241101e2bb4255a3a1`
     """
     from imgsearch.improve.monitoring.visitor_data import forget_visitor as forget
     from imgsearch.improve.monitoring.visitor_data import rows_of_visitor
-    from imgsearch.store.catalog import CatalogStore
     from imgsearch.store.uploads import UploadStore
     from imgsearch.vision.images import ImageLimits
 
     settings = load_settings(catalog=catalog)
     uploads: Sequence[str] = ()
     unsigned: Mapping[str, int] = {}
-    with CatalogStore.open(settings.catalog) as opened:
+    with open_catalog(settings.catalog) as opened:
         if dry_run:
             rows: Mapping[str, int] = rows_of_visitor(opened.database, visitor)
         else:
@@ -157,14 +151,14 @@ def forget_visitor(
     else:
         print(f"Deleted {_in_words(rows)} of {one_line(visitor)!r} and {many(len(uploads), 'picture')}.")
         if unsigned:
-            print(f"Took the name off {_in_words(unsigned)}.")
+            print(f"Removed the name from {_in_words(unsigned)}.")
 
 
 def _warn_if_not_erased(closed: Database) -> None:
     if closed.erasing:
         say(
-            "Warning: the rows are deleted, but the file could not be written anew (is there room for two?): "
-            "their bytes are still in it, and the next command on this catalog tries again."
+            "Warning: the rows are deleted, but the file could not be rewritten (is the disk full?): their bytes are "
+            "still in it, and the next command on this catalog tries again."
         )
 
 
@@ -173,7 +167,7 @@ def _in_words(rows: Mapping[str, int]) -> str:
     return ", ".join(parts) or "no rows"
 
 
-def _print_overview(found: Overview, moved: Sequence[Drift]) -> None:
+def _print_overview(found: Overview, drifts: Sequence[Drift]) -> None:
     rate = found.zero_click_rate
     hours = (found.period.end - found.period.start).total_seconds() / 3600
     span = f"{hours:.0f} hours" if hours <= 48 else f"{hours / 24:.0f} days"
@@ -187,10 +181,10 @@ def _print_overview(found: Overview, moved: Sequence[Drift]) -> None:
         print(
             f"{stage.stage}: p50 {stage.p50_ms:.2f} ms, p95 {stage.p95_ms:.2f} ms, p99 {stage.p99_ms:.2f} ms"
         )
-    for drift in moved:
+    for drift in drifts:
         index = "not enough queries yet" if drift.index is None else f"stability index {drift.index:.3f}"
         print(f"drift of {drift.kind}: {drift.state} ({index})")
-    _print_queries("Asked most often", found.top)
+    _print_queries("Most frequent", found.top)
     _print_queries("Failing", found.failing)
 
 

@@ -1,22 +1,25 @@
-"""`imgsearch evaluate`, `robustness`, `reports` and `export-judgments`: how good the search is, in figures."""
+"""`imgsearch evaluate`, `robustness`, `reports` and `export-judgments`: measure the search."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from imgsearch.cli.terminal import (
     CatalogOption,
     JsonOption,
+    command_group,
     load_settings,
     many,
     new_table,
     one_line,
-    open_systems,
+    open_catalog,
+    open_engine,
     print_json,
     print_table,
     progress,
@@ -26,13 +29,14 @@ from imgsearch.cli.terminal import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from imgsearch.core.config import Settings
     from imgsearch.improve.quality.comparison import Comparison
     from imgsearch.improve.quality.evaluation import EvaluationReport
     from imgsearch.improve.quality.measures import MeasureResult
     from imgsearch.improve.quality.reports import Run
     from imgsearch.improve.quality.robustness import RobustnessReport
+    from imgsearch.search.engine import SearchEngine
     from imgsearch.store.catalog import CatalogStore
+    from imgsearch.store.thumbnails import ThumbnailCache
 
 __all__ = ["evaluate", "export_judgments", "register", "reports", "robustness"]
 
@@ -42,19 +46,40 @@ HtmlOption = Annotated[
 CsvOption = Annotated[
     Path | None, typer.Option("--csv", metavar="FILE", help="Write the measures of every query.")
 ]
+QrelsOption = Annotated[
+    Path, typer.Option(metavar="FILE.trec", help="Judgments: query_id 0 item_id relevance.")
+]
+MeasuresOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAMES", help="nDCG, P, R, AP, RR, Success, Rprec, Bpref; with cut-offs, as in P@5."
+    ),
+]
+TopicsOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Queries: query_id, kind (item, text, query) and query, separated by tabs. By default FILE.topics.tsv "
+        "beside the qrels, else the query ids are item ids.",
+    ),
+]
+CompleteOption = Annotated[
+    bool,
+    typer.Option(
+        "--complete", help="The qrels list every relevant item: all others count as judged, not relevant."
+    ),
+]
+SystemOption = Annotated[
+    str, typer.Option(metavar="NAME", help="The system to test; see `imgsearch system list`.")
+]
+SaveOption = Annotated[bool, typer.Option("--save", help="Save the result in the catalog.")]
 THUMBNAIL_PX = 96
 
-reports = typer.Typer(
-    name="reports",
-    help="Evaluations that were kept with `evaluate --save` or on the Quality page.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-)
+reports = command_group("reports", "Evaluations saved with `evaluate --save` or on the Quality page.")
 
 
 def register(app: typer.Typer) -> None:
-    """Add these commands to the `imgsearch` command."""
+    """Add the commands to the `imgsearch` command."""
     app.command()(evaluate)
     app.command()(robustness)
     app.command("export-judgments")(export_judgments)
@@ -65,38 +90,17 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    qrels: Annotated[
-        Path, typer.Option(metavar="FILE.trec", help="Judgments: query_id 0 item_id relevance.")
-    ],
-    measures: Annotated[
-        str,
-        typer.Option(
-            metavar="NAMES", help="nDCG, P, R, AP, RR, Success, Rprec, Bpref; with cut-offs, as in P@5."
-        ),
-    ] = "nDCG@10 P@10 R@10 AP",
-    topics: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Queries: query_id, kind (item, text, query) and query, by tabs. By default FILE.topics.tsv beside "
-            "the qrels, else the query ids are item ids.",
-        ),
-    ] = None,
-    complete: Annotated[
-        bool,
-        typer.Option(
-            "--complete", help="The qrels list all that is relevant: the rest counts as judged, not relevant."
-        ),
-    ] = False,
-    system: Annotated[
-        str, typer.Option(metavar="NAME", help="The system to measure; see `imgsearch system list`.")
-    ] = "live",
+    qrels: QrelsOption,
+    measures: MeasuresOption = "nDCG@10 P@10 R@10 AP",
+    topics: TopicsOption = None,
+    complete: CompleteOption = False,
+    system: SystemOption = "live",
     compare: Annotated[
         str | None, typer.Option(metavar="SYSTEM", help="Another system to compare it with, query by query.")
     ] = None,
-    save: Annotated[bool, typer.Option("--save", help="Keep the report in the catalog.")] = False,
+    save: SaveOption = False,
     name: Annotated[
-        str, typer.Option(metavar="TEXT", help="What to call the report that is kept; implies --save.")
+        str, typer.Option(metavar="TEXT", help="The name of the saved report; implies --save.")
     ] = "",
     html: HtmlOption = None,
     csv: CsvOption = None,
@@ -107,64 +111,75 @@ def evaluate(
 
     Example: `imgsearch evaluate --qrels judged.trec --measures 'nDCG@10 R@50'`
     """
-    from imgsearch.improve.judging.qrels import read_qrels, topics_from_qrels
-    from imgsearch.improve.judging.topics import default_topics_path, read_topics
-    from imgsearch.improve.quality.evaluation import evaluate as measure
     from imgsearch.improve.quality.measures import parse_measures
-    from imgsearch.improve.quality.reports import Reports, judgments_digest, run_of
+    from imgsearch.improve.quality.reports import Reports
 
     parse_measures(measures)
-    judged = read_qrels(qrels)
-    given = topics or default_topics_path(qrels)
-    settings = load_settings(catalog=catalog)
-    with open_systems(settings) as (opened, systems):
-        asked = [systems.get(each).name for each in dict.fromkeys([system, *([compare] if compare else [])])]
-        has_topics = topics is not None or given.is_file()
-        queries = read_topics(given) if has_topics else topics_from_qrels(judged, opened)
-        found: list[tuple[Run, EvaluationReport]] = []
-        digest = judgments_digest(judged, queries)
-        for each in asked:
-            with progress(f"Searching with {each}" if compare else "Searching") as show:
-                report = measure(
-                    lambda query, each=each: systems.search(query, each),  # type: ignore[misc]
-                    opened,
-                    judged,
-                    queries,
-                    measures,
-                    complete=complete,
-                    progress=show,
-                )
-            found.append(
-                (run_of(report, name=name, system=each, judgments=qrels.name, digest=digest), report)
-            )
-        if save or name:
-            kept = Reports(opened.database)
-            with opened.database.transaction():
-                for run, report in found:
-                    kept.save(run, report)
-        other = found[1] if len(found) > 1 else None
-        _write_files(settings, opened, found[0], other, html, csv)
-    run, report = found[0]
-    compared = _compared(found[0], other)
+    save = save or bool(name)
+    names = [system, *([compare] if compare else [])]
+    with open_engine(load_settings(catalog=catalog)) as engine:
+        found = _measure(engine, names, qrels, topics, measures, complete=complete, name=name)
+        if save:
+            kept = Reports(engine.catalog.database)
+            with engine.catalog.database.transaction():
+                for each in found:
+                    kept.save(*each)
+        measured, other = found[0], found[1] if len(found) > 1 else None
+        _write_files(engine.catalog, engine.thumbnails, measured, other, html, csv)
+    run, report = measured
+    compared = _compared(measured, other)
     if as_json:
         document = report.as_dict()
-        if save or name:
+        if save:
             document["run_id"] = run.run_id
         if other is not None:
-            document["comparison"] = {
-                "first": other[0].system,
-                "second": run.system,
-                "measures": {each.measure: each.as_dict() for each in compared},
-            }
+            document["comparison"] = _comparison_document(other[0].system, run.system, compared)
         print_json(document)
     else:
         print_table(_measures_table(report.measures))
         if other is not None:
             _print_comparison(compared, other[0].system, run.system)
-        if save or name:
-            say(f"Kept as report {run.run_id}.")
+        if save:
+            say(f"Saved as report {run.run_id}.")
     for warning in report.warnings:
         say(f"Warning: {warning}")
+
+
+def _measure(
+    engine: SearchEngine,
+    names: Sequence[str],
+    qrels: Path,
+    topics: Path | None,
+    measures: str,
+    *,
+    complete: bool,
+    name: str,
+) -> list[tuple[Run, EvaluationReport]]:
+    """Return the report of each distinct system of `names`, in their order."""
+    from imgsearch.improve.judging.qrels import read_qrels, topics_from_qrels
+    from imgsearch.improve.judging.topics import default_topics_path, read_topics
+    from imgsearch.improve.quality.evaluation import evaluate as run_evaluation
+    from imgsearch.improve.quality.reports import judgments_digest, run_of
+
+    judged, path = read_qrels(qrels), topics or default_topics_path(qrels)
+    systems = [engine.systems.get(each).name for each in dict.fromkeys(names)]
+    has_topics = topics is not None or path.is_file()
+    queries = read_topics(path) if has_topics else topics_from_qrels(judged, engine.catalog)
+    digest = judgments_digest(judged, queries)
+    found = []
+    for each in systems:
+        with progress(f"Searching with {each}" if len(names) > 1 else "Searching") as show:
+            report = run_evaluation(
+                partial(engine.systems.search, system=each),
+                engine.catalog,
+                judged,
+                queries,
+                measures,
+                complete=complete,
+                progress=show,
+            )
+        found.append((run_of(report, name=name, system=each, judgments=qrels.name, digest=digest), report))
+    return found
 
 
 def _compared(
@@ -176,37 +191,35 @@ def _compared(
     return compare(other[1].per_query, measured[1].per_query) if other else ()
 
 
+def _comparison_document(first: str, second: str, compared: Sequence[Comparison]) -> dict[str, Any]:
+    return {
+        "first": first,
+        "second": second,
+        "measures": {each.measure: each.as_dict() for each in compared},
+    }
+
+
 def _write_files(
-    settings: Settings,
     catalog: CatalogStore,
+    thumbnails: ThumbnailCache,
     measured: tuple[Run, EvaluationReport],
     other: tuple[Run, EvaluationReport] | None,
     html: Path | None,
     csv: Path | None,
 ) -> None:
     from imgsearch.improve.quality.report_files import report_csv, standalone_html, write_file
-    from imgsearch.store.originals import Originals
-    from imgsearch.store.thumbnails import ThumbnailCache
 
     if csv is not None:
         write_file(csv, report_csv(*measured, other[1] if other else None))
     if html is not None:
         beside = (*other, _compared(measured, other)) if other else None
-        with contextlib.closing(Originals()) as originals:
-            thumbnails = ThumbnailCache(
-                catalog.folder / "thumbnails", originals, max_bytes=settings.thumbnail_cache_bytes
-            )
-            page = standalone_html(
-                *measured,
-                catalog,
-                lambda item: thumbnails.get(item, THUMBNAIL_PX).data,
-                other=beside,
-            )
+        page = standalone_html(
+            *measured, catalog, lambda item: thumbnails.get(item, THUMBNAIL_PX).data, other=beside
+        )
         write_file(html, page)
 
 
 def _table(*columns: str) -> Table:
-
     table = new_table()
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left", overflow="fold")
@@ -247,22 +260,21 @@ def _print_comparison(compared: Sequence[Comparison], first: str, second: str) -
 
 @reports.command("list")
 def list_reports(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """List the reports that were kept, the newest first.
+    """List the saved reports, the newest first.
 
     Example: `imgsearch reports list`
     """
     from rich.text import Text
 
     from imgsearch.improve.quality.reports import Reports
-    from imgsearch.store.catalog import CatalogStore
 
-    with CatalogStore.open(load_settings(catalog=catalog).catalog) as opened:
+    with open_catalog(catalog) as opened:
         runs = Reports(opened.database).all()
     if as_json:
         print_json({"reports": [run.as_dict() for run in runs]})
         return
     if not runs:
-        say("No report was kept yet; keep one with `imgsearch evaluate --save`.")
+        say("No report is saved yet; save one with `imgsearch evaluate --save`.")
         return
     table = _table("id", "when (UTC)", "name", "system", "judgments", "queries", "measure", "mean")
     for run in runs:
@@ -292,15 +304,18 @@ def show_report(
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a report that was kept, compare it with another one, or write it to a file.
+    """Show a saved report, compare it with another one, or write it to a file.
 
     Example: `imgsearch reports show 3f2a --html report.html`
     """
     from imgsearch.improve.quality.reports import Reports, check_comparable
-    from imgsearch.store.catalog import CatalogStore
+    from imgsearch.store.originals import Originals
+    from imgsearch.store.thumbnails import ThumbnailCache
 
     settings = load_settings(catalog=catalog)
-    with CatalogStore.open(settings.catalog) as opened:
+    with open_catalog(settings.catalog) as opened, contextlib.closing(Originals()) as originals:
+        folder, max_bytes = opened.folder / "thumbnails", settings.thumbnail_cache_bytes
+        thumbnails = ThumbnailCache(folder, originals, max_bytes=max_bytes)
         kept = Reports(opened.database)
         run = kept.get(run_id)
         measured = run, kept.report(run)
@@ -309,16 +324,12 @@ def show_report(
             before = kept.get(compare)
             check_comparable(before, run)
             other = before, kept.report(before)
-        _write_files(settings, opened, measured, other, html, csv)
+        _write_files(opened, thumbnails, measured, other, html, csv)
     compared = _compared(measured, other)
     if as_json:
         document = run.as_dict() | {"report": measured[1].as_dict()}
         if other is not None:
-            document["comparison"] = {
-                "first": other[0].run_id,
-                "second": run.run_id,
-                "measures": {each.measure: each.as_dict() for each in compared},
-            }
+            document["comparison"] = _comparison_document(other[0].run_id, run.run_id, compared)
         print_json(document)
         return
     facts = [run.title, run.system, run.judgments, f"{run.happened_at:%Y-%m-%d %H:%M} UTC", run.encoder]
@@ -335,15 +346,13 @@ def show_report(
 
 def robustness(
     n: Annotated[int, typer.Option("-n", "--n", min=1, max=10_000, help="How many photos to draw.")] = 100,
-    seed: Annotated[int, typer.Option(help="Decides which photos are drawn.")] = 0,
-    system: Annotated[
-        str, typer.Option(metavar="NAME", help="The system to check; see `imgsearch system list`.")
-    ] = "live",
-    save: Annotated[bool, typer.Option("--save", help="Keep the result in the catalog.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the random draw of photos.")] = 0,
+    system: SystemOption = "live",
+    save: SaveOption = False,
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that photos find themselves, and keep their neighbours when they are mirrored, cropped or turned.
+    """Check that photos find themselves and keep their neighbours after mirroring, cropping and rotation.
 
     It needs no judgments.
 
@@ -351,24 +360,20 @@ def robustness(
     """
     from imgsearch.improve.quality.reports import Reports
     from imgsearch.improve.quality.robustness import check_robustness
-    from imgsearch.store.originals import Originals
 
-    with (
-        open_systems(load_settings(catalog=catalog)) as (opened, systems),
-        contextlib.closing(Originals()) as originals,
-    ):
-        systems.get(system)
+    with open_engine(load_settings(catalog=catalog)) as engine:
+        engine.systems.get(system)
         with progress("Checking") as show:
             report = check_robustness(
-                lambda query: systems.search(query, system),
-                opened,
-                lambda item: originals.read(item.location),
+                partial(engine.systems.search, system=system),
+                engine.catalog,
+                lambda item: engine.originals.read(item.location),
                 n=n,
                 seed=seed,
                 progress=show,
             )
         if save:
-            Reports(opened.database).save_robustness(report, system=system)
+            Reports(engine.catalog.database).save_robustness(report, system=system)
     if as_json:
         print_json(report.as_dict())
     else:
@@ -401,16 +406,15 @@ def export_judgments(
 ) -> None:
     """Write the judgments made in the app as TREC qrels, with their queries as FILE.topics.tsv.
 
-    Relevance is 1 where more labelers said good than bad, else 0; "can't tell" is left out.
+    Relevance is 1 where more labelers said good than bad, else 0; "can't tell" is skipped.
 
     Example: `imgsearch export-judgments judged.trec`
     """
     from imgsearch.improve.judging import qrels
-    from imgsearch.store.catalog import CatalogStore
     from imgsearch.store.feedback import FeedbackLog
 
     with (
-        CatalogStore.open(load_settings(catalog=catalog).catalog) as opened,
+        open_catalog(catalog) as opened,
         contextlib.closing(FeedbackLog(opened.database)) as feedback,
     ):
         report = qrels.export_judgments(feedback.latest_judgments(), file)

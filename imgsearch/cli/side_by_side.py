@@ -1,4 +1,4 @@
-"""`imgsearch compare`: one query by two systems or settings, and how far the two answers agree."""
+"""`imgsearch compare`: the results of one query by two systems or settings."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgsearch.cli.search import FilterOption, ItemOption, TextOption
 from imgsearch.cli.terminal import (
     CatalogOption,
     JsonOption,
     load_settings,
     new_table,
     one_line,
-    open_systems,
+    open_engine,
     print_json,
     print_table,
     say,
@@ -24,32 +25,29 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 SIDE_HELP = (
-    "`live`, a saved system's name, `head:base` or `head:head-0001`; settings of its own behind commas: "
+    "`live`, a saved system's name, `head:base` or `head:head-0001`; its own settings after commas: "
     "`live,shape:0.5,diversity:0.4,duplicates:collapse,same:color`."
 )
 
 
 def register(app: typer.Typer) -> None:
-    """Add this command to the program's."""
+    """Add the command to the `imgsearch` command."""
     app.command()(compare)
 
 
 def compare(
-    text: Annotated[list[str] | None, typer.Option("--text", metavar="T", help="Words; repeatable.")] = None,
-    item: Annotated[
-        list[str] | None, typer.Option("--item", metavar="ID", help="An item of the catalog; repeatable.")
-    ] = None,
+    text: TextOption = None,
+    item: ItemOption = None,
     left: Annotated[str, typer.Option(metavar="SIDE", help=SIDE_HELP)] = "live",
-    right: Annotated[str, typer.Option(metavar="SIDE", help="The other side, likewise.")] = "head:base",
+    right: Annotated[
+        str, typer.Option(metavar="SIDE", help="The other side, in the same format.")
+    ] = "head:base",
     n: Annotated[int, typer.Option("-n", min=1, max=1000, help="How many hits of each side.")] = 10,
-    filters: Annotated[
-        list[str] | None,
-        typer.Option("--filter", metavar="CONDITION", help="As for `search`; repeatable."),
-    ] = None,
+    filters: FilterOption = None,
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Answer one query by two systems or settings side by side, and say how far the answers agree.
+    """Answer one query by two systems or settings side by side, and measure how far the results agree.
 
     Example: `imgsearch compare --text 'red mug' --right live,diversity:0.4 -n 10`
     """
@@ -62,8 +60,8 @@ def compare(
     sides = parse_side(left), parse_side(right)
     terms = [Term("text", words) for words in text or ()] + [Term("item", item_id) for item_id in item or ()]
     query = Query(tuple(terms), n=n, filters=parse_filters(filters or ()))
-    with open_systems(load_settings(catalog=catalog)) as (_, systems):
-        found = search_both(systems, query, *sides)
+    with open_engine(load_settings(catalog=catalog)) as engine:
+        found = search_both(engine.systems, query, *sides)
     if as_json:
         print_json(found.as_dict())
     else:

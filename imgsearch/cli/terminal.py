@@ -1,6 +1,6 @@
-"""What every command shares on the terminal: options, progress, tables, JSON, opening a catalog to search it.
+"""What the commands share: options, progress, tables, JSON, opening a catalog.
 
-It owns how things look there; data goes to stdout, everything else to stderr. It knows no command.
+Data goes to stdout, everything else to stderr. Heavy modules are imported inside functions, so that `--help` is fast.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -19,19 +19,21 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from imgsearch.core.config import Settings
-    from imgsearch.search.searcher import Searcher
-    from imgsearch.search.systems import Systems
+    from imgsearch.search.engine import SearchEngine
     from imgsearch.store.catalog import CatalogStore
 
 __all__ = [
     "CatalogOption",
     "IndexOption",
     "JsonOption",
+    "command_group",
+    "exit_with",
+    "load_settings",
     "many",
     "new_table",
     "one_line",
-    "open_searcher",
-    "open_systems",
+    "open_catalog",
+    "open_engine",
     "print_json",
     "print_table",
     "progress",
@@ -45,7 +47,7 @@ CatalogOption = Annotated[
     typer.Option(
         "--catalog",
         metavar="DIR",
-        help="The catalog's folder; by default $IMGSEARCH_CATALOG, else a folder of this user's.",
+        help="The catalog's folder; by default $IMGSEARCH_CATALOG, else one in the user's data folder.",
     ),
 ]
 IndexOption = Annotated[
@@ -53,41 +55,54 @@ IndexOption = Annotated[
     typer.Option(
         "--index",
         metavar="WHERE",
-        help="Where the index lies: `milvus://host:19530`, or `local` for the catalog's folder; a catalog "
+        help="Where the index is stored: `milvus://host:19530`, or `local` for the catalog's folder; a catalog "
         "remembers it.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
+def command_group(name: str, summary: str) -> typer.Typer:
+    """Return an empty group of commands, `imgsearch NAME ...`."""
+    return typer.Typer(
+        name=name, help=summary, no_args_is_help=True, add_completion=False, rich_markup_mode="markdown"
+    )
+
+
 def load_settings(**given: Any) -> Settings:
-    """Return `Settings.load(**given)`; pydantic is imported here, so that `imgsearch --help` stays fast."""
+    """Return `Settings.load(**given)`."""
     from imgsearch.core.config import Settings
 
     return Settings.load(**given)
 
 
 @contextlib.contextmanager
-def open_searcher(settings: Settings) -> Iterator[tuple[CatalogStore, Searcher]]:
-    """Open a catalog to search it; the encoder is loaded when the first text or picture needs it."""
+def open_engine(settings: Settings, *, confidence: bool = False) -> Iterator[SearchEngine]:
+    """Open a catalog with all that searches it; encoders are loaded when the first query needs them."""
     from imgsearch.search.engine import SearchEngine
 
-    with SearchEngine.open(settings, progress=say) as engine:
-        yield engine.catalog, engine.searcher
+    with SearchEngine.open(settings, confidence=confidence, progress=say) as engine:
+        yield engine
 
 
 @contextlib.contextmanager
-def open_systems(settings: Settings) -> Iterator[tuple[CatalogStore, Systems]]:
-    """Open a catalog to search it by any of its systems; encoders are loaded when they are needed."""
-    from imgsearch.search.engine import SearchEngine
+def open_catalog(folder: Path | None) -> Iterator[CatalogStore]:
+    """Open a catalog for a command that needs no index: the one in `folder`, else that of the settings."""
+    from imgsearch.store.catalog import CatalogStore
 
-    with SearchEngine.open(settings, confidence=False, progress=say) as engine:
-        yield engine.catalog, engine.systems
+    with CatalogStore.open(load_settings(catalog=folder).catalog) as catalog:
+        yield catalog
+
+
+def exit_with(message: str, code: int) -> NoReturn:
+    """Print an error in one line on stderr and end the program."""
+    print(f"imgsearch: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)
 
 
 @contextlib.contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Give a function of (done, total) that shows progress on stderr: a bar on a terminal, else some lines."""
+    """Yield a function of (done, total) that shows progress on stderr: a bar on a terminal, else a line every 5 s."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -125,7 +140,7 @@ def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
 
 
 def say(message: str) -> None:
-    """Tell the person something, on stderr."""
+    """Print a message on stderr."""
     print(message, file=sys.stderr, flush=True)
 
 
@@ -145,7 +160,7 @@ def new_table() -> Table:
 
 
 def print_table(table: Table) -> None:
-    """Print a table on stdout, wide where no terminal limits it: data must not be cut."""
+    """Print a table on stdout; wide unless stdout is a terminal, so that data is not cut."""
     from rich.console import Console
 
     console = Console(width=None if sys.stdout.isatty() else 500)
@@ -155,7 +170,7 @@ def print_table(table: Table) -> None:
 
 
 def one_line(text: str) -> str:
-    """Return a text whose newlines and other control characters cannot disturb the terminal."""
+    """Return a text with its newlines and other control characters escaped."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 

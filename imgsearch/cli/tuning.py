@@ -1,4 +1,4 @@
-"""`imgsearch tune`: the index's engine and effort, chosen by measuring on the catalog's own vectors."""
+"""`imgsearch tune`: choose the index engine and its search effort by measuring on the catalog's vectors."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from imgsearch.cli.terminal import (
     JsonOption,
     load_settings,
     new_table,
+    open_catalog,
     print_json,
     print_table,
     progress,
@@ -25,7 +26,7 @@ __all__ = ["register", "tune"]
 
 
 def register(app: typer.Typer) -> None:
-    """Add this command to the `imgsearch` command."""
+    """Add the command to the `imgsearch` command."""
     app.command()(tune)
 
 
@@ -36,36 +37,34 @@ def tune(
     ] = 0.99,
     sample: Annotated[
         int,
-        typer.Option(min=1000, metavar="N", help="How many of the items the trials are made on, at most."),
+        typer.Option(min=1000, metavar="N", help="The largest number of items in a trial."),
     ] = 50_000,
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the index's engines on this catalog's own vectors and build the best one.
+    """Measure index engines on this catalog's vectors and build the best one.
 
-    The fastest that reaches the recall is taken, or a smaller one that is nearly as fast.
+    That is the fastest engine that reaches the recall, or a smaller one that is nearly as fast.
 
     Example: `imgsearch tune --recall 0.99`
     """
     from imgsearch.core.errors import ConfigError
-    from imgsearch.index.opening import open_live_index
     from imgsearch.index.tuning import tune as run
-    from imgsearch.index.vector_space import live_space
-    from imgsearch.store.catalog import CatalogStore
+    from imgsearch.search.engine import open_index
 
     settings = load_settings(catalog=catalog)
-    with CatalogStore.open(settings.catalog) as opened:
+    with open_catalog(settings.catalog) as opened:
         if opened.index_address:
             raise ConfigError(
-                f"The index of this catalog lies at {opened.index_address}, which chooses its own engine; "
-                "use `--index local` to have one here that can be tuned."
+                f"The index of this catalog is at {opened.index_address}, which chooses its own engine; "
+                "use `--index local` for a local index, which can be tuned."
             )
-        index = open_live_index(opened, threads=settings.worker_threads, space=live_space(opened))
+        index = open_index(opened, settings)
         with progress("Measuring") as show:
             tuning = run(index, recall=recall, sample=sample, progress=show)
         header = index.header
     if not tuning.chosen.reached:
-        say(f"No engine reached {recall}; the nearest was taken.")
+        say(f"No engine reached {recall}; the closest one was built.")
     if as_json:
         found = {"generation": header.generation, "ann_recall@10": header.ann_recall_at_10} if header else {}
         print_json({**tuning.as_dict(), **found})
@@ -74,7 +73,6 @@ def tune(
 
 
 def _print(tuning: Tuning, header: IndexHeader | None) -> None:
-
     table = new_table()
     for number, title in enumerate(
         ("engine", "ann_recall@10", "effort", "ms", "bytes an item", "build s", "")

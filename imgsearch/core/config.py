@@ -67,24 +67,25 @@ class Settings(BaseSettings):
         ),
     )
     encoder: str = Field(
-        "auto",
+        default="auto",
         description=(
             "The encoder of a *new* catalog: `auto`, `lite`, `open_clip:MODEL/TAG` or "
             "`open_clip:local-dir:FOLDER`. A catalog keeps its first one."
         ),
     )
     index: str = Field(
-        "",
+        default="",
         description=(
             "Where the index is stored: `milvus://host:19530`, or `local` for the catalog's own folder. "
             "The default is what the catalog remembers, at first `local`."
         ),
     )
     device: str = Field(
-        "", description="Where the model runs: `cpu`, `cuda`, `mps`. The default is the fastest available."
+        default="",
+        description="Where the model runs: `cpu`, `cuda`, `mps`. The default is the fastest available.",
     )
     backend: str = Field(
-        "auto",
+        default="auto",
         description=(
             "The library that computes the image side of `lite` on a CPU: `torch`, `onnx` (ONNX Runtime, "
             "`pip install 'imgsearch[onnx]'`), or `auto`, the faster of the two by a trial of about a second at the "
@@ -93,12 +94,12 @@ class Settings(BaseSettings):
         ),
     )
     threads: int = Field(
-        0,
+        default=0,
         ge=0,
         description="Threads for decoding, encoding, indexing and the API's searches; 0 is every processor.",
     )
     workers: int = Field(
-        0,
+        default=0,
         ge=0,
         description=(
             "Processes that `imgsearch index` starts for a thousand photos or more: with `lite` they also encode, "
@@ -107,12 +108,12 @@ class Settings(BaseSettings):
         ),
     )
     max_upload_bytes: int = Field(
-        20 * 1024**2,
+        default=20 * 1024**2,
         ge=1024,
         description="The largest picture, in bytes, that a visitor or an API client may send.",
     )
     max_pixels: int = Field(
-        100_000_000,
+        default=100_000_000,
         ge=10_000,
         description=(
             "The largest picture, in pixels, that is decoded. It is checked before decoding, so that a "
@@ -120,22 +121,22 @@ class Settings(BaseSettings):
         ),
     )
     max_results: int = Field(
-        500, ge=1, description="The most hits that one search of the API or the app returns."
+        default=500, ge=1, description="The most hits that one search of the API or the app returns."
     )
     thumbnail_cache_bytes: int = Field(
-        2 * 1024**3,
+        default=2 * 1024**3,
         ge=0,
         description="Disk space for thumbnails; the oldest are deleted first, and made again on request.",
     )
     upload_cache_bytes: int = Field(
-        256 * 1024**2,
+        default=256 * 1024**2,
         ge=0,
         description=(
             "Disk space for visitors' pictures; the oldest are deleted first, and links to searches by them end."
         ),
     )
     map_memory_bytes: int = Field(
-        0,
+        default=0,
         ge=0,
         description=(
             "Memory for computing the map of the Explore page; with less than the catalog needs, the map shows a "
@@ -143,20 +144,22 @@ class Settings(BaseSettings):
         ),
     )
     feedback: bool = Field(
-        True, description="Whether impressions and clicks are recorded. Judgments are always recorded."
+        default=True,
+        description="Whether impressions and clicks are recorded. Judgments are always recorded.",
     )
     titles: bool = Field(
-        True, description="Whether searches by words compare the words with titles as well as with photos."
+        default=True,
+        description="Whether searches by words compare the words with titles as well as with photos.",
     )
     find_duplicates: bool = Field(
-        True,
+        default=True,
         description=(
             "Whether near-duplicates are searched for automatically: after indexing for a tenth of its time, and "
             "the rest while the app runs. Otherwise by `imgsearch duplicates` or on the Duplicates page."
         ),
     )
     keep_events_days: int = Field(
-        0,
+        default=0,
         ge=0,
         description=(
             "Impressions and clicks older than this many days are deleted once a day while the app runs; counts "
@@ -164,21 +167,27 @@ class Settings(BaseSettings):
         ),
     )
     host: str = Field(
-        "127.0.0.1", description="The address that `serve` and `demo` listen at; `0.0.0.0` is every address."
+        default="127.0.0.1",
+        description="The address that `serve` and `demo` listen at; `0.0.0.0` is every address.",
     )
     port: int = Field(
-        8501, ge=0, le=65535, description="The port that `serve` and `demo` listen at; 0 picks a free one."
+        default=8501,
+        ge=0,
+        le=65535,
+        description="The port that `serve` and `demo` listen at; 0 picks a free one.",
     )
-    title: str = Field("imgsearch", description="The name in the browser's tab and on the API's page.")
+    title: str = Field(
+        default="imgsearch", description="The name in the browser's tab and on the API's page."
+    )
     cors_origins: str = Field(
-        "",
+        default="",
         description=(
             "Web origins, separated by spaces, whose pages may call the API from the browser, such as "
             "`https://shop.example`. `*` is every origin. The default is none."
         ),
     )
     replica_of: str = Field(
-        "",
+        default="",
         description=(
             "The address of the writer, such as `http://writer:8501`: this process serves a copy of the catalog and "
             "sends its feedback there. The default is none."

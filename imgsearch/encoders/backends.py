@@ -1,10 +1,7 @@
-"""Backends: which library computes a network on this machine, by a short measured trial.
+"""Chooses the library that computes a network on this machine, by a short measured trial, and caches the result.
 
-It owns the names that a setting may give, the rule (another backend is taken only where its embeddings are the same
-and it is clearly faster), and the file that remembers the outcome. It knows no network: it is handed the ways there
-are to compute the same thing.
-
-The identity of an encoder does not name its backend: backends differ by rounding only, and the rule keeps it so.
+Another backend than torch is used only where its embeddings are the same up to rounding and it is clearly faster;
+so an encoder's id does not depend on its backend.
 """
 
 from __future__ import annotations
@@ -28,76 +25,74 @@ from imgsearch.core.errors import EncoderError
 from imgsearch.core.files import write_durably
 from imgsearch.encoders.base import Embeddings
 
-__all__ = ["AUTO", "BACKENDS", "ONNX", "TORCH", "Trial", "check_backend", "remembered", "tried"]
+__all__ = ["AUTO", "BACKENDS", "ONNX", "TORCH", "Trial", "cached_trial", "check_backend", "compare_backends"]
 
 AUTO, TORCH, ONNX = "auto", "torch", "onnx"
 BACKENDS = (AUTO, TORCH, ONNX)
 
-LEAST_COSINE = 0.999
-"""Embeddings of a backend whose cosine to torch's float32 is lower, for any of the trial's photos, are refused."""
-LEAST_GAIN = 1.15
-"""A backend that is not faster by this factor is not worth another library."""
+MIN_COSINE = 0.999
+"""The least cosine to torch's float32 that a backend's embedding of every trial photo must have."""
+MIN_SPEEDUP = 1.15
 TRIAL_S = 1.0
-"""No round of the timing begins after so long."""
-ROUNDS = 7
+"""After this time, no further round begins."""
+MAX_ROUNDS = 7
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a trial found: the `backend` to use, and of each its milliseconds and its least cosine to torch."""
+    """The chosen `backend`, and the milliseconds and the least cosine to torch of each one."""
 
     backend: str
     milliseconds: dict[str, float]
     cosine: dict[str, float]
 
 
-def check_backend(name: str) -> str:
-    """Return `name` if it is one of `BACKENDS`; raises `EncoderError` for another one."""
+def check_backend(name: str) -> None:
+    """Raise `EncoderError` unless `name` is one of `BACKENDS`."""
     if name not in BACKENDS:
         raise EncoderError(f"There is no backend {name!r}: use {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}.")
-    return name
 
 
-def tried(ways: Mapping[str, Callable[[], Embeddings]]) -> Trial:
-    """Run every way to embed the same photos in turns, and return which one to use.
+def compare_backends(encoders: Mapping[str, Callable[[], Embeddings]]) -> Trial:
+    """Run every function in turn, each of which embeds the same photos, and choose a backend.
 
-    `ways` has `torch` in float32, which the others are compared with; each gives (n, dim) float32 unit rows. The
-    least time of a few rounds counts, for a busy machine only ever adds to it.
+    Each returns (n, dim) float32 unit rows; `torch` is the reference. The least time of a few rounds counts, because
+    a busy machine only adds to it.
     """
     rows: dict[str, Embeddings] = {}
-    fastest = dict.fromkeys(ways, float("inf"))
+    fastest = dict.fromkeys(encoders, float("inf"))
     begun = time.perf_counter()
-    for _ in range(ROUNDS):
-        for name, way in ways.items():
+    for _ in range(MAX_ROUNDS):
+        for name, encode in encoders.items():
             started = time.perf_counter()
-            rows[name] = way()
+            rows[name] = encode()
             fastest[name] = min(fastest[name], time.perf_counter() - started)
         if time.perf_counter() - begun > TRIAL_S:
             break
-    cosine = {name: round(float(np.sum(rows[name] * rows[TORCH], axis=1).min()), 6) for name in ways}
-    fit = [
+    cosine = {name: round(float(np.sum(rows[name] * rows[TORCH], axis=1).min()), 6) for name in encoders}
+    better = [
         name
-        for name in ways
-        if name != TORCH and cosine[name] >= LEAST_COSINE and fastest[name] * LEAST_GAIN <= fastest[TORCH]
+        for name in encoders
+        if name != TORCH and cosine[name] >= MIN_COSINE and fastest[name] * MIN_SPEEDUP <= fastest[TORCH]
     ]
-    best = min(fit, key=lambda name: fastest[name], default=TORCH)
+    best = min(better, key=lambda name: fastest[name], default=TORCH)
     return Trial(best, {name: round(seconds * 1000, 2) for name, seconds in fastest.items()}, cosine)
 
 
-def remembered(encoder_id: str, threads: int, libraries: Sequence[str], make: Callable[[], Trial]) -> Trial:
-    """Return the trial that was made of this encoder on this machine, or make and remember it.
+def cached_trial(encoder_id: str, threads: int, libraries: Sequence[str], run: Callable[[], Trial]) -> Trial:
+    """Return the cached trial of this encoder on this machine, or `run` and cache it.
 
-    It is made anew for other weights, another processor or number of threads, or another version of one of
-    `libraries`. A folder that cannot be written only costs the next process its own trial.
+    Weights, processor, number of threads and versions of `libraries` are part of the cache key. Where the cache
+    cannot be written, every process runs its own trial.
     """
-    file = user_cache_dir() / "backends" / f"{_key(encoder_id, threads, libraries)}.json"
+    file = user_cache_dir() / "backends" / f"{_cache_key(encoder_id, threads, libraries)}.json"
     with suppress(OSError, ValueError, TypeError):
-        found = Trial(**json.loads(file.read_text(encoding="utf-8")))
-        if found.backend in BACKENDS:
-            return found
-    trial = make()
+        cached = Trial(**json.loads(file.read_text(encoding="utf-8")))
+        if cached.backend in BACKENDS:
+            return cached
+    trial = run()
     _log.info("backends for %s: %s", encoder_id, trial)
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -105,19 +100,18 @@ def remembered(encoder_id: str, threads: int, libraries: Sequence[str], make: Ca
     return trial
 
 
-def _key(encoder_id: str, threads: int, libraries: Sequence[str]) -> str:
+def _cache_key(encoder_id: str, threads: int, libraries: Sequence[str]) -> str:
     versions = [f"{name} {metadata.version(name)}" for name in sorted(libraries)]
-    return hashlib.sha256(
-        "\n".join([encoder_id, _processor(), str(threads), *versions]).encode()
-    ).hexdigest()[:16]
+    text = "\n".join([encoder_id, _processor(), str(threads), *versions])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=1)
 def _processor() -> str:
-    """Return what tells this processor from others: its name, and on Linux what it can do."""
+    """Return the processor's name, and on Linux its features."""
     lines = []
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    wanted = ("model name", "flags", "Features", "CPU part")
-    told = {line.split(":")[0].strip(): line for line in lines if line.startswith(wanted)}
-    return "\n".join([platform.machine(), platform.processor(), *told.values()])
+    fields = ("model name", "flags", "Features", "CPU part")
+    found = {line.split(":")[0].strip(): line for line in lines if line.startswith(fields)}
+    return "\n".join([platform.machine(), platform.processor(), *found.values()])

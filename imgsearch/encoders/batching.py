@@ -1,11 +1,8 @@
-"""Batching: single texts and pictures that arrive while the encoder is busy are encoded together.
+"""Dynamic batching: single texts and images that arrive while the encoder is busy are encoded in one batch.
 
-It owns how requests of many threads become batches, and whose error is whose. It knows neither searching nor HTTP.
-
-There is no thread of its own and no waiting for company: who finds the encoder idle encodes at once, alone; who
-comes meanwhile waits, and when the encoder is free one of those waiting encodes for all of them. So an idle machine
-answers as before, and a busy one runs one batch at a time instead of as many networks side by side as there are
-visitors, each with all the processors' threads.
+There is no thread and no waiting for a full batch: a request that finds the encoder idle is encoded at once. Others
+wait, and when the encoder is free, one of the waiting threads encodes for all of them. So an idle machine is as fast
+as without batching, and a busy one runs one network at a time instead of one for each visitor.
 """
 
 from __future__ import annotations
@@ -22,67 +19,72 @@ from imgsearch.encoders.base import Embeddings, Encoder, HasVocabulary, KnowsWor
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["BatchingEncoder", "Combiner"]
+__all__ = ["Batcher", "BatchingEncoder"]
 
-LARGEST_BATCH = 16
-"""How many requests are encoded at once: larger batches are hardly faster, and all of a batch wait for its end."""
+MAX_BATCH = 16
+"""Larger batches are hardly faster per input, and every request waits for the end of its batch."""
 
 T = TypeVar("T")
 
 
-class Combiner(Generic[T]):
+class Batcher(Generic[T]):
     """Encodes single inputs of many threads, one batch at a time."""
 
-    def __init__(self, encode: Callable[[Sequence[T]], Embeddings], *, largest: int = LARGEST_BATCH) -> None:
-        """Encode by `encode`, which gives one row an input, at most `largest` inputs at once."""
+    def __init__(self, encode: Callable[[Sequence[T]], Embeddings], *, max_batch: int = MAX_BATCH) -> None:
+        """`encode` returns one row for each input, of which it gets at most `max_batch` at once."""
         self._encode = encode
-        self._largest = largest
+        self._max_batch = max_batch
         self._lock = threading.Lock()
         self._busy = False
         self._waiting: deque[_Request[T]] = deque()
 
+    @property
+    def waiting(self) -> int:
+        """The number of requests that wait for the encoder."""
+        return len(self._waiting)
+
     def __call__(self, value: T) -> Embeddings:
         """Return the (1, dim) row of one input; raises what encoding this input alone raises."""
-        own = _Request(value)
+        request = _Request(value)
         with self._lock:
-            self._waiting.append(own)
+            self._waiting.append(request)
             leads, self._busy = not self._busy, True
         if not leads:
-            own.turn.wait()
-        if own.row is None and own.error is None:
-            self._lead()
-        if own.error is not None:
-            raise own.error
-        assert own.row is not None
-        return own.row
+            request.wake.wait()
+        if request.row is None and request.error is None:
+            self._run_batch()
+        if request.error is not None:
+            raise request.error
+        assert request.row is not None
+        return request.row
 
-    def _lead(self) -> None:
-        """Encode for those who wait, the caller among them, and hand the encoder on."""
+    def _run_batch(self) -> None:
+        """Encode for the waiting requests, the caller's among them, and wake the leader of the next batch."""
         with self._lock:
-            batch = [self._waiting.popleft() for _ in range(min(self._largest, len(self._waiting)))]
+            batch = [self._waiting.popleft() for _ in range(min(self._max_batch, len(self._waiting)))]
         try:
-            self._fill(batch)
+            self._encode_batch(batch)
         finally:
             with self._lock:
-                following = self._waiting[0] if self._waiting else None
-                self._busy = following is not None
+                next_leader = self._waiting[0] if self._waiting else None
+                self._busy = next_leader is not None
             for request in batch:
-                request.turn.set()
-            if following is not None:
-                following.turn.set()
+                request.wake.set()
+            if next_leader is not None:
+                next_leader.wake.set()
 
-    def _fill(self, batch: Sequence[_Request[T]]) -> None:
-        """Give every request of a batch its row or its error."""
+    def _encode_batch(self, batch: Sequence[_Request[T]]) -> None:
+        """Set the row or the error of every request of a batch."""
         try:
             rows = self._encode([request.value for request in batch])
-        except Exception as error:  # whose fault it is shows only when each is tried alone
+        except Exception as error:  # only encoding each input alone shows which one is at fault
             if len(batch) == 1:
                 batch[0].error = error
                 return
             for request in batch:
-                self._fill([request])
+                self._encode_batch([request])
             return
-        except BaseException as error:  # an interrupt of the thread that encodes: nobody may wait for ever
+        except BaseException as error:  # an interrupt of this thread must not leave the others waiting
             for request in batch:
                 request.error = error
             raise
@@ -91,61 +93,39 @@ class Combiner(Generic[T]):
 
 
 class _Request(Generic[T]):
-    """An input and what came of it; `turn` is set when that is there, or when its thread is to encode."""
+    """An input and its result; `wake` is set when the result is there, or when its thread leads the next batch."""
 
-    __slots__ = ("error", "row", "turn", "value")
+    __slots__ = ("error", "row", "value", "wake")
 
     def __init__(self, value: T) -> None:
         self.value = value
         self.row: Embeddings | None = None
         self.error: BaseException | None = None
-        self.turn = threading.Event()
+        self.wake = threading.Event()
 
 
 class BatchingEncoder:
-    """The encoder it is given, for many threads at once: single texts and pictures are batched, others go through."""
+    """Wraps an encoder: single texts and images are batched, several at once are passed through."""
 
     def __init__(self, encoder: Encoder) -> None:
-        """Encode by `encoder`."""
         self._encoder = encoder
-        self._texts = Combiner(encoder.encode_texts)
-        self._arrays = Combiner(encoder.encode_arrays)
-        # What only some encoders can do, this one can only where they can: `isinstance` asks for the names.
+        self.spec, self.id = encoder.spec, encoder.id
+        self.dim, self.input_px = encoder.dim, encoder.input_px
+        self.preprocess = encoder.preprocess
+        self._texts = Batcher(encoder.encode_texts)
+        self._arrays = Batcher(encoder.encode_arrays)
+        # Only where the encoder has them: `isinstance` with a protocol checks the names.
         if isinstance(encoder, KnowsWords):
             self.understood = encoder.understood
         if isinstance(encoder, HasVocabulary):
             self.vocabulary = encoder.vocabulary
 
-    @property
-    def spec(self) -> str:
-        """The encoder's."""
-        return self._encoder.spec
-
-    @property
-    def id(self) -> str:
-        """The encoder's."""
-        return self._encoder.id
-
-    @property
-    def dim(self) -> int:
-        """The encoder's."""
-        return self._encoder.dim
-
-    @property
-    def input_px(self) -> int:
-        """The encoder's."""
-        return self._encoder.input_px
-
-    def preprocess(self, image: Image.Image) -> NDArray[Any]:
-        """Return the network's input for a picture, in the caller's thread."""
-        return self._encoder.preprocess(image)
-
     def encode_arrays(self, arrays: Sequence[NDArray[Any]]) -> Embeddings:
-        """Return the (n, dim) float32 unit rows of `preprocess`ed pictures, in their order; n may be 0."""
+        """Return the (n, dim) float32 unit rows of `preprocess`ed images, in their order; n may be 0."""
         return self._arrays(arrays[0]) if len(arrays) == 1 else self._encoder.encode_arrays(arrays)
 
     def encode_images(self, images: Sequence[Image.Image]) -> Embeddings:
-        """Return the (n, dim) float32 unit rows of upright RGB pictures, in their order; n may be 0."""
+        """Return the (n, dim) float32 unit rows of upright RGB images, in their order; n may be 0."""
         return self.encode_arrays([self.preprocess(image) for image in images])
 
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:

@@ -1,7 +1,4 @@
-"""The device that a network runs on, made ready for it.
-
-It owns the choice between CPU and accelerators, and how freed memory is kept on a CPU; it knows no networks.
-"""
+"""The torch device, its number of threads, and on Linux the memory that glibc keeps for a network's layers."""
 
 from __future__ import annotations
 
@@ -16,11 +13,11 @@ from imgsearch.core.errors import EncoderError
 
 __all__ = ["pick_device", "torch_threads", "use_one_thread"]
 
-# glibc's names for mallopt, and how much freed memory stays with the process.
+# glibc's parameters of mallopt
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -2, -3, -4
-_KEPT_BYTES = 512 * 1024**2
+_TRIM_BYTES = 512 * 1024**2
 _PAD_BYTES = 64 * 1024**2
-_MOST_MMAP_BYTES = 32 * 1024**2  # glibc refuses more
+_MMAP_BYTES = 32 * 1024**2  # the largest that glibc accepts
 
 
 def pick_device(name: str | None) -> torch.device:
@@ -36,10 +33,10 @@ def pick_device(name: str | None) -> torch.device:
 
 
 @contextmanager
-def torch_threads(threads: int) -> Iterator[None]:
-    """Let networks on the CPU compute with so many threads: the last digits of their sums depend on how many."""
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch use `count` threads meanwhile: the last digits of its sums depend on it."""
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(count)
     try:
         yield
     finally:
@@ -47,30 +44,28 @@ def torch_threads(threads: int) -> Iterator[None]:
 
 
 def use_one_thread() -> None:
-    """Let networks compute with one thread and keep all memory they free: for a process that does nothing else.
+    """Let torch use one thread and keep all freed memory: for a process that does nothing else.
 
-    The largest layers of a batch take more than glibc lets `_keep_freed_memory` keep: a fifth of the time of such a
-    process with `lite`.
+    The largest layers of a batch exceed `_MMAP_BYTES`, which costs such a process a fifth of its time with `lite`.
     """
     torch.set_num_threads(1)
-    _keep_freed_memory(whatever_size=True)
+    _keep_freed_memory(any_size=True)
 
 
-def _keep_freed_memory(*, whatever_size: bool = False) -> None:
-    """Let glibc keep the memory that a network's layers free, instead of giving it back and asking for it again.
+def _keep_freed_memory(*, any_size: bool = False) -> None:
+    """Let glibc keep the memory that a network's layers free, instead of returning it to the kernel.
 
-    Every layer of a batch takes and frees some megabytes. By default each goes back to the kernel, which hands out
-    zeroed pages the next time: that was a third of an indexing run with `lite` (114 photos a second before, 180
-    after, on 2 cores). Other C libraries and systems are left as they are.
+    Every layer of a batch allocates and frees some megabytes, and the kernel zeroes each new page: without this,
+    indexing with `lite` on 2 cores does 114 photos a second instead of 180. Other C libraries are left unchanged.
     """
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _MOST_MMAP_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_MMAP_THRESHOLD, _MMAP_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)
         mallopt(_M_TOP_PAD, _PAD_BYTES)
-        if whatever_size:
+        if any_size:
             mallopt(_M_MMAP_MAX, 0)
 
 

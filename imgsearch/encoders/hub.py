@@ -1,7 +1,6 @@
-"""Where open_clip's trained weights lie: in the local cache, or on the hub if it answers.
+"""Pretrained weights of open_clip: finds them in the local cache, or downloads them from their server.
 
-It owns the question "can these weights be had now?" and the download; it builds no model. `HF_HUB_OFFLINE`,
-`HF_HOME` and the like are honoured by huggingface_hub, which does the work.
+huggingface_hub does the work and honours `HF_HUB_OFFLINE`, `HF_HOME` and the like.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from imgsearch.encoders.spec import EncoderSpec
 
 __all__ = ["download_obstacle", "download_weights", "find_weights", "tag_config"]
 
-_URL_CACHE = "~/.cache/clip"  # where open_clip keeps what does not come from the hub
+_URL_CACHE = "~/.cache/clip"  # open_clip's cache of weights that are not on the hub
 
 
 def tag_config(spec: EncoderSpec) -> dict[str, Any]:
-    """Return open_clip's entry for a model and tag: where the weights lie and how pictures are prepared.
+    """Return open_clip's entry for a model and tag: the source of the weights, and the preprocessing.
 
     Raises `EncoderError` for a model or tag that the installed open_clip does not know.
     """
@@ -40,7 +39,7 @@ def tag_config(spec: EncoderSpec) -> dict[str, Any]:
 
 
 def find_weights(spec: EncoderSpec) -> Path | None:
-    """Return the cached weights file of a model and tag, None where there is none; the network is left alone."""
+    """Return the cached weights file of a model and tag, or None; without network access."""
     config = tag_config(spec)
     if repository := config.get("hf_hub"):
         for name in _file_names(repository):
@@ -53,7 +52,7 @@ def find_weights(spec: EncoderSpec) -> Path | None:
 
 
 def download_obstacle(spec: EncoderSpec, timeout_s: float) -> str | None:
-    """Return why the weights cannot be downloaded now, as a clause; None where their server answers in time."""
+    """Return why the weights cannot be downloaded now, as a clause, or None where their server answers in time."""
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"
     config = tag_config(spec)
@@ -61,17 +60,17 @@ def download_obstacle(spec: EncoderSpec, timeout_s: float) -> str | None:
         address = huggingface_hub.hf_hub_url(_repository_id(repository), _file_names(repository)[-1])
         server = "the hub"
 
-        def ask() -> object:
+        def request() -> object:
             return huggingface_hub.get_hf_file_metadata(address, timeout=timeout_s)
     else:
-        request = urllib.request.Request(config["url"], method="HEAD")  # noqa: S310  # open_clip's own https list
+        head = urllib.request.Request(config["url"], method="HEAD")  # noqa: S310  # open_clip's own https list
         server = "its server"
 
-        def ask() -> object:
-            with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
+        def request() -> object:
+            with urllib.request.urlopen(head, timeout=timeout_s) as answer:  # noqa: S310
                 return answer.status
 
-    return _failure_within(ask, server, timeout_s)
+    return _failure_within(request, server, timeout_s)
 
 
 def download_weights(spec: EncoderSpec, progress: Callable[[str], None], timeout_s: float) -> Path:
@@ -79,17 +78,17 @@ def download_weights(spec: EncoderSpec, progress: Callable[[str], None], timeout
 
     Raises `EncoderUnavailable` where the server does not answer within `timeout_s` or the download fails.
     """
-    refusal = download_obstacle(spec, timeout_s)
-    if refusal is None:
+    obstacle = download_obstacle(spec, timeout_s)
+    if obstacle is None:
         import open_clip
 
         progress(f"Downloading the weights of {spec}: this happens once.")
         try:
             return Path(open_clip.download_pretrained(tag_config(spec)))
         except Exception as error:  # huggingface_hub, its transports and the file system have no common error
-            refusal = f"the download failed ({' '.join(str(error).split())[:200]})"
+            obstacle = f"the download failed ({' '.join(str(error).split())[:200]})"
     raise EncoderUnavailable(
-        f"The weights of {spec} are not in the local cache and {refusal}: "
+        f"The weights of {spec} are not in the local cache and {obstacle}: "
         "use '--encoder lite', which needs no download, or try again with a network."
     )
 
@@ -99,7 +98,7 @@ def _repository_id(hf_hub: str) -> str:
 
 
 def _file_names(hf_hub: str) -> list[str]:
-    """Return the weight files that open_clip looks for, in its order; the last is sure to exist on the hub."""
+    """Return the weight files that open_clip looks for, in its order; the last one always exists on the hub."""
     from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 
     name = hf_hub.rpartition("/")[2]
@@ -109,22 +108,21 @@ def _file_names(hf_hub: str) -> list[str]:
     return [safe, name] if name.endswith((".bin", ".pth")) else [name]
 
 
-def _failure_within(ask: Callable[[], object], server: str, timeout_s: float) -> str | None:
-    """Return None if `ask` succeeds within `timeout_s`, else a clause that says why not.
+def _failure_within(request: Callable[[], object], server: str, timeout_s: float) -> str | None:
+    """Return None if `request` succeeds within `timeout_s`, else a clause that says why not.
 
-    It runs in a thread of its own, for no timeout of a socket bounds the name lookup before it, nor any retries.
+    It runs in a thread, because a socket's timeout covers neither the name lookup before it nor retries.
     """
-    late = f"{server} did not answer within {timeout_s:g} s"
     outcome: list[str | None] = []
 
     def run() -> None:
         try:
-            ask()
+            request()
             outcome.append(None)
-        except Exception as error:  # any failure at all means the same: not to be had now
+        except Exception as error:  # for the caller, all failures are the same
             outcome.append(f"{server} cannot be reached ({' '.join(str(error).split())[:120]})")
 
     thread = threading.Thread(target=run, daemon=True, name="hub-probe")
     thread.start()
     thread.join(timeout_s)
-    return outcome[0] if outcome else late
+    return outcome[0] if outcome else f"{server} did not answer within {timeout_s:g} s"

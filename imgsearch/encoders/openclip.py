@@ -1,13 +1,9 @@
-"""open_clip models as encoders: any model and tag it knows, or a folder of one's own.
+"""open_clip models as encoders: any model and tag that open_clip has, or a local folder.
 
-It owns open_clip: building the model, its preprocessing and tokenizer, the number format, and the identity. Where
-weights come from is `hub`'s business.
-
-Number formats. On CUDA and MPS the weights stay float32 and run under float16 autocast. On a CPU with AMX or
-AVX512-BF16 the whole model is bfloat16, elsewhere float32 (emulated bfloat16 is slower). ViT-B-32 on 2 cores that
-have AVX512-BF16 and no AMX: in batches of 32 pictures 47 ms each in float32 and 15 ms in bfloat16, one picture 73
-and 20 ms, one text 45 and 14 ms; the cosine between the two is above 0.9999. (bfloat16 by autocast instead is as
-slow as float32 in batches: it converts the weights anew each time.)
+Number formats: on CUDA and MPS float32 weights under float16 autocast; on a CPU with AMX or AVX512-BF16 the whole
+model in bfloat16 (autocast would convert the weights in every call), else float32. ViT-B-32 on 2 cores with
+AVX512-BF16, float32 against bfloat16: 47 and 15 ms an image in batches of 32, 73 and 20 ms for one image, 45 and 14
+ms for one text; the cosine between the two is above 0.9999.
 """
 
 from __future__ import annotations
@@ -83,14 +79,14 @@ def _tagged_model(
                 "use '--encoder lite', which needs no download."
             )
         weights = download_weights(spec, progress, timeout_s)
-    # The weights are given as a file, not as a tag, so that cached ones need no network; the tag's preprocessing
-    # must then be passed along. The size is left out: it is the model's.
+    # Passed as a file instead of a tag, cached weights need no network, but the tag's preprocessing must be passed
+    # too; without its size, which is the model's.
     preprocess = {key: value for key, value in config.items() if key != "size"}
     return spec.model, {"pretrained": str(weights), "force_preprocess_cfg": preprocess}
 
 
 def _refuse_other_activation(spec: EncoderSpec, config: dict[str, Any]) -> None:
-    """Raise where the weights were trained with another activation than the model has: open_clip only warns."""
+    """Raise `EncoderError` where weights and model have different activations, of which open_clip only warns."""
     model_has = bool(open_clip.get_model_config(spec.model).get("quick_gelu", False))
     weights_want = bool(config.get("quick_gelu", False))
     if model_has != weights_want:
@@ -103,73 +99,49 @@ def _refuse_other_activation(spec: EncoderSpec, config: dict[str, Any]) -> None:
 
 
 class OpenClipEncoder:
-    """A loaded open_clip model; safe in several threads."""
+    """A loaded open_clip model."""
 
     def __init__(
         self, spec: str, model: Any, tokenizer: Any, config: dict[str, Any], device: str | None = None
     ) -> None:
         preprocess = PreprocessCfg(**model.visual.preprocess_cfg)
         *steps, _to_tensor, normalize = image_transform_v2(preprocess, is_train=False).transforms
-        self._spec = spec
-        self._id = f"{spec}@{_weights_hash(model)}-{_short_hash(config, vars(preprocess))}"
+        self.spec = spec
+        self.id = f"{spec}@{_weights_hash(model)}-{_short_hash(config, vars(preprocess))}"
         if spec.startswith("open_clip:local-dir:"):
-            # A folder may move; what is computed stays the same.
-            self._id = "open_clip:local-dir" + self._id.removeprefix(spec)
-        self._dim = int(config["embed_dim"])
-        self._input_px = int(np.max(preprocess.size))
+            # Without the path: moving a folder does not change its embeddings.
+            self.id = "open_clip:local-dir" + self.id.removeprefix(spec)
+        self.dim = int(config["embed_dim"])
+        self.input_px = int(np.max(preprocess.size))
         self._preprocessor = _Preprocessor(tuple(steps))
         self._device = pick_device(device)
-        self._dtype = _number_format(self._device)
+        self.accelerated = self._device.type != "cpu"
+        self._dtype = _weights_dtype(self._device)
         self._mean = torch.tensor(normalize.mean, device=self._device).view(1, 3, 1, 1)
         self._std = torch.tensor(normalize.std, device=self._device).view(1, 3, 1, 1)
         self._model = model.eval().to(self._device, self._dtype)
         self._tokenizer = tokenizer
-        # The tokenizers of Hugging Face refuse to be used by two threads at once ("Already borrowed").
+        # Tokenizers of Hugging Face raise "Already borrowed" when two threads use them at once.
         self._tokenizer_lock = threading.Lock()
-
-    @property
-    def spec(self) -> str:
-        """The string this encoder was loaded by."""
-        return self._spec
-
-    @property
-    def id(self) -> str:
-        """The spec (without a local path), a hash of the weights, and one of configuration and preprocessing."""
-        return self._id
-
-    @property
-    def dim(self) -> int:
-        """The length of an embedding."""
-        return self._dim
-
-    @property
-    def input_px(self) -> int:
-        """The longer side of the model's input."""
-        return self._input_px
 
     def preprocess(self, image: Image.Image) -> NDArray[Any]:
         """Return open_clip's resized and cropped pixels, (3, height, width) uint8."""
         return self._preprocessor(image)
-
-    @property
-    def accelerated(self) -> bool:
-        """Whether the model is elsewhere than on the CPU."""
-        return self._device.type != "cpu"
 
     def preprocessor(self) -> Preprocessor:
         """Return open_clip's own steps, which can be pickled."""
         return self._preprocessor
 
     def recipe(self) -> EncoderRecipe | None:
-        """Return None: weights are large, take seconds to load, and use all threads of one process well."""
+        """Return None: the weights take seconds to load, and one process uses all threads well."""
         return None
 
     def encode_arrays(self, arrays: Sequence[NDArray[Any]]) -> Embeddings:
-        """Return the (n, dim) float32 unit rows of `preprocess`ed pictures, in their order; n may be 0."""
+        """Return the (n, dim) float32 unit rows of `preprocess`ed images, in their order; n may be 0."""
         return self._encode(arrays, self._image_features)
 
     def encode_images(self, images: Sequence[Image.Image]) -> Embeddings:
-        """Return the (n, dim) float32 unit rows of upright RGB pictures, in their order; n may be 0."""
+        """Return the (n, dim) float32 unit rows of upright RGB images, in their order; n may be 0."""
         return self.encode_arrays([self.preprocess(image) for image in images])
 
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:
@@ -178,16 +150,13 @@ class OpenClipEncoder:
         return self._encode(texts, self._text_features)
 
     def vocabulary(self) -> Sequence[str]:
-        """Return the words that are one token of open_clip's own tokenizer; nothing for a tokenizer of another kind.
-
-        The model knows many others, which it reads in pieces.
-        """
+        """Return the words that are one token of open_clip's own tokenizer; none for another kind of tokenizer."""
         tokens = getattr(self._tokenizer, "encoder", {})
-        whole = [token.removesuffix(_END_OF_WORD) for token in tokens if token.endswith(_END_OF_WORD)]
-        return [word for word in whole if word.isascii() and word.isalpha() and word.islower()]
+        words = [token.removesuffix(_END_OF_WORD) for token in tokens if token.endswith(_END_OF_WORD)]
+        return [word for word in words if word.isascii() and word.isalpha() and word.islower()]
 
     def _encode(self, inputs: Sequence[Any], features: Callable[[Sequence[Any]], torch.Tensor]) -> Embeddings:
-        rows = np.empty((len(inputs), self._dim), np.float32)
+        rows = np.empty((len(inputs), self.dim), np.float32)
         for start in range(0, len(inputs), _BATCH):
             with torch.inference_mode(), self._autocast():
                 batch = features(inputs[start : start + _BATCH])
@@ -213,7 +182,7 @@ class OpenClipEncoder:
 
 @dataclass(frozen=True, slots=True)
 class _Preprocessor:
-    """open_clip's steps from a picture to the pixels that a model looks at."""
+    """open_clip's steps from an image to the pixels of the model's input."""
 
     steps: tuple[Callable[[Any], Any], ...]
 
@@ -224,8 +193,8 @@ class _Preprocessor:
         return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
-def _number_format(device: torch.device) -> torch.dtype:
-    """Return what the weights are kept in; the figures are in the module's docstring."""
+def _weights_dtype(device: torch.device) -> torch.dtype:
+    """Return the number format of the weights; the module's docstring has the figures."""
     if device.type != "cpu":
         return torch.float32
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
@@ -234,7 +203,7 @@ def _number_format(device: torch.device) -> torch.dtype:
 
 
 def _weights_hash(model: torch.nn.Module) -> str:
-    """Return 12 hex digits of the SHA-256 of all parameters and buffers as loaded, whatever file they came in."""
+    """Return 12 hex digits of the SHA-256 of all parameters and buffers as loaded, whatever their file format."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())

@@ -1,7 +1,4 @@
-"""The encoder spec: the one string that says which encoder a catalog uses.
-
-It owns the grammar of that string and its errors; it loads nothing.
-"""
+"""The encoder spec: the string that identifies which encoder a catalog uses."""
 
 from __future__ import annotations
 
@@ -23,11 +20,10 @@ _EXTERNAL = "external:"
 
 @dataclass(frozen=True, slots=True)
 class EncoderSpec:
-    """A parsed spec; `str` gives it back.
+    """A parsed spec; `str` returns the spec itself.
 
-    `lite` and `auto` have a kind only; `open_clip` has a `model` and its `tag` (trained weights), `local-dir` the
-    `folder` that holds `open_clip_config.json` and weights, and `external` (embeddings that were imported, from a
-    model that is not here) a name as its `model`.
+    `open_clip` has a `model` and a `tag` (of its pretrained weights), `local-dir` a `folder` with
+    `open_clip_config.json` and weights, `external` (imported embeddings) a name as its `model`.
     """
 
     kind: Literal["auto", "lite", "open_clip", "local-dir", "external"]
@@ -37,7 +33,7 @@ class EncoderSpec:
 
     @classmethod
     def parse(cls, spec: str) -> EncoderSpec:
-        """Return the parsed `spec`; raise `EncoderError` where it is none."""
+        """Return the parsed `spec`; raise `EncoderError` where it is invalid."""
         if spec == AUTO:
             return cls("auto")
         if spec == LITE:
@@ -61,6 +57,4 @@ class EncoderSpec:
             return f"{_OPEN_CLIP}{self.model}/{self.tag}"
         if self.kind == "local-dir":
             return f"{_OPEN_CLIP}{_LOCAL_DIR}{self.folder}"
-        if self.kind == "external":
-            return f"{_EXTERNAL}{self.model}"
-        return self.kind
+        return f"{_EXTERNAL}{self.model}" if self.kind == "external" else self.kind

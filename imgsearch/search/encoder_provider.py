@@ -12,7 +12,7 @@ from PIL import Image
 
 from imgsearch.core.background import BackgroundThread
 from imgsearch.core.errors import EncoderUnavailable, ImgSearchError
-from imgsearch.encoders import load_encoder
+from imgsearch.encoders import load_encoder, resolve_auto
 from imgsearch.encoders.base import Encoder
 from imgsearch.encoders.batching import BatchingEncoder
 from imgsearch.store.catalog import CatalogStore
@@ -93,6 +93,19 @@ class EncoderProvider:
             raise self._error
         assert self._encoder is not None
         return self._encoder
+
+    def choose(self, wanted: str | None, default: str) -> tuple[str, str]:
+        """Return (spec, why it was chosen) for indexing: `wanted`, else the catalog's encoder, else `default`.
+
+        `auto` is resolved. Loading refuses a spec that is not the catalog's.
+        """
+        explicit = wanted if wanted not in (None, "auto") else self._catalog.encoder_spec
+        spec, reason = explicit or default, self._catalog.encoder_reason
+        if spec == "auto":
+            spec, reason = resolve_auto()
+            if self._progress is not None:
+                self._progress(f"Encoder {spec}: {reason}.")
+        return spec, reason
 
     def load(self, spec: str, reason: str = "") -> Encoder:
         """Load the encoder that `spec` names, bind it to the catalog and provide it from now on.

@@ -16,7 +16,14 @@ from torch import nn
 from torch.nn import functional
 
 from imgsearch.encoders.lite.backbone import Backbone
-from imgsearch.encoders.lite.image_tower import FEATURES, MEANING, ImageTower, MaskHead, Seen, see
+from imgsearch.encoders.lite.image_tower import (
+    FEATURES,
+    MEANING,
+    ImageFeatures,
+    ImageTower,
+    MaskHead,
+    extract_features,
+)
 from lite_training.sources import Picture
 
 __all__ = ["Concepts", "Views", "look", "train_projection"]
@@ -34,7 +41,7 @@ class Views:
     """The training pictures and what was seen in them, row by row."""
 
     pictures: list[Picture]
-    seen: Seen
+    seen: ImageFeatures
 
 
 @dataclass(frozen=True)
@@ -48,17 +55,19 @@ class Concepts:
     directions: np.ndarray
 
 
-def look(backbone: Backbone, mask: MaskHead, pictures: list[Picture]) -> Seen:
+def look(backbone: Backbone, mask: MaskHead, pictures: list[Picture]) -> ImageFeatures:
     """Return what is seen in the pictures."""
     from imgsearch.encoders.lite.framing import pixels_of
 
     parts = []
     for start in range(0, len(pictures), 8):
         pixels = np.stack([pixels_of(picture.read()) for picture in pictures[start : start + 8]])
-        parts.append(see(mask, backbone(pixels), pixels))
+        parts.append(extract_features(mask, backbone(pixels), pixels))
         if start % 2000 == 1992:
             logging.info("features: %d of %d pictures", start + 8, len(pictures))
-    return Seen(np.concatenate([p.features for p in parts]), np.concatenate([p.shares for p in parts]))
+    return ImageFeatures(
+        np.concatenate([p.features for p in parts]), np.concatenate([p.shares for p in parts])
+    )
 
 
 def train_projection(views: Views, backbone: Backbone, mask: MaskHead) -> tuple[ImageTower, Concepts]:

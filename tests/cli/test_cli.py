@@ -353,7 +353,7 @@ def test_verify_finds_damage_and_repairs_it(lite_catalog: Path) -> None:
     assert found["clean"] is False
     assert found["problems"]
     assert "--repair" in run("verify", "--catalog", lite_catalog, code=1).stderr
-    assert "Mended" in run("verify", "--repair", "--catalog", lite_catalog).stdout
+    assert "Repaired" in run("verify", "--repair", "--catalog", lite_catalog).stdout
     assert json.loads(run("verify", "--catalog", lite_catalog, "--json").stdout)["clean"] is True
 
 

@@ -1,4 +1,4 @@
-"""Backends: another one computes the same embeddings, and is taken only where it is clearly faster."""
+"""Backends: another one computes the same embeddings, and is chosen only where it is clearly faster."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import Image
 from imgsearch.core.errors import EncoderError
 from imgsearch.demo import sample_store
 from imgsearch.encoders import Encoder, load_encoder
-from imgsearch.encoders.backends import LEAST_COSINE, Trial, remembered, tried
+from imgsearch.encoders.backends import MIN_COSINE, Trial, cached_trial, compare_backends
 from imgsearch.encoders.lite.onnx import has_onnx
 from imgsearch.vision.images import decode_image
 
@@ -27,7 +27,7 @@ Rows = NDArray[np.float32]
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep what the trials find out of the user's own cache."""
+    """Keep the trials out of the user's own cache."""
     monkeypatch.setattr("imgsearch.encoders.backends.user_cache_dir", lambda: tmp_path / "cache")
     return tmp_path / "cache"
 
@@ -38,8 +38,8 @@ def store_photos() -> list[Image.Image]:
     return [decode_image(path, target_px=224) for path in paths]
 
 
-def way(angle: float, work: int) -> Callable[[], Rows]:
-    """Return a way that gives one unit row turned by an angle, after so much work."""
+def backend(angle: float, work: int) -> Callable[[], Rows]:
+    """Return a function that returns one unit row at an angle, after that much work."""
 
     def run() -> Rows:
         for _ in range(work):
@@ -49,23 +49,23 @@ def way(angle: float, work: int) -> Callable[[], Rows]:
     return run
 
 
-def test_a_faster_way_with_the_same_embeddings_is_taken() -> None:
-    trial = tried({"torch": way(0, 40), "onnx": way(0.001, 2)})
+def test_a_faster_backend_with_the_same_embeddings_is_chosen() -> None:
+    trial = compare_backends({"torch": backend(0, 40), "onnx": backend(0.001, 2)})
     assert trial.backend == "onnx"
     assert trial.milliseconds["onnx"] < trial.milliseconds["torch"]
 
 
-def test_a_faster_way_with_other_embeddings_is_refused() -> None:
-    trial = tried({"torch": way(0, 40), "onnx": way(0.1, 2)})
+def test_a_faster_backend_with_other_embeddings_is_refused() -> None:
+    trial = compare_backends({"torch": backend(0, 40), "onnx": backend(0.1, 2)})
     assert trial.backend == "torch"
-    assert trial.cosine["onnx"] < LEAST_COSINE
+    assert trial.cosine["onnx"] < MIN_COSINE
 
 
-def test_a_way_that_is_no_faster_is_left_alone() -> None:
-    assert tried({"torch": way(0, 2), "onnx": way(0, 40)}).backend == "torch"
+def test_a_backend_that_is_not_faster_is_not_chosen() -> None:
+    assert compare_backends({"torch": backend(0, 2), "onnx": backend(0, 40)}).backend == "torch"
 
 
-def test_a_trial_is_made_once_for_an_encoder_its_libraries_and_its_threads(cache: Path) -> None:
+def test_a_trial_runs_once_for_an_encoder_its_libraries_and_its_threads(cache: Path) -> None:
     made: list[Trial] = []
 
     def make() -> Trial:
@@ -73,15 +73,15 @@ def test_a_trial_is_made_once_for_an_encoder_its_libraries_and_its_threads(cache
         return made[-1]
 
     for _ in range(2):
-        assert remembered("lite@1", 2, ["numpy"], make) == made[0]
+        assert cached_trial("lite@1", 2, ["numpy"], make) == made[0]
     assert len(made) == 1
-    remembered("lite@2", 2, ["numpy"], make)
-    remembered("lite@1", 4, ["numpy"], make)
-    remembered("lite@1", 2, ["numpy", "pillow"], make)
+    cached_trial("lite@2", 2, ["numpy"], make)
+    cached_trial("lite@1", 4, ["numpy"], make)
+    cached_trial("lite@1", 2, ["numpy", "pillow"], make)
     assert len(made) == 4
     for file in (cache / "backends").iterdir():
         file.write_text('{"backend": "another"', encoding="utf-8")
-    remembered("lite@1", 2, ["numpy"], make)
+    cached_trial("lite@1", 2, ["numpy"], make)
     assert len(made) == 5
     assert {
         json.loads(file.read_text())["backend"]
@@ -92,23 +92,25 @@ def test_a_trial_is_made_once_for_an_encoder_its_libraries_and_its_threads(cache
 
 def test_a_cache_that_cannot_be_written_is_no_error(cache: Path) -> None:
     cache.write_text("a file where the folder should be", encoding="utf-8")
-    assert remembered("lite@1", 2, [], lambda: Trial("torch", {}, {})).backend == "torch"
+    assert cached_trial("lite@1", 2, [], lambda: Trial("torch", {}, {})).backend == "torch"
 
 
-def test_an_unknown_backend_is_one_sentence_with_the_known_ones() -> None:
+def test_an_unknown_backend_raises_one_sentence_with_the_known_ones() -> None:
     with pytest.raises(EncoderError, match="no backend 'cuda': use auto, torch or onnx"):
         load_encoder("lite", backend="cuda")
 
 
 @pytest.mark.skipif(has_onnx(), reason="the extra imgsearch[onnx] is installed")
-def test_a_backend_that_is_not_installed_is_named_with_its_extra_and_auto_does_without() -> None:
+def test_a_backend_that_is_not_installed_is_named_with_its_extra_and_auto_uses_torch() -> None:
     with pytest.raises(EncoderError, match=r"imgsearch\[onnx\]"):
         load_encoder("lite", backend="onnx")
     assert load_encoder("lite", backend="auto").backend == "torch"  # type: ignore[attr-defined]
 
 
 @needs_onnx
-def test_onnx_runtime_gives_the_embeddings_of_torch(lite: Encoder, store_photos: list[Image.Image]) -> None:
+def test_onnx_runtime_computes_the_embeddings_of_torch(
+    lite: Encoder, store_photos: list[Image.Image]
+) -> None:
     other = load_encoder("lite", backend="onnx")
     assert other.backend == "onnx"  # type: ignore[attr-defined]
     assert (other.id, other.spec, other.dim) == (lite.id, lite.spec, lite.dim)
@@ -120,12 +122,12 @@ def test_onnx_runtime_gives_the_embeddings_of_torch(lite: Encoder, store_photos:
 
 
 @needs_onnx
-def test_auto_takes_what_its_trial_says_and_keeps_it(cache: Path, lite: Encoder) -> None:
+def test_auto_uses_the_backend_of_its_trial_and_caches_it(cache: Path, lite: Encoder) -> None:
     chosen = load_encoder("lite", backend="auto")
     (file,) = (cache / "backends").iterdir()
     trial = Trial(**json.loads(file.read_text()))
     assert chosen.backend == trial.backend  # type: ignore[attr-defined]
-    assert trial.cosine["onnx"] >= LEAST_COSINE
+    assert trial.cosine["onnx"] >= MIN_COSINE
     assert chosen.id == lite.id
     file.write_text(file.read_text().replace(f'"backend": "{trial.backend}"', '"backend": "torch"'))
     assert load_encoder("lite", backend="auto").backend == "torch"  # type: ignore[attr-defined]

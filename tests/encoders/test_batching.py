@@ -1,4 +1,4 @@
-"""Batching: what many threads ask at once is encoded together, and nobody notices but by the time it takes."""
+"""Dynamic batching: simultaneous requests are encoded together, and each gets its own result or error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 from imgsearch.core.errors import EncoderError
 from imgsearch.encoders.base import Embeddings, Encoder, HasVocabulary, KnowsWords
-from imgsearch.encoders.batching import BatchingEncoder, Combiner
+from imgsearch.encoders.batching import Batcher, BatchingEncoder
 
 
 class Gate:
@@ -33,59 +33,59 @@ class Gate:
         return np.array([[value, 1] for value in values], np.float32)
 
 
-def ask(pool: ThreadPoolExecutor, combiner: Combiner[int], values: Sequence[int]) -> list[Future[Embeddings]]:
+def ask(pool: ThreadPoolExecutor, batcher: Batcher[int], values: Sequence[int]) -> list[Future[Embeddings]]:
     """Ask for every value in a thread of its own, each once the one before it waits."""
     asked = []
     for value in values:
-        before = len(combiner._waiting)
-        asked.append(pool.submit(combiner, value))
-        while len(combiner._waiting) == before:
+        before = batcher.waiting
+        asked.append(pool.submit(batcher, value))
+        while batcher.waiting == before:
             pass
     return asked
 
 
-def test_what_waits_is_encoded_together_and_in_order_up_to_the_largest_batch() -> None:
+def test_waiting_requests_are_encoded_together_in_order_up_to_the_largest_batch() -> None:
     gate = Gate()
-    combiner = Combiner(gate, largest=4)
+    batcher = Batcher(gate, max_batch=4)
     with ThreadPoolExecutor(12) as pool:
-        first = pool.submit(combiner, 0)
+        first = pool.submit(batcher, 0)
         assert gate.entered.acquire(timeout=120)
-        others = ask(pool, combiner, [1, 2, 3, 4, 5, 6])
+        others = ask(pool, batcher, [1, 2, 3, 4, 5, 6])
         gate.open.release(9)
         assert [future.result(20)[0, 0] for future in [first, *others]] == [0, 1, 2, 3, 4, 5, 6]
     assert gate.batches == [[0], [1, 2, 3, 4], [5, 6]]
 
 
-def test_who_comes_alone_is_encoded_at_once_in_its_own_thread() -> None:
+def test_a_single_request_is_encoded_at_once_in_its_own_thread() -> None:
     threads = []
 
     def encode(values: Sequence[int]) -> Embeddings:
         threads.append(threading.current_thread())
         return np.ones((len(values), 2), np.float32)
 
-    combiner = Combiner(encode)
+    batcher = Batcher(encode)
     for value in range(3):
-        assert combiner(value).shape == (1, 2)
+        assert batcher(value).shape == (1, 2)
     assert threads == [threading.current_thread()] * 3
 
 
-def test_an_error_reaches_its_own_request_alone() -> None:
+def test_an_error_reaches_only_its_own_request() -> None:
     gate = Gate()
-    combiner = Combiner(gate)
+    batcher = Batcher(gate)
     with ThreadPoolExecutor(8) as pool:
-        first = pool.submit(combiner, 7)
+        first = pool.submit(batcher, 7)
         assert gate.entered.acquire(timeout=120)
-        others = ask(pool, combiner, [1, -1, 3])
+        others = ask(pool, batcher, [1, -1, 3])
         gate.open.release(9)
         assert [others[0].result(20)[0, 0], others[2].result(20)[0, 0]] == [1, 3]
         with pytest.raises(ValueError, match="minus one"):
             others[1].result(20)
         assert first.result(20)[0, 0] == 7
-        assert pool.submit(combiner, 5).result(20)[0, 0] == 5
+        assert pool.submit(batcher, 5).result(20)[0, 0] == 5
     assert gate.batches == [[7], [1, -1, 3], [1], [-1], [3], [5]]
 
 
-def test_an_interrupted_batch_leaves_nobody_waiting() -> None:
+def test_an_interrupted_batch_leaves_no_request_waiting() -> None:
     gate = Gate()
 
     def encode(values: Sequence[int]) -> Embeddings:
@@ -94,11 +94,11 @@ def test_an_interrupted_batch_leaves_nobody_waiting() -> None:
             raise SystemExit
         return rows
 
-    combiner = Combiner(encode, largest=2)
+    batcher = Batcher(encode, max_batch=2)
     with ThreadPoolExecutor(8) as pool:
-        first = pool.submit(combiner, 0)
+        first = pool.submit(batcher, 0)
         assert gate.entered.acquire(timeout=120)
-        others = ask(pool, combiner, [13, 1, 2])
+        others = ask(pool, batcher, [13, 1, 2])
         gate.open.release(9)
         assert first.result(20)[0, 0] == 0
         for ended in others[:2]:
@@ -135,7 +135,7 @@ def test_many_threads_get_what_single_requests_get(lite: Encoder) -> None:
             assert float(row[0] @ seen[number][0]) > 0.9999
 
 
-def test_it_can_what_its_encoder_can_and_no_more(lite: Encoder, colours: ColourEncoder) -> None:
+def test_it_has_the_abilities_of_its_encoder_and_no_others(lite: Encoder, colours: ColourEncoder) -> None:
     batching = BatchingEncoder(lite)
     assert isinstance(batching, KnowsWords)
     assert isinstance(batching, HasVocabulary)
@@ -145,7 +145,7 @@ def test_it_can_what_its_encoder_can_and_no_more(lite: Encoder, colours: ColourE
     assert isinstance(plain, HasVocabulary) == isinstance(colours, HasVocabulary)
 
 
-def test_several_at_once_and_none_go_through(colours: ColourEncoder) -> None:
+def test_several_at_once_and_none_are_passed_through(colours: ColourEncoder) -> None:
     batching = BatchingEncoder(colours)
     np.testing.assert_array_equal(
         batching.encode_texts(["red", "blue"]), colours.encode_texts(["red", "blue"])

@@ -39,7 +39,7 @@ def test_the_lite_identity_is_the_same_in_every_process(lite: Encoder) -> None:
 
 def test_other_lite_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = tmp_path / "weights.pth"
-    monkeypatch.setattr(lite_backbone, "_weights_file", lambda: weights)
+    monkeypatch.setattr(lite_backbone, "weights_file", lambda: weights)
     with pytest.raises(EncoderError, match="cannot be read"):
         load_encoder("lite")
     torch.save({}, weights)
@@ -64,7 +64,7 @@ def timm_network() -> Any:
     }  # fmt: skip
     places = [(stage, block) for stage, blocks in enumerate(network.blocks) for block in range(len(blocks))]
     renamed = {}
-    for name, tensor in torch.load(lite_backbone._weights_file(), weights_only=True).items():
+    for name, tensor in torch.load(lite_backbone.weights_file(), weights_only=True).items():
         if name.startswith("_blocks."):
             _, number, layer, kind = name.split(".")
             stage, block = places[int(number)]

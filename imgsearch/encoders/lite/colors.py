@@ -1,8 +1,4 @@
-"""Of which colours a thing is: the shares of 33 named shades among its pixels.
-
-It owns the shades, what they look like, and the measurement. Which pixels belong to the thing it is told; it knows
-nothing of networks or words.
-"""
+"""The colours of a thing: the shares of 33 named shades among its pixels."""
 
 from __future__ import annotations
 
@@ -11,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from imgsearch.vision.oklab import color_cells, linear_rgb
 
 __all__ = ["SHADES", "lab", "shade_shares", "shades_of_rgb"]
 
@@ -50,24 +48,20 @@ SHADES: dict[str, tuple[int, int, int]] = {
     "pink": (240, 165, 190),
     "dusty pink": (200, 140, 145),
 }
-_LEVELS = 32  # steps of a channel in the table from colours to shades
-_SOFTNESS = (
-    7.0  # in units of Lab distance: where two shades are this much apart, the nearer has e times the weight
-)
-_LIGHTNESS_FACTOR = 0.6  # shading changes lightness more than it changes what one calls the colour
+_SOFTNESS = 7.0  # in CIELAB distance: of two shades this much apart, the nearer has e times the weight
+_LIGHTNESS_WEIGHT = 0.6  # shading changes lightness more than the perceived colour
 
 
 def shade_shares(pixels: NDArray[np.uint8], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the shares of `SHADES` in pictures, (n, 33) float32, rows sum to 1.
+    """Return the shares of `SHADES` in images, (n, 33) float32, rows sum to 1.
 
-    `pixels` is (n, height, width, 3) uint8 sRGB, `weights` (n, height, width) says how much each pixel counts.
+    `pixels` is (n, height, width, 3) uint8 sRGB, `weights` (n, height, width) the weight of each pixel.
     """
-    steps = (pixels >> 3).astype(np.int32)
-    cells = ((steps[..., 0] * _LEVELS + steps[..., 1]) * _LEVELS + steps[..., 2]).reshape(len(pixels), -1)
+    cells = color_cells(pixels).reshape(len(pixels), -1)
     flat = weights.reshape(len(pixels), -1)
     shares = np.stack(
         [
-            weight @ _shades_of_cells()[cell]
+            weight @ _shade_table()[cell]
             for cell, weight in zip(cells, flat / flat.sum(axis=1, keepdims=True), strict=True)
         ]
     )
@@ -76,8 +70,8 @@ def shade_shares(pixels: NDArray[np.uint8], weights: NDArray[np.float32]) -> NDA
 
 
 def shades_of_rgb(rgb: NDArray[Any], softness: float = _SOFTNESS) -> NDArray[np.float32]:
-    """Return what each of (n, 3) sRGB values of 0 to 255 is called: (n, 33) float32, rows sum to 1."""
-    scale = np.array([_LIGHTNESS_FACTOR, 1.0, 1.0])
+    """Return the soft assignment of (n, 3) sRGB values of 0 to 255 to `SHADES`: (n, 33) float32, rows sum to 1."""
+    scale = np.array([_LIGHTNESS_WEIGHT, 1.0, 1.0])
     shades = lab(np.array(list(SHADES.values())))
     distances = np.linalg.norm((lab(rgb)[:, None, :] - shades[None]) * scale, axis=2)
     names = np.exp(-(distances - distances.min(axis=1, keepdims=True)) / softness)
@@ -86,21 +80,15 @@ def shades_of_rgb(rgb: NDArray[Any], softness: float = _SOFTNESS) -> NDArray[np.
 
 
 @lru_cache(maxsize=1)
-def _shades_of_cells() -> NDArray[np.float32]:
-    """Return what each cell of the colour cube is called, (levels³, 33)."""
-    step = 256 // _LEVELS
-    axis = np.arange(_LEVELS) * step + step // 2
+def _shade_table() -> NDArray[np.float32]:
+    """Return the shades of each colour cell, (32768, 33)."""
+    axis = np.arange(32) * 8 + 4
     return shades_of_rgb(np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3))
 
 
 def lab(rgb: NDArray[Any]) -> NDArray[np.float64]:
     """Return the CIE L*a*b* (D65) of (n, 3) sRGB values of 0 to 255, by the formulas of IEC 61966-2-1 and CIE 15."""
-    value = rgb / 255.0
-    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
     to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
-    xyz = linear @ to_xyz.T / to_xyz.sum(axis=1)
+    xyz = linear_rgb(rgb) @ to_xyz.T / to_xyz.sum(axis=1)
     f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
-    return np.stack(
-        [116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])],
-        axis=1,
-    )
+    return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)

@@ -1,7 +1,6 @@
-"""The square of a picture that `lite` looks at.
+"""The square of an image that `lite` encodes: centred on the thing where the background is plain.
 
-It owns the framing: where the thing lies on a plain background, and how it is cut out. It is arithmetic on pixels,
-and imports no torch: processes that only prepare photos start without it.
+Imports no torch, so processes that only preprocess photos start quickly.
 """
 
 from __future__ import annotations
@@ -15,25 +14,25 @@ from PIL import Image
 __all__ = ["INPUT_PX", "framed", "pixels_of", "plain_border"]
 
 INPUT_PX = 224
-_LOOK_PX = 160  # the size at which the border is looked at
-_SAME_COLOR = 24  # by how much a channel may differ within one plain colour
-_ROUGH_SHARE = 0.06  # of the border that may differ all the same
-_MARGIN = 0.08  # left around the thing, in its longer side
-_MIN_SHARE = 0.1  # smaller than this in either direction it is a speck, and no thing
+_BORDER_SEARCH_PX = 160  # the longer side of the image in which the border is examined
+_COLOR_TOLERANCE = 24  # of a channel, within one plain colour
+_MAX_DIFFERENT_SHARE = 0.06  # of the border
+_MARGIN = 0.08  # around the thing, in its longer side
+_MIN_SHARE = 0.1  # a smaller thing, in either direction, is a speck
 
 
 def pixels_of(image: Image.Image) -> NDArray[Any]:
-    """Return the network's input for an upright RGB picture, (3, 224, 224) uint8."""
+    """Return the network's input for an upright RGB image, (3, 224, 224) uint8."""
     return np.ascontiguousarray(np.asarray(framed(image)).transpose(2, 0, 1))
 
 
 def framed(image: Image.Image) -> Image.Image:
-    """Return the 224 px square of an upright RGB picture that the network looks at.
+    """Return the 224 px square of an upright RGB image that is encoded.
 
-    Where the border is of one colour, as in most shops, the square is centred on the thing with a small margin, and
-    filled up with that colour; else it is the middle of the picture.
+    Where the border has one colour, the square is centred on the thing with a small margin and filled with that
+    colour; otherwise it is the middle of the image.
     """
-    scale = min(1.0, _LOOK_PX / max(image.size))
+    scale = min(1.0, _BORDER_SEARCH_PX / max(image.size))
     small = image.resize(
         (max(1, round(image.width * scale)), max(1, round(image.height * scale))),
         Image.Resampling.BILINEAR,
@@ -45,17 +44,14 @@ def framed(image: Image.Image) -> Image.Image:
         left, top = (image.width - middle) / 2, (image.height - middle) / 2
         return _cut(image, (left, top, left + middle, top + middle), (INPUT_PX, INPUT_PX))
     box, color = found
-    # Not the scale from above: rounding made the small picture's sides differ from it.
+    # Not the scale from above, because the sides of the small image are rounded.
     across, down = image.width / small.width, image.height / small.height
     thing = (box[0] * across, box[1] * down, box[2] * across, box[3] * down)
     side = max(thing[2] - thing[0], thing[3] - thing[1]) * (1 + 2 * _MARGIN)
     x, y = (thing[0] + thing[2] - side) / 2, (thing[1] + thing[3] - side) / 2
     inside = (max(0.0, x), max(0.0, y), min(float(image.width), x + side), min(float(image.height), y + side))
     zoom = INPUT_PX / side
-    size = (
-        max(1, round((inside[2] - inside[0]) * zoom)),
-        max(1, round((inside[3] - inside[1]) * zoom)),
-    )
+    size = max(1, round((inside[2] - inside[0]) * zoom)), max(1, round((inside[3] - inside[1]) * zoom))
     square = Image.new("RGB", (INPUT_PX, INPUT_PX), color)
     square.paste(_cut(image, inside, size), (round((inside[0] - x) * zoom), round((inside[1] - y) * zoom)))
     return square
@@ -73,9 +69,9 @@ def plain_border(
     edges = [pixels[:rim], pixels[-rim:], pixels[:, :rim], pixels[:, -rim:]]
     border = np.concatenate([edge.reshape(-1, 3) for edge in edges])
     color = np.median(border, axis=0)
-    # Which levels of each channel differ, looked up: a tenth of the time of comparing every pixel.
-    far = np.abs(np.arange(256)[:, None] - color) > _SAME_COLOR
-    if _any_of(far, border).mean() > _ROUGH_SHARE:
+    # A table of the levels of each channel that differ takes a tenth of the time of comparing every pixel.
+    far = np.abs(np.arange(256)[:, None] - color) > _COLOR_TOLERANCE
+    if _any_of(far, border).mean() > _MAX_DIFFERENT_SHARE:
         return None
     differs = _any_of(far, pixels)
     differs[:rim] = differs[-rim:] = False
@@ -89,7 +85,7 @@ def plain_border(
 
 
 def _any_of(levels: NDArray[np.bool_], pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return which of (..., 3) uint8 pixels have a channel whose level is marked in `levels`, (256, 3)."""
+    """Return which of (..., 3) uint8 pixels have a channel whose level is set in `levels`, (256, 3)."""
     found = levels[:, 0][pixels[..., 0]]
     found |= levels[:, 1][pixels[..., 1]]
     found |= levels[:, 2][pixels[..., 2]]

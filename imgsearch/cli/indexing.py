@@ -1,0 +1,330 @@
+"""`imgsearch index`: bring photos into the catalog."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from imgsearch.cli.terminal import (
+    CatalogOption,
+    IndexOption,
+    JsonOption,
+    exit_with,
+    load_settings,
+    many,
+    one_line,
+    print_json,
+    progress,
+    say,
+)
+
+if TYPE_CHECKING:
+    from imgsearch.core.config import Settings
+    from imgsearch.core.records import Failure, IndexingReport
+    from imgsearch.encoders import Encoder
+    from imgsearch.ingest.indexing import IndexingOptions, Progress
+    from imgsearch.search.engine import SearchEngine
+    from imgsearch.store.originals import Originals
+
+__all__ = ["index", "print_failures", "register"]
+
+MAX_SHOWN_FAILURES = 20
+MIN_DUPLICATES_S = 10.0
+
+SourcesArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SOURCE...",
+        help="Folders (with their subfolders), also URLs such as `s3://bucket/photos`, .tar or .zip files of "
+        "images, or CSV/Parquet manifests with an `image` column.",
+    ),
+]
+MetadataOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A .csv, .parquet or .jsonl with more columns, by `id` or `image`."),
+]
+EncoderOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPEC",
+        help="`auto`, `lite`, `open_clip:MODEL/TAG`, `open_clip:local-dir:FOLDER`, or `external:NAME` for "
+        "imported embeddings of a model that is not installed; a catalog keeps its first encoder.",
+    ),
+]
+EmbeddingsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Precomputed embeddings, instead of encoding: .npy beside a manifest, .parquet, or a folder of shards.",
+    ),
+]
+EngineOption = Annotated[
+    Literal["local", "ray"], typer.Option(help="What encodes into --shards: this process, or Ray's workers.")
+]
+ShardsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PLACE",
+        help="First encode into shards of embeddings in this folder or URL, which every worker must be able to "
+        "write; photos in existing shards are not encoded again.",
+    ),
+]
+WorkersOption = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="Processes that read and encode in a long run, here or on Ray; 0: as many as there are processors "
+        "or GPUs; 1: no process but this one.",
+    ),
+]
+PruneOption = Annotated[bool, typer.Option("--prune", help="Remove items whose photos have vanished.")]
+RootOption = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="A further folder that a manifest's photos may be in, besides its own."),
+]
+PrivateHostsOption = Annotated[
+    bool, typer.Option("--private-hosts", help="Allow a manifest's URLs to point into the local network.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the `imgsearch` command."""
+    app.command()(index)
+
+
+def index(
+    sources: SourcesArgument,
+    catalog: CatalogOption = None,
+    metadata: MetadataOption = None,
+    encoder: EncoderOption = None,
+    embeddings: EmbeddingsOption = None,
+    engine: EngineOption = "local",
+    shards: ShardsOption = None,
+    workers: WorkersOption = 0,
+    prune: PruneOption = False,
+    root: RootOption = None,
+    private_hosts: PrivateHostsOption = False,
+    index_at: IndexOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring photos into the catalog: new ones are added, changed ones encoded again, unchanged ones skipped.
+
+    It can be stopped at any time; the next run continues.
+
+    Example: `imgsearch index photos/ --metadata products.csv`
+    """
+    from imgsearch.ingest.indexing import IndexingOptions
+    from imgsearch.ingest.sources import open_source
+    from imgsearch.vision.images import ImageLimits
+
+    if shards and embeddings:
+        raise typer.BadParameter("give --shards or --embeddings, not both")
+    if engine == "ray" and not shards:
+        raise typer.BadParameter("--engine ray needs --shards, a place that every worker can write")
+    for source in sources:
+        open_source(
+            source, root=root
+        )  # reports a wrong source before a catalog is made and a model is loaded
+    settings = load_settings(catalog=catalog, index=index_at, workers=workers or None)
+    options = IndexingOptions(
+        metadata=metadata,
+        embeddings=embeddings,
+        prune=prune,
+        root=root,
+        threads=settings.threads,
+        workers=settings.worker_processes,
+        limits=ImageLimits(max_pixels=settings.max_pixels),
+    )
+    model = None
+    if shards:
+        model = _encode_into(shards, settings, sources, encoder, options, engine, workers, private_hosts)
+        options = replace(options, embeddings=shards)
+    report = _index(settings, sources, encoder, options, private_hosts=private_hosts, model=model)
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        _print_report(report, settings.catalog)
+
+
+def _index(
+    settings: Settings,
+    sources: Sequence[str],
+    encoder: str | None,
+    options: IndexingOptions,
+    *,
+    private_hosts: bool,
+    model: Encoder | None,
+) -> IndexingReport:
+    from imgsearch.ingest.indexing import index_sources
+    from imgsearch.search.engine import SearchEngine
+    from imgsearch.store.originals import Originals
+
+    with SearchEngine.open(settings, create=True, progress=say) as engine:
+        model = model or _choose_encoder(engine, encoder, options)
+        engine.reopen_index()  # in the space of the encoder that the catalog now has
+        originals = Originals(max_bytes=options.limits.max_bytes, private_hosts=private_hosts)
+        try:
+            with contextlib.closing(originals), _stop_between_batches() as check:
+                with progress("Indexing") as show:
+
+                    def after_each_batch(now: Progress) -> None:
+                        show(now.done, now.total)
+                        check()
+
+                    report = index_sources(
+                        engine.catalog,
+                        engine.index,
+                        model,
+                        sources,
+                        options=options,
+                        originals=originals,
+                        thumbnails=engine.thumbnails,
+                        progress=after_each_batch,
+                    )
+                if settings.find_duplicates:
+                    report = _find_duplicates(engine, originals, report, check)
+                return report
+        except KeyboardInterrupt:
+            items = many(len(engine.catalog), "item")
+            exit_with(f"Stopped at {items} in the catalog; the same command continues from there.", 130)
+
+
+def _find_duplicates(
+    engine: SearchEngine, originals: Originals, report: IndexingReport, check: Callable[[], None]
+) -> IndexingReport:
+    """Look for duplicates of new photos for a tenth of the indexing time; serving does the rest."""
+    started = time.perf_counter()
+    with progress("Looking for duplicates") as show:
+
+        def after_each(done: int, total: int) -> None:
+            show(done, total)
+            check()
+
+        engine.duplicates.find_new(
+            engine.index,
+            lambda item: originals.read(item.location),
+            progress=after_each,
+            max_s=max(MIN_DUPLICATES_S, 0.1 * report.seconds["total"]),
+        )
+    took = time.perf_counter() - started
+    total = report.seconds["total"] + took
+    return replace(report, seconds={**report.seconds, "duplicates": took, "total": total})
+
+
+def _choose_encoder(engine: SearchEngine, wanted: str | None, options: IndexingOptions) -> Encoder:
+    """Return the catalog's encoder, or choose and bind that of a new catalog."""
+    from imgsearch.encoders.external import ExternalEncoder
+    from imgsearch.ingest.precomputed import embedding_dim
+
+    spec, reason = engine.encoder.choose(wanted, engine.settings.encoder)
+    if not (spec.startswith("external:") and options.embeddings):
+        return engine.encoder.load(spec, reason)
+    model = ExternalEncoder(spec, embedding_dim(options.embeddings))
+    engine.catalog.bind_encoder(model.spec, model.id, model.dim, reason=reason)
+    return model
+
+
+def _encode_into(
+    shards: str,
+    settings: Settings,
+    sources: Sequence[str],
+    encoder: str | None,
+    options: IndexingOptions,
+    engine: Literal["local", "ray"],
+    workers: int,
+    private_hosts: bool,
+) -> Encoder:
+    """Encode all photos into shards and return the encoder; the catalog is closed meanwhile."""
+    from imgsearch.ingest.distributed import encode_to_shards
+    from imgsearch.ingest.sources import open_source
+    from imgsearch.search.engine import SearchEngine
+
+    # Shards of all machines must be the same byte for byte; those of two backends are not.
+    by_torch = settings.model_copy(update={"backend": "torch"})
+    with SearchEngine.open(by_torch, create=True, progress=say) as opened:
+        model = _choose_encoder(opened, encoder, options)
+    with progress("Encoding") as show:
+        done = encode_to_shards(
+            shards,
+            [open_source(source, root=options.root) for source in sources],
+            model,
+            engine=engine,
+            workers=workers,
+            device=settings.device,
+            limits=options.limits,
+            private_hosts=private_hosts,
+            progress=show,
+        )
+    left = done.shards - done.finished_before
+    say(
+        f"Encoded {many(done.encoded, 'photo')} into {many(left, 'shard')} with {many(done.workers, 'worker')} in "
+        f"{done.seconds:.0f} s; {many(done.finished_before, 'shard')} already existed."
+    )
+    return model
+
+
+@contextlib.contextmanager
+def _stop_between_batches() -> Iterator[Callable[[], None]]:
+    """Yield a function that raises KeyboardInterrupt once Ctrl-C was pressed; a second Ctrl-C stops at once.
+
+    Between batches the catalog is consistent. During one, DuckDB and usearch notice the signal themselves and fail
+    with errors of their own.
+    """
+    pressed = threading.Event()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+        pressed.set()
+        say("Stopping after this batch ...")
+
+    def check() -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _print_report(report: IndexingReport, folder: Path) -> None:
+    left = report.vanished - report.removed
+    rows = [
+        (report.added, "added", True),
+        (report.changed, "changed", True),
+        (report.unchanged, "unchanged", True),
+        (report.removed, "removed", report.removed > 0),
+        (left, "vanished from their source (--prune removes them)", left > 0),
+        (len(report.failed), "failed", True),
+    ]
+    width = max(len(f"{count:,}") for count, _, _ in rows)
+    for count, what, shown in rows:
+        if shown:
+            print(f"{count:>{width},}  {what}")
+    print(f"\nTime: {', '.join(f'{stage} {seconds:.1f} s' for stage, seconds in report.seconds.items())}")
+    print(f"Encoder: {report.encoder}\nCatalog: {folder}")
+    if report.failed:
+        print(f"\nFailed ({len(report.failed):,}):")
+        print_failures(report.failed)
+    for note in report.notes:
+        print(f"\nNote: {note}")
+
+
+def print_failures(failures: Sequence[Failure]) -> None:
+    """Print the first failures, a line each."""
+    for failure in failures[:MAX_SHOWN_FAILURES]:
+        print(f"  {one_line(failure.path)}: {failure.reason}")
+    if len(failures) > MAX_SHOWN_FAILURES:
+        print(f"  and {len(failures) - MAX_SHOWN_FAILURES:,} more; --json lists them all.")

@@ -1,0 +1,122 @@
+"""`imgsearch search`: find similar items."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgsearch.cli.terminal import (
+    CatalogOption,
+    IndexOption,
+    JsonOption,
+    load_settings,
+    new_table,
+    one_line,
+    open_engine,
+    print_json,
+    print_table,
+    say,
+)
+from imgsearch.core.errors import ImageError, QueryError
+
+if TYPE_CHECKING:
+    from imgsearch.core.records import SearchResult
+
+__all__ = ["FilterOption", "ItemOption", "TextOption", "register", "search"]
+
+TextOption = Annotated[list[str] | None, typer.Option("--text", metavar="T", help="Words; repeatable.")]
+ItemOption = Annotated[
+    list[str] | None, typer.Option("--item", metavar="ID", help="An item of the catalog; repeatable.")
+]
+ImageOption = Annotated[
+    list[Path] | None, typer.Option("--image", metavar="FILE", help="A picture; repeatable.")
+]
+FilterOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        metavar="CONDITION",
+        help="'category=shoes', 'price<50', 'price=10..50', 'colour in red|blue', 'title~oak'; repeatable.",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the `imgsearch` command."""
+    app.command()(search)
+
+
+def search(
+    text: TextOption = None,
+    image: ImageOption = None,
+    item: ItemOption = None,
+    n: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many hits.")] = 10,
+    filters: FilterOption = None,
+    catalog: CatalogOption = None,
+    index_at: IndexOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the items that look most similar to texts, pictures, items, or a mix of them.
+
+    Example: `imgsearch search --text 'red mug' --filter 'price<20' -n 5`
+    """
+    if not (text or image or item):
+        raise typer.BadParameter("give at least one of --text, --image and --item")
+    from imgsearch.app.api.documents import result_document, words_document
+    from imgsearch.core.filter_grammar import parse_filters
+    from imgsearch.core.query import Query, Term
+
+    terms = [Term("text", words) for words in text or ()]
+    terms += [Term("image", _read_picture(path)) for path in image or ()]
+    terms += [Term("item", item_id) for item_id in item or ()]
+    query = Query(tuple(terms), n=n, filters=parse_filters(filters or ()))
+    with open_engine(load_settings(catalog=catalog, index=index_at), confidence=True) as engine:
+        result = engine.searcher.search(query)
+        suggestions, correction = engine.words.suggestions(query), engine.words.correction(query)
+    if as_json:
+        document = result_document(result, lambda hit: hit.image)
+        print_json(document | words_document(suggestions, correction))
+    else:
+        if correction is not None:
+            say(f"Did you mean {correction.text!r}?")
+        _print_hits(result)
+
+
+def _read_picture(path: Path) -> bytes:
+    """Return a picture's bytes; refuses a file that is not a picture before a model is loaded."""
+    from imgsearch.vision.images import decode_image
+
+    try:
+        data = path.read_bytes()
+        decode_image(data)
+    except OSError as error:
+        raise QueryError(f"The picture {path} cannot be read: {error.strerror}.") from None
+    except ImageError as error:
+        raise QueryError(f"{path}: {error}") from None
+    return data
+
+
+def _print_hits(result: SearchResult) -> None:
+    from rich.text import Text
+
+    from imgsearch.search.ranking.confidence import WEAK_SENTENCE
+
+    for note in result.notes:
+        say(note)
+    if result.confidence == "weak" and not result.notes:
+        say(WEAK_SENTENCE)
+    if not result.hits:
+        say("No item passes the filters." if result.query.filters else "The catalog holds no other item.")
+        return
+    table = new_table()
+    table.add_column("rank", justify="right")
+    table.add_column("score", justify="right")
+    table.add_column("id", overflow="fold")
+    table.add_column("title", overflow="fold")
+    for hit in result.hits:
+        table.add_row(
+            str(hit.rank), f"{hit.score:.3f}", Text(one_line(hit.item_id)), Text(one_line(hit.title))
+        )
+    print_table(table)

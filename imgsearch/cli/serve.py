@@ -1,0 +1,154 @@
+"""`imgsearch serve` and `imgsearch demo`: the web app and the HTTP API in one process."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgsearch.cli.terminal import CatalogOption, IndexOption, load_settings, progress, say
+from imgsearch.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from imgsearch.core.config import Settings
+
+__all__ = ["demo", "register", "serve"]
+
+LISTEN_BACKLOG = 2048
+
+PortOption = Annotated[
+    int | None, typer.Option(metavar="P", min=0, max=65535, help="The port; 0 picks a free one.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the `imgsearch` command."""
+    app.command()(serve)
+    app.command()(demo)
+
+
+def serve(
+    catalog: CatalogOption = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="H", help="The address to listen at; 0.0.0.0 is every address.")
+    ] = None,
+    port: PortOption = None,
+    replica_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Serve a copy of the catalog: search, and send feedback to the writer at this address.",
+        ),
+    ] = None,
+    index_at: IndexOption = None,
+) -> None:
+    """Serve the web app and the HTTP API until Ctrl-C.
+
+    Example: `imgsearch serve --catalog shop/ --port 8080`
+    """
+    settings = load_settings(catalog=catalog, host=host, port=port, index=index_at, replica_of=replica_of)
+    _serve(settings, open_browser=False)
+
+
+def demo(
+    port: PortOption = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the browser.")] = False,
+) -> None:
+    """Open the app on the bundled Sample Store; the first run builds its catalog.
+
+    Example: `imgsearch demo --port 8080`
+    """
+    from imgsearch.demo import ensure_demo_catalog
+
+    with progress("Building the Sample Store") as show:
+        folder = ensure_demo_catalog(lambda now: show(now.done, now.total))
+    settings = load_settings(catalog=folder, port=port)
+    _serve(settings, open_browser=sys.stdout.isatty() and not no_browser)
+
+
+def _serve(settings: Settings, *, open_browser: bool) -> None:
+    """Listen, open the catalog, and serve; in this order, so that a busy port is reported at once."""
+    listener = _listen(settings.host, settings.port)
+    with contextlib.closing(listener):
+        from imgsearch.app.service import get_service
+
+        say("Opening the catalog ...")
+        get_service(settings)
+        import uvicorn
+
+        from imgsearch.app.asgi import create_app
+
+        config = uvicorn.Config(
+            create_app(settings),
+            log_level="warning",
+            access_log=False,
+            ws="websockets-sansio",
+            # A pasted picture comes through the page's socket, in base64.
+            ws_max_size=2 * settings.max_upload_bytes,
+            timeout_graceful_shutdown=3,
+        )
+        server = uvicorn.Server(config)
+        url = _url(settings.host, listener.getsockname()[1])
+        if open_browser:
+            _open_when_ready(server, url)
+        print(f"The app is at {url} (API: {url}/api/docs). Ctrl-C stops it.", file=sys.stderr, flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
+        if not server.started:
+            raise ConfigError("The server could not start; the lines above say why.")
+    say("Stopped.")
+    # All is written and closed. A thread may still be loading a model; do not wait for it.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; raises `ConfigError` for an address that cannot be used."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            if os.name != "nt":  # on Windows this would let two servers share the port
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(LISTEN_BACKLOG)
+            listener.setblocking(False)
+        except BaseException:
+            listener.close()
+            raise
+    except socket.gaierror:
+        raise ConfigError(f"There is no address {host!r} to listen at; give another --host.") from None
+    except OSError as error:
+        busy = error.errno == errno.EADDRINUSE
+        reason = "is in use by another program" if busy else f"cannot be used ({error.strerror})"
+        raise ConfigError(f"Port {port} at {host} {reason}; give another one with --port.") from None
+    return listener
+
+
+def _url(host: str, port: int) -> str:
+    shown = "localhost" if host in {"", "0.0.0.0", "::", "127.0.0.1"} else host  # noqa: S104  # only compared
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
+
+
+def _open_when_ready(server: uvicorn.Server, url: str) -> None:
+    import webbrowser
+
+    from imgsearch.core.background import BackgroundThread
+
+    def wait_and_open() -> None:
+        while not server.started and not server.should_exit:
+            time.sleep(0.1)
+        if server.started:
+            webbrowser.open(url)
+
+    BackgroundThread("browser", wait_and_open).start()
