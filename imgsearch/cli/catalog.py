@@ -64,7 +64,7 @@ def info(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
 
     Example: `imgsearch info --catalog shop/`
     """
-    from imgsearch.app.api.documents import plain
+    from imgsearch.app.api.responses import plain
     from imgsearch.index.info import catalog_info
     from imgsearch.search.engine import open_catalog_index
 

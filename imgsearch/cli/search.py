@@ -64,7 +64,7 @@ def search(
     """
     if not (text or image or item):
         raise typer.BadParameter("give at least one of --text, --image and --item")
-    from imgsearch.app.api.documents import result_document, words_document
+    from imgsearch.app.api.responses import result_document, words_document
     from imgsearch.core.filter_grammar import parse_filters
     from imgsearch.core.query import Query, Term
 
@@ -76,8 +76,8 @@ def search(
         result = engine.searcher.search(query)
         suggestions, correction = engine.words.suggestions(query), engine.words.correction(query)
     if as_json:
-        document = result_document(result, lambda hit: hit.image)
-        print_json(document | words_document(suggestions, correction))
+        words = words_document(suggestions, correction)
+        print_json(result_document(result, words, image=lambda hit: hit.image))
     else:
         if correction is not None:
             say(f"Did you mean {correction.text!r}?")

@@ -22,6 +22,7 @@ import anyio
 import httpx2
 import jsonschema
 import pytest
+from fastapi.routing import APIRoute
 from photos import draw_photo
 from PIL import Image
 from samples import index_into
@@ -929,7 +930,7 @@ def test_every_route_is_described_and_every_description_has_a_route(
     routes = {
         (re.sub(r":\w+}", "}", route.path), method.lower())
         for route in api.routes
-        if isinstance(route, Route)
+        if isinstance(route, Route | APIRoute)
         for method in (route.methods or set()) - {"HEAD"}
     }
     described = {(path, method) for path, methods in description["paths"].items() for method in methods}

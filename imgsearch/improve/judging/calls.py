@@ -39,7 +39,9 @@ _TookMs = Annotated[
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(
+        use_attribute_docstrings=True, frozen=True, extra="forbid", populate_by_name=True
+    )
 
 
 class Act(_Frozen):
@@ -49,9 +51,13 @@ class Act(_Frozen):
     """
 
     event_id: _Id = Field(alias="id")
+    """A random name of this act, the same when it is sent again."""
     pair_id: int = Field(alias="pair", strict=True, ge=0, lt=2**53)
+    """The pair."""
     kind: ActKind = Field(alias="act")
+    """What was done to it."""
     took_ms: _TookMs = 0
+    """How long the labeler saw the pair, in milliseconds."""
 
 
 class JudgingCall(_Frozen):
@@ -61,12 +67,19 @@ class JudgingCall(_Frozen):
     """
 
     judging_set: _SetName = Field(alias="set")
+    """The judging set's name."""
     labeler: _LabelerName
+    """Who judges."""
     client: _Id
+    """A random name of the browser tab: 8 to 64 letters, digits, _ or -."""
     role: Role = "rater"
+    """`referee` decides where raters differ; `rater` if not given."""
     layout: Layout = "pair"
+    """`grid` returns the pairs of one query together; `pair` if not given."""
     acts: tuple[Act, ...] = Field(default=(), max_length=MAX_ACTS)
+    """What was done, the oldest first."""
     history: bool = Field(default=False, strict=True)
+    """Whether to return the labeler's latest acts, to undo them."""
 
     @staticmethod
     def parse(body: Mapping[str, Any]) -> JudgingCall:
@@ -81,32 +94,44 @@ class JudgingPair(_Frozen):
     """A pair to judge, by its number, the query's key, and the item's title and photo ("" if it is gone)."""
 
     pair: int
+    """The pair's number."""
     query: str
+    """The query's key."""
     title: str
+    """The item's title."""
     image: str
+    """Path of the item's photo; empty where it is gone."""
 
 
 class PastAct(JudgingPair):
     """An act of the labeler that they can undo."""
 
     act: ActKind
+    """What was done."""
     took_ms: int
+    """How long it took."""
 
 
 class QueryPart(_Frozen):
     """One term of a query as a labeler sees it; `image` is "" for words."""
 
     kind: str
+    """What it is: text, item, upload, color or image."""
     label: str
+    """Its words or title."""
     image: str = ""
+    """Path of its photo; empty for words."""
     weight: float = 1.0
+    """Negative means: less like this."""
 
 
 class JudgingQuery(_Frozen):
     """A query as a labeler sees it."""
 
     parts: tuple[QueryPart, ...]
+    """What was searched for."""
     filters: tuple[str, ...] = ()
+    """The query's conditions."""
 
 
 class JudgingReply(_Frozen):
@@ -118,15 +143,25 @@ class JudgingReply(_Frozen):
     """
 
     handled: tuple[str, ...]
+    """The ids of the acts that were sent: none need be sent again."""
     refused: dict[str, str]
+    """The acts that do not count, and why."""
     pairs: tuple[JudgingPair, ...]
+    """All pairs of this client now."""
     queries: dict[str, JudgingQuery]
+    """The queries of the pairs, by their keys."""
     history: tuple[PastAct, ...]
+    """The labeler's latest acts, the oldest first; empty unless requested."""
     waiting: bool
+    """No pair is free, but other labelers hold some."""
     wanted: int
+    """How many verdicts the set needs."""
     judged: int
+    """How many it has."""
     mine: int
+    """How many of them are this labeler's."""
     per_hour: float | None
+    """This labeler's pace; null before there are enough verdicts to estimate it."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the reply as JSON."""

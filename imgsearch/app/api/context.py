@@ -1,0 +1,66 @@
+"""What every handler of the API shares: the service, the settings, the threads for blocking work, the counters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from starlette.requests import Request
+
+from imgsearch.app.service import SearchService
+from imgsearch.core.config import Settings
+
+__all__ = ["Context", "context_of"]
+
+DEFAULT_N = 10
+
+_T = TypeVar("_T")
+
+
+class Context:
+    """The state of one API application; `open_service` is called in a worker thread at each request."""
+
+    def __init__(self, open_service: Callable[[], SearchService], settings: Settings) -> None:
+        self.open_service = open_service
+        self.settings = settings
+        self.default_n = min(DEFAULT_N, settings.max_results)
+        # Searches use the processor: more of them at once than processors would only make each one slower.
+        self._search_slots = CapacityLimiter(max(4, settings.worker_threads))
+        # Thumbnails mostly wait for the disk.
+        self._picture_slots = CapacityLimiter(max(8, 2 * settings.worker_threads))
+        self.registry = registry = CollectorRegistry()
+        self.requests = Counter(
+            "imgsearch_http_requests_total",
+            "Requests to the API by endpoint and status.",
+            ["endpoint", "status"],
+            registry=registry,
+        )
+        self.errors = Counter(
+            "imgsearch_errors_total",
+            "Errors answered by the API, by their code.",
+            ["code"],
+            registry=registry,
+        )
+        self.up = Gauge("imgsearch_up", "1 when the catalog is open.", registry=registry)
+        waiting = Gauge(
+            "imgsearch_http_searches_waiting",
+            "Searches of the API that wait for a processor.",
+            registry=registry,
+        )
+        waiting.set_function(lambda: self._search_slots.statistics().tasks_waiting)
+
+    async def search(self, work: Callable[[], _T]) -> _T:
+        """Return `work()`, run in a thread when a search may run."""
+        return await anyio.to_thread.run_sync(work, limiter=self._search_slots)
+
+    async def read(self, work: Callable[[SearchService], _T]) -> _T:
+        """Return `work(service)`, run in a thread when an item or a picture may be read."""
+        return await anyio.to_thread.run_sync(lambda: work(self.open_service()), limiter=self._picture_slots)
+
+
+def context_of(request: Request) -> Context:
+    """Return the context of the application that answers a request."""
+    return cast(Context, request.app.state.context)

@@ -1,0 +1,152 @@
+"""Failures as JSON: every error's HTTP status, its code and its sentence."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Match
+
+from imgsearch.app.api.answers import json_answer
+from imgsearch.app.api.context import context_of
+from imgsearch.app.api.responses import Error
+from imgsearch.core.errors import (
+    CollectionError,
+    ConfigError,
+    FeedbackError,
+    ImageError,
+    ImageTooLarge,
+    ImgSearchError,
+    NotAWriter,
+    QueryError,
+    UnknownCollection,
+    UnknownItem,
+)
+from imgsearch.core.validation import sentence
+
+__all__ = ["HANDLERS", "RequestError", "failures"]
+
+LOADING_RETRY_S = 2
+
+_LOG = logging.getLogger(__name__)
+
+
+class RequestError(ImgSearchError):
+    """A request that the API itself refuses; `status` is its HTTP status."""
+
+    def __init__(self, message: str, *, status: int = 400, code: str = "bad_request") -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+_STATUSES: tuple[tuple[type[ImgSearchError], int], ...] = (
+    (ImageTooLarge, 413),
+    (ImageError, 415),
+    (UnknownItem, 404),
+    (UnknownCollection, 404),
+    (CollectionError, 400),
+    (QueryError, 400),
+    (FeedbackError, 400),
+    (NotAWriter, 403),
+    (ConfigError, 500),
+    # Catalog, index and encoder: nothing is wrong with the request, and it may work later.
+    (ImgSearchError, 503),
+)
+
+_MEANINGS = {
+    400: "The request makes no sense (`bad_query`, `bad_filter`, `bad_request`, `bad_feedback`, `bad_judging`).",
+    403: "Not allowed here (`feedback_off`, `not_a_writer`).",
+    404: (
+        "No such item, collection, upload, photo or path (`unknown_item`, `unknown_collection`, `unknown_upload`, "
+        "`photo_unavailable`, `not_found`)."
+    ),
+    413: "Too many bytes or pixels (`request_too_large`, `image_too_large`).",
+    415: "Not a picture (`bad_image`), or not a content type that is read here (`bad_content_type`).",
+    503: "Not now: the encoder or the catalog is loading or cannot be used (`encoder_unavailable`, ...).",
+}
+
+
+def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the description of these failures for a route."""
+    return {status: {"model": Error, "description": _MEANINGS[status]} for status in statuses}
+
+
+async def refuse(request: Request, error: Exception) -> Response:
+    """Return a deliberate failure as JSON with its status."""
+    assert isinstance(error, ImgSearchError)
+    status = (
+        error.status
+        if isinstance(error, RequestError)
+        else next(status for kind, status in _STATUSES if isinstance(error, kind))
+    )
+    headers = {"Retry-After": str(LOADING_RETRY_S)} if status == 503 else None
+    return _failure(request, error.code, str(error), status, headers)
+
+
+async def refuse_invalid(request: Request, error: Exception) -> Response:
+    """Return parameters that their description does not allow as a refusal of the query."""
+    assert isinstance(error, RequestValidationError)
+    # The first part of a place says where the parameter stands: in the path or in the query.
+    errors = [{**each, "loc": each["loc"][1:]} for each in error.errors()]
+    return _failure(request, QueryError.code, sentence(errors, kind="parameter"), 400)  # type: ignore[arg-type]
+
+
+async def refuse_http(request: Request, error: Exception) -> Response:
+    """Return Starlette's own refusals (404, 405, a broken form) as JSON."""
+    assert isinstance(error, HTTPException)
+    path = request.url.path[:200]
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_allowed(request)))
+    code, message = {
+        404: ("not_found", f"There is nothing at {path!r}; see /api/docs."),
+        405: ("method_not_allowed", f"{request.method} is not possible at {path!r}."),
+    }.get(error.status_code, ("bad_request", error.detail))
+    return _failure(request, code, message, error.status_code, headers)
+
+
+async def client_left(request: Request, error: Exception) -> Response:
+    """Return an answer that nobody reads: the client closed the connection while sending."""
+    return _failure(request, "client_left", "The client closed the connection.", 400)
+
+
+async def fail(request: Request, error: Exception) -> Response:
+    """Return an unforeseen failure as JSON; its trace is in the log, not in the answer."""
+    _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _failure(request, "internal_error", "The server failed at this request; its log says why.", 500)
+
+
+HANDLERS: Mapping[Any, Any] = {
+    ImgSearchError: refuse,
+    RequestValidationError: refuse_invalid,
+    HTTPException: refuse_http,
+    ClientDisconnect: client_left,
+    Exception: fail,
+}
+
+
+def _allowed(request: Request) -> set[str]:
+    """Return the methods of every route at the request's path."""
+    app: Starlette = request.app
+    methods = {
+        method
+        for route in app.routes
+        if route.matches(request.scope)[0] != Match.NONE
+        for method in getattr(route, "methods", None) or ()
+    }
+    return methods | {"HEAD"} if "GET" in methods else methods
+
+
+def _failure(
+    request: Request, code: str, message: str, status: int, headers: Mapping[str, str] | None = None
+) -> Response:
+    context_of(request).errors.labels(code=code).inc()
+    document: Error = {"error": {"code": code, "message": message}}
+    return json_answer(document, status_code=status, headers=headers, cache="no-store")

@@ -1,0 +1,108 @@
+"""Pictures: thumbnails of photos, and pictures that were sent before."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BeforeValidator, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from imgsearch.app.api.answers import bytes_answer
+from imgsearch.app.api.context import context_of
+from imgsearch.app.api.failures import RequestError, failures
+from imgsearch.app.api.item_paths import ID
+from imgsearch.app.api.items import ItemIdPath, ItemIdQuery
+from imgsearch.app.api.requests import digits
+from imgsearch.app.api.search import THUMBNAIL_PX
+from imgsearch.app.service import SearchService
+from imgsearch.core.errors import ImageError, QueryError, SourceError
+from imgsearch.vision.images import nearest_thumbnail_size
+
+__all__ = ["router"]
+
+_Size = Annotated[
+    int,
+    Field(ge=1, le=99_999),
+    BeforeValidator(digits),
+    Query(description="The longest side in pixels, rounded up to a made size; 384 if not given."),
+]
+_Version = Annotated[
+    str, Query(description="The content's version, as in the addresses that search results hold.")
+]
+
+_PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The picture.", "content": {"image/webp": {"schema": {"type": "string"}}}},
+    304: {"description": "You have it already (`If-None-Match`)."},
+    **failures(400, 404, 503),
+}
+
+router = APIRouter(default_response_class=Response)
+
+
+@router.get(
+    "/thumbnails",
+    name="thumbnail",
+    responses=_PICTURE,
+    summary="A photo's thumbnail, the item's id as a parameter",
+)
+async def thumbnail_by_parameter(
+    request: Request, id: ItemIdQuery, size: _Size = THUMBNAIL_PX, v: _Version = ""
+) -> Response:
+    """Answer with the thumbnail of an item whose id no path can carry."""
+    return await thumbnail(request, id, size, v)
+
+
+@router.get(
+    f"/thumbnails/{ID}",
+    responses=_PICTURE,
+    summary="A photo's thumbnail (WebP)",
+    description=(
+        "Search results hold ready addresses in `thumbnail` and `image`. With the item's present `v` the answer may "
+        "be cached for a year, without it for a minute; it has an ETag either way."
+    ),
+    openapi_extra={"x-example": "curl -O 'HOST/thumbnails/shoes/1.jpg?size=384'"},
+)
+async def thumbnail(
+    request: Request, id: ItemIdPath, size: _Size = THUMBNAIL_PX, v: _Version = ""
+) -> Response:
+    """Answer with an item's thumbnail."""
+    # Of any number one of the few sizes is made: else every number would be encoded and stored.
+    size_px = nearest_thumbnail_size(size)
+
+    def work(service: SearchService) -> tuple[bytes, str, bool]:
+        item = service.catalog.get(id)
+        try:
+            made = service.engine.thumbnails.get(item, size_px)
+        except (ImageError, SourceError) as error:
+            raise RequestError(
+                f"The photo of this item cannot be shown: {error}", status=404, code="photo_unavailable"
+            ) from error
+        return made.data, made.etag, v == str(item.key)
+
+    data, etag, current = await context_of(request).read(work)
+    # Only an address with the key of these very bytes may be kept: a changed photo gets a new key.
+    lifetime = "public, max-age=31536000, immutable" if current else "public, max-age=60"
+    return bytes_answer(request, data, etag, lifetime, "image/webp")
+
+
+@router.get(
+    "/uploads/{id}",
+    responses=_PICTURE,
+    summary="A picture sent before (WebP)",
+    description="Pictures are kept until newer ones need their space.",
+)
+async def upload(
+    request: Request, id: Annotated[str, Path(description="The upload's id.")], size: _Size = THUMBNAIL_PX
+) -> Response:
+    """Answer with an uploaded picture."""
+    size_px = nearest_thumbnail_size(size)
+    try:
+        data = await context_of(request).read(lambda service: service.engine.uploads.webp(id, size_px))
+    except QueryError as error:
+        raise RequestError(str(error), status=404, code="unknown_upload") from error
+    # The id is a hash of the content, so the address never means another picture; but it is a visitor's own.
+    return bytes_answer(
+        request, data, f'"{id}-{size_px}"', "private, max-age=31536000, immutable", "image/webp"
+    )

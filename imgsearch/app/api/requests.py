@@ -1,0 +1,325 @@
+"""What requests of the HTTP API may hold: parameters, form fields and JSON bodies."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypeAliasType
+
+from imgsearch.core.errors import QueryError
+from imgsearch.core.filter_grammar import parse_filters
+from imgsearch.core.query import (
+    MAX_ADDRESS_CHARS,
+    MAX_FILTER_CHARS,
+    MAX_ID_CHARS,
+    MAX_RANK,
+    MAX_TEXT_CHARS,
+    MAX_WEIGHT,
+    Duplicates,
+    Emphasis,
+    Fraction,
+    Query,
+    Region,
+    Spelling,
+    Term,
+    TermKind,
+)
+from imgsearch.core.query_address import LESS_WEIGHT, MORE_WEIGHT
+from imgsearch.core.records import Verdict
+from imgsearch.store.feedback import MAX_TEXT
+
+__all__ = [
+    "MAX_NAME_CHARS",
+    "Click",
+    "ClosedParams",
+    "Feedback",
+    "Judgment",
+    "PageParams",
+    "ReplicaBatch",
+    "SearchBody",
+    "SearchForm",
+    "SearchParams",
+    "digits",
+]
+
+MAX_NAME_CHARS = 200
+MAX_CLICK_RANK = 1_000_000
+
+FILTER_HELP = (
+    "A condition on a metadata column; all must hold. `category=shoes`, `category!=shoes`, `price<50`, "
+    "`price=10..50`, `colour in red|blue`, `title~oak` (contains)."
+)
+PART_HELP = (
+    "Any term with a weight of its own, as `weight:kind:value` (kinds text, item, upload, color), such as "
+    "`-0.5:text:stripes`; a part of a photo as `1:item@left,top,right,bottom:ID`, edges as fractions of it."
+)
+EMPHASIS_HELP = "What counts more than in the embedding, 0 to 1 each: `color:0.5,shape:0.2,pattern:1`."
+DUPLICATES_HELP = (
+    "`collapse` near-duplicates and photos of one product into the best hit (`also`), or `show` them all."
+)
+SPELLING_HELP = "`keep`: the text is meant as it is written; no correction is offered."
+DIVERSITY_HELP = "From 0 (the nearest) to 1: how much variety counts."
+VISITOR_HELP = "Your own name for the visitor, kept with the feedback."
+N_HELP = "How many hits; 10 if not given."
+WEIGHT_HELP = "Not 0; negative means: less like this."
+OFFSET_HELP = "How many of the best hits to skip; ranks continue from there."
+REPEATED = " May be repeated."
+
+
+def digits(text: Any) -> Any:
+    """Return the number that ASCII digits say: pydantic also takes "5.0" and " 5"."""
+    if not isinstance(text, str):
+        return text
+    if not re.fullmatch(r"[0-9]{1,15}", text):
+        raise PydanticCustomError("int_parsing", "must be a whole number")
+    return int(text)
+
+
+# In addresses and forms, `imgsearch.core.query_address` reads the values: here they are texts of a described form.
+_NUMBER = r"-?[0-9]{1,3}(\.[0-9]{1,6})?"
+_SHARE = r"(0(\.[0-9]{1,6})?|1)"
+
+
+_Text = Annotated[str, WithJsonSchema({"type": "string", "maxLength": MAX_TEXT_CHARS})]
+_Id = Annotated[str, WithJsonSchema({"type": "string", "maxLength": MAX_ID_CHARS})]
+_UploadId = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{32}$"})]
+_Color = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^#?[0-9a-fA-F]{6}$"})]
+_Part = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": rf"^{_NUMBER}:(text|item|upload|color)(@{_SHARE},{_SHARE},{_SHARE},{_SHARE})?:.+$",
+        }
+    ),
+]
+_Filter = Annotated[str, WithJsonSchema({"type": "string", "maxLength": MAX_FILTER_CHARS})]
+_N = Annotated[str, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_RANK})]
+_Offset = Annotated[str, WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MAX_RANK})]
+_EmphasisText = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": rf"^(color|shape|pattern):{_SHARE}(,(color|shape|pattern):{_SHARE})*$",
+        }
+    ),
+]
+_Share = Annotated[str, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
+_Same = Annotated[str, WithJsonSchema({"enum": ["color"], "type": "string"})]
+_Duplicates = Annotated[str, WithJsonSchema({"enum": ["collapse", "show"], "type": "string"})]
+_Spelling = Annotated[str, WithJsonSchema({"enum": ["correct", "keep"], "type": "string"})]
+_Visitor = Annotated[str, Field(max_length=MAX_NAME_CHARS)]
+_FilterText = Annotated[str, Field(max_length=MAX_FILTER_CHARS)]
+_Weight = Annotated[float, Field(ge=-MAX_WEIGHT, le=MAX_WEIGHT)]
+_Name = Annotated[str, Field(max_length=MAX_TEXT)]
+_ItemId = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS)]
+
+
+class ClosedParams(BaseModel):
+    """Parameters of which none other is allowed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    def lists(self) -> dict[str, list[str]]:
+        """Return the given parameters with their values."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return {name: value if isinstance(value, list) else [value] for name, value in given.items()}
+
+
+class PageParams(ClosedParams):
+    """Parameters of a page of hits."""
+
+    n: _N = Field("10", description=N_HELP)
+    offset: _Offset = Field("0", description=OFFSET_HELP)
+    filter: list[_Filter] = Field([], description=FILTER_HELP + REPEATED)
+    visitor: _Visitor = Field("", description=VISITOR_HELP)
+
+
+class SearchParams(PageParams):
+    """Parameters of a search: the grammar of the address bar."""
+
+    text: list[_Text] = Field([], description="Words to search for." + REPEATED)
+    item: list[_Id] = Field([], description="The id of an item to find look-alikes of." + REPEATED)
+    more: list[_Id] = Field(
+        [], description=f"The id of an item to lean towards (weight {MORE_WEIGHT})." + REPEATED
+    )
+    less: list[_Id] = Field(
+        [], description=f"The id of an item to lean away from (weight {LESS_WEIGHT})." + REPEATED
+    )
+    upload: list[_UploadId] = Field(
+        [], description="The id of a picture sent before (`query.terms` of that answer has it)." + REPEATED
+    )
+    color: list[_Color] = Field(
+        [], description="A colour as six hexadecimal digits, such as cc2233." + REPEATED
+    )
+    part: list[_Part] = Field([], description=PART_HELP + REPEATED)
+    emphasis: _EmphasisText = Field("", description=EMPHASIS_HELP)
+    same: _Same = Field("", description="`color`: only items of the requested colours.")
+    duplicates: _Duplicates = Field("show", description=DUPLICATES_HELP)
+    diversity: _Share = Field("0", description=DIVERSITY_HELP)
+    spelling: _Spelling = Field("correct", description=SPELLING_HELP)
+
+
+class SearchForm(SearchParams):
+    """A search as a multipart form: the parameters of GET search, and a picture."""
+
+    image: Annotated[bytes | None, WithJsonSchema({"type": "string", "format": "binary"})] = Field(
+        None, description="The picture, as a file."
+    )
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class WeightedText(_Body):
+    """Words or a colour with a weight."""
+
+    value: str = Field(description="The words, or the colour.", max_length=MAX_TEXT_CHARS)
+    weight: _Weight | None = Field(None, description=WEIGHT_HELP)
+
+    @property
+    def where(self) -> Region | None:
+        """No part of a photo."""
+        return None
+
+
+class Weighted(_Body):
+    """A photo with a weight."""
+
+    value: str = Field(description="The id of the item or the picture.", max_length=MAX_ID_CHARS)
+    weight: _Weight | None = Field(None, description=WEIGHT_HELP)
+    region: Annotated[list[Fraction], Field(min_length=4, max_length=4)] | None = Field(
+        None, description="Left, top, right, bottom of the part that counts, as fractions of the photo."
+    )
+
+    @property
+    def where(self) -> Region | None:
+        """The part of the photo that counts."""
+        return None if self.region is None else Region(*self.region)
+
+
+_Words = Annotated[str, Field(max_length=MAX_TEXT_CHARS)] | WeightedText
+_ColorEntry = Annotated[str, Field(pattern="^#?[0-9a-fA-F]{6}$")] | WeightedText
+_ItemEntry = Annotated[str, Field(max_length=MAX_ID_CHARS)] | Weighted
+_UploadEntry = Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | Weighted
+_Entry = str | WeightedText | Weighted
+
+
+class SearchBody(_Body):
+    """A search as JSON; a field that is null counts as absent."""
+
+    text: _Words | list[_Words] | None = Field(None, description="Words.")
+    items: _ItemEntry | list[_ItemEntry] | None = Field(None, description="Item ids.")
+    more: _ItemEntry | list[_ItemEntry] | None = Field(
+        None, description=f"Item ids; the weight is {MORE_WEIGHT} where none is given."
+    )
+    less: _ItemEntry | list[_ItemEntry] | None = Field(
+        None, description=f"Item ids; the weight is {LESS_WEIGHT} where none is given."
+    )
+    uploads: _UploadEntry | list[_UploadEntry] | None = Field(
+        None, description="Ids of pictures sent before."
+    )
+    colors: _ColorEntry | list[_ColorEntry] | None = Field(None, description="Colours as #rrggbb.")
+    emphasis: dict[Literal["color", "shape", "pattern"], Fraction] | None = Field(
+        None, description="How much more color, shape and pattern count than in the embedding: 0 to 1 each."
+    )
+    same_color: bool | None = Field(None, description="Only items of the requested colours.")
+    duplicates: Duplicates | None = Field(None, description=DUPLICATES_HELP)
+    diversity: Fraction | None = Field(None, description=DIVERSITY_HELP)
+    spelling: Spelling | None = Field(None, description=SPELLING_HELP)
+    image: str | None = Field(None, description="A picture in base64, or as a data URL.")
+    n: Annotated[int, Field(ge=1, le=MAX_RANK)] | None = Field(None, description=N_HELP)
+    offset: Annotated[int, Field(ge=0, le=MAX_RANK)] | None = Field(None, description=OFFSET_HELP)
+    filter: _FilterText | list[_FilterText] | None = Field(None, description=FILTER_HELP)
+    visitor: _Visitor | None = Field(None, description=VISITOR_HELP)
+
+    def query(self, default_n: int) -> Query:
+        """Return the query, without the picture; raises `QueryError`."""
+        terms = [
+            *(term for term in _terms(self.text, "text", 1.0) if str(term.value).strip()),
+            *_terms(self.items, "item", 1.0),
+            *_terms(self.more, "item", MORE_WEIGHT),
+            *_terms(self.less, "item", LESS_WEIGHT),
+            *_terms(self.uploads, "upload", 1.0),
+            *_terms(self.colors, "color", 1.0),
+        ]
+        names = ("n", "offset", "same_color", "duplicates", "diversity", "spelling")
+        options = {name: value for name in names if (value := getattr(self, name)) is not None}
+        return Query(
+            tuple(terms),
+            filters=parse_filters(_listed(self.filter)),
+            emphasis=Emphasis(**(self.emphasis or {})),
+            **{"n": default_n, **options},
+        )
+
+    def picture(self) -> bytes | None:
+        """Return the picture; raises `QueryError` where it is no base64."""
+        if self.image is None:
+            return None
+        # A data URL, as browsers make them, is fine too.
+        text = self.image.partition(",")[2] if self.image.startswith("data:") else self.image
+        try:
+            return base64.b64decode("".join(text.split()), validate=True)
+        except (binascii.Error, ValueError):
+            raise QueryError("image is not valid base64.") from None
+
+
+def _listed(given: Any) -> list[Any]:
+    return given if isinstance(given, list) else [] if given is None else [given]
+
+
+def _terms(given: _Entry | list[Any] | None, kind: TermKind, usual: float) -> Iterator[Term]:
+    entries: list[_Entry] = _listed(given)
+    for entry in entries:
+        if isinstance(entry, str):
+            value, weight, region = entry, usual, None
+        else:
+            value, region = entry.value, entry.where
+            weight = usual if entry.weight is None else entry.weight
+        yield Term(kind, f"#{value.removeprefix('#').lower()}" if kind == "color" else value, weight, region)
+
+
+class Click(_Body):
+    """A visitor's click on a hit."""
+
+    kind: Literal["click"] = Field(description="What this is.")
+    search_id: _Name = Field("", description="The search whose hit was clicked; empty where there was none.")
+    item_id: _ItemId = Field(description="The item that was clicked.")
+    rank: Annotated[int, Field(ge=0, le=MAX_CLICK_RANK)] = Field(
+        0, description="Its rank in that search; 0 where there was none."
+    )
+    action: _Name = Field(
+        "open", description="What the visitor did: `open` if not given, `similar`, `more`, `less`, `buy`, ..."
+    )
+    visitor: _Name = Field("", description="Your own name for the visitor.")
+
+
+class Judgment(_Body):
+    """A verdict on a hit."""
+
+    kind: Literal["judgment"] = Field(description="What this is.")
+    query: Annotated[str, Field(max_length=MAX_ADDRESS_CHARS)] = Field(
+        description="The query that was judged, in the grammar of GET search: `text=red+mug`, `item=1.jpg`."
+    )
+    item_id: _ItemId = Field(description="The item that was judged.")
+    verdict: Verdict = Field(description="Whether the item is a good answer to the query.")
+    labeler: _Name = Field(description="Who judged.", min_length=1)
+    search_id: _Name = Field("", description="The search in which it was judged, if any.")
+
+
+Feedback = TypeAliasType("Feedback", Annotated[Click | Judgment, Field(discriminator="kind")])
+
+
+class ReplicaBatch(BaseModel):
+    """What `imgsearch serve --replica-of` sends."""
+
+    batch: str = Field(description="A random name of the batch.")
+    rows: list[list[Any]] = Field(description="Each a table's name and the values of its columns.")

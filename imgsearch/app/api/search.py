@@ -1,0 +1,165 @@
+"""Searches: by parameters, by an item, by a form with a picture, by JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from pydantic import TypeAdapter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from imgsearch.app.api.answers import json_answer
+from imgsearch.app.api.bodies import OVERHEAD_BYTES, content_type, parse_model, read_bytes, read_form
+from imgsearch.app.api.context import Context, context_of
+from imgsearch.app.api.failures import RequestError, failures
+from imgsearch.app.api.item_paths import ID
+from imgsearch.app.api.requests import MAX_NAME_CHARS, PageParams, SearchBody, SearchForm, SearchParams
+from imgsearch.app.api.responses import SearchResult, result_document, words_document
+from imgsearch.app.service import SearchService
+from imgsearch.core import query as core
+from imgsearch.core.errors import EncoderUnavailable, QueryError
+from imgsearch.core.query import MAX_ID_CHARS
+from imgsearch.core.query_address import query_from_params, thumbnail_url
+from imgsearch.core.text import check_text
+
+__all__ = ["IMAGE_PX", "THUMBNAIL_PX", "router"]
+
+IMAGE_PX = 768
+THUMBNAIL_PX = 384
+
+router = APIRouter()
+
+_Search = tuple[core.Query, Sequence[bytes], str]
+"""The query, pictures to keep as uploads, and the visitor."""
+_BODY = TypeAdapter(SearchBody)
+
+
+@router.get(
+    "/api/v1/search",
+    response_model=SearchResult,
+    responses=failures(400, 404, 503),
+    summary="Search by text, item, or a mix",
+    description=(
+        "Hits come best first; equal scores in the order in which the photos were indexed. For words alone the order "
+        "is by photos and titles together, and the scores are the photos'."
+    ),
+    openapi_extra={"x-example": "curl 'HOST/api/v1/search?text=red+mug&n=5&filter=price<50'"},
+)
+async def search(request: Request, params: Annotated[SearchParams, Query()]) -> Response:
+    """Answer a search by parameters."""
+    context = context_of(request)
+    given = params.lists()
+    return await _answer(context, lambda: (_query(context, given), (), params.visitor))
+
+
+@router.get(
+    f"/api/v1/items/{ID}/similar",
+    response_model=SearchResult,
+    responses=failures(400, 404, 503),
+    summary="An item's look-alikes",
+    description="The same as a search with `item=`; the item itself is left out.",
+    openapi_extra={"x-example": "curl 'HOST/api/v1/items/shoes/1.jpg/similar?n=5'"},
+)
+async def similar(
+    request: Request,
+    id: Annotated[str, Path(description="The item's id, percent-encoded.", max_length=MAX_ID_CHARS)],
+    params: Annotated[PageParams, Query()],
+) -> Response:
+    """Answer a search for the look-alikes of an item."""
+    context = context_of(request)
+    given = {**params.lists(), "item": [id]}
+    return await _answer(context, lambda: (_query(context, given), (), params.visitor))
+
+
+@router.post(
+    "/api/v1/search",
+    response_model=SearchResult,
+    responses=failures(400, 404, 413, 415, 503),
+    summary="Search by a picture, or by a JSON query",
+    description=(
+        "A picture of at most {max_upload_bytes:,} bytes and {max_pixels:,} pixels (JPEG, PNG, WebP, GIF, BMP, TIFF, "
+        "HEIC), as the form's file field `image` or as base64 in JSON."
+    ),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {"schema": {"$ref": "#/components/schemas/SearchForm"}},
+                "application/json": {"schema": {"$ref": "#/components/schemas/SearchBody"}},
+            },
+        },
+        "x-example": "curl -F image=@photo.jpg -F n=5 HOST/api/v1/search",
+    },
+)
+async def search_posted(request: Request) -> Response:
+    """Answer a search by a multipart form, or by a JSON body."""
+    context = context_of(request)
+    kind = content_type(request)
+    most = context.settings.max_upload_bytes
+    if kind == "multipart/form-data":
+        fields, images = await read_form(request, most + OVERHEAD_BYTES)
+        return await _answer(context, lambda: _of_form(context, fields, images))
+    if kind == "application/json":
+        # Base64 grows the picture by a third.
+        body = await read_bytes(request, most * 4 // 3 + OVERHEAD_BYTES)
+        return await _answer(context, lambda: _of_json(context, body))
+    raise RequestError(
+        "Send the search as multipart/form-data or as application/json.", status=415, code="bad_content_type"
+    )
+
+
+async def _answer(context: Context, parse: Callable[[], _Search]) -> Response:
+    """Return the response to a search; its pictures are kept as uploads and become terms of the query."""
+
+    def work() -> Response:
+        query, images, visitor = parse()
+        if not query.terms and not images:
+            raise QueryError("The search is empty: give at least one text, item or image.")
+        service = context.open_service()
+        if images or any(term.kind != "item" for term in query.terms):
+            _require_encoder(service)
+        if images:
+            uploads = tuple(core.Term("upload", service.engine.uploads.add(image)) for image in images)
+            query = replace(query, terms=query.terms + uploads)
+        result = service.search(query, visitor=visitor)
+        words = words_document(service.words.suggestions(query), service.words.correction(query))
+        document = result_document(
+            result,
+            words,
+            image=lambda hit: thumbnail_url(hit, IMAGE_PX),
+            thumbnail=lambda hit: thumbnail_url(hit, THUMBNAIL_PX),
+        )
+        return json_answer(document)
+
+    return await context.search(work)
+
+
+def _query(context: Context, params: Mapping[str, Sequence[str]]) -> core.Query:
+    return query_from_params(params, default_n=context.default_n, max_n=context.settings.max_results)
+
+
+def _of_form(context: Context, fields: Mapping[str, Sequence[str]], images: Sequence[bytes]) -> _Search:
+    unknown = sorted(set(fields) - set(SearchForm.model_fields))
+    if unknown:
+        raise QueryError(f"There is no field {unknown[0][:40]!r} here.")
+    visitor = fields.get("visitor", [""])[-1]
+    return _query(context, fields), images, check_text(visitor, "visitor", max_chars=MAX_NAME_CHARS)
+
+
+def _of_json(context: Context, body: bytes) -> _Search:
+    given = parse_model(body, _BODY)
+    query = given.query(context.default_n).within(context.settings.max_results)
+    picture = given.picture()
+    return query, [] if picture is None else [picture], given.visitor or ""
+
+
+def _require_encoder(service: SearchService) -> None:
+    """Raise `EncoderUnavailable` rather than let a request wait for a model that is loading or has failed."""
+    state = service.engine.encoder.state
+    if state.status == "loading":
+        raise EncoderUnavailable("The encoder is still loading; searching by item works already.")
+    if state.status == "failed":
+        raise EncoderUnavailable(f"Texts and pictures cannot be searched: {state.reason}")
