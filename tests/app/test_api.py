@@ -33,8 +33,9 @@ from starlette.testclient import TestClient
 from imgsearch.app.api.routes import create_api
 from imgsearch.app.service import SearchService
 from imgsearch.core.config import Settings
-from imgsearch.core.errors import CatalogNotFound, EncoderUnavailable
+from imgsearch.core.errors import CatalogNotFound
 from imgsearch.encoders import Encoder
+from imgsearch.search.encoder_provider import EncoderProvider, EncoderState
 
 MAX_UPLOAD = 200_000
 ITEM = "mug/red-0.jpg"
@@ -802,10 +803,9 @@ def test_while_the_encoder_loads_or_after_it_failed_items_can_be_searched(
     settings: Settings, service: SearchService, description: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = TestClient(create_api(lambda: service, settings))
-    encoder = service._encoder
-    monkeypatch.setattr(service, "_encoder", None)
-    for error, status in ((None, "loading"), (EncoderUnavailable("No weights."), "degraded")):
-        monkeypatch.setattr(service, "_encoder_error", error)
+    for state, status in (("loading", "loading"), ("failed", "degraded")):
+        now = EncoderState(state, "No weights.", "lite")  # type: ignore[arg-type]
+        monkeypatch.setattr(EncoderProvider, "state", now)
         health = client.get("/healthz")
         conforms(description, "Health", health.json())
         assert (health.status_code, health.json()["status"]) == (200, status)
@@ -817,7 +817,6 @@ def test_while_the_encoder_loads_or_after_it_failed_items_can_be_searched(
             assert refused.headers["retry-after"]
         assert client.get(f"/api/v1/search?item={ITEM}").status_code == 200
         assert "imgsearch_encoder_ready 0" in client.get("/metrics").text
-    assert encoder is not None
 
 
 def test_metrics_are_prometheus_text_and_count(client: TestClient) -> None:

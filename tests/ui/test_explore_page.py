@@ -89,16 +89,16 @@ def test_photos_are_described_and_their_pictures_are_there(
 @pytest.mark.parametrize(
     ("address", "status", "words"),
     [
-        ("/api/v1/map?projection=tsne", 400, "pca or umap"),
+        ("/api/v1/map?projection=tsne", 400, "'pca' or 'umap'"),
         ("/api/v1/map?dimensions=4", 400, "2 or 3"),
         ("/api/v1/map?by=column:nothing", 400, "no column"),
         ("/api/v1/map?by=<script>", 400, "cannot be coloured"),
         ("/api/v1/map?color=red", 400, "no parameter"),
         ("/api/v1/map?projection=umap", 503, "Explore page"),
         ("/api/v1/map?by=cluster", 503, "Explore page"),
-        ("/api/v1/map/photos", 400, "1 to 100"),
+        ("/api/v1/map/photos", 400, "missing"),
         ("/api/v1/map/photos?key=-1", 400, "whole number"),
-        ("/api/v1/map/photos?" + "key=1&" * 101, 400, "1 to 100"),
+        ("/api/v1/map/photos?" + "key=1&" * 101, 400, "at most 100"),
     ],
 )
 def test_a_wrong_request_gets_one_sentence(client: TestClient, address: str, status: int, words: str) -> None:
