@@ -1,16 +1,18 @@
-"""How columns and values of the metadata read to people.
-
-It owns words only; where they are drawn is decided elsewhere.
-"""
+"""Metadata columns, values and counts in words."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-__all__ = ["is_machine_column", "label_of", "readable", "text_of"]
+__all__ = ["counted", "is_machine_column", "label_of", "readable", "text_of"]
 
 _MACHINE_COLUMN = re.compile(r"(^|_)(id|sku|url|path|key)$", re.IGNORECASE)
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """Return a count with its noun, such as "1 photo" or "1,200 photos"."""
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def label_of(column: str) -> str:

@@ -9,7 +9,7 @@ const ACTIONS = {
   more: { path: "M12 5v14M5 12h14", label: "More like this", key: "+" },
   less: { path: "M5 12h14", label: "Less like this", key: "-" },
   save: { path: "M7 4h10v16l-5-4-5 4z", label: "Save to a collection", key: "s" },
-  take_out: { path: "M5 7h14M10 7V5h4v2M7 7l1 13h8l1-13M10.5 11v5M13.5 11v5", label: "Take out of this collection", key: "delete" },
+  remove: { path: "M5 7h14M10 7V5h4v2M7 7l1 13h8l1-13M10.5 11v5M13.5 11v5", label: "Remove from this collection", key: "delete" },
   details: { path: "M12 11v6M12 7v.5M21 12a9 9 0 1 1-18 0 9 9 0 0 1 18 0", label: "Details", key: "i" },
 };
 const CROP = 0.3; // a photo that loses at most this much fills its square; others are shown whole

@@ -111,7 +111,6 @@ function build(root) {
     autocomplete: "off",
     autocapitalize: "off",
     enterkeyhint: "search",
-    maxlength: "2000",
     "aria-label": "Search by words",
   });
   const file = element("input", { type: "file", accept: "image/*,.heic,.heif,.tif,.tiff", hidden: true, tabindex: "-1", "aria-label": "Photo file" });
@@ -408,7 +407,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (!picture) return;
     try {
       form.setAttribute("aria-busy", "true");
-      send({ kind: "picture", data: await base64(await readable(picture, maxBytes)) });
+      send({ kind: "picture", value: await base64(await readable(picture, maxBytes)) });
     } catch (error) {
       form.removeAttribute("aria-busy");
       say(error.message, true);
@@ -420,6 +419,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (parts.text !== data.text) input.value = data.text;
   parts.text = data.text;
   input.placeholder = data.placeholder;
+  input.maxLength = data.max_chars;
   // Words can be added to a search that has a photo; until some are typed the button would only take room.
   const canRefine = data.chips.some((each) => each.kind !== "filter" && each.kind !== "text");
   const offerRefine = () => {

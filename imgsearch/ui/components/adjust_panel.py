@@ -1,7 +1,4 @@
-"""The Adjust panel of the search page: what counts in a look-alike, colours, duplicates and variety.
-
-It owns the widgets and how each changes the query; the query itself is the address bar's.
-"""
+"""The Adjust panel: weights of colour, shape and pattern, a colour, duplicates and variety."""
 
 from __future__ import annotations
 
@@ -11,28 +8,28 @@ from dataclasses import replace
 import streamlit as st
 
 from imgsearch.core.query import Emphasis, Query, Term
-from imgsearch.ui.state.actions import PAGE_SIZE
+from imgsearch.ui.state.links import PAGE_SIZE
 from imgsearch.ui.state.callbacks import in_full
 
-__all__ = ["VARIETY", "adjustments", "as_usual", "draw_adjust_panel", "draw_settings", "with_color"]
+__all__ = ["VARIETY", "adjustments", "without_settings", "draw_adjust_panel", "draw_settings", "with_color"]
 
 SLIDERS = {
-    "color": ("Colour", "Photos of the same colours come first."),
-    "shape": ("Shape", "Photos with the same outline come first."),
-    "pattern": ("Pattern", "Photos with the same kind of surface come first: plain, striped, checked."),
+    "color": ("Colour", "Ranks photos with the same colours higher."),
+    "shape": ("Shape", "Ranks photos with the same outline higher."),
+    "pattern": ("Pattern", "Ranks photos with the same pattern higher: plain, striped, checked."),
 }
 FIRST_COLOR = "#1e6fc8"
 VARIETY = 0.4
 
 
 def adjustments(query: Query) -> int:
-    """Return how many settings of the panel are not as usual."""
+    """Return how many settings of the panel differ from the defaults."""
     changed = [*query.emphasis, query.same_color, query.duplicates != "collapse", query.diversity]
     return sum(bool(each) for each in changed)
 
 
 def with_color(query: Query, color: str | None) -> Query:
-    """Return the query with a colour as one of its parts, in place of any other; None takes it out."""
+    """Return the query with a colour as one of its parts, in place of any other; None removes the colour."""
     terms = tuple(term for term in query.terms if term.kind != "color")
     if color is not None:
         terms = (*terms, Term("color", color.lower()))
@@ -42,9 +39,9 @@ def with_color(query: Query, color: str | None) -> Query:
 def draw_adjust_panel(
     query: Query, on_query: Callable[[Query], None], *, on_compare: Callable[[Query], None]
 ) -> None:
-    """Draw the button that opens the panel, and the panel; `on_query` gets the new query when something changes.
+    """Draw the panel and the button that opens it; `on_query` gets the new query when something changes.
 
-    `on_compare` is called in the run, not before it, to show what the settings change beside the usual hits.
+    `on_compare` is called within the run, to show the hits with these settings beside those with the defaults.
     """
     count = adjustments(query)
     label = f"Adjust ({count})" if count else "Adjust"
@@ -56,32 +53,32 @@ def draw_adjust_panel(
             return
         with st.container(horizontal=True):
             st.button(
-                "As usual",
+                "Reset",
                 icon=":material/undo:",
                 on_click=on_query,
-                args=(as_usual(query),),
+                args=(without_settings(query),),
                 width="stretch",
             )
             if st.button(
                 "Side by side",
                 key="adjust:compare",
                 icon=":material/compare:",
-                help="See these hits beside the usual ones",
+                help="Compare with the default settings",
                 width="stretch",
             ):
                 on_compare(query)
 
 
-def as_usual(query: Query) -> Query:
-    """Return the query with no setting of the panel changed."""
+def without_settings(query: Query) -> Query:
+    """Return the query with the panel's defaults."""
     return replace(
         query, emphasis=Emphasis(), same_color=False, duplicates="collapse", diversity=0.0, n=PAGE_SIZE
     )
 
 
 def draw_settings(query: Query, on_query: Callable[[Query], None], *, key: str) -> None:
-    """Draw what counts in a look-alike, and which ones are shown; `key` tells two panels of one page apart."""
-    st.caption("What should count more in a look-alike?")
+    """Draw the settings of the ranking; `key` tells two panels on one page apart."""
+    st.caption("What should count more?")
     for name, (title, help_text) in SLIDERS.items():
         _draw_slider(f"{key}:{name}", name, title, help_text, query, on_query)
     _draw_switch(
@@ -92,7 +89,7 @@ def draw_settings(query: Query, on_query: Callable[[Query], None], *, key: str) 
     )
     _draw_switch(
         f"{key}:duplicates",
-        "Show duplicates and every view of a product",
+        "Show duplicates and all views of a product",
         query.duplicates == "show",
         lambda on: on_query(replace(query, duplicates="show" if on else "collapse", n=PAGE_SIZE)),
     )
@@ -128,7 +125,7 @@ def _draw_switch(key: str, title: str, value: bool, on_value: Callable[[bool], N
 
 
 def _draw_color(query: Query, on_query: Callable[[Query], None]) -> None:
-    """Draw the colour picker: alone it finds everything of a colour, beside other parts it says "but in this one"."""
+    """Draw the colour picker: alone it finds all photos of a colour, with other terms it asks for that colour."""
     present = next((str(term.value) for term in query.terms if term.kind == "color"), None)
     key = "adjust:picked"
     st.session_state[key] = present or st.session_state.get(key, FIRST_COLOR)
@@ -138,8 +135,8 @@ def _draw_color(query: Query, on_query: Callable[[Query], None]) -> None:
         on_query(with_color(query, st.session_state[key]))
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.color_picker("In this colour", key=key, on_change=picked)
+        st.color_picker("Colour", key=key, on_change=picked)
         if present is None:
-            st.button("Use it", key="adjust:use", on_click=picked)
+            st.button("Use colour", key="adjust:use", on_click=picked)
         else:
             st.button("Any colour", key="adjust:any", on_click=on_query, args=(with_color(query, None),))

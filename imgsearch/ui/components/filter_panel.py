@@ -1,7 +1,6 @@
-"""The filter panel: every metadata column as a widget in the sidebar, in step with the address bar.
+"""The filter panel: each metadata column as a widget in the sidebar.
 
-It owns how a facet becomes a widget and a widget's value a filter. The address bar is the truth: widgets are set
-from it at every run, and a change is written back to it.
+Widgets are set from the address bar in every run, and a change is written back to it.
 """
 
 from __future__ import annotations
@@ -15,8 +14,10 @@ import streamlit as st
 
 from imgsearch.core.query import Filter, Query
 from imgsearch.core.records import Facet
-from imgsearch.ui.state.actions import PAGE_SIZE, with_column_filters
+from imgsearch.ui.markup import plain
+from imgsearch.ui.state.actions import with_column_filters
 from imgsearch.ui.state.callbacks import in_full
+from imgsearch.ui.state.links import PAGE_SIZE
 from imgsearch.ui.wording import is_machine_column, label_of, text_of
 
 __all__ = ["chosen_values", "contains_text", "draw_filter_panel", "filters_of_choice", "filters_of_range"]
@@ -29,10 +30,10 @@ ORDER = ("choice", "range", "text")
 def draw_filter_panel(
     facets: Sequence[Facet], bounds: Sequence[Facet], query: Query, *, on_query: Callable[[Query], None]
 ) -> None:
-    """Draw a widget for every column; `on_query` is called with the new query when one changes.
+    """Draw a widget for each column; `on_query` is called with the new query when one changes.
 
-    `facets` carry the counts under the present filters; `bounds` are those of the whole catalog, so that the
-    choices and the ends of a range stay where they are while filters change.
+    `facets` are counted under the present filters; `bounds` over the whole catalog, so that options and the ends of
+    a range stay while filters change.
     """
     present = {facet.column: facet for facet in facets}
     useful = sorted(
@@ -76,14 +77,14 @@ def contains_text(query: Query, column: str) -> str:
 
 
 def filters_of_choice(column: str, values: Sequence[str]) -> tuple[Filter, ...]:
-    """Return the filter that a choice of values means: none, one `=`, or one `in`."""
+    """Return the filter of chosen values: none, one `=`, or one `in`."""
     if not values:
         return ()
     return (Filter(column, "=", values[0]) if len(values) == 1 else Filter(column, "in", tuple(values)),)
 
 
 def filters_of_range(column: str, low: float, high: float, bounds: tuple[float, float]) -> tuple[Filter, ...]:
-    """Return the filters that a range means; an end that lies at its bound means nothing."""
+    """Return the filters of a range; an end at its bound filters nothing."""
     filters = []
     if low > bounds[0]:
         filters.append(Filter(column, ">=", low))
@@ -93,7 +94,7 @@ def filters_of_range(column: str, low: float, high: float, bounds: tuple[float, 
 
 
 def is_useful(facet: Facet) -> bool:
-    """Say whether a column leaves a shopper anything to choose; identifiers and addresses do not."""
+    """Return whether a column offers a shopper a choice; identifiers and addresses do not."""
     if facet.kind == "choice":
         return len(facet.values) > 1
     if facet.kind == "range":
@@ -120,17 +121,17 @@ def _draw_choice(bounds: Facet, present: Facet, query: Query, on_query: Callable
     def changed() -> None:
         on_query(with_column_filters(query, column, filters_of_choice(column, st.session_state[key])))
 
-    def label(option: str) -> str:
+    def option_label(option: str) -> str:
         name = {"true": "Yes", "false": "No"}[option] if boolean else option
         return f"{name} ({counts.get(option, 0):,})"
 
     if len(options) <= PILLS_UP_TO:
         st.pills(
-            label_of(column), options, selection_mode="multi", format_func=label, key=key, on_change=changed
+            plain(label_of(column)), options, selection_mode="multi", format_func=lambda option: plain(option_label(option)), key=key, on_change=changed
         )
     else:
         st.multiselect(
-            label_of(column), options, format_func=label, key=key, on_change=changed, placeholder="Any"
+            plain(label_of(column)), options, format_func=option_label, key=key, on_change=changed, placeholder="Any"
         )
 
 
@@ -157,7 +158,7 @@ def _draw_range(bounds: Facet, present: Facet, query: Query, on_query: Callable[
         on_query(with_column_filters(query, column, filters_of_range(column, start, end, (low, high))))
 
     st.slider(
-        label_of(column),
+        plain(label_of(column)),
         low,
         high,
         step=step,
@@ -176,11 +177,11 @@ def _draw_text(bounds: Facet, present: Facet, query: Query, on_query: Callable[[
         text = str(st.session_state[key]).strip()
         on_query(with_column_filters(query, column, (Filter(column, "contains", text),) if text else ()))
 
-    st.text_input(f"{label_of(column)} contains", key=key, on_change=changed, placeholder="Any")
+    st.text_input(f"{plain(label_of(column))} contains", key=key, on_change=changed, placeholder="Any")
 
 
 def _step(low: float, high: float, whole: bool) -> float:
-    """Return a round step (1, 2 or 5 times a power of ten) that cuts the range into about a hundred."""
+    """Return a round step (1, 2 or 5 times a power of ten), about a hundredth of the range."""
     raw = (high - low) / 100
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw)

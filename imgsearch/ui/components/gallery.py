@@ -1,8 +1,4 @@
-"""The gallery component: a grid of photo tiles for Streamlit pages.
-
-It owns how items and hits become tiles, and the component itself; what an action on a tile means is decided in
-`actions.py`.
-"""
+"""The gallery component: a grid of photo tiles."""
 
 from __future__ import annotations
 
@@ -45,7 +41,7 @@ def hit_tiles(
 ) -> list[Tile]:
     """Return the tiles of one search's pages of hits, best first, with scores relative to the best hit.
 
-    `find_items` gives the items that are collapsed into a hit, so that its tile can unfold them.
+    `find_items` returns the items that are collapsed into a hit, so that its tile can unfold them.
     """
     best = max((hit.score for result in results for hit in result.hits), default=0.0)
     return [
@@ -64,9 +60,9 @@ def hit_tiles(
 
 
 def relative_score(score: float, best: float) -> float:
-    """Return how near a score comes to the best one of its list, from 0 to 1; the best has 1.
+    """Return a score as a share of the best score of its list, from 0 to 1: the quotient of the two cosines.
 
-    It is the quotient of the two cosines: no threshold, for the right one differs from query to query.
+    No threshold is used, because the right one differs from query to query.
     """
     if score >= best:
         return 1.0
@@ -89,10 +85,9 @@ def draw_gallery(
 ) -> None:
     """Draw the tiles; `on_event` is called with every event that the browser sends, before the page is drawn.
 
-    The browser sends an event again until its id is among `handled`. `list_id` names the list: a new one scrolls to
-    the top (with `scroll`), the same one keeps the tiles that are there. `address` is the query that the tiles
-    answer, and comes back with every event; with `has_more` a button below asks for more of them. `label` is the
-    list's name for screen readers.
+    The browser repeats an event until its id is among `handled`. `list_id` identifies the list: a new one scrolls to
+    the top (with `scroll`), the same one keeps its tiles. `address` is the query of the tiles, and comes back with
+    every event; `has_more` draws a "Show more" button. `label` is the list's name for screen readers.
     """
     _component(
         key=key,
@@ -112,9 +107,9 @@ def draw_gallery(
 
 
 def sent_by(key: str) -> Any:
-    """Return the events that a component sent; None for one that the page has taken down meanwhile.
+    """Return the events that a component sent; None for a component that is no longer on the page.
 
-    Such a one only sends again what was handled: that is why it was taken down.
+    Such a component only repeats events that were handled.
     """
     return getattr(st.session_state.get(key), "events", None)
 
@@ -145,9 +140,9 @@ def _tile(photo: Item | Hit) -> Tile:
 
 
 def caption_lines(metadata: Mapping[str, Any], title: str = "") -> list[str]:
-    """Return up to two short lines below the title: the price first, then the first other columns of words.
+    """Return up to two short lines below the title: the price, then other text columns.
 
-    Words that the title says already, identifiers and addresses are left out.
+    Text that the title contains, identifiers and addresses are left out.
     """
     columns = {column.casefold(): column for column in metadata}
     chosen = [columns[name] for name in PRICE_COLUMNS if name in columns][:1]

@@ -1,13 +1,9 @@
-"""The item dialog: one photo large, its metadata, its look-alikes.
-
-It owns the dialog's content; what an action in it means is decided elsewhere.
-"""
+"""The item dialog: one photo large, its metadata, and similar items."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from html import escape
 from typing import Any
 
 import streamlit as st
@@ -15,27 +11,33 @@ import streamlit as st
 from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Query
-from imgsearch.core.query_address import thumbnail_url
 from imgsearch.core.records import Item
+from imgsearch.ui.components.blocks import draw_facts, draw_section
 from imgsearch.ui.components.gallery import draw_gallery, hit_tiles
+from imgsearch.ui.markup import draw_html, plain
 from imgsearch.ui.state.session import Session
 from imgsearch.ui.wording import label_of, readable
 
 __all__ = ["draw_item_dialog"]
 
-LOOK_ALIKES = 6
+SIMILAR_ITEMS = 6
+ACTIONS = (
+    ("open", "dialog_similar", "Find similar items", ":material/image_search:"),
+    ("part", "dialog_part", "Search a part of this photo", ":material/crop:"),
+    ("save", "dialog_save", "Save", ":material/bookmark:"),
+)
 
 
 def draw_item_dialog(
     service: SearchService, session: Session, *, below: str, address: str, on_event: Callable[[Any], None]
 ) -> None:
-    """Draw the dialog of the item whose details are asked for, over the page that shows the query `address`.
+    """Draw the dialog of `session.details` over the page, which shows the query `address`.
 
-    It stays until it is left, however often the page is drawn below it, and while that is what `below` says. Where
-    the item is gone, that is said. `on_event` handles what is clicked in it, as if it were clicked on the page.
+    It stays open until the visitor leaves it or the page shows something else than `below`. `on_event` handles a
+    click in it as if it were on the page.
     """
     details = session.details
-    if details is not None and details.below != below:  # the browser's back button leaves it, too
+    if details is not None and details.below != below:  # the browser's back button closes the dialog, too
         details = session.details = None
     if details is None:
         return
@@ -43,7 +45,7 @@ def draw_item_dialog(
         item = service.catalog.get(details.item_id)
     except ImgSearchError as error:
         session.details = None
-        st.toast(str(error))
+        st.toast(plain(str(error)))
         return
 
     def leave(raw: Any) -> None:
@@ -53,57 +55,39 @@ def draw_item_dialog(
     def dismissed() -> None:
         session.details = None
 
-    st.dialog(item.title, width="large", on_dismiss=dismissed)(_draw)(service, session, item, address, leave)
+    draw = st.dialog(plain(item.title) or "Details", width="large", on_dismiss=dismissed)(_draw)
+    draw(service, session, item, address, leave)
 
 
 def _draw(
     service: SearchService, session: Session, item: Item, address: str, leave: Callable[[Any], None]
 ) -> None:
-    # What is clicked in here reruns only the dialog; what it leads to is on the page behind it.
+    # A click here reruns the dialog only, but its outcome is on the page behind it.
     if session.leave_dialog:
         session.leave_dialog = False
         st.rerun()
     picture, facts = st.columns([3, 2], gap="medium")
     with picture:
-        source, words = escape(thumbnail_url(item, 768), quote=True), escape(item.title, quote=True)
-        st.html(f'<img class="large-photo" src="{source}" alt="{words}">')
+        draw_html("large_photo", item=item)
     with facts:
-        event = {"id": uuid.uuid4().hex, "action": "open", "item_id": item.item_id, "address": address}
-        st.button(
-            "Find look-alikes",
-            key="dialog_similar",
-            icon=":material/image_search:",
-            width="stretch",
-            on_click=leave,
-            args=(event,),
-        )
-        st.button(
-            "Search a part of this photo",
-            key="dialog_part",
-            icon=":material/crop:",
-            width="stretch",
-            on_click=leave,
-            args=(event | {"id": uuid.uuid4().hex, "action": "part"},),
-        )
-        st.button(
-            "Save",
-            key="dialog_save",
-            icon=":material/bookmark:",
-            width="stretch",
-            on_click=leave,
-            args=(event | {"id": uuid.uuid4().hex, "action": "save"},),
-        )
-        st.html(_facts(item))
-    pages = session.results(service, Query.of(item=item.item_id, n=LOOK_ALIKES))
-    tiles = hit_tiles(pages, {})[:LOOK_ALIKES]
+        for action, key, label, icon in ACTIONS:
+            event = {
+                "id": uuid.uuid4().hex,
+                "action": action,
+                "item_id": item.item_id,
+                "address": address,
+            }
+            st.button(label, key=key, icon=icon, width="stretch", on_click=leave, args=(event,))
+        draw_facts(_facts(item))
+    tiles = hit_tiles(session.results(service, Query.of(item=item.item_id, n=SIMILAR_ITEMS)), {})
     if tiles:
-        st.html('<h3 class="panel-title">Looks like this</h3>')
+        draw_section("Similar items")
         draw_gallery(
-            tiles,
+            tiles[:SIMILAR_ITEMS],
             key="dialog_gallery",
             list_id=f"dialog {item.item_id}",
             address=address,
-            label=f"Look-alikes of {item.title}",
+            label=f"Items similar to {item.title}",
             actions=(),
             handled=session.handled,
             on_event=leave,
@@ -112,14 +96,9 @@ def _draw(
         )
 
 
-def _facts(item: Item) -> str:
+def _facts(item: Item) -> list[tuple[str, str]]:
     rows = [(label_of(column), readable(value)) for column, value in item.metadata.items()]
     rows.append(("Item", item.item_id))
     if item.width_px and item.height_px:
         rows.append(("Size", f"{item.width_px:,} × {item.height_px:,} px"))
-    cells = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
-        for name, value in rows
-        if value
-    )
-    return f'<table class="facts">{cells}</table>'
+    return rows

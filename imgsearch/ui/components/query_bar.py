@@ -1,7 +1,4 @@
-"""The query bar component: words, photos and the pinned query, for the search page.
-
-It owns how a query becomes chips, and the component itself; what an event means is decided in `actions.py`.
-"""
+"""The query bar component: text, photos, and the query as chips."""
 
 from __future__ import annotations
 
@@ -11,12 +8,12 @@ from typing import Any
 import streamlit as st
 
 from imgsearch.core.errors import ImgSearchError
-from imgsearch.core.query import Query, Term
+from imgsearch.core.query import MAX_TEXT_CHARS, Query, Term
 from imgsearch.core.query_address import regions_url, thumbnail_url, upload_url
 from imgsearch.core.records import Item
 from imgsearch.ui.components.gallery import pass_on, sent_by
 from imgsearch.ui.markup import asset, script
-from imgsearch.ui.state.actions import Step
+from imgsearch.ui.state.links import Step
 
 __all__ = ["chips", "draw_query_bar", "query_label", "words_of"]
 
@@ -33,7 +30,7 @@ FindItem = Callable[[str], Item]
 
 
 def chips(query: Query, find_item: FindItem) -> list[dict[str, Any]]:
-    """Return what is pinned: every term, then every filter; an item that is gone keeps its id as its name."""
+    """Return the chips: every term, then every filter; a removed item is named by its id."""
     pinned = [_term_chip(term, place, find_item) for place, term in enumerate(query.terms)]
     filters = [
         {"kind": "filter", "label": _filter_label(text), "value": text, "index": None, "thumb": ""}
@@ -43,7 +40,7 @@ def chips(query: Query, find_item: FindItem) -> list[dict[str, Any]]:
 
 
 def query_label(query: Query, find_item: FindItem) -> str:
-    """Return a few words that name the query in the trail; "Start" for none."""
+    """Return a short name of the query; "Start" for one without terms."""
     if not query.terms:
         return "Start"
     first = query.terms[0]
@@ -57,7 +54,7 @@ def query_label(query: Query, find_item: FindItem) -> str:
 
 
 def words_of(query: Query) -> str:
-    """Return the words to show in the bar: those of a query that is nothing but words."""
+    """Return the text to show in the bar: that of a query which is one text only."""
     texts = [str(term.value) for term in query.terms if term.kind == "text"]
     return texts[0] if len(texts) == len(query.terms) == 1 else ""
 
@@ -70,7 +67,6 @@ def draw_query_bar(
     can_undo: bool,
     note: str,
     note_is_error: bool,
-    placeholder: str,
     has_filters: bool,
     visitor: str,
     max_upload_bytes: int,
@@ -80,8 +76,8 @@ def draw_query_bar(
 ) -> None:
     """Draw the bar; `on_event` is called with every event that the browser sends, before the page is drawn.
 
-    The browser sends an event again until its id is among `handled`. For every new `choosing` it lets the visitor
-    choose a part of the query's photo, once.
+    The browser repeats an event until its id is among `handled`. For every new `choosing` it opens the choice of a
+    part of the query's photo, once.
     """
     key = "query_bar"
     _component(
@@ -95,7 +91,8 @@ def draw_query_bar(
             "can_undo": can_undo,
             "note": note,
             "note_is_error": note_is_error,
-            "placeholder": placeholder,
+            "placeholder": "Describe it, or add a photo",
+            "max_chars": MAX_TEXT_CHARS,
             "filters": has_filters,
             "visitor": visitor,
             "max_upload_bytes": max_upload_bytes,
@@ -138,7 +135,7 @@ def _title(item_id: str, find_item: FindItem) -> str:
 
 
 def _filter_label(text: str) -> str:
-    """Return a filter in words: the grammar's signs with room to breathe."""
+    """Return a filter in words instead of the grammar's signs."""
     for sign in ("!=", ">=", "<=", "=", "~", ">", "<"):
         if sign in text:
             column, value = text.split(sign, 1)

@@ -1,13 +1,9 @@
-"""Recent searches: the visitor's latest ones as a row of buttons, and a button that clears them.
-
-It owns their drawing; what counts as recent, `imgsearch.store.collections` decides.
-"""
+"""The visitor's recent searches as a row of buttons."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from urllib.parse import parse_qs
 
 import streamlit as st
 
@@ -15,9 +11,10 @@ from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Query
 from imgsearch.store.collections import Recent
+from imgsearch.ui.components.blocks import draw_line
 from imgsearch.ui.components.query_bar import query_label
 from imgsearch.ui.markup import plain
-from imgsearch.ui.state.actions import to_query
+from imgsearch.ui.state.links import read_link
 from imgsearch.ui.state.session import Session
 
 __all__ = ["draw_recents"]
@@ -27,13 +24,13 @@ LONGEST_LABEL = 34
 
 
 def draw_recents(service: SearchService, session: Session, *, on_open: Callable[[Query], None]) -> None:
-    """Draw the visitor's latest searches, nothing where there are none; `on_open` is called with the one clicked."""
+    """Draw the visitor's latest searches; `on_open` is called with the one clicked."""
     service.feedback.flush()
     queries = _queries(service, service.collections.recents(session.visitor, SHOWN))
     if not queries:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="recents"):
-        st.html('<p class="count quiet">Recent</p>', width="content")
+        draw_line("Recent", width="content")
         for number, query in enumerate(queries):
             label = query_label(query, service.catalog.get)
             short = label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
@@ -55,11 +52,11 @@ def draw_recents(service: SearchService, session: Session, *, on_open: Callable[
 
 
 def _queries(service: SearchService, recents: list[Recent]) -> list[Query]:
-    """Return the searches that can still be made; older rows may say what no longer makes sense."""
+    """Return the searches that still work; a filter's column may be gone by now."""
     found = []
     for recent in recents:
         with suppress(ImgSearchError):
-            query = to_query(parse_qs(recent.address), max_n=service.settings.max_results)
+            query = read_link(recent.address, max_n=service.settings.max_results)
             if query.terms:
                 found.append(query)
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from html import escape
 
 import streamlit as st
 
@@ -12,11 +11,13 @@ from imgsearch.core.query import Query
 from imgsearch.search.words.filter_suggestions import Suggestion
 from imgsearch.search.words.spelling import Correction
 from imgsearch.search.words.word_help import text_of, with_text
-from imgsearch.ui.markup import plain
-from imgsearch.ui.state.actions import PAGE_SIZE, with_column_filters
+from imgsearch.ui.components.blocks import draw_line
+from imgsearch.ui.markup import draw_html, plain
+from imgsearch.ui.state.actions import with_column_filters
+from imgsearch.ui.state.links import PAGE_SIZE
 from imgsearch.ui.wording import label_of, readable
 
-__all__ = ["accepted", "draw_correction", "draw_suggestions", "suggestion_label"]
+__all__ = ["accepted", "all_accepted", "draw_correction", "draw_suggestions", "suggestion_label"]
 
 SHOWN = 5
 OnQuery = Callable[[Query], None]
@@ -38,7 +39,7 @@ def suggestion_label(suggestion: Suggestion) -> str:
 
 
 def accepted(query: Query, suggestion: Suggestion) -> Query:
-    """Return the query with a suggestion's filters in place of its words, from its first page on."""
+    """Return the query with a suggestion's filters instead of its words, from its first page on."""
     return with_text(with_column_filters(query, suggestion.column, suggestion.filters), suggestion.text)
 
 
@@ -48,7 +49,7 @@ def draw_suggestions(query: Query, suggest: Suggest, on_query: OnQuery) -> None:
     if not found:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="suggestions"):
-        st.html('<p class="count quiet">Filter by</p>', width="content")
+        draw_line("Filter by", width="content")
         for number, suggestion in enumerate(found):
             st.button(
                 plain(suggestion_label(suggestion)),
@@ -63,21 +64,17 @@ def draw_suggestions(query: Query, suggest: Suggest, on_query: OnQuery) -> None:
                 key="suggestion_all",
                 type="tertiary",
                 on_click=on_query,
-                args=(_all_accepted(query, suggest),),
+                args=(all_accepted(query, suggest),),
             )
 
 
 def draw_correction(query: Query, correction: Correction | None, on_query: OnQuery) -> None:
-    """Draw how the query's text was probably meant: as a question, or what is shown instead of it."""
+    """Draw the correction of the query's text: a question, or a note where it was applied."""
     if correction is None:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="correction"):
-        better = escape(correction.text)
         if correction.automatic:
-            st.html(
-                f'<p class="count" role="status">Showing results for <strong>{better}</strong></p>',
-                width="content",
-            )
+            draw_html("corrected", text=correction.text, width="content")
             st.button(
                 plain(f"Search for {text_of(query)} instead"),
                 key="correction_keep",
@@ -86,7 +83,7 @@ def draw_correction(query: Query, correction: Correction | None, on_query: OnQue
                 args=(replace(query, spelling="keep", n=PAGE_SIZE),),
             )
             return
-        st.html('<p class="count" role="status">Did you mean</p>', width="content")
+        draw_line("Did you mean", "count", role="status", width="content")
         st.button(
             plain(f"{correction.text}?"),
             key="correction_take",
@@ -96,8 +93,8 @@ def draw_correction(query: Query, correction: Correction | None, on_query: OnQue
         )
 
 
-def _all_accepted(query: Query, suggest: Suggest) -> Query:
-    """Return the query with its suggestions accepted one after the other, each column's once."""
+def all_accepted(query: Query, suggest: Suggest) -> Query:
+    """Return the query with all its suggestions accepted, one for each column."""
     taken: set[str] = set()
     while left := [each for each in suggest(query) if each.column not in taken]:
         taken.add(left[0].column)

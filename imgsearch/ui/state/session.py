@@ -1,7 +1,6 @@
-"""One visitor's session: who it is, the way here, the verdicts given and the results already fetched.
+"""One visitor's session: their id, the latest searches and verdicts, and the hits already fetched.
 
-It owns what lives in Streamlit's session state (small records only, never vectors or pictures), and that one
-distinct search is asked of the service once, however often the page is drawn.
+It holds small records only, never vectors or photos.
 """
 
 from __future__ import annotations
@@ -10,29 +9,22 @@ import random
 import re
 import threading
 import uuid
-from collections import OrderedDict
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal, TypeGuard, TypeVar
-from urllib.parse import parse_qs
 
 import streamlit as st
+from cachetools import LRUCache
 
 from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Query
 from imgsearch.core.records import SearchResult, Verdict
-from imgsearch.improve.monitoring.visitor_data import author_name
-from imgsearch.ui.state.actions import (
-    REMEMBERED_EVENTS,
-    BarEvent,
-    GalleryEvent,
-    Step,
-    address,
-    extend_past,
-    merged,
-    to_query,
-)
+from imgsearch.improve.monitoring.retention import author_name
+from imgsearch.ui.state.actions import REMEMBERED_EVENTS, merged
+from imgsearch.ui.state.events import BarEvent, GalleryEvent
+from imgsearch.ui.state.links import PAGE_SIZE, Step, extend_past, link_of, read_link, to_query
 
 __all__ = ["Details", "Saving", "Session", "address_query", "author", "current_session"]
 
@@ -45,7 +37,7 @@ _VISITOR = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """What the visitor wants to save: an item's id, or the query string of a search; and why that did not work."""
+    """What the visitor wants to save: an item's id, or the link of a search; and why that failed."""
 
     kind: Literal["item", "query"]
     value: str
@@ -62,7 +54,10 @@ class Details:
 
 @dataclass
 class Session:
-    """What is remembered between two runs of the page."""
+    """What is remembered between two runs of the page.
+
+    A click *requests* a query: the next run writes it to the address bar and draws it.
+    """
 
     visitor: str
     seed: int
@@ -75,78 +70,75 @@ class Session:
     notice: str = ""
     leave_dialog: bool = False
     choosing: str = ""
-    wanted: Query | None = None
+    requested: Query | None = None
     shown: Query | None = None
-    asked: tuple[str, Query] | None = None
+    last_request: tuple[str, Query] | None = None
     problem: str = ""
     judged: dict[str, dict[str, Verdict]] = field(default_factory=dict)
-    searches: OrderedDict[tuple[str, int, int], list[SearchResult]] = field(default_factory=OrderedDict)
+    searches: MutableMapping[tuple[str, Query, int, int], list[SearchResult]] = field(
+        default_factory=lambda: LRUCache(KEPT_SEARCHES)
+    )
 
-    def want(self, query: Query) -> None:
-        """Ask for a query: the next run writes it to the address bar and draws it."""
-        self.wanted = query
+    def request(self, query: Query, event_id: str = "") -> None:
+        """Request a query; with an event's id, again whenever the browser repeats that event (see `accepts`)."""
+        self.requested = query
+        if event_id:
+            self.last_request = event_id, query
 
-    def revise(self, drawn: Query, wanted: Query) -> None:
-        """Ask for what a widget changes in the query that it was drawn for; what has changed since then stays."""
+    def revise(self, drawn: Query, changed: Query) -> None:
+        """Request what a widget changes in the query that it was drawn for; later changes by others stay."""
         with self.lock:
-            self.want(merged(self.latest(drawn), drawn, wanted))
+            self.request(merged(self.latest(drawn), drawn, changed))
 
     def latest(self, drawn: Query) -> Query:
-        """Return what was asked for or shown last, which may be newer than the query that was drawn."""
-        return self.wanted or self.shown or drawn
+        """Return the query that was requested or shown last, which may be newer than the one that was drawn."""
+        return self.requested or self.shown or drawn
 
-    def granted(self, wanted: Query) -> None:
-        """Take a wish as written to the address bar, unless the next one has overtaken it."""
+    def written(self, query: Query) -> None:
+        """Note that a request is in the address bar, unless the next one has replaced it."""
         with self.lock:
-            if self.wanted is wanted:
-                self.wanted = None
+            if self.requested is query:
+                self.requested = None
 
-    def ask(self, event_id: str, query: Query) -> None:
-        """Ask for what an event leads to, again where the browser sends that event again (`ask_again`)."""
-        self.asked = event_id, query
-        self.want(query)
+    def accepts(self, event: E | None) -> TypeGuard[E]:
+        """Return whether an event is new; one that was handled last requests its query again.
 
-    def ask_again(self, event_id: str) -> None:
-        """Ask for the same again if it was this event that asked last.
-
-        Until the browser sees what came of an event it sends it once more, with the address from before, which a
-        slow server would else go back to.
+        The browser repeats an event, with the old address, until it sees the outcome: without the second request, a
+        slow server would go back to that address.
         """
-        if self.asked is not None and self.asked[0] == event_id:
-            self.want(self.asked[1])
-
-    def takes(self, event: E | None) -> TypeGuard[E]:
-        """Tell whether an event is to be handled; where it was, ask again for what it led to."""
         if event is not None and event.id not in self.handled:
             return True
-        self.ask_again(event.id if event is not None else "")
+        if event is not None and self.last_request is not None and self.last_request[0] == event.id:
+            self.request(self.last_request[1])
         return False
 
     def undo(self, event_id: str) -> None:
-        """Ask for the search before the last change, one that is asked for but not yet drawn included."""
+        """Request the search before the last change, whether that change is drawn yet or not."""
         with self.lock:
-            past = extend_past(self.past, address(self.wanted)) if self.wanted is not None else self.past
+            past = self.past
+            if self.requested is not None:
+                past = extend_past(past, link_of(self.requested))
             if len(past) > 1:
                 self.past = past[:-1]
-                self.ask(event_id, to_query(parse_qs(past[-2])))
+                self.request(read_link(past[-2]), event_id)
 
     def shuffle(self) -> None:
-        """Ask for another sample of the catalog."""
+        """Choose another sample of the catalog."""
         self.seed = random.randrange(2**31)
 
     def fail(self, event_id: str, error: ImgSearchError) -> None:
-        """Take an event as handled, and keep what went wrong to be told in the query bar."""
+        """Mark an event as handled, and keep its error for the query bar."""
         self.handled = (*self.handled, event_id)[-REMEMBERED_EVENTS:]
         self.problem = str(error)
 
     def results(self, service: SearchService, query: Query) -> list[SearchResult]:
-        """Return the pages of hits that make up the first `query.n`, asking the service only for what is new.
+        """Return the pages of hits that make up the first `query.n`; only missing ones are searched for.
 
-        So a rerun records no second impression, and "show more" records those of the further hits only.
+        So a rerun records no second impression, and "Show more" records those of the further hits only.
         """
         with self.lock:
             versions = service.catalog.version, service.rules.version
-            key = (f"{service.engine.index.space.id} {address(query)}", *versions)
+            key = (service.engine.index.space.id, replace(query, n=PAGE_SIZE, offset=0), *versions)
             pages = self.searches.get(key, [])
             have = sum(len(page.hits) for page in pages)
             exhausted = bool(pages) and len(pages[-1].hits) < pages[-1].query.n
@@ -154,14 +146,11 @@ class Session:
                 page = service.search(replace(query, offset=have, n=query.n - have), visitor=self.visitor)
                 pages = [*pages, page]
             self.searches[key] = pages
-            self.searches.move_to_end(key)
-            while len(self.searches) > KEPT_SEARCHES:
-                self.searches.popitem(last=False)
             return pages
 
 
 def address_query(service: SearchService) -> Query:
-    """Return the query that the address bar says; raises `ImgSearchError` for one that cannot be."""
+    """Return the query in the address bar; raises `ImgSearchError` for a malformed one."""
     params = {name: st.query_params.get_all(name) for name in st.query_params}
     return to_query(params, max_n=service.settings.max_results)
 
@@ -172,13 +161,13 @@ def author() -> str:
 
 
 def current_session() -> Session:
-    """Return this visitor's session, beginning one at the first call."""
+    """Return this visitor's session; the first call makes it."""
     session = st.session_state.get("imgsearch")
     if not isinstance(session, Session):
         cookie = st.context.cookies.get(VISITOR_COOKIE, "")
         known = isinstance(cookie, str) and _VISITOR.fullmatch(cookie)
         visitor = cookie if known else uuid.uuid4().hex
-        # The same first screen all day: a visitor who comes back sees what was there, and thumbnails are cached.
+        # The same first screen all day: a returning visitor recognises it, and its thumbnails are cached.
         session = Session(visitor, seed=date.today().toordinal())
         st.session_state["imgsearch"] = session
     return session
