@@ -208,7 +208,7 @@ def test_filters_narrow_the_hits_and_live_in_the_address(app: str, new_page: New
     page.get_by_role("button", name="Remove Filter").click()
     page.wait_for_url(lambda url: "filter=" not in url)
     page.goto(f"{app}/?item=mug/red-0.jpg&filter=price%3C-1")
-    page.get_by_text("Nothing passes these filters").wait_for()
+    page.get_by_text("No photo passes these filters").wait_for()
     page.get_by_role("button", name="Clear filters").last.click()
     settled(page, item="mug/red-0.jpg")
 

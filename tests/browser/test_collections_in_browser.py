@@ -84,7 +84,7 @@ def test_a_hit_is_saved_by_keyboard_compared_exported_and_shared_to_look_at_only
     stranger = new_page(390, scheme="dark", touch=True)
     stranger.goto(page.url)
     assert shown(stranger) == [first, second]
-    stranger.get_by_text("Somebody shared this collection").wait_for()
+    stranger.get_by_text("This collection was shared with you").wait_for()
     assert stranger.get_by_role("button", name="Change").count() == 0
     assert stranger.locator(".action.take_out").count() == 0
     assert stranger.evaluate("document.documentElement.scrollWidth") <= 390
@@ -125,7 +125,7 @@ def test_a_removed_collection_ends_its_link(app: str, new_page: NewPage) -> None
     page.wait_for_url("**set=*")
     link = page.url
     page.get_by_role("button", name="Change").click()
-    page.get_by_text("I want to remove").click()
+    page.get_by_text("Remove this collection").click()
     page.get_by_role("button", name="Remove", exact=True).click()
     page.get_by_text("Nothing saved yet").wait_for()
     page.goto(link)

@@ -125,17 +125,17 @@ def test_a_lasso_makes_a_set_that_can_be_saved_and_exported(app: str, new_page: 
     for dx, dy in ((right, 8), (right, bottom), (8, bottom)):
         page.mouse.move(box["x"] + dx, box["y"] + dy, steps=6)
     page.mouse.up()
-    page.get_by_role("heading", name="Your set: 48 photos").wait_for()
-    page.locator("ul.grid[aria-label='24 photos of the set'] .tile").first.wait_for()
+    page.get_by_role("heading", name="Your selection: 48 photos").wait_for()
+    page.locator("ul.grid[aria-label='24 selected photos'] .tile").first.wait_for()
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").click()
     lines = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()
     assert len(lines) == 49
-    page.get_by_label("Name of the collection").fill("All of it")
-    page.get_by_role("button", name="Save as a collection").click()
-    page.get_by_text("Saved to the new collection All of it").wait_for()
+    page.get_by_label("Collection name").fill("All of it")
+    page.get_by_role("button", name="Save as collection").click()
+    page.get_by_text("Saved to a new collection").wait_for()
     page.get_by_role("button", name="Clear").click()
-    page.get_by_role("heading", name="Your set: 48 photos").wait_for(state="detached")
+    page.get_by_role("heading", name="Your selection: 48 photos").wait_for(state="detached")
 
 
 def test_the_map_works_by_keys_alone(app: str, new_page: NewPage) -> None:
@@ -160,13 +160,13 @@ def test_the_map_works_by_keys_alone(app: str, new_page: NewPage) -> None:
 def test_a_group_is_shown_by_a_click_on_its_tile(app: str, new_page: NewPage) -> None:
     page = new_page()
     open_map(page, app)
-    page.get_by_role("heading", name="Groups of look-alikes").wait_for(timeout=240_000)
+    page.get_by_role("heading", name="Groups of similar photos").wait_for(timeout=240_000)
     tiles = page.locator("ul.grid[aria-label$='the largest first'] .photo")
     tiles.first.wait_for()
     assert "photos of the group" in tiles.first.get_attribute("aria-label")
     tiles.first.click()
-    page.locator("ul.grid[aria-label$='photos of the set'] .tile").first.wait_for()
-    page.get_by_role("heading", name="Unlike all others").wait_for()
+    page.locator("ul.grid[aria-label$='selected photos'] .tile").first.wait_for()
+    page.get_by_role("heading", name="Outliers").wait_for()
 
 
 def test_a_finger_shows_a_photo_first_and_nothing_overflows_on_a_phone(app: str, new_page: NewPage) -> None:

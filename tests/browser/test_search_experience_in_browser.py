@@ -141,7 +141,7 @@ def test_the_adjust_panel_writes_the_address_and_goes_back_to_usual(app: str, ne
     page.wait_for_url("**emphasis=color*")
     page.get_by_text("More variety").click()
     page.wait_for_url("**diversity=*")
-    page.get_by_text("As usual").click()
+    page.get_by_text("Reset").click()
     page.wait_for_url(lambda url: "emphasis" not in url and "diversity" not in url)
     assert parameter(page, "item") == ITEM
 
@@ -149,6 +149,6 @@ def test_the_adjust_panel_writes_the_address_and_goes_back_to_usual(app: str, ne
 def test_a_colour_alone_is_a_search(app: str, new_page: NewPage) -> None:
     page = opened(new_page(), app, "")
     page.get_by_test_id("stPopoverButton").click()
-    page.get_by_role("button", name="Use it").click()
+    page.get_by_role("button", name="Use colour").click()
     page.wait_for_url("**color=*")
     page.locator(".chip.color .swatch").wait_for()

@@ -91,7 +91,7 @@ def test_everything_can_be_done_by_keyboard_and_a_photo_shows_its_twin(app: str,
 def test_words_and_a_photo_of_ones_own_ask_both_sides(app: str, new_page: NewPage, tmp_path: Any) -> None:
     page = new_page()
     page.goto(f"{app}/side-by-side")
-    page.get_by_text("both sides answer").wait_for(timeout=PATIENCE_MS)
+    page.get_by_text("to compare both sides").wait_for(timeout=PATIENCE_MS)
     page.get_by_role("searchbox").fill("blue mug")
     page.keyboard.press("Enter")
     page.locator(".side .tile").first.wait_for(timeout=PATIENCE_MS)

@@ -23,8 +23,10 @@ from imgsearch.core.records import Item
 from imgsearch.explore.explorer import ClusterCard, MapState
 from imgsearch.explore.worker import has_umap
 from imgsearch.search.ranking.rules import Rule
-from imgsearch.ui.components.explore_map import MAX_SELECTED, MapEvent
-from imgsearch.ui.views.explore import age, cluster_tiles, csv_of, json_of
+from imgsearch.ui.components.clusters import cluster_tiles
+from imgsearch.ui.components.selection import csv_of, json_of
+from imgsearch.ui.state.events import MAX_SELECTED, MapEvent
+from imgsearch.ui.views.explore import age
 
 MIB = 1024**2
 
@@ -111,9 +113,8 @@ def test_a_wrong_request_gets_one_sentence(client: TestClient, address: str, sta
 
 
 def test_events_are_taken_as_they_are_meant_and_cut_to_size() -> None:
-    assert MapEvent.parse({"id": "a", "action": "open", "keys": [7], "found": 1}) == MapEvent(
-        "a", "open", (7,), 1
-    )
+    one = MapEvent.parse({"id": "a", "action": "open", "keys": [7], "found": 1})
+    assert one == MapEvent(id="a", action="open", keys=[7], found=1)
     many = MapEvent.parse(
         {"id": "b", "action": "lasso", "keys": list(range(MAX_SELECTED + 9)), "found": 9999}
     )
@@ -149,8 +150,10 @@ def test_the_page_says_how_old_the_map_is_and_what_changed() -> None:
     state = MapState("2026-01-01T10:00:00+00:00", 3, 2, 1, other_space=False, umap=True, can_umap=True)
     words = age(state)
     assert "generation 3" in words
-    assert "2 new photos are not on it yet and 1 are gone" in words
-    assert "not made yet" in age(MapState("", 0, 0, 0, other_space=False, umap=False, can_umap=True))
+    assert "2 new photos are not on it yet and 1 were removed" in words
+    assert "no map with groups yet" in age(
+        MapState("", 0, 0, 0, other_space=False, umap=False, can_umap=True)
+    )
     assert "another model" in age(MapState("x", 1, 0, 0, other_space=True, umap=True, can_umap=True))
 
 
@@ -199,7 +202,7 @@ def test_the_first_visit_lays_the_map_out_and_a_later_one_shows_groups(service: 
     later = drawn().run()
     assert not later.exception
     texts = " ".join(element.proto.body for element in later.main if hasattr(element.proto, "body"))
-    assert "Groups of look-alikes" in texts
+    assert "Groups of similar photos" in texts
     assert "up to date" in texts
     if has_umap():
         assert "UMAP did not run" in texts, "short of memory, and says so"

@@ -22,20 +22,15 @@ from imgsearch.search.ranking.rules import Rule
 from imgsearch.ui.components.filter_panel import chosen_values, filters_of_choice, filters_of_range
 from imgsearch.ui.components.gallery import caption_lines, hit_tiles, item_tiles, pass_on, relative_score
 from imgsearch.ui.components.query_bar import chips, query_label, words_of
-from imgsearch.ui.state.actions import (
-    NOTHING,
+from imgsearch.ui.state.actions import PageState, apply_bar_event, apply_event, merged, with_column_filters
+from imgsearch.ui.state.events import BarEvent, GalleryEvent
+from imgsearch.ui.state.links import (
     PAGE_SIZE,
-    BarEvent,
-    GalleryEvent,
-    PageState,
+    START,
     Step,
-    address,
-    apply_bar_event,
-    apply_event,
     extend_past,
     extend_trail,
-    merged,
-    with_column_filters,
+    link_of,
 )
 from imgsearch.ui.state.session import Session
 from imgsearch.ui.wording import readable
@@ -55,7 +50,7 @@ def gallery(
 
 
 def bar(kind: str, value: str = "", *, index: int | None = None, event_id: str = "b1") -> BarEvent:
-    event = BarEvent.parse({"id": event_id, "kind": kind, "value": value, "data": value, "index": index})
+    event = BarEvent.parse({"id": event_id, "kind": kind, "value": value, "index": index})
     assert event is not None
     return event
 
@@ -190,13 +185,13 @@ def test_chips_are_removed_one_by_one_and_what_remains_makes_sense() -> None:
     assert only_less.query.terms == (), "nothing but 'less like this' asks for nothing"
     without = apply_bar_event(state, bar("remove", "price<=20"), keep_upload=no_uploads)
     assert without.query.filters == (Filter("colour", "=", "red"),)
-    assert apply_bar_event(state, bar("clear"), keep_upload=no_uploads).query == NOTHING
+    assert apply_bar_event(state, bar("clear"), keep_upload=no_uploads).query == START
 
 
 def test_the_trail_goes_back_to_a_search_by_its_address() -> None:
     query = Query((RED, Term("text", "blue")), n=PAGE_SIZE, filters=(CHEAP,))
-    state = apply_bar_event(PageState(Query(())), bar("go", address(query)), keep_upload=no_uploads)
-    assert address(state.query) == address(query)
+    state = apply_bar_event(PageState(Query(())), bar("go", link_of(query)), keep_upload=no_uploads)
+    assert link_of(state.query) == link_of(query)
     with pytest.raises(QueryError):
         apply_bar_event(PageState(Query(())), bar("go", "upload=nonsense"), keep_upload=no_uploads)
 
@@ -204,41 +199,43 @@ def test_the_trail_goes_back_to_a_search_by_its_address() -> None:
 def test_undo_takes_back_one_change_after_the_other_whatever_it_was() -> None:
     session = Session("visitor", seed=0)
     red, both = Query((RED,), n=PAGE_SIZE), Query((RED, Term("text", "blue")), n=PAGE_SIZE, filters=(CHEAP,))
-    for query in (NOTHING, red, red, both, NOTHING):  # drawn twice is no step; the last one is "Clear all"
-        session.past = extend_past(session.past, address(query))
+    for query in (START, red, red, both, START):  # drawn twice is no step; the last one is "Clear all"
+        session.past = extend_past(session.past, link_of(query))
     asked = []
     for _ in range(4):
         session.undo("e")
-        assert session.wanted is not None
-        asked.append(address(session.wanted))
-        session.past = extend_past(session.past, address(session.wanted))
-        session.wanted = None if len(asked) < 3 else session.wanted
-    assert asked == [address(both), address(red), address(NOTHING), address(NOTHING)]
+        assert session.requested is not None
+        asked.append(link_of(session.requested))
+        session.past = extend_past(session.past, link_of(session.requested))
+        session.requested = None if len(asked) < 3 else session.requested
+    assert asked == [link_of(both), link_of(red), link_of(START), link_of(START)]
 
 
 def test_undo_takes_back_a_change_that_is_not_drawn_yet() -> None:
-    session = Session("visitor", seed=0, past=("", address(Query((RED,), n=PAGE_SIZE))))
-    session.want(Query((RED, Term("text", "blue")), n=PAGE_SIZE))
+    session = Session("visitor", seed=0, past=("", link_of(Query((RED,), n=PAGE_SIZE))))
+    session.request(Query((RED, Term("text", "blue")), n=PAGE_SIZE))
     session.undo("e")
-    assert session.wanted is not None
-    assert session.wanted.terms == (RED,)
+    assert session.requested is not None
+    assert session.requested.terms == (RED,)
     session.undo("e")
-    assert session.wanted.terms == ()
+    assert session.requested.terms == ()
 
 
 def test_an_event_that_comes_again_asks_again_unless_another_one_asked_since() -> None:
     session = Session("visitor", seed=0)
-    session.ask("first", Query((RED,)))
-    session.wanted = None  # written to the address bar, which the browser may not have heard of
-    session.ask_again("first")
-    assert session.wanted == Query((RED,))
-    session.ask("second", NOTHING)
-    session.ask_again("first")
-    assert session.wanted == NOTHING
+    first = gallery("open", event_id="first")
+    session.handled = ("first",)
+    session.request(Query((RED,)), "first")
+    session.requested = None  # written to the address bar, which the browser may not have heard of
+    assert not session.accepts(first)
+    assert session.requested == Query((RED,))
+    session.request(START, "second")
+    assert not session.accepts(first)
+    assert session.requested == START
 
 
 def test_a_change_of_an_older_drawing_takes_nothing_back_that_came_since() -> None:
-    drawn = replace(NOTHING, terms=(RED,), filters=(CHEAP,), n=48)
+    drawn = replace(START, terms=(RED,), filters=(CHEAP,), n=48)
     latest = replace(drawn, filters=(CHEAP, Filter("colour", "=", "red")), diversity=0.4)
     lamps = Filter("category", "=", "lamp")
     found = merged(latest, drawn, with_column_filters(drawn, "category", (lamps,)))
@@ -246,20 +243,20 @@ def test_a_change_of_an_older_drawing_takes_nothing_back_that_came_since() -> No
     assert merged(latest, drawn, replace(drawn, filters=())).filters == (Filter("colour", "=", "red"),)
     for name in ("color", "shape"):
         latest = merged(latest, drawn, replace(drawn, emphasis=replace(drawn.emphasis, **{name: 0.5})))
-    assert latest.emphasis == (0.5, 0.5, 0.0)
-    assert merged(drawn, drawn, NOTHING) == NOTHING
+    assert tuple(latest.emphasis) == (0.5, 0.5, 0.0)
+    assert merged(drawn, drawn, START) == START
 
 
 def test_two_widgets_that_change_before_the_page_is_drawn_again_both_count() -> None:
     session = Session("v", seed=1)
-    session.shown = drawn = replace(NOTHING, terms=(RED,))
+    session.shown = drawn = replace(START, terms=(RED,))
     session.revise(drawn, replace(drawn, same_color=True))
     session.revise(drawn, replace(drawn, diversity=0.4))
-    assert session.wanted == replace(drawn, same_color=True, diversity=0.4)
-    session.granted(session.wanted)
+    assert session.requested == replace(drawn, same_color=True, diversity=0.4)
+    session.written(session.requested)
     session.shown = replace(drawn, same_color=True, diversity=0.4)  # begun to be drawn, and given up
     session.revise(drawn, replace(drawn, duplicates="show"))
-    assert session.wanted == replace(session.shown, duplicates="show")
+    assert session.requested == replace(session.shown, duplicates="show")
 
 
 def test_the_past_of_a_long_visit_stays_short() -> None:

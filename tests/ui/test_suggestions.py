@@ -12,8 +12,8 @@ from imgsearch.encoders import Encoder
 from imgsearch.search.words.filter_suggestions import Suggestion
 from imgsearch.search.words.word_help import WordHelp, text_of, with_text
 from imgsearch.store.catalog import CatalogStore
-from imgsearch.ui.components.suggestions import _all_accepted, accepted, suggestion_label
-from imgsearch.ui.state.actions import PAGE_SIZE
+from imgsearch.ui.components.suggestions import accepted, all_accepted, suggestion_label
+from imgsearch.ui.state.links import PAGE_SIZE
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def words(catalog: CatalogStore, lite: Encoder) -> WordHelp:
 
 
 def test_all_suggestions_are_accepted_at_once(words: WordHelp) -> None:
-    result = _all_accepted(Query.of(text="nice red mug between 10 and 30 in stock"), words.suggestions)
+    result = all_accepted(Query.of(text="nice red mug between 10 and 30 in stock"), words.suggestions)
     assert text_of(result) == "nice"
     assert list(map(str, result.filters)) == [
         *("colour=red", "category=mug", "price>=10", "price<=30", "in_stock=true"),
     ]
     assert words.suggestions(result) == ()
-    only_filters = _all_accepted(Query.of(text="red mugs under 30"), words.suggestions)
+    only_filters = all_accepted(Query.of(text="red mugs under 30"), words.suggestions)
     assert text_of(only_filters) in ("red", "mugs", "red mugs")
 
 

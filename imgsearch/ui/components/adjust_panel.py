@@ -8,10 +8,10 @@ from dataclasses import replace
 import streamlit as st
 
 from imgsearch.core.query import Emphasis, Query, Term
-from imgsearch.ui.state.links import PAGE_SIZE
 from imgsearch.ui.state.callbacks import in_full
+from imgsearch.ui.state.links import PAGE_SIZE
 
-__all__ = ["VARIETY", "adjustments", "without_settings", "draw_adjust_panel", "draw_settings", "with_color"]
+__all__ = ["VARIETY", "adjustments", "draw_adjust_panel", "draw_settings", "with_color", "without_settings"]
 
 SLIDERS = {
     "color": ("Colour", "Ranks photos with the same colours higher."),

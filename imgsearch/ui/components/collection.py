@@ -229,5 +229,7 @@ def _draw_searches(
                     key=f"remove_search_{number}",
                     type="tertiary",
                     on_click=attempt,
-                    args=(partial(service.collections.discard, collection.id, session.visitor, queries=[link]),),
+                    args=(
+                        partial(service.collections.discard, collection.id, session.visitor, queries=[link]),
+                    ),
                 )

@@ -24,6 +24,7 @@ _component = st.components.v2.component(
     js=script("events.js", "explore_map.js"),
 )
 
+
 def draw_map(
     *,
     projection: str,

@@ -127,11 +127,23 @@ def _draw_choice(bounds: Facet, present: Facet, query: Query, on_query: Callable
 
     if len(options) <= PILLS_UP_TO:
         st.pills(
-            plain(label_of(column)), options, selection_mode="multi", format_func=lambda option: plain(option_label(option)), key=key, on_change=changed
+            plain(label_of(column)),
+            options,
+            selection_mode="multi",
+            format_func=lambda option: plain(
+                option_label(option)
+            ),  # pills read Markdown, a multiselect does not
+            key=key,
+            on_change=changed,
         )
     else:
         st.multiselect(
-            plain(label_of(column)), options, format_func=option_label, key=key, on_change=changed, placeholder="Any"
+            plain(label_of(column)),
+            options,
+            format_func=option_label,
+            key=key,
+            on_change=changed,
+            placeholder="Any",
         )
 
 

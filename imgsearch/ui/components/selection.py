@@ -32,9 +32,7 @@ def draw_selection(service: SearchService, session: Session, exploring: Explorin
     items = service.explorer.photos(exploring.keys)
     draw_section(f"{exploring.name}: {len(items):,} photos")
     if exploring.found > MAX_SELECTED:
-        draw_line(
-            f"Of {exploring.found:,} photos, the first {MAX_SELECTED:,} are selected.", "note"
-        )
+        draw_line(f"Of {exploring.found:,} photos, the first {MAX_SELECTED:,} are selected.", "note")
     draw_outcome("selection")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         with (

@@ -92,7 +92,9 @@ def apply_event(state: PageState, event: GalleryEvent) -> Outcome:
         case "remove":
             return Outcome(state)
         case "good" | "bad":
-            verdict: Verdict = "cant_tell" if state.judged.get(event.item_id) == event.action else event.action
+            verdict: Verdict = (
+                "cant_tell" if state.judged.get(event.item_id) == event.action else event.action
+            )
             judged = {**state.judged, event.item_id: verdict}
             return Outcome(replace(state, judged=judged), judged=(event.item_id, verdict))
 
@@ -193,7 +195,9 @@ def _adjusted(state: PageState, event: BarEvent) -> PageState:
 
 def _search(state: PageState, terms: tuple[Term, ...]) -> PageState:
     query = replace(state.query, terms=terms, n=PAGE_SIZE, offset=0)
-    if _texts(terms) != _texts(state.query.terms):  # the visitor has not rejected a correction of the new text
+    if _texts(terms) != _texts(
+        state.query.terms
+    ):  # the visitor has not rejected a correction of the new text
         query = replace(query, spelling="correct")
     return replace(state, query=query, judged={})
 

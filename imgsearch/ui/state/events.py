@@ -54,9 +54,9 @@ class GalleryEvent(_Event):
 class BarEvent(_Event):
     """One action in the query bar.
 
-    `value` is the words (`text`, `refine`), the photo in base64 (`picture`), the query string to open (`go`), a term's
-    new weight and region (`adjust`: `weight@left,top,right,bottom`, nothing after the @ for the whole photo), or the
-    text of a filter to remove. `index` is the position of the term that is changed or removed.
+    `value` is the words (`text`, `refine`), the photo in base64 (`picture`), the query string to open (`go`), a
+    term's new weight and region (`adjust`: `weight@left,top,right,bottom`, nothing after the @ for the whole photo),
+    or the text of a filter to remove. `index` is the position of the term that is changed or removed.
     """
 
     kind: Literal["text", "refine", "picture", "remove", "adjust", "clear", "go", "undo"]

@@ -1,8 +1,8 @@
 """What the events of the gallery and the query bar do: stored in feedback, and requested for the next run.
 
-Streamlit gives up a run at any of its calls when a newer click waits. So these functions call nothing of Streamlit and
-hold the session's lock: an event is handled completely and once. They were drawn for a query that may be older than
-the latest request; a click changes the latest query.
+Streamlit gives up a run at any of its calls when a newer click waits. So these functions call nothing of Streamlit
+and hold the session's lock: an event is handled completely and once. They were drawn for a query that may be older
+than the latest request; a click changes the latest query.
 """
 
 from __future__ import annotations

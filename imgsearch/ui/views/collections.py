@@ -80,9 +80,7 @@ def _draw_all(service: SearchService, session: Session) -> None:
     items = {item.item_id: item for item in service.catalog.get_many(list(dict.fromkeys(ids)))}
     with st.container(horizontal=True, gap="medium", key="collection_cards"):
         for collection in mine:
-            photos = [
-                items[item_id] for item_id in collection.items[:COVER_PHOTOS] if item_id in items
-            ]
+            photos = [items[item_id] for item_id in collection.items[:COVER_PHOTOS] if item_id in items]
             with st.container(border=True, width=280, key=f"card_{collection.id}"):
                 draw_html(
                     "collection_card",

@@ -63,7 +63,9 @@ def draw() -> None:
         linked, problem = LinkedQuery.of(START), error
     query = linked.query
     if problem is None:
-        session.trail = extend_trail(session.trail, Step(linked.link, query_label(query, service.catalog.get)))
+        session.trail = extend_trail(
+            session.trail, Step(linked.link, query_label(query, service.catalog.get))
+        )
         session.past = extend_past(session.past, linked.link)
     with top:
         if not query.terms and problem is None:
@@ -141,7 +143,9 @@ def _draw_photos(service: SearchService, session: Session, linked: LinkedQuery) 
     if not query.terms:
         _draw_sample(service, session, linked)
         return
-    if service.engine.encoder.state.status == "loading" and any(term.kind in NEEDS_ENCODER for term in query.terms):
+    if service.engine.encoder.state.status == "loading" and any(
+        term.kind in NEEDS_ENCODER for term in query.terms
+    ):
         draw_message(
             "The model is still loading",
             "Search by text and by your own photos starts as soon as it is ready; this page updates by itself.",
