@@ -53,14 +53,14 @@ class OnAnAccelerator(ColourEncoder):
     def recipe(self) -> None:
         return None
 
-    def preparation(self) -> Callable[[Image.Image], NDArray[Any]]:
+    def preprocessor(self) -> Callable[[Image.Image], NDArray[Any]]:
         return prepared
 
 
 class NotToBeSent(OnAnAccelerator):
     """An encoder whose preparation cannot be pickled."""
 
-    def preparation(self) -> Callable[[Image.Image], NDArray[Any]]:
+    def preprocessor(self) -> Callable[[Image.Image], NDArray[Any]]:
         return lambda image: prepared(image)
 
 
