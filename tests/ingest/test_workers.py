@@ -277,10 +277,16 @@ def test_a_killed_run_leaves_no_process_and_the_next_one_goes_on(tmp_path: Path)
     for number in range(600):
         Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(photos / f"{number:03d}.png")
     program.write_text(RUN)
+    here = Path(__file__).resolve()
     run = subprocess.Popen(
         [sys.executable, str(program), str(tmp_path / "catalog"), str(photos)],
-        stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])},
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        text=True,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(map(str, (here.parent, here.parents[1], here.parents[2]))),
+        },
+    )
     assert run.stdout is not None
     while (line := run.stdout.readline()) and int(line) < 300:
         pass
