@@ -5,6 +5,7 @@ Folders handed out by function-scoped fixtures are fresh copies and may be chang
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import os
 import shutil
@@ -21,6 +22,8 @@ from numpy.typing import NDArray
 from photos import write_photos
 from samples import Vectors, index_into, raw_items
 
+from imgsearch.app.service import SearchService, set_service
+from imgsearch.core.config import Settings
 from imgsearch.encoders import Encoder, load_encoder
 from imgsearch.store.catalog import CatalogStore
 
@@ -138,6 +141,39 @@ def lite_catalog(shared_lite_catalog: Path, tmp_path: Path) -> Path:
 def catalog(colour_catalog: Path) -> Iterator[CatalogStore]:
     """Return an open catalog of the 48 photos with their metadata, by the fast encoder."""
     with CatalogStore.open(colour_catalog) as opened:
+        yield opened
+
+
+# --- services ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def service_settings(colour_catalog: Path) -> Settings:
+    """Return the settings of `service`; test files override it."""
+    return Settings.load({}, catalog=colour_catalog)
+
+
+@pytest.fixture
+def service(service_settings: Settings) -> Iterator[SearchService]:
+    """Return an open service of a fresh catalog, which is also the one of this process (`get_service`)."""
+    with contextlib.closing(SearchService.open(service_settings)) as opened:
+        set_service(opened)
+        yield opened
+        set_service(None)
+
+
+@pytest.fixture(scope="module")
+def shared_service_settings(shared_lite_catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Return the settings of `shared_service`; test files override it."""
+    folder = tmp_path_factory.mktemp("service") / "catalog"
+    return Settings.load({}, catalog=shutil.copytree(shared_lite_catalog, folder))
+
+
+@pytest.fixture(scope="module")
+def shared_service(shared_service_settings: Settings) -> Iterator[SearchService]:
+    """Return an open service with its encoder loaded, shared by the tests of a file."""
+    with contextlib.closing(SearchService.open(shared_service_settings)) as opened:
+        opened.engine.encoder.get()
         yield opened
 
 

@@ -15,24 +15,14 @@ from typer.testing import CliRunner
 
 import imgsearch.ui.main
 from imgsearch.app.api.routes import create_api
-from imgsearch.app.service import SearchService, set_service
+from imgsearch.app.service import SearchService
 from imgsearch.cli.main import app as command_line
-from imgsearch.core.config import Settings
 from imgsearch.core.errors import JudgingError
 from imgsearch.improve.judging.calls import JudgingCall
 from imgsearch.improve.judging.pools import pool_of
 from imgsearch.improve.judging.records import JudgingSet
 
 QUOTED = 'Ann "O\'Hara" <script>alert(1)</script>'
-
-
-@pytest.fixture
-def service(colour_catalog: Path) -> Iterator[SearchService]:
-    opened = SearchService.open(Settings.load({}, catalog=colour_catalog))
-    set_service(opened)
-    yield opened
-    set_service(None)
-    opened.close()
 
 
 @pytest.fixture

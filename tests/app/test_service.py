@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,10 +36,8 @@ def settings_of(folder: Path, **given: object) -> Settings:
 
 
 @pytest.fixture
-def service(lite_catalog: Path) -> Iterator[SearchService]:
-    opened = SearchService.open(settings_of(lite_catalog))
-    yield opened
-    opened.close()
+def service_settings(lite_catalog: Path) -> Settings:
+    return settings_of(lite_catalog)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import random
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,12 +35,11 @@ def fast_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imgsearch.search.encoder_provider.load_encoder", lambda *_, **__: ColourEncoder())
 
 
-@pytest.fixture
-def service(colour_catalog: Path) -> Iterator[SearchService]:
-    opened = SearchService.open(Settings.load({}, catalog=colour_catalog))
-    opened.systems.save(System("varied", diversity=0.9))
-    yield opened
-    opened.close()
+@pytest.fixture(autouse=True)
+def varied(fast_encoder: None, request: pytest.FixtureRequest) -> None:
+    """Give `service` a second system."""
+    if "service" in request.fixturenames:
+        request.getfixturevalue("service").systems.save(System("varied", diversity=0.9))
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import math
 import re
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -14,7 +13,6 @@ from starlette.testclient import TestClient
 
 from imgsearch.app.api.routes import create_api
 from imgsearch.app.service import SearchService
-from imgsearch.core.config import Settings
 from imgsearch.improve.monitoring.metrics import LATENCY_BUCKETS_S, render
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -74,20 +72,11 @@ def check_histogram(name: str, samples: dict[str, dict[Labels, float]]) -> None:
         assert buckets[-1] == (math.inf, samples[f"{name}_count"][rest])
 
 
-@pytest.fixture(scope="module")
-def service(shared_lite_catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchService]:
-    import shutil
-
-    folder = shutil.copytree(shared_lite_catalog, tmp_path_factory.mktemp("metrics") / "catalog")
-    opened = SearchService.open(Settings.load({}, catalog=folder))
-    opened.engine.encoder.get()
-    yield opened
-    opened.close()
-
-
 @pytest.fixture
-def client(service: SearchService) -> Iterator[TestClient]:
-    with TestClient(create_api(lambda: service, service.settings), raise_server_exceptions=False) as client:
+def client(shared_service: SearchService) -> Iterator[TestClient]:
+    with TestClient(
+        create_api(lambda: shared_service, shared_service.settings), raise_server_exceptions=False
+    ) as client:
         yield client
 
 
@@ -110,11 +99,11 @@ def test_every_line_keeps_to_the_format_before_and_after_searches_of_all_kinds(c
 
 
 def test_the_state_of_feedback_index_encoder_and_uploads_is_there(
-    client: TestClient, service: SearchService
+    client: TestClient, shared_service: SearchService
 ) -> None:
     client.get("/api/v1/search?item=mug/red-0.jpg&n=5")
     deadline = time.monotonic() + 120
-    while service.feedback.state().queued and time.monotonic() < deadline:
+    while shared_service.feedback.state().queued and time.monotonic() < deadline:
         time.sleep(0.05)
     found = {name: values[()] for name, values in scrape(client).items() if () in values}
     assert found["imgsearch_feedback_written_rows_total"] >= 5

@@ -22,10 +22,9 @@ from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 import imgsearch.ui.main
-from imgsearch.app.service import SearchService, set_service
+from imgsearch.app.service import SearchService
 from imgsearch.cli.main import app as cli_app
 from imgsearch.core.background import JobRunner, Progress
-from imgsearch.core.config import Settings
 from imgsearch.core.errors import EvaluationError, JobRunning, SourceError, UnknownSystem
 from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
@@ -639,15 +638,6 @@ def test_what_cannot_be_evaluated_keeps_nothing(colour_catalog: Path, judged: Pa
 
 
 # --- the page -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def service(colour_catalog: Path) -> Iterator[SearchService]:
-    opened = SearchService.open(Settings.load({}, catalog=colour_catalog))
-    set_service(opened)
-    yield opened
-    set_service(None)
-    opened.close()
 
 
 def page(view: str = "results") -> AppTest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +12,7 @@ from colour_encoder import ColourEncoder
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
-from imgsearch.app.service import SearchService, set_service
+from imgsearch.app.service import SearchService
 from imgsearch.cli.main import app as cli
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import FilterError, QueryError, UnknownItem
@@ -136,12 +135,8 @@ def test_a_rule_that_makes_no_sense_changes_nothing(
 
 
 @pytest.fixture
-def service(colour_catalog: Path) -> Iterator[SearchService]:
-    opened = SearchService.open(Settings.load({}, catalog=colour_catalog, find_duplicates=False))
-    set_service(opened)
-    yield opened
-    set_service(None)
-    opened.close()
+def service_settings(colour_catalog: Path) -> Settings:
+    return Settings.load({}, catalog=colour_catalog, find_duplicates=False)
 
 
 def draw_rules() -> None:

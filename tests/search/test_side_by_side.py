@@ -15,9 +15,8 @@ from colour_encoder import ColourEncoder
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
-from imgsearch.app.service import SearchService, set_service
+from imgsearch.app.service import SearchService
 from imgsearch.cli.main import app as cli
-from imgsearch.core.config import Settings
 from imgsearch.core.errors import QueryError, UnknownItem, UnknownSystem
 from imgsearch.core.query import Emphasis, Query, Term
 from imgsearch.core.records import Hit, SearchResult
@@ -249,15 +248,6 @@ def test_what_is_not_there_is_refused_by_name(systems: Systems) -> None:
 
 
 # --- the page -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def service(colour_catalog: Path) -> Iterator[SearchService]:
-    opened = SearchService.open(Settings.load({}, catalog=colour_catalog))
-    set_service(opened)
-    yield opened
-    set_service(None)
-    opened.close()
 
 
 def page(**params: Any) -> AppTest:

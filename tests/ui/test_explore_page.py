@@ -32,13 +32,9 @@ MIB = 1024**2
 
 
 @pytest.fixture
-def service(colour_catalog: Path) -> Iterator[SearchService]:
-    """Return the service of the 48 photos, with too little memory for UMAP: quick."""
-    opened = SearchService.open(Settings.load({}, catalog=colour_catalog, map_memory_bytes=100 * MIB))
-    set_service(opened)
-    yield opened
-    set_service(None)
-    opened.close()
+def service_settings(colour_catalog: Path) -> Settings:
+    """Give the map too little memory for UMAP: fast."""
+    return Settings.load({}, catalog=colour_catalog, map_memory_bytes=100 * MIB)
 
 
 @pytest.fixture

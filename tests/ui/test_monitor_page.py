@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -12,8 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from imgsearch.app.service import SearchService, set_service
-from imgsearch.core.config import Settings
+from imgsearch.app.service import SearchService
 from imgsearch.core.errors import UnknownItem
 from imgsearch.core.query import Query
 from imgsearch.core.records import Hit, Item, SearchResult
@@ -21,15 +18,6 @@ from imgsearch.ui.components.charts import columns, sparkline, spreads
 from imgsearch.ui.views.monitor import query_link
 
 VISITOR = "f" * 32
-
-
-@pytest.fixture
-def service(colour_catalog: Path) -> Iterator[SearchService]:
-    opened = SearchService.open(Settings.load({}, catalog=colour_catalog))
-    set_service(opened)
-    yield opened
-    set_service(None)
-    opened.close()
 
 
 def draw_monitor() -> None:

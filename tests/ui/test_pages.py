@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -371,15 +370,6 @@ def test_a_range_at_its_bounds_filters_nothing() -> None:
 
 
 # --- the pages over a real service ----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def service(colour_catalog: Path) -> Iterator[SearchService]:
-    opened = SearchService.open(Settings.load({}, catalog=colour_catalog))
-    set_service(opened)
-    yield opened
-    set_service(None)
-    opened.close()
 
 
 def page(params: dict[str, Any] | None = None) -> AppTest:
