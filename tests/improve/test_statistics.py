@@ -12,12 +12,8 @@ from imgsearch.improve.experiments.statistics import (
     ALPHA,
     Estimate,
     Moments,
-    always_valid_p,
-    compare,
-    detectable_effect,
+    SequentialTest,
     estimate,
-    interval_radius,
-    needed_visitors,
     sample_ratio_p,
     sign_p,
 )
@@ -59,7 +55,7 @@ def test_the_interval_is_that_of_the_published_formula() -> None:
     # Worked by hand for n = 1000, s = 1, tuned for 1000, alpha = 0.05:
     # rho^2 = (5.9915 + log 6.9915) / 1000 = 0.0079362; n rho^2 + 1 = 8.9362;
     # 2 * 8.9362 / (1000 * 7.9362) * log(sqrt(8.9362) / 0.05) = 0.0022520 * 4.09079 = 0.0092125
-    radius = interval_radius(Estimate(0.0, 1 / math.sqrt(1000), 1000), tuned_for=1000)
+    radius = SequentialTest(1000).radius(Estimate(0.0, 1 / math.sqrt(1000), 1000))
     assert radius == pytest.approx(math.sqrt(0.0092125), rel=1e-3)
 
 
@@ -67,13 +63,13 @@ def test_the_interval_is_that_of_the_published_formula() -> None:
 @pytest.mark.parametrize("n", [100, 1000, 50_000])
 def test_the_p_value_is_below_alpha_exactly_where_the_interval_leaves_zero_out(z: float, n: int) -> None:
     found = Estimate(z * 0.01, 0.01, n)
-    excludes = abs(found.value) > interval_radius(found, tuned_for=2000)
-    assert (always_valid_p(found, tuned_for=2000) < ALPHA) == excludes
+    excludes = abs(found.value) > SequentialTest(2000).radius(found)
+    assert (SequentialTest(2000).p_value(found) < ALPHA) == excludes
 
 
 def test_no_spread_at_all_is_certain_only_of_a_difference() -> None:
-    assert always_valid_p(Estimate(0.0, 0.0, 50), tuned_for=100) == 1.0
-    assert always_valid_p(Estimate(0.1, 0.0, 50), tuned_for=100) == 0.0
+    assert SequentialTest(100).p_value(Estimate(0.0, 0.0, 50)) == 1.0
+    assert SequentialTest(100).p_value(Estimate(0.1, 0.0, 50)) == 0.0
 
 
 def test_looking_after_every_visitor_raises_false_alarms_to_no_more_than_the_level() -> None:
@@ -86,36 +82,34 @@ def test_looking_after_every_visitor_raises_false_alarms_to_no_more_than_the_lev
         mean = steps.cumsum() / n
         error = np.sqrt((np.cumsum(steps**2) / n - mean**2).clip(1e-12) / n)
         looks = range(100, visitors, 20)
-        alarms += any(
-            abs(mean[k]) > interval_radius(Estimate(0, error[k], k + 1), tuned_for=2000) for k in looks
-        )
+        alarms += any(abs(mean[k]) > SequentialTest(2000).radius(Estimate(0, error[k], k + 1)) for k in looks)
         fixed += any(abs(mean[k]) > 1.96 * error[k] for k in looks)
     assert alarms / runs <= ALPHA
     assert fixed / runs > 3 * ALPHA  # what an ordinary test does when it is watched
 
 
 def test_a_comparison_subtracts_control_and_adds_the_variances() -> None:
-    found = compare(Estimate(0.4, 0.03, 500), Estimate(0.5, 0.04, 520), tuned_for=1000)
+    found = SequentialTest(1000).compare(Estimate(0.4, 0.03, 500), Estimate(0.5, 0.04, 520))
     assert found.difference == Estimate(pytest.approx(0.1), pytest.approx(0.05), 1020)
     assert found.high - found.difference.value == pytest.approx(found.difference.value - found.low)
 
 
 def test_the_visitors_needed_for_an_effect_make_it_detectable_and_one_fewer_does_not() -> None:
     pilot = Estimate(0.0, 0.02, 400)
-    needed = needed_visitors(pilot, 0.03, tuned_for=2000)
+    needed = SequentialTest(2000).needed_visitors(pilot, 0.03)
     assert needed is not None
     for visitors, enough in ((needed, True), (needed - 1, False)):
         later = Estimate(0.0, 0.02 * math.sqrt(400 / visitors), visitors)
-        assert (detectable_effect(later, tuned_for=2000) <= 0.03) == enough
-    assert needed_visitors(pilot, 0.0, tuned_for=2000) is None
-    assert needed_visitors(pilot, 1e-9, tuned_for=2000) is None
+        assert (SequentialTest(2000).detectable_effect(later) <= 0.03) == enough
+    assert SequentialTest(2000).needed_visitors(pilot, 0.0) is None
+    assert SequentialTest(2000).needed_visitors(pilot, 1e-9) is None
 
 
 def test_the_stated_power_is_reached_at_the_visitors_needed() -> None:
-    needed = needed_visitors(Estimate(0.0, 0.1, 100), 0.2, tuned_for=300)
+    needed = SequentialTest(300).needed_visitors(Estimate(0.0, 0.1, 100), 0.2)
     assert needed is not None
     shown = np.random.default_rng(4).normal(0.2, 1.0, (2000, needed)).mean(axis=1)
-    radius = interval_radius(Estimate(0.0, 1 / math.sqrt(needed), needed), tuned_for=300)
+    radius = SequentialTest(300).radius(Estimate(0.0, 1 / math.sqrt(needed), needed))
     assert np.mean(shown - radius > 0) == pytest.approx(0.8, abs=0.03)
 
 

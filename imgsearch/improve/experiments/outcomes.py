@@ -6,14 +6,20 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 
-from imgsearch.improve.experiments import statistics as stats
 from imgsearch.improve.experiments.measures import CREDITED, MEASURES, WON, Measure
 from imgsearch.improve.experiments.recommendation import MIN_VISITORS, find_warnings, recommend
 from imgsearch.improve.experiments.records import ArmOutcome, Contrast, Experiment, Outcome, Point, Value
-from imgsearch.improve.experiments.statistics import ALPHA, Comparison, Estimate, estimate
+from imgsearch.improve.experiments.statistics import (
+    ALPHA,
+    Comparison,
+    Estimate,
+    SequentialTest,
+    estimate,
+    sample_ratio_p,
+    sign_p,
+)
 from imgsearch.improve.experiments.sums import ArmTraffic, ExperimentSums, read_sums
 from imgsearch.store.database import Database, utc_now
 
@@ -35,14 +41,14 @@ def outcome_of(database: Database, experiment: Experiment, *, now: datetime | No
 def _split(sums: ExperimentSums) -> Outcome:
     experiment = sums.experiment
     others = [arm.system for arm in experiment.arms[1:]]
-    alpha = ALPHA / len(others)
+    test = _test(experiment)
     moments = sums.moments([(measure.x, measure.y) for measure in MEASURES.values()])
     estimates: list[Estimates] = [
         dict(zip(MEASURES, map(estimate, moments.get(arm.system, [])), strict=False))
         for arm in experiment.arms
     ]
     compared = {
-        (system, name): stats.compare(base, found, tuned_for=experiment.planned_visitors, alpha=alpha)
+        (system, name): test.compare(base, found)
         for system, own in zip(others, estimates[1:], strict=True)
         for name, found in own.items()
         if found and (base := estimates[0].get(name))
@@ -60,12 +66,12 @@ def _split(sums: ExperimentSums) -> Outcome:
         compared,
         effect=experiment.min_effect * base.value if base else 0.0,
         visitors=sum(counts),
-        series=_split_series(sums, goal, alpha),
-        sample_ratio_p=stats.sample_ratio_p(counts, [arm.share for arm in experiment.arms]),
+        series=_split_series(sums, goal, test),
+        sample_ratio_p=sample_ratio_p(counts, [arm.share for arm in experiment.arms]),
     )
 
 
-def _split_series(sums: ExperimentSums, goal: Measure, alpha: float) -> dict[str, tuple[Point, ...]]:
+def _split_series(sums: ExperimentSums, goal: Measure, test: SequentialTest) -> dict[str, tuple[Point, ...]]:
     moments = sums.series(goal.x, goal.y)
     control, *others = (arm.system for arm in sums.experiment.arms)
     base = moments.get(control, {})
@@ -78,9 +84,7 @@ def _split_series(sums: ExperimentSums, goal: Measure, alpha: float) -> dict[str
             first = estimate(base[moment]) if moment in base else first
             second = estimate(own[moment]) if moment in own else second
             if first and second:
-                compared = stats.compare(
-                    first, second, tuned_for=sums.experiment.planned_visitors, alpha=alpha
-                )
+                compared = test.compare(first, second)
                 points.append(_point(moment, compared, min(first.visitors, second.visitors)))
         series[system] = tuple(points)
     return series
@@ -89,7 +93,7 @@ def _split_series(sums: ExperimentSums, goal: Measure, alpha: float) -> dict[str
 def _interleaved(sums: ExperimentSums) -> Outcome:
     experiment = sums.experiment
     second = experiment.arms[1].system
-    against_zero = partial(stats.compare_with_zero, tuned_for=experiment.planned_visitors)
+    test = _test(experiment)
     ratios = [
         ("first_won", "any_click"),
         ("first_clicks", "1"),
@@ -100,7 +104,7 @@ def _interleaved(sums: ExperimentSums) -> Outcome:
     found = [estimate(each) for each in sums.moments(ratios).get("", [])] or [None] * len(ratios)
     lead = found[4]
     points = [
-        _point(moment, against_zero(then), then.visitors)
+        _point(moment, test.compare_with_zero(then), then.visitors)
         for moment, moments in sums.series(*_LEAD).get("", {}).items()
         if (then := estimate(moments)) is not None
     ]
@@ -111,13 +115,13 @@ def _interleaved(sums: ExperimentSums) -> Outcome:
         WON,
         [traffic, traffic],
         [{WON.name: found[number], CREDITED.name: found[number + 1]} for number in (0, 2)],
-        {(second, WON.name): against_zero(lead)} if lead else {},
+        {(second, WON.name): test.compare_with_zero(lead)} if lead else {},
         effect=experiment.min_effect,
         visitors=traffic.visitors,
         series={second: tuple(points)},
         wins=wins,
         losses=losses,
-        sign_p=stats.sign_p(wins, losses),
+        sign_p=sign_p(wins, losses),
     )
 
 
@@ -132,15 +136,17 @@ def _outcome(
     **figures: Any,
 ) -> Outcome:
     """Return an outcome; `traffic` and `estimates` are by arm, `compared` by (system, measure)."""
-    tuned_for, alpha = experiment.planned_visitors, ALPHA / (len(experiment.arms) - 1)
+    test = _test(experiment)
     differences = [each.difference for (_, name), each in compared.items() if name == goal.name]
-    detectable = [stats.detectable_effect(each, tuned_for=tuned_for, alpha=alpha) for each in differences]
-    needs = [stats.needed_visitors(each, effect, tuned_for=tuned_for, alpha=alpha) for each in differences]
+    detectable = [test.detectable_effect(each) for each in differences]
+    needs = [test.needed_visitors(each, effect) for each in differences]
     return Outcome(
         experiment=experiment,
         goal=goal,
         arms=tuple(
-            ArmOutcome(arm.system, arm.share, *counts, _values(found, tuned_for))
+            ArmOutcome(
+                arm.system, arm.share, *counts, _values(found, SequentialTest(experiment.planned_visitors))
+            )
             for arm, counts, found in zip(experiment.arms, traffic, estimates, strict=True)
         ),
         contrasts=tuple(
@@ -154,11 +160,16 @@ def _outcome(
     )
 
 
-def _values(estimates: Estimates, tuned_for: int) -> dict[str, Value]:
+def _test(experiment: Experiment) -> SequentialTest:
+    """Return the test of the arms' differences: they share the probability of a false alarm."""
+    return SequentialTest(experiment.planned_visitors, ALPHA / (len(experiment.arms) - 1))
+
+
+def _values(estimates: Estimates, test: SequentialTest) -> dict[str, Value]:
     values = {}
     for name, found in estimates.items():
         if found is not None:
-            radius = stats.interval_radius(found, tuned_for=tuned_for)
+            radius = test.radius(found)
             values[name] = Value(found.value, found.value - radius, found.value + radius)
     return values
 

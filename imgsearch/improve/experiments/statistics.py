@@ -20,13 +20,8 @@ __all__ = [
     "Comparison",
     "Estimate",
     "Moments",
-    "always_valid_p",
-    "compare",
-    "compare_with_zero",
-    "detectable_effect",
+    "SequentialTest",
     "estimate",
-    "interval_radius",
-    "needed_visitors",
     "sample_ratio_p",
     "sign_p",
 ]
@@ -83,77 +78,81 @@ def estimate(moments: Moments) -> Estimate | None:
     return Estimate(ratio, error, moments.visitors)
 
 
-def compare(control: Estimate, other: Estimate, *, tuned_for: int, alpha: float = ALPHA) -> Comparison:
-    """Return `other` minus `control`, measured on different visitors."""
-    error = math.hypot(control.standard_error, other.standard_error)
-    difference = Estimate(other.value - control.value, error, control.visitors + other.visitors)
-    return compare_with_zero(difference, tuned_for=tuned_for, alpha=alpha)
+@dataclass(frozen=True, slots=True)
+class SequentialTest:
+    """Always-valid inference: ever wrong with probability `alpha` at most, and most precise at `tuned_for` visitors.
 
-
-def compare_with_zero(difference: Estimate, *, tuned_for: int, alpha: float = ALPHA) -> Comparison:
-    """Return a difference with its interval and p-value."""
-    radius = interval_radius(difference, tuned_for=tuned_for, alpha=alpha)
-    p = always_valid_p(difference, tuned_for=tuned_for, alpha=alpha)
-    return Comparison(difference, difference.value - radius, difference.value + radius, p)
-
-
-def interval_radius(estimate: Estimate, *, tuned_for: int, alpha: float = ALPHA) -> float:
-    """Return half the width of the confidence sequence around an estimate.
-
-    The asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas, "Time-uniform central limit
-    theory and asymptotic confidence sequences" (Annals of Statistics 52, 2024), theorem 2.2: with n visitors and
-    the standard deviation s = standard_error * sqrt(n) of one,
-
-        s * sqrt(2 (n rho^2 + 1) / (n^2 rho^2) * log(sqrt(n rho^2 + 1) / alpha)).
-
-    Compared with a fixed-size interval it is narrowest at `tuned_for` visitors, which must be chosen beforehand. A
-    visitor's later searches make successive readings more alike, which can only lower the false alarms (Slepian's
-    inequality).
+    `tuned_for` must be chosen before the first visitor.
     """
-    n, rho2 = estimate.visitors, _rho_squared(tuned_for, alpha)
-    spread = estimate.standard_error * math.sqrt(n)
-    return spread * math.sqrt(2 * (n * rho2 + 1) / (n**2 * rho2) * math.log(math.sqrt(n * rho2 + 1) / alpha))
 
+    tuned_for: int
+    alpha: float = ALPHA
 
-def always_valid_p(estimate: Estimate, *, tuned_for: int, alpha: float = ALPHA) -> float:
-    """Return the p-value of "the true value is zero", which may be read at any time.
+    def compare(self, control: Estimate, other: Estimate) -> Comparison:
+        """Return `other` minus `control`, measured on different visitors."""
+        error = math.hypot(control.standard_error, other.standard_error)
+        visitors = control.visitors + other.visitors
+        return self.compare_with_zero(Estimate(other.value - control.value, error, visitors))
 
-    It is 1 / L with L the mixture likelihood ratio of the normal mSPRT: Johari, Koomen, Pekelis & Walsh, "Always
-    Valid Inference: Continuous Monitoring of A/B Tests" (Operations Research 70, 2022), section 4. It is at most
-    alpha exactly where the interval of `interval_radius` excludes zero.
-    """
-    if estimate.standard_error == 0:
-        return 1.0 if estimate.value == 0 else 0.0
-    grown = estimate.visitors * _rho_squared(tuned_for, alpha)
-    z = estimate.value / estimate.standard_error
-    log_ratio = z**2 * grown / (2 * (grown + 1)) - 0.5 * math.log(grown + 1)
-    return math.exp(-max(log_ratio, 0.0))
+    def compare_with_zero(self, difference: Estimate) -> Comparison:
+        """Return a difference with its interval and p-value."""
+        value, radius = difference.value, self.radius(difference)
+        return Comparison(difference, value - radius, value + radius, self.p_value(difference))
 
+    def radius(self, estimate: Estimate) -> float:
+        """Return half the width of the confidence sequence around an estimate.
 
-def detectable_effect(
-    estimate: Estimate, *, tuned_for: int, alpha: float = ALPHA, power: float = POWER
-) -> float:
-    """Return the smallest true difference that these visitors show with probability `power`."""
-    z = float(scipy.special.ndtri(power))
-    return interval_radius(estimate, tuned_for=tuned_for, alpha=alpha) + z * estimate.standard_error
+        The asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas, "Time-uniform central
+        limit theory and asymptotic confidence sequences" (Annals of Statistics 52, 2024), theorem 2.2: with n
+        visitors and the standard deviation s = standard_error * sqrt(n) of one,
 
+            s * sqrt(2 (n rho^2 + 1) / (n^2 rho^2) * log(sqrt(n rho^2 + 1) / alpha)).
 
-def needed_visitors(
-    estimate: Estimate, effect: float, *, tuned_for: int, alpha: float = ALPHA, power: float = POWER
-) -> int | None:
-    """Return how many visitors in all show a true difference of `effect` with probability `power`.
+        A visitor's later searches make successive readings more alike, which can only lower the false alarms
+        (Slepian's inequality).
+        """
+        n, rho2 = estimate.visitors, self._rho_squared
+        spread = estimate.standard_error * math.sqrt(n)
+        log = math.log(math.sqrt(n * rho2 + 1) / self.alpha)
+        return spread * math.sqrt(2 * (n * rho2 + 1) / (n**2 * rho2) * log)
 
-    The spread of one visitor is taken from `estimate`. None where a billion are too few.
-    """
-    spread = estimate.standard_error * math.sqrt(estimate.visitors)
+    def p_value(self, estimate: Estimate) -> float:
+        """Return the p-value of "the true value is zero", at most alpha exactly where the interval excludes zero.
 
-    def enough(visitors: int) -> bool:
-        later = Estimate(0.0, spread / math.sqrt(visitors), visitors)
-        return detectable_effect(later, tuned_for=tuned_for, alpha=alpha, power=power) <= abs(effect)
+        It is 1 / L with L the mixture likelihood ratio of the normal mSPRT: Johari, Koomen, Pekelis & Walsh, "Always
+        Valid Inference: Continuous Monitoring of A/B Tests" (Operations Research 70, 2022), section 4.
+        """
+        if estimate.standard_error == 0:
+            return 1.0 if estimate.value == 0 else 0.0
+        grown = estimate.visitors * self._rho_squared
+        z = estimate.value / estimate.standard_error
+        log_ratio = z**2 * grown / (2 * (grown + 1)) - 0.5 * math.log(grown + 1)
+        return math.exp(-max(log_ratio, 0.0))
 
-    if effect == 0 or not enough(MAX_VISITORS):
-        return None
-    return 1 + bisect_left(range(1, MAX_VISITORS), True, key=enough)
+    def detectable_effect(self, estimate: Estimate) -> float:
+        """Return the smallest true difference that these visitors show with probability `POWER`."""
+        return self.radius(estimate) + float(scipy.special.ndtri(POWER)) * estimate.standard_error
+
+    def needed_visitors(self, estimate: Estimate, effect: float) -> int | None:
+        """Return how many visitors in all show a true difference of `effect` with probability `POWER`.
+
+        The spread of one visitor is taken from `estimate`. None where a billion are too few.
+        """
+        spread = estimate.standard_error * math.sqrt(estimate.visitors)
+
+        def enough(visitors: int) -> bool:
+            later = Estimate(0.0, spread / math.sqrt(visitors), visitors)
+            return self.detectable_effect(later) <= abs(effect)
+
+        if effect == 0 or not enough(MAX_VISITORS):
+            return None
+        return 1 + bisect_left(range(1, MAX_VISITORS), True, key=enough)
+
+    @property
+    def _rho_squared(self) -> float:
+        """The mixture's variance that is best at `tuned_for` visitors (Waudby-Smith et al., appendix B.2)."""
+        log = -2 * math.log(self.alpha)
+        return (log + math.log(log + 1)) / max(self.tuned_for, 1)
 
 
 def sample_ratio_p(counts: Sequence[int], shares: Sequence[float]) -> float:
@@ -185,8 +184,3 @@ def sign_p(wins: int, losses: int) -> float:
         + (wins + losses) * math.log(2)
     )
     return math.exp(-max(float(log_ratio), 0.0))
-
-
-def _rho_squared(tuned_for: int, alpha: float) -> float:
-    """Return the mixture's variance that is best at `tuned_for` visitors (Waudby-Smith et al., appendix B.2)."""
-    return (-2 * math.log(alpha) + math.log(-2 * math.log(alpha) + 1)) / max(tuned_for, 1)

@@ -7,6 +7,7 @@ feedback's judgments.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -104,18 +105,17 @@ class Judging:
                 f"{len(unknown):,} of the {len(item_ids):,} judged items are not in the catalog, such as "
                 f"{min(unknown)[:80]!r}; nothing was imported."
             )
-        labelers: dict[tuple[str, str], set[str]] = {}
-        for each in verdicts:
-            judged_by = labelers.setdefault((each.query_key, each.item_id), set())
-            if each.labeler in judged_by:
+        counts = Counter((each.query_key, each.item_id, each.labeler) for each in verdicts)
+        for (query_key, item_id, labeler), count in counts.items():
+            if count > 1:
                 raise JudgingError(
-                    f"The labeler {each.labeler[:80]!r} judged {each.item_id[:80]!r} twice for the query "
-                    f"{each.query_key[:80]!r}; nothing was imported."
+                    f"The labeler {labeler[:80]!r} judged {item_id[:80]!r} twice for the query {query_key[:80]!r}; "
+                    "nothing was imported."
                 )
-            judged_by.add(each.labeler)
-        most = max((len(names) for names in labelers.values()), default=1)
+        labelers = Counter((query_key, item_id) for query_key, item_id, _ in counts)
+        raters = max(raters, 1, *labelers.values())
         with self._database.transaction():
-            made = self.create(name, pool_of(labelers), source=source, raters=max(raters, most))
+            made = self.create(name, pool_of(labelers), source=source, raters=raters)
             self._store.add_imported(made.set_id, verdicts)
         return made
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import csv
-import io
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+
+import pandas as pd
 
 from imgsearch.core.csv_cells import harmless
 from imgsearch.core.errors import EvaluationError, ImageError, SourceError
@@ -28,26 +28,22 @@ def report_csv(run: Run, report: EvaluationReport, other: EvaluationReport | Non
     """
     measures = [result.measure for result in run.measures]
     theirs = [name for name in measures if other and all(name in row for row in other.per_query.values())]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(
-        ["query_id", "kind", "query", *measures, *(f"other {name}" for name in theirs), "left_out"]
-    )
+    rows = []
     for query_id in [*report.per_query, *report.skipped]:
         topic = report.topics.get(query_id)
-        values = report.per_query.get(query_id, {})
         their_values = other.per_query.get(query_id, {}) if other else {}
-        writer.writerow(
-            [
-                harmless(query_id),
-                topic.kind if topic else "",
-                harmless(topic.query) if topic else "",
-                *(values.get(name, "") for name in measures),
-                *(their_values.get(name, "") for name in theirs),
-                harmless(report.skipped.get(query_id, "")),
-            ]
+        rows.append(
+            {
+                "query_id": harmless(query_id),
+                "kind": topic.kind if topic else "",
+                "query": harmless(topic.query) if topic else "",
+                **report.per_query.get(query_id, {}),
+                **{f"other {name}": value for name, value in their_values.items()},
+                "left_out": harmless(report.skipped.get(query_id, "")),
+            }
         )
-    return buffer.getvalue()
+    columns = ["query_id", "kind", "query", *measures, *(f"other {name}" for name in theirs), "left_out"]
+    return pd.DataFrame(rows, columns=columns).to_csv(index=False, lineterminator="\n")
 
 
 def standalone_html(
