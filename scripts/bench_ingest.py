@@ -40,8 +40,9 @@ from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.records import IndexingReport
 from imgsearch.encoders import Encoder, load_encoder
 from imgsearch.index.opening import open_live_index
-from imgsearch.ingest.indexing import ENCODE_AT_ONCE, IndexingOptions, index_sources
+from imgsearch.ingest.indexing import IndexingOptions, index_sources
 from imgsearch.ingest.sources import open_source
+from imgsearch.ingest.storing import ENCODE_BATCH
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.originals import file_of
 from imgsearch.store.photo import Photo
@@ -59,7 +60,7 @@ def main() -> None:
     paths = _photos(options.folder, options.limit)
     for path in paths:
         path.read_bytes()  # into the page cache, for all
-    _alone(encoder, paths[: 4 * ENCODE_AT_ONCE], options.threads)  # warm up
+    _alone(encoder, paths[: 4 * ENCODE_BATCH], options.threads)  # warm up
     ready = _arrays(encoder, paths[:MOST_READY]) if "encoder" in options.ways else []
     seconds: dict[str, list[float]] = {way: [] for way in options.ways}
     second_runs: list[float] = []
@@ -156,10 +157,10 @@ def _alone(encoder: Encoder, paths: list[Path], threads: int) -> None:
     """Decode and encode the photos and do nothing else."""
     batch: list[Any] = []
     with ThreadPoolExecutor(threads) as pool:
-        for future in _ahead(pool, lambda path: _array(encoder, path), paths, threads * 2 + ENCODE_AT_ONCE):
+        for future in _ahead(pool, lambda path: _array(encoder, path), paths, threads * 2 + ENCODE_BATCH):
             if (array := future.result()) is not None:
                 batch.append(array)
-            if len(batch) == ENCODE_AT_ONCE:
+            if len(batch) == ENCODE_BATCH:
                 encoder.encode_arrays(batch)
                 batch = []
     encoder.encode_arrays(batch)

@@ -11,7 +11,7 @@ import numpy as np
 
 from imgsearch.demo import sample_store
 from imgsearch.encoders import load_encoder
-from imgsearch.ingest.tables import read_table
+from imgsearch.ingest.manifests import read_table
 from imgsearch.vision.images import decode_image
 from imgsearch.vision.looks import describe
 

@@ -1,8 +1,6 @@
-"""Encoding by many workers: the shards of a place are shared out among processes, on this machine or a Ray cluster.
+"""Encoding into shards by this process or by many workers of a Ray cluster.
 
-The only file that imports Ray. It owns who encodes which shard and when, and that a worker that dies is replaced and
-its shard begun anew; what a shard is, and that a finished one is never made again, is `imgsearch.ingest.shards`'s.
-The same function encodes a shard everywhere, so that many workers give the very bytes that one gives.
+A worker that dies is replaced, and its shard encoded again. Any number of workers writes the same bytes.
 """
 
 from __future__ import annotations
@@ -39,7 +37,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class FleetReport:
-    """What a run did: shards there before and made now, photos encoded and failed in those made now."""
+    """What a run did: all shards and those finished before, photos encoded and failed in the new ones."""
 
     shards: int
     finished_before: int
@@ -63,30 +61,29 @@ def encode_to_shards(
     private_hosts: bool = False,
     progress: Progress | None = None,
 ) -> FleetReport:
-    """Encode all photos of the sources that the place has no embedding of yet, and return what was done.
+    """Encode the photos of the sources that `place` has no embedding of, and return what was done.
 
-    `engine` is `local` (this process alone) or `ray`: the cluster that RAY_ADDRESS names, else one of this
-    machine's processors, with `workers` processes (0: one for each GPU, or for each `threads` processors). Each
-    computes with `threads` threads. `progress` is told of photos done and in all. Stop it at any moment and run it
-    again: it goes on from there. Raises `EncoderMismatch`, `SourceError` (see `plan_shards`), and `ConfigError`
-    where Ray is not installed.
+    `engine` is `local` (this process) or `ray`: the cluster at RAY_ADDRESS, else one on this machine, with `workers`
+    processes (0: one for each GPU, or for each `threads` processors) of `threads` threads each. `progress` is called
+    with (photos done, all photos). An interrupted run continues when it is started again. Raises `EncoderMismatch`,
+    `SourceError` (see `plan_shards`), and `ConfigError` where Ray is not installed.
     """
     started = time.perf_counter()
     place = normalised_place(place)
     plans, failures = plan_shards(place, sources, encoder, shard_photos=shard_photos, threads=threads)
     before = finished_shards(place)
-    wanted = [(plan, number) for plan in plans for number in plan.numbers if number not in before]
+    missing = [(plan, number) for plan in plans for number in plan.numbers if number not in before]
     job = _Job(place, limits or ImageLimits(), device, private_hosts)
     reports: Iterable[ShardReport] = ()
     used = 0
-    if not wanted:
+    if not missing:
         pass
     elif engine == "ray":
-        reports, used = _by_ray(job, wanted, workers)
+        reports, used = _by_ray(job, missing, workers)
     else:
-        reports, used = _by_this_process(job, wanted, encoder), 1
+        reports, used = _by_this_process(job, missing, encoder), 1
     total = sum(plan.photos for plan in plans)
-    done = total - sum(plan.photos_in(number) for plan, number in wanted)
+    done = total - sum(plan.photos_in(number) for plan, number in missing)
     encoded = 0
     for report in reports:
         encoded += report.encoded
@@ -106,7 +103,7 @@ def encode_to_shards(
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What every worker needs to know."""
+    """What every worker needs."""
 
     place: str
     limits: ImageLimits
@@ -118,13 +115,13 @@ class _Job:
 
 
 def _by_this_process(
-    job: _Job, wanted: Sequence[tuple[Plan, int]], encoder: Encoder
+    job: _Job, missing: Sequence[tuple[Plan, int]], encoder: Encoder
 ) -> Iterator[ShardReport]:
     from imgsearch.encoders.device import torch_threads
 
     originals = job.originals()
     try:
-        for plan, number in wanted:
+        for plan, number in missing:
             with torch_threads(plan.threads):
                 yield encode_shard(job.place, plan, number, encoder, originals=originals, limits=job.limits)
     finally:
@@ -135,7 +132,7 @@ def _by_this_process(
 
 
 class _Worker:
-    """What runs in a process of the cluster: one model, one shard after the other."""
+    """A process of the cluster: one model, which encodes one shard after another."""
 
     def __init__(self, job: _Job, plans: dict[int, Plan], threads: int) -> None:
         from imgsearch.encoders.device import torch_threads
@@ -155,7 +152,7 @@ class _Worker:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         number = int(row["shard"])
-        # Ray repeats the task of a worker that died; it may have died after its shard was in place.
+        # Ray repeats the task of a dead worker, which may have died after it wrote its shard.
         if is_finished(self._job.place, number):
             return {"shard": number, "encoded": 0, "paths": [], "reasons": []}
         plan = self._plans[int(row["plan"])]
@@ -170,8 +167,10 @@ class _Worker:
         }
 
 
-def _by_ray(job: _Job, wanted: Sequence[tuple[Plan, int]], workers: int) -> tuple[Iterator[ShardReport], int]:
-    """Share the shards out among Ray actors; Ray starts another one for each that dies, and repeats its shard."""
+def _by_ray(
+    job: _Job, missing: Sequence[tuple[Plan, int]], workers: int
+) -> tuple[Iterator[ShardReport], int]:
+    """Distribute the shards to Ray actors; Ray replaces a dead one and repeats its shard."""
     try:
         import ray
         import ray.data
@@ -179,20 +178,20 @@ def _by_ray(job: _Job, wanted: Sequence[tuple[Plan, int]], workers: int) -> tupl
         raise ConfigError("--engine ray needs Ray; install it with: pip install 'imgsearch[ray]'.") from None
     ours = not ray.is_initialized()
     if ours:
-        # It would tell its makers over the network that it was started.
+        # Ray would report its start to its makers over the network.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         ray.init(include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    threads = wanted[0][0].threads
+    threads = missing[0][0].threads
     resources = ray.cluster_resources()
     gpus = 1 if resources.get("GPU", 0) >= 1 and job.device in ("", "cuda") else 0
     fitting = resources.get("GPU", 0) if gpus else resources.get("CPU", 1) // threads
-    count = max(1, min(workers or int(fitting), len(wanted)))
-    rows = [{"plan": plan.number, "shard": number} for plan, number in wanted]
+    count = max(1, min(workers or int(fitting), len(missing)))
+    rows = [{"plan": plan.number, "shard": number} for plan, number in missing]
     made = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
         _Worker,
-        fn_constructor_args=(job, {plan.number: plan for plan, _ in wanted}, threads),
+        fn_constructor_args=(job, {plan.number: plan for plan, _ in missing}, threads),
         compute=ray.data.ActorPoolStrategy(size=count, max_tasks_in_flight_per_actor=2),
         num_cpus=0 if gpus else min(threads, max(resources.get("CPU", 1) / count, 0.01)),
         num_gpus=gpus or None,
@@ -201,7 +200,7 @@ def _by_ray(job: _Job, wanted: Sequence[tuple[Plan, int]], workers: int) -> tupl
 
 
 def _reports(made: Any, shutdown: Callable[[], None] | None) -> Iterator[ShardReport]:
-    """Yield what comes of each shard as it is finished, and close a cluster that was started for this run."""
+    """Yield the report of each finished shard, then stop a cluster that was started for this run."""
     try:
         for row in made.iter_rows():
             failed = zip(row["paths"], row["reasons"], strict=True)

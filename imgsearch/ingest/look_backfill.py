@@ -1,14 +1,11 @@
-"""Looks of photos that were indexed without: made later, from the kept thumbnail or the original.
-
-It owns which photos are tried again and the thread that fills a served catalog, in small batches with pauses, so that
-searches stay fast. How a look is made and kept it is told.
-"""
+"""Looks of photos that were indexed without one: made from the cached thumbnail, else from the original."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -23,10 +20,11 @@ from imgsearch.vision.looks import SIDE_PX, Look, describe
 
 __all__ = ["LookFiller", "LookMaker"]
 
-AT_ONCE = 16
+INDEXING_BATCH = 128
+BACKGROUND_BATCH = 16
+BACKGROUND_SHARE = 0.5
+"""The share of time that the background thread works; it pauses for the rest."""
 STOP_TIMEOUT_S = 60.0
-SHARE_OF_TIME = 0.5
-"""Of the time the filler works; for the rest it waits."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,67 +38,68 @@ class LookMaker:
         thumbnails: ThumbnailCache | None = None,
         limits: ImageLimits | None = None,
     ) -> None:
-        """Read a photo's kept thumbnail where there is one, else its original."""
         self._originals = originals
         self._thumbnails = thumbnails
         self._limits = limits or ImageLimits()
 
     def make(self, item: Item) -> Look | None:
-        """Return the look of an item's photo, or None for one that is no usable picture.
-
-        Raises `SourceError` where the photo cannot be had now.
-        """
-        kept = self._thumbnails.kept(item.key, SIDE_PX) if self._thumbnails else None
+        """Return the look of an item's photo, or None for a damaged one; raises `SourceError` if it is unreadable."""
+        cached = self._thumbnails.kept(item.key, SIDE_PX) if self._thumbnails else None
         try:
-            data = kept if kept is not None else self._originals.read(item.location)
+            data = cached if cached is not None else self._originals.read(item.location)
             return describe(decode_image(data, target_px=SIDE_PX, limits=self._limits))
         except ImageError:
             return None
 
     def fill(self, catalog: CatalogStore, items: Iterable[Item]) -> int:
-        """Make and keep the looks of items and return how many were settled; those that cannot be had now are not."""
-        settled: dict[int, Look | None] = {}
+        """Make and store the looks of items, except of unreadable photos; return how many."""
+        looks: dict[int, Look | None] = {}
         for item in items:
             try:
-                settled[item.key] = self.make(item)
+                looks[item.key] = self.make(item)
             except SourceError:
                 continue
-            except Exception:  # one photo must not stop the others, whatever a decoder makes of it
+            except Exception:  # one photo must not stop the others, whatever a decoder raises
                 _log.exception("the look of %s could not be made", item.location)
-                settled[item.key] = None
-        if settled:
-            catalog.looks.store(np.array(list(settled), np.uint64), list(settled.values()))
-        return len(settled)
+                looks[item.key] = None
+        if looks:
+            catalog.looks.store(np.array(list(looks), np.uint64), list(looks.values()))
+        return len(looks)
+
+    def fill_missing(self, catalog: CatalogStore, keys: Sequence[int], pool: ThreadPoolExecutor) -> None:
+        """Make and store the looks that are missing among `keys`, in the threads of a pool."""
+        missing = np.intersect1d(np.array(keys, np.uint64), catalog.looks.missing())
+        parts = [missing[at : at + INDEXING_BATCH] for at in range(0, len(missing), INDEXING_BATCH)]
+        list(pool.map(lambda part: self.fill(catalog, catalog.by_keys(part)), parts))
 
 
 class LookFiller:
-    """Fills a catalog's missing looks in a thread of its own; ends when there are none left."""
+    """Makes the missing looks of a served catalog in the background, in small batches with pauses."""
 
     def __init__(self, catalog: CatalogStore, maker: LookMaker) -> None:
-        """Do nothing before `start`."""
         self._catalog = catalog
         self._maker = maker
         self._thread = BackgroundThread("fill-looks", self._run)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread; it ends when no look is missing."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop after the photo in work and wait for it; closing twice, or before the start, is fine."""
+        """Stop after the present photo; closing twice, or before the start, is fine."""
         self._thread.stop(STOP_TIMEOUT_S)
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until nothing is left to do, at most `timeout_s`; return whether that is so."""
+        """Wait until no work is left, at most `timeout_s`; return whether that is so."""
         return self._thread.wait(timeout_s)
 
     def _run(self) -> None:
         keys = self._catalog.looks.missing()
-        for start in range(0, len(keys), AT_ONCE):
+        for start in range(0, len(keys), BACKGROUND_BATCH):
             began = time.perf_counter()
-            batch = self._catalog.by_keys(keys[start : start + AT_ONCE])
+            batch = self._catalog.by_keys(keys[start : start + BACKGROUND_BATCH])
             self._maker.fill(self._catalog, self._until_stopped(batch))
-            self._thread.pause((time.perf_counter() - began) * (1 / SHARE_OF_TIME - 1))
+            self._thread.pause((time.perf_counter() - began) * (1 / BACKGROUND_SHARE - 1))
 
     def _until_stopped(self, items: Sequence[Item]) -> Iterable[Item]:
         for item in items:

@@ -1,7 +1,4 @@
-"""Embeddings that were made elsewhere: a .npy beside a manifest, a .parquet with ids, or shards of a fleet.
-
-It owns the first two formats and how a row finds its item; it does not know what made the embeddings.
-"""
+"""Embeddings that were made elsewhere: a .npy beside a manifest, a .parquet with ids, or shards."""
 
 from __future__ import annotations
 
@@ -13,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import SourceError
-from imgsearch.ingest.shards import ShardedEmbeddings
-from imgsearch.ingest.sources import ManifestSource, Source
-from imgsearch.ingest.tables import id_text, read_table, rows_of
+from imgsearch.ingest.manifests import ManifestSource, id_text, read_table, rows_of
+from imgsearch.ingest.preparation import Outcome, PreparedPhoto, read_failure
+from imgsearch.ingest.shards import ShardedEmbeddings, unit_row
+from imgsearch.ingest.sources import Source
+from imgsearch.store.originals import content_digest
+from imgsearch.store.photo import Photo
 from imgsearch.store.remote_files import is_remote
 
-__all__ = ["EmbeddingsByItem", "ImportedEmbeddings", "embedding_dim", "open_embeddings"]
+__all__ = ["EmbeddingsByItem", "ImportedEmbeddings", "embedding_dim", "imported_photo", "open_embeddings"]
 
 ID_NAMES = ("id", "item_id", "image", "path")
 EMBEDDING_NAMES = ("embedding", "vector", "embeddings")
@@ -32,11 +32,11 @@ class EmbeddingsByItem(Protocol):
         """The length of an embedding."""
 
     def find(self, item_id: str) -> NDArray[np.float32]:
-        """Return the item's (dim,) unit row; raises `SourceError` saying why there is none."""
+        """Return the item's (dim,) unit row; raises `SourceError` with the reason where there is none."""
 
 
 def open_embeddings(where: str | Path, sources: Sequence[Source]) -> EmbeddingsByItem:
-    """Open a file of embeddings, or a folder or URL with the shards of a fleet; raises `SourceError`."""
+    """Open a file of embeddings, or a folder or URL of shards; raises `SourceError`."""
     if is_remote(str(where)) or Path(where).is_dir():
         return ShardedEmbeddings(str(where))
     return ImportedEmbeddings.read(Path(where), sources)
@@ -73,7 +73,7 @@ class ImportedEmbeddings:
             manifests = [source for source in sources if isinstance(source, ManifestSource)]
             if len(manifests) != 1 or len(sources) != 1:
                 raise SourceError(
-                    f"{path} goes by row number, so the source must be one manifest with the same rows."
+                    f"{path} is matched by row number, so the source must be one manifest with the same rows."
                 )
             ids, vectors = manifests[0].ids, _read_npy(path)
         else:
@@ -89,11 +89,16 @@ class ImportedEmbeddings:
         row = self._rows.get(item_id)
         if row is None:
             raise SourceError(f"{self._path} holds no embedding for this id.")
-        vector = np.asarray(self._vectors[row], np.float32)
-        length = float(np.linalg.norm(vector))
-        if not np.isfinite(length) or length == 0:
-            raise SourceError("The embedding is zero or holds numbers that are not finite.")
-        return vector / np.float32(length)
+        return unit_row(np.asarray(self._vectors[row], np.float32))
+
+
+def imported_photo(embeddings: EmbeddingsByItem, photo: Photo) -> Outcome:
+    """Return the photo with its imported embedding, whose checksum is the digest; raises nothing."""
+    try:
+        vector = embeddings.find(photo.item_id)
+    except Exception as error:  # one photo must not stop a run
+        return read_failure(error, photo)
+    return PreparedPhoto(content_digest(vector.tobytes()), vector=vector)
 
 
 def _read_npy(path: Path) -> NDArray[np.floating[Any]]:

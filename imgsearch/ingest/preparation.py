@@ -1,12 +1,9 @@
-"""A photo made ready for the catalog: its bytes are read, told apart, decoded, described, laid out for an encoder.
-
-It owns what is done to one photo, wherever that happens (a thread of the run, or a process beside it), and the
-sentence that says why one cannot be used. It encodes nothing and stores nothing.
-"""
+"""Reading one photo: its bytes are hashed, decoded, described, and preprocessed for the encoder."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,26 +11,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.records import Failure
 from imgsearch.core.text import error_line
+from imgsearch.encoders.base import Encoder
 from imgsearch.encoders.recipe import Preprocessor
 from imgsearch.store.originals import Originals, content_digest, is_url
+from imgsearch.store.photo import Photo
 from imgsearch.vision.images import ImageLimits, decode_picture, encode_thumbnail
 from imgsearch.vision.looks import Look, describe
 
-__all__ = ["KEPT_URL_PX", "Outcome", "PreparedPhoto", "Preparer", "Unreadable"]
+__all__ = ["KEPT_URL_PX", "Outcome", "PreparedPhoto", "Preparer", "encode_prepared", "read_failure"]
 
 KEPT_URL_PX = 768
-"""The longest side of the picture that is kept of a photo at a URL, which may be gone tomorrow."""
+"""The longest side of the picture that is kept of a photo at a URL, which may disappear."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class PreparedPhoto:
-    """What is to be stored of a photo that was read.
+    """A photo that was read. `array` is the encoder's input, `vector` the (dim,) float32 embedding once there is one.
 
-    `array` is the encoder's input, `vector` the (dim,) float32 embedding once there is one. Both are None for a photo
-    whose bytes were known already. `thumbnail` is a WebP of at most `KEPT_URL_PX`, of a photo at a URL only.
+    Both are None for a photo whose digest was known. `thumbnail` is a WebP of at most `KEPT_URL_PX`, for URLs only.
     """
 
     digest: str
@@ -45,27 +44,12 @@ class PreparedPhoto:
     look: Look | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A photo that cannot be used, and why, in a sentence."""
-
-    reason: str
-
-    @staticmethod
-    def because_of(error: Exception, location: str) -> Unreadable:
-        """Return the sentence for an error; one that is not ours is logged too."""
-        if isinstance(error, ImgSearchError):
-            return Unreadable(str(error))
-        _log.error("the photo %s could not be read", location, exc_info=error)
-        return Unreadable(f"The photo cannot be read ({type(error).__name__}: {error_line(error)}).")
-
-
-Outcome = PreparedPhoto | Unreadable
+Outcome = PreparedPhoto | Failure
 
 
 @dataclass(frozen=True, slots=True)
 class Preparer:
-    """Makes photos ready; safe in several threads, and can be sent to another process."""
+    """Reads photos; safe in several threads, and can be pickled for another process."""
 
     preprocess: Preprocessor
     input_px: int
@@ -73,20 +57,16 @@ class Preparer:
     limits: ImageLimits = field(default_factory=ImageLimits)
     keep_urls: bool = False
 
-    def __call__(self, location: str, known_digest: str = "") -> Outcome:
-        """Read the photo at `location` and make it ready; no more than read it where its digest is the known one.
-
-        Raises nothing: one photo must not stop a run, whatever a decoder makes of it.
-        """
+    def __call__(self, photo: Photo) -> Outcome:
+        """Read and prepare a photo, or only read it where `photo.digest` is that of its bytes; raises nothing."""
         try:
-            return self._prepared(self.originals.read(location), location, known_digest)
-        except Exception as error:
-            return Unreadable.because_of(error, location)
+            data = self.originals.read(photo.location)
+            digest = content_digest(data)
+            return PreparedPhoto(digest) if digest == photo.digest else self._prepared(data, digest, photo)
+        except Exception as error:  # one photo must not stop a run, whatever a decoder raises
+            return read_failure(error, photo)
 
-    def _prepared(self, data: bytes, location: str, known_digest: str) -> PreparedPhoto:
-        digest = content_digest(data)
-        if digest == known_digest:
-            return PreparedPhoto(digest)
+    def _prepared(self, data: bytes, digest: str, photo: Photo) -> PreparedPhoto:
         picture = decode_picture(data, target_px=self.input_px, limits=self.limits)
         prepared = PreparedPhoto(
             digest,
@@ -95,7 +75,23 @@ class Preparer:
             array=self.preprocess(picture.image),
             look=describe(picture.image),
         )
-        if self.keep_urls and is_url(location):
+        if self.keep_urls and is_url(photo.location):
             full = decode_picture(data, target_px=KEPT_URL_PX, limits=self.limits)
             prepared.thumbnail = encode_thumbnail(full.image, KEPT_URL_PX)
         return prepared
+
+
+def read_failure(error: Exception, photo: Photo) -> Failure:
+    """Return the failure of a photo that cannot be read, and log an unexpected error."""
+    path = photo.location if is_url(photo.location) else photo.item_id
+    if isinstance(error, ImgSearchError):
+        return Failure(path, str(error))
+    _log.error("the photo %s could not be read", photo.location, exc_info=error)
+    return Failure(path, f"The photo cannot be read ({type(error).__name__}: {error_line(error)}).")
+
+
+def encode_prepared(encoder: Encoder, photos: Sequence[PreparedPhoto]) -> None:
+    """Replace the arrays of photos by vectors."""
+    vectors = encoder.encode_arrays([photo.array for photo in photos if photo.array is not None])
+    for photo, vector in zip(photos, vectors, strict=True):
+        photo.vector, photo.array = vector, None

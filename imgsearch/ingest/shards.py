@@ -1,15 +1,10 @@
-"""Embeddings in shards: a plan of which photos each shard holds, the shards themselves, and reading them again.
+"""Embeddings in shards, files of a folder or URL that many workers write and an indexing run reads.
 
-It owns the files of a place (a folder or a URL) where a fleet of workers writes embeddings:
+    plan-0001.parquet, .json     the listed photos, a row group for each shard; then the encoder and the shard numbers
+    shard-000000.parquet         `id` and `embedding` of the readable photos; the failures of the others
 
-    plan-0001.parquet        the photos that were listed, a row group for each shard
-    plan-0001.json           written after it: the encoder, how many photos a batch has, which shards
-    shard-000000.parquet     `id` and `embedding` of the photos that could be read; the others with their reasons
-
-Which photos a shard holds, and which of them share a batch, is fixed by the plan alone, so that a shard has the same
-bytes whoever encodes it and however often. A shard is there whole or not at all, and never made again. Photos that
-came or changed since are listed in a further plan, and the newest embedding of an id counts. It knows neither who
-runs the work (`imgsearch.ingest.distributed`) nor catalogs.
+The plan fixes the photos and batches of a shard, so that every worker writes the same bytes. A shard is complete or
+absent. New and changed photos get a further plan; the newest embedding of an id counts.
 """
 
 from __future__ import annotations
@@ -19,7 +14,6 @@ import io
 import json
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -28,13 +22,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import EncoderMismatch, SourceError
 from imgsearch.core.records import Failure
 from imgsearch.core.text import error_line
 from imgsearch.encoders.base import Embeddings, Encoder
-from imgsearch.ingest.preparation import Unreadable
+from imgsearch.ingest.preparation import read_failure
 from imgsearch.ingest.sources import Source
 from imgsearch.store.originals import Originals, is_url
 from imgsearch.store.photo import Photo
@@ -57,6 +52,7 @@ __all__ = [
     "finished_shards",
     "is_finished",
     "plan_shards",
+    "unit_row",
 ]
 
 FORMAT = 1
@@ -64,8 +60,8 @@ SHARD_PHOTOS = 2048
 BATCH_PHOTOS = 32
 READ_THREADS = 4
 OPEN_SHARDS = 8
-FETCHES = 3
-PAUSE_S = 0.5
+FETCH_ATTEMPTS = 3
+RETRY_PAUSE_S = 0.5
 
 _PHOTOS = pa.schema(
     [
@@ -80,9 +76,9 @@ _PHOTOS = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which photos are encoded by what into which shards: `shards` of them from number `first_shard` on.
+    """A plan: the encoder, and `shards` shards from number `first_shard` on.
 
-    `threads` is how many a worker computes with: sums come out otherwise, in the last digits, with another number.
+    `threads` is part of it, since sums differ in the last digits with another number of threads.
     """
 
     number: int
@@ -103,13 +99,13 @@ class Plan:
         return range(self.first_shard, self.first_shard + self.shards)
 
     def photos_in(self, number: int) -> int:
-        """Return how many photos one of its shards was planned with: all but the last have as many."""
+        """Return how many photos one of its shards has; the last one has fewer."""
         return min(self.shard_photos, self.photos - self.shard_photos * (number - self.first_shard))
 
 
 @dataclass(frozen=True, slots=True)
 class ShardReport:
-    """What came of one shard: how many photos were encoded, and which could not be."""
+    """The outcome of one shard: how many photos were encoded, and which failed."""
 
     number: int
     encoded: int
@@ -125,10 +121,10 @@ def plan_shards(
     batch_photos: int = BATCH_PHOTOS,
     threads: int = 1,
 ) -> tuple[list[Plan], list[Failure]]:
-    """Return the plans of a place, with one more for photos that no plan has yet, and what could not be listed.
+    """Return the plans of a folder or URL, one added for unplanned photos, and what could not be listed.
 
-    A plan that is there is never changed: a run that was broken off goes on by it. Raises `EncoderMismatch` where the
-    place holds another encoder's shards, `SourceError` where it or a source cannot be read.
+    Plans never change, so that an interrupted run continues. Raises `EncoderMismatch` where the place holds another
+    encoder's shards, `SourceError` where it or a source cannot be read.
     """
     plans = read_plans(place)
     for plan in plans:
@@ -138,19 +134,19 @@ def plan_shards(
                 "give another place with --shards."
             )
     known = _planned_photos(place, plans)
-    wanted: dict[str, Photo] = {}
+    listed: dict[str, Photo] = {}
     failures: list[Failure] = []
     for source in sources:
         for entry in source.photos():
             if isinstance(entry, Failure):
                 failures.append(entry)
-            elif entry.item_id in wanted:
+            elif entry.item_id in listed:
                 failures.append(
                     Failure(entry.location, f"The id {entry.item_id} was already used in this run.")
                 )
             else:
-                wanted[entry.item_id] = entry
-    new = [photo for photo in wanted.values() if known.get(photo.item_id) != _mark(photo)]
+                listed[entry.item_id] = entry
+    new = [photo for photo in listed.values() if known.get(photo.item_id) != _fingerprint(photo)]
     if new:
         plan = Plan(
             number=len(plans) + 1,
@@ -170,7 +166,7 @@ def plan_shards(
 
 
 def read_plans(place: str) -> list[Plan]:
-    """Return the plans of a place, the oldest first; none where there is no place."""
+    """Return the plans of a folder or URL, oldest first; none where it does not exist."""
     found = [name for name in list_names(place) if name.startswith("plan-") and name.endswith(".json")]
     plans = []
     for name in sorted(found):
@@ -185,20 +181,20 @@ def read_plans(place: str) -> list[Plan]:
 
 
 def finished_shards(place: str) -> set[int]:
-    """Return the numbers of the shards that are there."""
+    """Return the numbers of the complete shards."""
     names = [name.removesuffix(".parquet") for name in list_names(place) if name.startswith("shard-")]
     return {int(name.removeprefix("shard-")) for name in names if name.removeprefix("shard-").isdigit()}
 
 
 def is_finished(place: str, number: int) -> bool:
-    """Tell whether a shard is there."""
+    """Return whether a shard is complete."""
     return file_exists(_shard_file(place, number))
 
 
 def encode_shard(
     place: str, plan: Plan, number: int, encoder: Encoder, *, originals: Originals, limits: ImageLimits
 ) -> ShardReport:
-    """Encode the photos of one shard and put it in its place; a photo that cannot be read is listed, not raised."""
+    """Encode the photos of one shard and write it; photos that cannot be read are listed in the report."""
     photos = _photos_of_shard(place, plan, number)
     chunks = [photos[start : start + plan.batch_photos] for start in range(0, len(photos), plan.batch_photos)]
     ids: list[str] = []
@@ -223,13 +219,13 @@ def encode_shard(
 
 
 class ShardedEmbeddings:
-    """The embeddings of all shards of a place, by item id; safe to use from any thread.
+    """The embeddings of all shards of a folder or URL, by item id; safe to use from any thread.
 
-    Only ids are kept in memory, and the shards that were last asked for: items come about in the order of the shards.
+    Memory holds the ids and the most recently used shards: items are read roughly in the order of the shards.
     """
 
     def __init__(self, place: str) -> None:
-        """List what the shards of a place hold; raises `SourceError` where there are none."""
+        """Read the ids of all shards; raises `SourceError` where there are none."""
         self._place = normalised_place(place)
         plans = read_plans(self._place)
         if not plans:
@@ -238,14 +234,14 @@ class ShardedEmbeddings:
         self.encoder_spec = plans[0].encoder_spec
         self._rows: dict[str, tuple[int, int]] = {}
         self._failed: dict[str, str] = {}
-        self._open: OrderedDict[int, NDArray[np.float32]] = OrderedDict()
+        self._open: LRUCache[int, NDArray[np.float32]] = LRUCache(OPEN_SHARDS)
         self._lock = threading.Lock()
         done = finished_shards(self._place)
         self.missing = sum(number not in done for plan in plans for number in plan.numbers)
         for number in sorted(done):
             ids, failed = _ids_of_shard(self._place, number)
             self._rows.update((item_id, (number, row)) for row, item_id in enumerate(ids))
-            for failure in failed:  # the photo that an older shard had an embedding of is another one by now
+            for failure in failed:  # an older shard's embedding is of a former photo
                 self._rows.pop(failure.path, None)
                 self._failed[failure.path] = failure.reason
 
@@ -254,7 +250,7 @@ class ShardedEmbeddings:
         return len(self._rows)
 
     def find(self, item_id: str) -> NDArray[np.float32]:
-        """Return the item's (dim,) unit row; raises `SourceError` saying why there is none."""
+        """Return the item's (dim,) unit row; raises `SourceError` with the reason where there is none."""
         place = self._rows.get(item_id)
         if place is None:
             if reason := self._failed.get(item_id):
@@ -262,38 +258,39 @@ class ShardedEmbeddings:
             unfinished = f", of which {self.missing} shards are not finished" if self.missing else ""
             raise SourceError(f"{self._place} holds no embedding for this id{unfinished}.")
         number, row = place
-        vector: NDArray[np.float32] = self._shard(number)[row]
-        length = float(np.linalg.norm(vector))
-        if not np.isfinite(length) or length == 0:
-            raise SourceError("The embedding is zero or holds numbers that are not finite.")
-        return vector / np.float32(length)
+        return unit_row(self._shard(number)[row])
 
     def _shard(self, number: int) -> NDArray[np.float32]:
         with self._lock:
             if number not in self._open:
                 self._open[number] = _vectors_of_shard(self._place, number, self.dim)
-                if len(self._open) > OPEN_SHARDS:
-                    self._open.popitem(last=False)
-            self._open.move_to_end(number)
             return self._open[number]
+
+
+def unit_row(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the vector at unit length; raises `SourceError` for one that is zero or not finite."""
+    length = float(np.linalg.norm(vector))
+    if not np.isfinite(length) or length == 0:
+        raise SourceError("The embedding is zero or has numbers that are not finite.")
+    return vector / np.float32(length)
 
 
 # --- plans ------------------------------------------------------------------------------------------------------
 
 
-def _mark(photo: Photo) -> tuple[str, int, int]:
-    """Return what differs when a photo is another one."""
+def _fingerprint(photo: Photo) -> tuple[str, int, int]:
+    """Return what differs when a photo changes."""
     return photo.location, photo.size_bytes, photo.modified_ns
 
 
 def _planned_photos(place: str, plans: Sequence[Plan]) -> dict[str, tuple[str, int, int]]:
-    """Return the marks of all photos that are in a plan, by id; those of the newest plan count."""
+    """Return the fingerprints of all planned photos by id; those of the newest plan count."""
     known: dict[str, tuple[str, int, int]] = {}
     for plan in plans:
         with open_file(_plan_file(place, plan.number)) as file:
             columns = pq.read_table(file).to_pydict()
-        marks = zip(columns["location"], columns["size_bytes"], columns["modified_ns"], strict=True)
-        known.update(zip(columns["item_id"], marks, strict=True))
+        fingerprints = zip(columns["location"], columns["size_bytes"], columns["modified_ns"], strict=True)
+        known.update(zip(columns["item_id"], fingerprints, strict=True))
     return known
 
 
@@ -311,7 +308,7 @@ def _write_plan(place: str, plan: Plan, photos: Sequence[Photo]) -> None:
             }
             writer.write_table(pa.table(columns, schema=_PHOTOS), row_group_size=len(part))
     write_file(_plan_file(place, plan.number), buffer.getvalue())
-    # A plan counts from here on: one that was broken off before is written anew.
+    # Last: a plan without this file is incomplete, and is written again.
     write_file(f"{place}/plan-{plan.number:04d}.json", json.dumps(asdict(plan), indent=2).encode())
 
 
@@ -332,34 +329,34 @@ def _plan_file(place: str, number: int) -> str:
 def _ahead(
     pool: ThreadPoolExecutor, chunks: Sequence[list[Photo]], load: Callable[[Photo], NDArray[Any] | Failure]
 ) -> Iterator[tuple[list[Photo], list[Future[NDArray[Any] | Failure]]]]:
-    """Yield each chunk with its photos being read, the next chunk's already under way."""
-    flying: list[list[Future[NDArray[Any] | Failure]]] = []
+    """Yield each chunk with its photos being read, those of the next chunk too."""
+    pending: list[list[Future[NDArray[Any] | Failure]]] = []
     for number, chunk in enumerate(chunks):
-        for later in chunks[number + len(flying) : number + 2]:
-            flying.append([pool.submit(load, photo) for photo in later])
-        yield chunk, flying.pop(0)
+        for later in chunks[number + len(pending) : number + 2]:
+            pending.append([pool.submit(load, photo) for photo in later])
+        yield chunk, pending.pop(0)
 
 
 def _load(
     encoder: Encoder, originals: Originals, limits: ImageLimits, photo: Photo
 ) -> NDArray[Any] | Failure:
-    """Return the network's input for a photo, or why there is none."""
+    """Return the encoder's input for a photo, or its failure."""
     try:
         data = _fetched(originals, photo.location)
         return encoder.preprocess(decode_picture(data, target_px=encoder.input_px, limits=limits).image)
-    except Exception as error:  # one photo must not stop a run, whatever a decoder makes of it
-        return Failure(photo.item_id, Unreadable.because_of(error, photo.location).reason)
+    except Exception as error:  # one photo must not stop a run, whatever a decoder raises
+        return Failure(photo.item_id, read_failure(error, photo).reason)
 
 
 def _fetched(originals: Originals, location: str) -> bytes:
-    """Return a photo's bytes; what comes through a network is asked for again when it fails."""
-    for attempt in range(1, FETCHES):
+    """Return a photo's bytes; retry remote ones."""
+    for attempt in range(1, FETCH_ATTEMPTS):
         try:
             return originals.read(location)
         except SourceError:
             if not (is_url(location) or is_remote(location)):
                 raise
-            time.sleep(PAUSE_S * attempt)
+            time.sleep(RETRY_PAUSE_S * attempt)
     return originals.read(location)
 
 

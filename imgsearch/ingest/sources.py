@@ -1,7 +1,7 @@
 """Where photos come from: folders, here or in an object store, .tar and .zip archives, and manifests.
 
-It owns the walk and the naming: every photo found gets an item id, a location and what tells whether it changed.
-It opens no photo and knows no catalog. A photo that cannot even be listed becomes a `Failure`, and the walk goes on.
+A source lists photos with their id, location, size and time, and reads none. A photo that cannot be listed becomes a
+`Failure`, and the listing continues.
 """
 
 from __future__ import annotations
@@ -12,32 +12,22 @@ import tarfile
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
-
-import pandas as pd
+from typing import Protocol
 
 from imgsearch.core.errors import SourceError
 from imgsearch.core.records import Failure
 from imgsearch.core.text import error_line
-from imgsearch.ingest.tables import ID_COLUMNS, IMAGE_COLUMNS, id_text, read_table, rows_of
-from imgsearch.store.originals import archive_location, is_url, path_location
+from imgsearch.ingest.manifests import ManifestSource
+from imgsearch.store.originals import archive_location, path_location, printable_name
 from imgsearch.store.photo import Photo
 from imgsearch.store.remote_files import is_remote, list_files, normalised_place
 
-__all__ = [
-    "IMAGE_SUFFIXES",
-    "ArchiveSource",
-    "FolderSource",
-    "ManifestSource",
-    "RemoteSource",
-    "Source",
-    "open_source",
-]
+__all__ = ["IMAGE_SUFFIXES", "ArchiveSource", "FolderSource", "RemoteSource", "Source", "open_source"]
 
 IMAGE_SUFFIXES = frozenset(
-    (
+    [
         ".jpg",
         ".jpeg",
         ".jpe",
@@ -51,34 +41,34 @@ IMAGE_SUFFIXES = frozenset(
         ".heic",
         ".heif",
         ".avif",
-    )
+    ]
 )
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 MANIFEST_SUFFIXES = (".csv", ".tsv", ".parquet", ".pq", ".jsonl", ".ndjson")
 
 
 class Source(Protocol):
-    """Something that photos are listed from."""
+    """Something that lists photos."""
 
     @property
     def name(self) -> str:
-        """The absolute path by which the catalog remembers the source."""
+        """The absolute path or URL that the catalog stores for the source."""
 
     def count(self) -> int | None:
-        """Return about how many photos there are, or None where counting takes as long as listing."""
+        """Return the approximate number of photos, or None where counting takes as long as listing."""
 
     @property
     def complete(self) -> bool:
-        """Whether the last listing reached everything: what it could not reach has not vanished."""
+        """Whether the last listing was complete; else unlisted photos do not count as vanished."""
 
     def photos(self) -> Iterator[Photo | Failure]:
         """Yield every photo, in the same order each time."""
 
 
 def open_source(text: str | Path, *, root: Path | None = None) -> Source:
-    """Return the source that a path or a URL names; `root` is where a manifest's photos may lie (or its folder).
+    """Return the source at a path or URL; a manifest's photos must be in `root` (default: its folder).
 
-    Raises `SourceError` when there is nothing there or it is of no known kind.
+    Raises `SourceError` when it does not exist or is of no known kind.
     """
     if isinstance(text, str) and is_remote(text):
         return RemoteSource(text)
@@ -99,7 +89,7 @@ def open_source(text: str | Path, *, root: Path | None = None) -> Source:
 
 
 class FolderSource:
-    """The image files in a folder and its subfolders; names that begin with a dot are passed over."""
+    """The image files in a folder and its subfolders, except hidden ones."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -111,17 +101,17 @@ class FolderSource:
         return sum(1 for entry in self._walk() if not isinstance(entry, Failure))
 
     def photos(self) -> Iterator[Photo | Failure]:
-        """Yield the photos, folder by folder, names in order."""
+        """Yield the photos, folder by folder, by name."""
         self.complete = True
         for entry in self._walk():
             if isinstance(entry, Failure):
                 yield entry
                 continue
-            item_id = _printable(os.path.relpath(entry.path, self._folder).replace(os.sep, "/"))
+            item_id = printable_name(os.path.relpath(entry.path, self._folder).replace(os.sep, "/"))
             try:
                 status = entry.stat()
             except FileNotFoundError:
-                yield Failure(item_id, "The link points to a file that is not there.")
+                yield Failure(item_id, "The link points to a missing file.")
                 continue
             except OSError as error:
                 yield Failure(item_id, f"The file cannot be read ({error.strerror}).")
@@ -144,10 +134,10 @@ class FolderSource:
                 if folder == str(self._folder):
                     raise SourceError(f"The folder {folder} cannot be read ({error.strerror}).") from error
                 self.complete = False
-                yield Failure(_printable(folder), f"The folder cannot be read ({error.strerror}).")
+                yield Failure(printable_name(folder), f"The folder cannot be read ({error.strerror}).")
                 continue
             visible = [entry for entry in entries if not entry.name.startswith(".")]
-            # Links to folders are not followed: they may lead in circles.
+            # Links to folders are not followed: they may be cyclic.
             pending += [entry.path for entry in reversed(visible) if _is_folder(entry, follow_links=False)]
             for entry in visible:
                 if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES and not _is_folder(entry):
@@ -155,7 +145,7 @@ class FolderSource:
 
 
 class RemoteSource:
-    """The image files below a URL such as `s3://bucket/photos`; names that begin with a dot are passed over."""
+    """The image files below a URL such as `s3://bucket/photos`, except hidden ones."""
 
     def __init__(self, url: str) -> None:
         self.name = normalised_place(url)
@@ -163,11 +153,11 @@ class RemoteSource:
         self._found: list[Photo] | None = None
 
     def count(self) -> int | None:
-        """Return how many image files there are: the store is asked once, and what it listed is kept."""
+        """Return how many image files there are; the listing is cached."""
         return len(self._listed())
 
     def photos(self) -> Iterator[Photo | Failure]:
-        """Yield the photos, names in order; raises `SourceError` when the URL cannot be listed."""
+        """Yield the photos by name; raises `SourceError` when the URL cannot be listed."""
         yield from self._listed()
 
     def _listed(self) -> list[Photo]:
@@ -197,7 +187,7 @@ class ArchiveSource:
     def photos(self) -> Iterator[Photo | Failure]:
         """Yield the photos in the archive's order; raises `SourceError` when it cannot be read at all.
 
-        Where it is damaged further on, the photos before that place come, and the damage is one more `Failure`.
+        Of a damaged archive, yield the photos before the damage and then a `Failure`.
         """
         self.complete = True
         listed = False
@@ -212,7 +202,8 @@ class ArchiveSource:
                 ) from error
             self.complete = False
             yield Failure(
-                self.name, f"The archive is damaged, and what lies behind was not read ({error_line(error)})."
+                self.name,
+                f"The archive is damaged; the photos after the damage were not read ({error_line(error)}).",
             )
 
     def _zip(self) -> Iterator[Photo]:
@@ -230,80 +221,13 @@ class ArchiveSource:
 
     def _photo(self, kind: str, member: str, size_bytes: int, modified_ns: int) -> Photo:
         location = archive_location(kind, self._path, member)
-        return Photo(_printable(member.removeprefix("./")), self.name, location, size_bytes, modified_ns)
-
-
-class ManifestSource:
-    """A table with an `image` column (paths or URLs), perhaps an `id`; its other columns become metadata."""
-
-    def __init__(self, path: Path, *, root: Path | None = None) -> None:
-        """Read the manifest; raises `SourceError` when it has no image column."""
-        self.complete = True
-        self._root = (root or path.parent).absolute()
-        self._base = path.parent
-        self.name = path_location(path)
-        self._frame = read_table(path)
-        lowered = {str(name).lower(): str(name) for name in self._frame.columns}
-        image = next((lowered[name] for name in IMAGE_COLUMNS if name in lowered), None)
-        if image is None:
-            names = ", ".join(map(str, self._frame.columns))
-            raise SourceError(f"The manifest {path} has no column named image; it has: {names}.")
-        self._image = image
-        self._id = next((lowered[name] for name in ID_COLUMNS if name in lowered), None)
-        self._vectors = [str(name) for name in self._frame.columns if _holds_vectors(self._frame[name])]
-
-    def count(self) -> int | None:
-        """Return the number of rows."""
-        return len(self._frame)
-
-    @property
-    def ids(self) -> Sequence[str]:
-        """The item id of every row, in order; "" for a row that names no photo."""
-        return [self._item_id(row) for row in rows_of(self._frame.drop(columns=self._vectors))]
-
-    def photos(self) -> Iterator[Photo | Failure]:
-        """Yield the photo of every row, in order."""
-        frame = self._frame.drop(columns=self._vectors)
-        for number, row in enumerate(rows_of(frame), start=1):
-            image, item_id = str(row.get(self._image, "")).strip(), self._item_id(row)
-            if not image:
-                yield Failure(item_id or f"row {number}", "The manifest's row names no image.")
-                continue
-            metadata = {name: value for name, value in row.items() if name not in (self._image, self._id)}
-            if is_url(image):
-                yield Photo(item_id, self.name, image, metadata=metadata)
-                continue
-            path = self._base / image
-            try:
-                if not path.resolve().is_relative_to(self._root.resolve()):
-                    yield Failure(
-                        item_id, f"The image lies outside {self._root}; pass --root to allow its folder."
-                    )
-                    continue
-                status = path.stat()
-            except (OSError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or str(error)
-                yield Failure(item_id, f"The image {image[:200]} cannot be read ({reason}).")
-                continue
-            yield Photo(
-                item_id,
-                self.name,
-                path_location(path),
-                status.st_size,
-                status.st_mtime_ns,
-                metadata=metadata,
-            )
-
-    def _item_id(self, row: Mapping[str, Any]) -> str:
-        if self._id is not None and row.get(self._id) is not None:
-            return id_text(row[self._id])
-        return _printable(str(row.get(self._image, "")).strip().removeprefix("./"))
+        return Photo(printable_name(member.removeprefix("./")), self.name, location, size_bytes, modified_ns)
 
 
 def _is_folder(entry: os.DirEntry[str], *, follow_links: bool = True) -> bool:
     try:
         return entry.is_dir(follow_symlinks=follow_links)
-    except OSError:  # such as links that lead in a circle
+    except OSError:  # such as cyclic links
         return False
 
 
@@ -313,13 +237,3 @@ def _is_photo_name(name: str) -> bool:
         (part.startswith(".") and part not in (".", "..")) or part == "__MACOSX" for part in path.parts
     )
     return path.suffix.lower() in IMAGE_SUFFIXES and not hidden
-
-
-def _printable(name: str) -> str:
-    """Return a file name as valid text: bytes that are no UTF-8 are written as backslash escapes."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
-def _holds_vectors(column: pd.Series[Any]) -> bool:
-    first: Any = next((value for value in column if value is not None), None)
-    return isinstance(first, Sized) and not isinstance(first, str | bytes) and len(first) >= 16

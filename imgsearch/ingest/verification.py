@@ -1,8 +1,6 @@
-"""Checking a catalog and mending it.
+"""Checks and repairs of a catalog: rows are consistent, embeddings are the bytes that were written, index keys match.
 
-It owns what counts as sound (rows agree with each other, embeddings are the bytes that were written, the index
-holds exactly the live keys) and how each fault is mended: embeddings are made again from the photos, the index from
-the embeddings. It draws no conclusions about photos that merely changed: that is indexing's work.
+Embeddings are repaired from the photos, the index from the embeddings. Changed photos are not checked.
 """
 
 from __future__ import annotations
@@ -11,26 +9,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
-from imgsearch.core.errors import CatalogCorrupt, ImgSearchError, IndexCorrupt
+from imgsearch.core.errors import CatalogCorrupt, IndexCorrupt
 from imgsearch.core.records import Failure
 from imgsearch.encoders.base import Encoder
 from imgsearch.index.heads import rollback
 from imgsearch.index.opening import check_index, open_live_index
 from imgsearch.index.vector_space import VectorSpace, live_space
+from imgsearch.ingest.preparation import Preparer, encode_prepared
+from imgsearch.ingest.storing import ENCODE_BATCH, store_photos
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.health import drop_broken_rows, ids_of_batch, pad_vectors, row_problems, vector_problems
-from imgsearch.store.originals import Originals, content_digest
-from imgsearch.store.photo import Photo
-from imgsearch.vision.images import decode_picture
+from imgsearch.store.originals import Originals
 
 __all__ = ["Verification", "repair_catalog", "verify_catalog"]
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was found (`problems`, a sentence each) and, after a repair, what was done and what could not be."""
+    """The problems, a sentence each; after a repair the remaining ones, what was done, and what failed."""
 
     items: int
     problems: tuple[str, ...]
@@ -39,7 +35,7 @@ class Verification:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is wrong, or everything that was is mended."""
+        """Whether there is no problem (left)."""
         return not self.problems
 
     def as_dict(self) -> dict[str, Any]:
@@ -54,7 +50,7 @@ class Verification:
 
 
 def verify_catalog(catalog: CatalogStore) -> Verification:
-    """Return every fault of the catalog's rows, embeddings and index; changes nothing."""
+    """Return every problem of the catalog's rows, embeddings and index; changes nothing."""
     problems = [f"The database has {problem}." for problem in row_problems(catalog)]
     for damage in vector_problems(catalog):
         problems.append(
@@ -82,10 +78,10 @@ def repair_catalog(
     threads: int = 1,
     originals: Originals | None = None,
 ) -> Verification:
-    """Mend what `verify_catalog` finds and return what is left.
+    """Repair what `verify_catalog` finds and return what is left.
 
-    `encoder` is called only when embeddings must be made again. Items whose photo cannot be read any more keep
-    their row and are listed in `failed`: remove them, or bring the photos back and repair again.
+    `encoder` is called only when photos must be encoded again. Items whose photo cannot be read keep their row and
+    are listed in `failed`: remove them, or restore the photos and repair again.
     """
     found = verify_catalog(catalog)
     if found.clean:
@@ -103,32 +99,34 @@ def repair_catalog(
     if damaged:
         pad_vectors(catalog)
         done, failed = _encode_again(catalog, encoder(), damaged, originals or Originals())
-        repaired.append(f"{done} embeddings were made again from their photos.")
+        repaired.append(f"{done} embeddings were computed again from their photos.")
     lost = catalog.looks.damaged()
     if len(lost):
         catalog.looks.delete(lost)
-        repaired.append(f"{len(lost)} looks were dropped; they are made again when the catalog is served.")
+        repaired.append(
+            f"{len(lost)} looks were deleted; they are computed again when the catalog is served."
+        )
     space, note = _usable_space(catalog)
     repaired += note
     if space.count_damaged():
         space.clear_projected()
-        repaired.append("The projected embeddings were made again from the embeddings.")
+        repaired.append("The projected embeddings were computed again from the embeddings.")
     index = open_live_index(catalog, threads=threads, rebuild=True, space=space)
     repaired.append(f"The index was rebuilt as generation {index.generation}.")
     return replace(verify_catalog(catalog), repaired=tuple(repaired), failed=tuple(failed))
 
 
 def _projection_problems(space: VectorSpace) -> list[str]:
-    """Return what is wrong with the vectors that the head in force made; where the embeddings are gone, nothing."""
+    """Return the problems of the published head's vectors, apart from those of the embeddings themselves."""
     try:
         wrong = space.count_damaged()
     except CatalogCorrupt:
-        return []  # told as damaged embeddings already
+        return []  # already reported as damaged embeddings
     return [f"{wrong} projected embeddings of {space.id} are damaged."] if wrong else []
 
 
 def _usable_space(catalog: CatalogStore) -> tuple[VectorSpace, list[str]]:
-    """Return the space in force; while its head is damaged, go back to the one before, and say so."""
+    """Return the published head's space and notes; roll back heads that are damaged."""
     notes: list[str] = []
     while True:
         try:
@@ -136,42 +134,29 @@ def _usable_space(catalog: CatalogStore) -> tuple[VectorSpace, list[str]]:
         except CatalogCorrupt:
             head = rollback(catalog)
             notes.append(
-                f"The head in force was damaged; {head.id if head else 'the model without a head'} is in force again."
+                f"The published head was damaged; {head.id if head else 'the model without a head'} is active again."
             )
 
 
 def _encode_again(
     catalog: CatalogStore, encoder: Encoder, item_ids: list[str], originals: Originals
 ) -> tuple[int, list[Failure]]:
+    """Store the photos again under new keys; return how many, and the photos that cannot be read."""
+    prepare = Preparer(encoder.preprocess, encoder.input_px, originals)
     done, failed = 0, []
-    for start in range(0, len(item_ids), 32):
-        part = item_ids[start : start + 32]
+    for start in range(0, len(item_ids), ENCODE_BATCH):
+        part = item_ids[start : start + ENCODE_BATCH]
         stored = catalog.stored_photos(part)
-        items, arrays = [], []
+        batch = []
         for item in catalog.get_many(part):
-            before = stored[item.item_id]
-            try:
-                data = originals.read(item.location)
-                picture = decode_picture(data, target_px=encoder.input_px)
-            except ImgSearchError as error:
-                failed.append(Failure(item.item_id, str(error)))
-                continue
-            arrays.append(encoder.preprocess(picture.image))
-            items.append(
-                Photo(
-                    item_id=item.item_id,
-                    source=before.source,
-                    location=before.location,
-                    size_bytes=before.size_bytes,
-                    modified_ns=before.modified_ns,
-                    digest=content_digest(data),
-                    row_digest=before.row_digest,
-                    width_px=picture.width_px,
-                    height_px=picture.height_px,
-                    metadata=item.metadata,
-                )
-            )
-        if items:
-            catalog.store(items, np.asarray(encoder.encode_arrays(arrays), np.float32))
-            done += len(items)
+            photo = replace(stored[item.item_id], digest="", metadata=item.metadata)
+            outcome = prepare(photo)
+            if isinstance(outcome, Failure):
+                failed.append(Failure(item.item_id, outcome.reason))
+            else:
+                batch.append((photo, outcome))
+        if batch:
+            encode_prepared(encoder, [prepared for _, prepared in batch])
+            store_photos(catalog, batch)
+            done += len(batch)
     return done, failed

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import os
 import socket
 import tarfile
 import threading
@@ -33,6 +34,7 @@ __all__ = [
     "file_of",
     "is_url",
     "path_location",
+    "printable_name",
 ]
 
 MAX_REDIRECTS = 5
@@ -50,6 +52,11 @@ def path_location(path: Path) -> str:
     """Return the location of a file."""
     text = str(path)
     return text if is_unicode(text) else path.as_uri()
+
+
+def printable_name(name: str) -> str:
+    """Return a file name as valid text: bytes that are not UTF-8 become backslash escapes."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def archive_location(kind: str, archive: Path, member: str) -> str:
@@ -117,7 +124,7 @@ class Originals:
                 data = file.read(self._max_bytes + 1)
         except FileNotFoundError:
             if path.is_symlink():
-                raise SourceError("The link points to a file that is not there.") from None
+                raise SourceError("The link points to a missing file.") from None
             raise SourceError("The file is no longer there.") from None
         except PermissionError:
             raise SourceError("The file may not be read (permission denied).") from None

@@ -16,7 +16,7 @@ from colour_encoder import ColourEncoder
 from PIL import Image
 
 from imgsearch.index.opening import open_live_index
-from imgsearch.ingest.indexing import COMMIT_AT_ONCE
+from imgsearch.ingest.storing import COMMIT_BATCH
 from imgsearch.ingest.verification import verify_catalog
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.images import decode_picture
@@ -28,7 +28,7 @@ RUN = """
 import sys, time
 from pathlib import Path
 from colour_encoder import ColourEncoder
-from imgsearch.ingest import indexing
+from imgsearch.ingest import indexing, storing
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.index.opening import open_live_index
 
@@ -37,7 +37,7 @@ class Slow(ColourEncoder):
         time.sleep(0.02)
         return super().encode_arrays(arrays)
 
-indexing.SAVE_INDEX_EVERY = 1  # so that kills fall into the saving of the index too
+storing.SAVE_INDEX_EVERY = 1  # so that kills fall into the saving of the index too
 folder, photos, log = map(Path, sys.argv[1:])
 print("started", flush=True)
 with CatalogStore.open(folder, create=True) as catalog:
@@ -118,7 +118,7 @@ def test_ten_kills_at_random_moments_lose_at_most_the_batch_in_flight(tmp_path: 
         seen = len(lines(log))
         process = start(folder, photos, log)
         if number >= 3:  # the first three are killed while the catalog is made
-            wait_for(log, seen + chance.randint(1, 180))
+            wait_for(log, seen + chance.randint(1, 360))
         time.sleep(chance.uniform(0.0, 0.3 if number < 3 else 0.15))
         while_working += process.poll() is None
         process.send_signal(signal.SIGKILL)
@@ -127,7 +127,7 @@ def test_ten_kills_at_random_moments_lose_at_most_the_batch_in_flight(tmp_path: 
         encoded = {by_hash[line] for line in lines(log)[seen:]}
         assert encoded.isdisjoint(before), "a committed photo was encoded again"
         assert before <= now, "a committed photo was lost"
-        assert len(encoded - now) <= COMMIT_AT_ONCE, "more than the batch in flight was lost"
+        assert len(encoded - now) <= COMMIT_BATCH, "more than the batch in flight was lost"
         before = now
     assert while_working == KILLS
     assert 0 < len(before) < PHOTOS

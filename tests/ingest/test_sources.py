@@ -13,7 +13,8 @@ import pytest
 
 from imgsearch.core.errors import SourceError
 from imgsearch.core.records import Failure
-from imgsearch.ingest.sources import ManifestSource, Source, open_source
+from imgsearch.ingest.manifests import ManifestSource
+from imgsearch.ingest.sources import Source, open_source
 from imgsearch.store.originals import file_of
 from imgsearch.store.photo import Photo
 

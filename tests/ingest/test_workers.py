@@ -25,9 +25,10 @@ from samples import index_into
 from imgsearch.core.records import IndexingReport
 from imgsearch.encoders import Encoder
 from imgsearch.index.opening import open_live_index
-from imgsearch.ingest import indexing
+from imgsearch.ingest import reading
 from imgsearch.ingest.indexing import IndexingOptions, Progress, index_sources
 from imgsearch.ingest.preparation import Preparer
+from imgsearch.ingest.storing import COMMIT_BATCH, ENCODE_BATCH
 from imgsearch.ingest.verification import verify_catalog
 from imgsearch.ingest.workers import WorkerPool, WorkersUnavailable
 from imgsearch.store.catalog import CatalogStore
@@ -149,7 +150,7 @@ def test_a_photo_that_ends_its_process_is_a_failure_and_the_others_are_indexed(
     report = with_workers(tmp_path / "catalog", OnAnAccelerator(), photos)
     assert report.added == good
     assert sorted(failure.path for failure in report.failed) == ["a-deadly.png", "z-deadly.png"]
-    assert "ended the process that read it" in report.failed[0].reason
+    assert "crashed the worker process" in report.failed[0].reason
     assert len(contents(tmp_path / "catalog")[0]) == good
 
 
@@ -183,15 +184,15 @@ def test_what_cannot_be_sent_to_a_process_is_done_by_threads(
 
 
 def test_where_memory_is_short_there_are_fewer_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    for free, fitting in ((None, 8), (0, 0), (indexing.WORKER_BYTES * 3, 3), (indexing.WORKER_BYTES * 30, 8)):
-        monkeypatch.setattr(indexing, "available_bytes", lambda free=free: free)
-        assert indexing._fitting(8) == fitting
+    for free, fitting in ((None, 8), (0, 0), (reading.WORKER_BYTES * 3, 3), (reading.WORKER_BYTES * 30, 8)):
+        monkeypatch.setattr(reading, "available_bytes", lambda free=free: free)
+        assert reading.fitting_workers(8) == fitting
 
 
 def test_where_memory_is_short_of_two_workers_threads_read(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(indexing, "available_bytes", lambda: 2 * indexing.WORKER_BYTES - 1)
+    monkeypatch.setattr(reading, "available_bytes", lambda: 2 * reading.WORKER_BYTES - 1)
     report = with_workers(tmp_path / "catalog", OnAnAccelerator(), photos)
     assert report.added > 3
     assert "start" not in report.seconds
@@ -299,7 +300,7 @@ def test_a_killed_run_leaves_no_process_and_the_next_one_goes_on(tmp_path: Path)
         time.sleep(0.05)
     assert not any(is_worker(child) for child in workers)
     kept = len(contents(tmp_path / "catalog")[0])
-    assert kept >= 300 - indexing.COMMIT_AT_ONCE - indexing.ENCODE_AT_ONCE
+    assert kept >= 300 - COMMIT_BATCH - ENCODE_BATCH
     report = with_workers(tmp_path / "catalog", OnAnAccelerator(), photos)
     assert (report.added, report.unchanged) == (600 - kept, kept)
     assert len(contents(tmp_path / "catalog")[0]) == 600

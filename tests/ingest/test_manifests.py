@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from imgsearch.core.errors import SourceError
-from imgsearch.ingest.tables import MetadataTable, read_table, rows_of
+from imgsearch.ingest.manifests import MetadataFile, read_table, rows_of
 
 
 def table(path: Path, text: str | bytes) -> Path:
@@ -118,27 +118,27 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_row_is_found_by_id_path_name_or_name_without_its_ending(tmp_path: Path) -> None:
     path = table(tmp_path / "m.csv", "image,a\nshoes/1.jpg,1\nshoes/2,2\n3.jpg,3\n4,4\nunused,5\n")
-    metadata = MetadataTable(path)
+    metadata = MetadataFile(path)
     assert [metadata.row(f"shoes/{n}.jpg").get("a") for n in (1, 2, 3, 4, 9)] == [1, 2, 3, 4, None]
     assert (len(metadata), metadata.unused) == (5, 1)
 
 
 def test_numeric_looking_ids_name_their_photos(tmp_path: Path) -> None:
-    metadata = MetadataTable(table(tmp_path / "m.csv", "id,a\n1.0,x\n,y\n5,z\n"))
+    metadata = MetadataFile(table(tmp_path / "m.csv", "id,a\n1.0,x\n,y\n5,z\n"))
     assert metadata.row("5.jpg") == {"a": "z"}
     assert metadata.row("1.0") == {"a": "x"}
 
 
 def test_ids_that_are_numbers_in_parquet_name_their_photos_even_with_gaps(tmp_path: Path) -> None:
     pd.DataFrame({"id": [5.0, np.nan], "a": ["x", "y"]}).to_parquet(tmp_path / "m.parquet")
-    assert MetadataTable(tmp_path / "m.parquet").row("5.jpg") == {"a": "x"}
+    assert MetadataFile(tmp_path / "m.parquet").row("5.jpg") == {"a": "x"}
 
 
 @pytest.mark.parametrize("item_id", ["", ".", "..", "/", "a/", "\n", "a//b", "🙂.jpg"])
 def test_any_id_can_be_asked_for(tmp_path: Path, item_id: str) -> None:
-    assert MetadataTable(table(tmp_path / "m.csv", "id,a\nx,1\n")).row(item_id) == {}
+    assert MetadataFile(table(tmp_path / "m.csv", "id,a\nx,1\n")).row(item_id) == {}
 
 
 def test_a_table_that_names_no_items_is_refused_listing_its_columns(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="colour, price"):
-        MetadataTable(table(tmp_path / "m.csv", "colour,price\nred,1\n"))
+        MetadataFile(table(tmp_path / "m.csv", "colour,price\nred,1\n"))
