@@ -7,27 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgsearch.cli.terminal import (
-    CatalogOption,
-    JsonOption,
-    command_group,
-    load_settings,
-    many,
-    one_line,
-    open_catalog,
-    open_engine,
-    print_json,
-    print_table,
-    progress,
-    say,
-)
+from imgsearch.cli import terminal
+from imgsearch.cli.terminal import CatalogOption, JsonOption, many, one_line, say
 
 if TYPE_CHECKING:
     from imgsearch.improve.adaptation.report import AdaptationReport
 
 __all__ = ["adapt", "heads", "register"]
 
-heads = command_group("heads", "Heads trained on feedback: list, publish and roll back.")
+heads = terminal.command_group("heads", "Heads trained on feedback: list, publish and roll back.")
 
 
 def register(app: typer.Typer) -> None:
@@ -68,12 +56,12 @@ def adapt(
     from imgsearch.improve.adaptation import adapting, publication
     from imgsearch.store.feedback import FeedbackLog
 
-    settings = load_settings(catalog=catalog)
+    settings = terminal.load_settings(catalog=catalog)
     with (
-        open_engine(settings) as engine,
+        terminal.open_engine(settings) as engine,
         contextlib.closing(FeedbackLog(engine.catalog.database)) as feedback,
     ):
-        with progress("Training") as show:
+        with terminal.progress("Training") as show:
             report = adapting.adapt(
                 engine.catalog,
                 feedback,
@@ -87,12 +75,12 @@ def adapt(
             )
         published = bool(report.head) and not no_publish
         if published:
-            with progress(f"Publishing {report.head}") as show:
+            with terminal.progress(f"Publishing {report.head}") as show:
                 publication.publish_head(
                     engine.catalog, report.head, threads=settings.worker_threads, progress=show
                 )
     if as_json:
-        print_json({**report.as_dict(), "published": published})
+        terminal.print_json({**report.as_dict(), "published": published})
     else:
         _print_report(report, published)
 
@@ -103,11 +91,9 @@ def list_heads(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
 
     Example: `imgsearch heads list`
     """
-    from rich.table import Table
-
     from imgsearch.index import heads as kept
 
-    with open_catalog(catalog) as opened:
+    with terminal.open_catalog(catalog) as opened:
         live = kept.live_head_id(opened)
         found = kept.list_heads(opened)
         changes = kept.head_changes(opened)
@@ -126,25 +112,24 @@ def list_heads(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
             {"happened_at": f"{one.happened_at.isoformat()}Z", "action": one.action, "head": one.head}
             for one in changes
         ]
-        print_json({"live": live or None, "heads": rows, "history": history})
+        terminal.print_json({"live": live or None, "heads": rows, "history": history})
         return
     if not found:
         say("There is no head yet; run `imgsearch adapt`.")
         return
-    table = Table(box=None, header_style="bold")
-    for name in ("head", "published", "trained at", "nDCG@10 before", "after", "change (99%)"):
-        table.add_column(name)
-    for head in found:
-        report = head.report
-        table.add_row(
+    rows_shown = [
+        (
             head.id,
             "yes" if head.id == live else "",
             head.created_at,
-            f"{report['before']:.4f}",
-            f"{report['after']:.4f}",
-            f"{report['low']:+.4f} to {report['high']:+.4f}",
+            f"{head.report['before']:.4f}",
+            f"{head.report['after']:.4f}",
+            f"{head.report['low']:+.4f} to {head.report['high']:+.4f}",
         )
-    print_table(table)
+        for head in found
+    ]
+    titles = ("head", "published", "trained at", "nDCG@10 before", "after", "change (99%)")
+    terminal.print_rows(titles, rows_shown)
 
 
 @heads.command("publish")
@@ -159,8 +144,11 @@ def publish(
     """
     from imgsearch.improve.adaptation import publication
 
-    settings = load_settings(catalog=catalog)
-    with open_catalog(settings.catalog) as opened, progress(f"Publishing {one_line(head)}") as show:
+    settings = terminal.load_settings(catalog=catalog)
+    with (
+        terminal.open_catalog(settings.catalog) as opened,
+        terminal.progress(f"Publishing {one_line(head)}") as show,
+    ):
         index = publication.publish_head(opened, head, threads=settings.worker_threads, progress=show)
     _print_live(head, index.generation, as_json=as_json)
 
@@ -173,15 +161,15 @@ def rollback(catalog: CatalogOption = None, as_json: JsonOption = False) -> None
     """
     from imgsearch.improve.adaptation import publication
 
-    settings = load_settings(catalog=catalog)
-    with open_catalog(settings.catalog) as opened:
+    settings = terminal.load_settings(catalog=catalog)
+    with terminal.open_catalog(settings.catalog) as opened:
         index = publication.roll_back_head(opened, threads=settings.worker_threads)
     _print_live(index.space.head.id if index.space.head else "", index.generation, as_json=as_json)
 
 
 def _print_live(head: str, generation: int, *, as_json: bool) -> None:
     if as_json:
-        print_json({"live": head or None, "generation": generation})
+        terminal.print_json({"live": head or None, "generation": generation})
     else:
         print(f"{head or 'The model without a head'} is published, as generation {generation} of the index.")
 

@@ -6,19 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgsearch.cli import terminal
 from imgsearch.cli.indexing import print_failures
-from imgsearch.cli.terminal import (
-    CatalogOption,
-    JsonOption,
-    exit_with,
-    load_settings,
-    many,
-    one_line,
-    open_catalog,
-    print_json,
-    print_table,
-    say,
-)
+from imgsearch.cli.terminal import CatalogOption, JsonOption, many, one_line, say
 
 if TYPE_CHECKING:
     from imgsearch.ingest.verification import Verification
@@ -47,14 +37,14 @@ def remove(
     """
     from imgsearch.search.engine import open_catalog_index
 
-    with open_catalog_index(load_settings(catalog=catalog)) as (opened, index):
+    with open_catalog_index(terminal.load_settings(catalog=catalog)) as (opened, index):
         for item_id in item_ids:
             opened.get(item_id)
         keys = opened.remove(item_ids)
         index.remove(keys)
         index.save()
     if as_json:
-        print_json({"removed": len(keys)})
+        terminal.print_json({"removed": len(keys)})
     else:
         print(f"Removed {many(len(keys), 'item')}.")
 
@@ -68,10 +58,10 @@ def info(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     from imgsearch.index.info import catalog_info
     from imgsearch.search.engine import open_catalog_index
 
-    with open_catalog_index(load_settings(catalog=catalog)) as (opened, index):
+    with open_catalog_index(terminal.load_settings(catalog=catalog)) as (opened, index):
         found = catalog_info(opened, index)
     if as_json:
-        print_json(plain(found))
+        terminal.print_json(plain(found))
     else:
         _print_info(found)
 
@@ -100,7 +90,7 @@ def _print_info(found: CatalogInfo) -> None:
     ]
     for name, value in rows:
         table.add_row(name, Text(value))
-    print_table(table)
+    terminal.print_table(table)
 
 
 def verify(
@@ -118,8 +108,8 @@ def verify(
     from imgsearch.encoders import load_encoder
     from imgsearch.ingest.verification import repair_catalog, verify_catalog
 
-    settings = load_settings(catalog=catalog)
-    with open_catalog(settings.catalog) as opened:
+    settings = terminal.load_settings(catalog=catalog)
+    with terminal.open_catalog(settings.catalog) as opened:
         if repair:
             found = repair_catalog(
                 opened,
@@ -129,13 +119,13 @@ def verify(
         else:
             found = verify_catalog(opened)
     if as_json:
-        print_json(found.as_dict())
+        terminal.print_json(found.as_dict())
     else:
         _print_verification(found)
     if not found.clean:
         advice = "not all of it could be repaired" if repair else "repair it with imgsearch verify --repair"
         problems = many(len(found.problems), "problem")
-        exit_with(f"The catalog {settings.catalog} is damaged ({problems}); {advice}.", 1)
+        terminal.exit_with(f"The catalog {settings.catalog} is damaged ({problems}); {advice}.", 1)
 
 
 def _print_verification(found: Verification) -> None:

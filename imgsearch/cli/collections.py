@@ -9,18 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgsearch.cli.terminal import (
-    CatalogOption,
-    JsonOption,
-    command_group,
-    many,
-    new_table,
-    one_line,
-    open_catalog,
-    print_json,
-    print_table,
-    say,
-)
+from imgsearch.cli import terminal
+from imgsearch.cli.terminal import CatalogOption, JsonOption, many, say
 
 if TYPE_CHECKING:
     from imgsearch.store.catalog import CatalogStore
@@ -31,14 +21,14 @@ __all__ = ["app"]
 VISITOR = "cli"
 """The author of collections made here: visitors can open them by their link, but not change them."""
 
-app = command_group("collection", "Collections: sets of items and searches that visitors saved.")
+app = terminal.command_group("collection", "Collections: sets of items and searches that visitors saved.")
 
 
 @contextlib.contextmanager
 def _opened(folder: Path | None) -> Iterator[tuple[CatalogStore, Collections]]:
     from imgsearch.store.collections import Collections
 
-    with open_catalog(folder) as catalog:
+    with terminal.open_catalog(folder) as catalog:
         yield catalog, Collections(catalog)
 
 
@@ -48,23 +38,19 @@ def list_collections(catalog: CatalogOption = None, as_json: JsonOption = False)
 
     Example: `imgsearch collection list`
     """
-    from rich.text import Text
-
     with _opened(catalog) as (_, collections):
         found = collections.all()
     if as_json:
-        print_json([each.as_dict() for each in found])
+        terminal.print_json([each.as_dict() for each in found])
         return
     if not found:
         say("There is no collection yet; make one with `imgsearch collection create`.")
         return
-    table = new_table()
-    for title in ("collection", "items", "searches", "changed (UTC)", "name"):
-        table.add_column(title, overflow="fold")
-    for each in found:
-        counts = (f"{len(each.items):,}", f"{len(each.queries):,}")
-        table.add_row(each.id, *counts, f"{each.changed:%Y-%m-%d %H:%M}", Text(one_line(each.name)))
-    print_table(table)
+    rows = [
+        (each.id, len(each.items), len(each.queries), f"{each.changed:%Y-%m-%d %H:%M}", each.name)
+        for each in found
+    ]
+    terminal.print_rows(("collection", "items", "searches", "changed (UTC)", "name"), rows)
 
 
 @app.command()
@@ -81,7 +67,7 @@ def create(
     with _opened(catalog) as (_, collections):
         made = collections.create(name, VISITOR, item_ids)
     if as_json:
-        print_json(made.as_dict())
+        terminal.print_json(made.as_dict())
     else:
         print(f"{made.id}: {many(len(made.items), 'item')}.")
 
@@ -101,7 +87,7 @@ def export(
     with _opened(catalog) as (opened, collections):
         found = collections.get(collection)
         if as_json:
-            print_json(found.as_dict())
+            terminal.print_json(found.as_dict())
         else:
             table = collection_csv(found, opened.get_many(found.items), list(opened.metadata.columns))
             print(table.encode("utf-8", "replace").decode(), end="")

@@ -10,18 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgsearch.cli.terminal import (
-    CatalogOption,
-    JsonOption,
-    command_group,
-    load_settings,
-    new_table,
-    one_line,
-    open_engine,
-    print_json,
-    print_table,
-    say,
-)
+from imgsearch.cli import terminal
+from imgsearch.cli.terminal import CatalogOption, JsonOption, one_line, say
 
 if TYPE_CHECKING:
     from imgsearch.improve.experiments.experiments import Experiments
@@ -30,10 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-experiment_app = command_group(
+experiment_app = terminal.command_group(
     "experiment", "Experiments: show systems to visitors, and measure which one they click more."
 )
-system_app = command_group(
+system_app = terminal.command_group(
     "system", "Systems: named search configurations to judge, measure and experiment with."
 )
 
@@ -50,7 +40,7 @@ def register(app: typer.Typer) -> None:
 def _opened(folder: Path | None) -> Iterator[tuple[Experiments, Systems]]:
     from imgsearch.improve.experiments.experiments import Experiments
 
-    with open_engine(load_settings(catalog=folder)) as engine:
+    with terminal.open_engine(terminal.load_settings(catalog=folder)) as engine:
         yield Experiments(engine.catalog.database, engine.systems), engine.systems
 
 
@@ -99,7 +89,7 @@ def add_system(
         systems.save(system)
         kept = systems.get(name)
     if as_json:
-        print_json(asdict(kept))
+        terminal.print_json(asdict(kept))
     else:
         print(f"{kept.name}: {one_line(kept.describe())}.")
 
@@ -113,14 +103,9 @@ def list_systems(catalog: CatalogOption = None, as_json: JsonOption = False) -> 
     with _opened(catalog) as (_, systems):
         found = systems.all()
     if as_json:
-        print_json([asdict(system) for system in found])
+        terminal.print_json([asdict(system) for system in found])
         return
-    table = new_table()
-    table.add_column("system")
-    table.add_column("settings")
-    for system in found:
-        table.add_row(system.name, one_line(system.describe()))
-    print_table(table)
+    terminal.print_rows(("system", "settings"), [(system.name, system.describe()) for system in found])
 
 
 # --- experiments --------------------------------------------------------------------------------------------------
@@ -220,17 +205,13 @@ def list_experiments(catalog: CatalogOption = None, as_json: JsonOption = False)
     with _opened(catalog) as (experiments, _):
         found = experiments.all()
     if as_json:
-        print_json([_document(each) for each in found])
+        terminal.print_json([_document(each) for each in found])
         return
     if not found:
         say("There is no experiment yet; make one with `imgsearch experiment create`.")
         return
-    table = new_table()
-    for title in ("experiment", "state", "mode", "arms"):
-        table.add_column(title)
-    for each in found:
-        table.add_row(each.name, each.state, each.mode, _arms(each))
-    print_table(table)
+    rows = [(each.name, each.state, each.mode, _arms(each)) for each in found]
+    terminal.print_rows(("experiment", "state", "mode", "arms"), rows)
 
 
 @experiment_app.command()
@@ -242,11 +223,11 @@ def report(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOptio
     from imgsearch.improve.experiments.experiments import Experiments
     from imgsearch.improve.experiments.outcomes import outcome_of
 
-    with open_engine(load_settings(catalog=catalog)) as engine:
+    with terminal.open_engine(terminal.load_settings(catalog=catalog)) as engine:
         database = engine.catalog.database
         outcome = outcome_of(database, Experiments(database, engine.systems).get(name))
     if as_json:
-        print_json(outcome.as_dict())
+        terminal.print_json(outcome.as_dict())
     else:
         _print_outcome(outcome)
 
@@ -255,30 +236,23 @@ def _print_outcome(outcome: Outcome) -> None:
     from imgsearch.improve.experiments.measures import MEASURES
 
     print(f"{outcome.recommendation.sentence}\n")
-    table = new_table()
-    table.add_column("measure")
-    for arm in outcome.arms:
-        table.add_column(arm.system, justify="right")
-    table.add_row("visitors", *(f"{arm.visitors:,}" for arm in outcome.arms))
-    table.add_row("searches", *(f"{arm.searches:,}" for arm in outcome.arms))
-    shown = [outcome.goal, *(each for each in MEASURES.values() if each.name != outcome.goal.name)]
-    for measure in shown:
-        cells = [arm.values.get(measure.name) for arm in outcome.arms]
-        if any(cells):
-            table.add_row(
-                measure.title,
-                *(
-                    f"{measure.format(cell.value)} ({measure.format(cell.low)} to "
-                    f"{measure.format(cell.high)})"
-                    if cell
-                    else "-"
-                    for cell in cells
-                ),
-            )
-    table.add_row(
-        "95% of searches within", *(f"{arm.p95_ms:.0f} ms" if arm.p95_ms else "-" for arm in outcome.arms)
-    )
-    print_table(table)
+    arms = [arm.system for arm in outcome.arms]
+    rows = [
+        ("visitors", *(f"{arm.visitors:,}" for arm in outcome.arms)),
+        ("searches", *(f"{arm.searches:,}" for arm in outcome.arms)),
+    ]
+    for measure in [outcome.goal, *(each for each in MEASURES.values() if each.name != outcome.goal.name)]:
+        values = [arm.values.get(measure.name) for arm in outcome.arms]
+        if any(values):
+            cells = [
+                f"{measure.format(value.value)} ({measure.format(value.low)} to {measure.format(value.high)})"
+                if value
+                else "-"
+                for value in values
+            ]
+            rows.append((measure.title, *cells))
+    p95 = [f"{arm.p95_ms:.0f} ms" if arm.p95_ms else "-" for arm in outcome.arms]
+    terminal.print_rows(("measure", *arms), [*rows, ("95% of searches within", *p95)], right=arms)
     for contrast in outcome.contrasts:
         if contrast.measure == outcome.goal.name:
             unit = outcome.goal.unit
@@ -293,7 +267,7 @@ def _print_outcome(outcome: Outcome) -> None:
 
 def _print(experiment: Experiment, *, as_json: bool) -> None:
     if as_json:
-        print_json(_document(experiment))
+        terminal.print_json(_document(experiment))
     else:
         print(f"{experiment.name} is {experiment.state}: {experiment.mode}, {_arms(experiment)}.")
 

@@ -14,18 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from imgsearch.cli.terminal import (
-    CatalogOption,
-    IndexOption,
-    JsonOption,
-    exit_with,
-    load_settings,
-    many,
-    one_line,
-    print_json,
-    progress,
-    say,
-)
+from imgsearch.cli import terminal
+from imgsearch.cli.terminal import CatalogOption, IndexOption, JsonOption, many, one_line, say
 
 if TYPE_CHECKING:
     from imgsearch.core.config import Settings
@@ -135,7 +125,7 @@ def index(
         open_source(
             source, root=root
         )  # reports a wrong source before a catalog is made and a model is loaded
-    settings = load_settings(catalog=catalog, index=index_at, workers=workers or None)
+    settings = terminal.load_settings(catalog=catalog, index=index_at, workers=workers or None)
     options = IndexingOptions(
         metadata=metadata,
         embeddings=embeddings,
@@ -151,7 +141,7 @@ def index(
         options = replace(options, embeddings=shards)
     report = _index(settings, sources, encoder, options, private_hosts=private_hosts, model=model)
     if as_json:
-        print_json(report.as_dict())
+        terminal.print_json(report.as_dict())
     else:
         _print_report(report, settings.catalog)
 
@@ -175,7 +165,7 @@ def _index(
         originals = Originals(max_bytes=options.limits.max_bytes, private_hosts=private_hosts)
         try:
             with contextlib.closing(originals), _stop_between_batches() as check:
-                with progress("Indexing") as show:
+                with terminal.progress("Indexing") as show:
 
                     def after_each_batch(now: Progress) -> None:
                         show(now.done, now.total)
@@ -196,7 +186,9 @@ def _index(
                 return report
         except KeyboardInterrupt:
             items = many(len(engine.catalog), "item")
-            exit_with(f"Stopped at {items} in the catalog; the same command continues from there.", 130)
+            terminal.exit_with(
+                f"Stopped at {items} in the catalog; the same command continues from there.", 130
+            )
 
 
 def _find_duplicates(
@@ -204,7 +196,7 @@ def _find_duplicates(
 ) -> IndexingReport:
     """Look for duplicates of new photos for a tenth of the indexing time; serving does the rest."""
     started = time.perf_counter()
-    with progress("Looking for duplicates") as show:
+    with terminal.progress("Looking for duplicates") as show:
 
         def after_each(done: int, total: int) -> None:
             show(done, total)
@@ -253,7 +245,7 @@ def _encode_into(
     by_torch = settings.model_copy(update={"backend": "torch"})
     with SearchEngine.open(by_torch, create=True, progress=say) as opened:
         model = _choose_encoder(opened, encoder, options)
-    with progress("Encoding") as show:
+    with terminal.progress("Encoding") as show:
         done = encode_to_shards(
             shards,
             [open_source(source, root=options.root) for source in sources],

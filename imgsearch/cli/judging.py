@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgsearch.cli.terminal import (
-    CatalogOption,
-    JsonOption,
-    command_group,
-    load_settings,
-    many,
-    new_table,
-    one_line,
-    open_catalog,
-    open_engine,
-    print_json,
-    print_table,
-    progress,
-    say,
-)
+from imgsearch.cli import terminal
+from imgsearch.cli.terminal import CatalogOption, JsonOption, many, one_line, say
 
 if TYPE_CHECKING:
     from imgsearch.improve.judging.judging import Judging
@@ -34,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = command_group(
+app = terminal.command_group(
     "judge-set", "Judging sets: the queries and candidates that labelers judge on the Judge page."
 )
 
@@ -66,7 +53,7 @@ def _judging(catalog: CatalogStore) -> Iterator[Judging]:
 @contextlib.contextmanager
 def _opened(folder: Path | None) -> Iterator[Judging]:
 
-    with open_catalog(folder) as catalog, _judging(catalog) as judging:
+    with terminal.open_catalog(folder) as catalog, _judging(catalog) as judging:
         yield judging
 
 
@@ -135,10 +122,13 @@ def create(
     from imgsearch.search.systems import LIVE
 
     chosen = list(dict.fromkeys(system or [LIVE]))
-    with open_engine(load_settings(catalog=catalog)) as engine, _judging(engine.catalog) as judging:
+    with (
+        terminal.open_engine(terminal.load_settings(catalog=catalog)) as engine,
+        _judging(engine.catalog) as judging,
+    ):
         source, asked = given.topics(engine.catalog, seed=seed)
         search = engine.systems.search
-        with progress("Searching") as show:
+        with terminal.progress("Searching") as show:
             pool = make_pool(asked, search, systems=chosen, depth=depth, seed=seed, progress=show)
         made = judging.create(
             name, pool, source=source, systems=chosen, depth=depth, raters=raters, seed=seed
@@ -146,7 +136,7 @@ def create(
     for query_id, reason in pool.skipped.items():
         say(f"Skipped: {one_line(query_id)}: {one_line(reason)}")
     if as_json:
-        print_json(_document(made) | {"skipped": pool.skipped})
+        terminal.print_json(_document(made) | {"skipped": pool.skipped})
     else:
         _print_made(made)
 
@@ -160,7 +150,7 @@ def list_sets(catalog: CatalogOption = None, as_json: JsonOption = False) -> Non
     with _opened(catalog) as judging:
         found = [(each, judging.progress(each)) for each in judging.all()]
     if as_json:
-        print_json([_document(each) | {"progress": progress.as_dict()} for each, progress in found])
+        terminal.print_json([_document(each) | {"progress": progress.as_dict()} for each, progress in found])
         return
     if not found:
         say("There is no judging set yet; make one with `imgsearch judge-set create`.")
@@ -169,7 +159,7 @@ def list_sets(catalog: CatalogOption = None, as_json: JsonOption = False) -> Non
         (each.name, each.queries, each.pairs, each.raters, progress.judged, progress.wanted)
         for each, progress in found
     ]
-    _print_rows(("name", "queries", "pairs", "raters", "judged", "wanted"), rows)
+    terminal.print_rows(("name", "queries", "pairs", "raters", "judged", "wanted"), rows)
 
 
 @app.command("progress")
@@ -181,7 +171,7 @@ def show_progress(name: NameArgument, catalog: CatalogOption = None, as_json: Js
     with _opened(catalog) as judging:
         found = judging.progress(judging.get(name))
     if as_json:
-        print_json(found.as_dict())
+        terminal.print_json(found.as_dict())
         return
     print(
         f"{found.judged:,} of {many(found.wanted, 'judgment')}; {found.pairs_done:,} of {many(found.pairs, 'pair')} "
@@ -194,7 +184,7 @@ def show_progress(name: NameArgument, catalog: CatalogOption = None, as_json: Js
             (each.labeler, each.judged, f"{each.per_hour:,.0f}" if each.per_hour else "")
             for each in found.labelers
         ]
-        _print_rows(("labeler", "judged", "an hour"), rows)
+        terminal.print_rows(("labeler", "judged", "an hour"), rows)
 
 
 @app.command()
@@ -209,7 +199,7 @@ def agreement(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOp
         judging_set = judging.get(name)
         found, differ = judging.agreement(judging_set), judging.disagreements(judging_set)
     if as_json:
-        print_json(
+        terminal.print_json(
             found.as_dict()
             | {
                 "disagreements": [
@@ -233,12 +223,12 @@ def agreement(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOp
         ("Cohen's kappa", found.kappa),
         ("Krippendorff's alpha", found.alpha),
     )
-    _print_rows(
+    terminal.print_rows(
         ("measure", "value"), [(what, f"{value:.3f}") for what, value in figures if value is not None]
     )
     if differ:
         print(f"\n{many(len(differ), 'pair')} on which they differ:")
-        _print_rows(
+        terminal.print_rows(
             ("query", "item", "verdicts", "referee"),
             [
                 (
@@ -283,11 +273,11 @@ def import_file(
     """
     from imgsearch.improve.judging.verdict_files import read_verdicts
 
-    with open_catalog(catalog) as opened, _judging(opened) as judging:
+    with terminal.open_catalog(catalog) as opened, _judging(opened) as judging:
         verdicts = read_verdicts(file, opened, labeler=labeler, topics=topics)
         made = judging.import_set(name, verdicts, source=f"imported from {file.name}", raters=raters)
     if as_json:
-        print_json(_document(made) | {"judgments": len(verdicts)})
+        terminal.print_json(_document(made) | {"judgments": len(verdicts)})
     else:
         _print_made(made)
 
@@ -321,7 +311,7 @@ def export(
     else:
         document = export_judgments(votes, file)._asdict()
     if as_json:
-        print_json(document)
+        terminal.print_json(document)
     else:
         print(f"Wrote {many(document['judgments'], 'judgment')} to {file}.")
 
@@ -345,16 +335,3 @@ def _print_made(judging_set: JudgingSet) -> None:
         f"Made {one_line(judging_set.name)}: {many(judging_set.queries, 'query', 'queries')}, "
         f"{many(judging_set.pairs, 'pair')}, {many(judging_set.raters, 'rater')} each."
     )
-
-
-def _print_rows(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    from rich.text import Text
-
-    table = new_table()
-    for number, title in enumerate(titles):
-        table.add_column(
-            title, justify="right" if isinstance(rows[0][number], int) else "left", overflow="fold"
-        )
-    for row in rows:
-        table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else one_line(str(cell))) for cell in row))
-    print_table(table)

@@ -10,20 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgsearch.cli.terminal import (
-    CatalogOption,
-    JsonOption,
-    command_group,
-    load_settings,
-    many,
-    one_line,
-    open_catalog,
-    open_engine,
-    print_json,
-    print_table,
-    progress,
-    say,
-)
+from imgsearch.cli import terminal
+from imgsearch.cli.terminal import CatalogOption, JsonOption, many, one_line, say
 
 if TYPE_CHECKING:
     from imgsearch.search.ranking.rule_store import Rules
@@ -31,7 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["duplicates", "register", "rules"]
 
-rules = command_group("rules", "Merchandising rules: hide items, pin them to the top, or boost them.")
+rules = terminal.command_group(
+    "rules", "Merchandising rules: hide items, pin them to the top, or boost them."
+)
 
 SHOWN_ITEMS = 8
 
@@ -80,9 +70,9 @@ def duplicates(
 
     Example: `imgsearch duplicates --json`
     """
-    with open_engine(load_settings(catalog=catalog)) as engine:
+    with terminal.open_engine(terminal.load_settings(catalog=catalog)) as engine:
         found, originals = engine.duplicates, engine.originals
-        with progress("Looking for duplicates") as show:
+        with terminal.progress("Looking for duplicates") as show:
             found.find_new(
                 engine.index, lambda item: originals.read(item.location), again=again, progress=show
             )
@@ -97,7 +87,7 @@ def duplicates(
             }
             for group in groups
         ]
-        print_json(
+        terminal.print_json(
             {"groups": total, "looked_at": state.compared, "threshold": state.threshold, "shown": rows}
         )
         return
@@ -112,13 +102,11 @@ def list_rules(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
 
     Example: `imgsearch rules list`
     """
-    from rich.table import Table
-
     from imgsearch.core.errors import ImgSearchError
     from imgsearch.search.ranking.rule_store import Rules
 
     rows: list[dict[str, Any]] = []
-    with open_catalog(catalog) as opened:
+    with terminal.open_catalog(catalog) as opened:
         kept = Rules(opened)
         for rule in kept.all():
             try:
@@ -127,18 +115,21 @@ def list_rules(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
                 hits = None
             rows.append({**_as_dict(rule), "hits": hits})
     if as_json:
-        print_json({"rules": rows})
+        terminal.print_json({"rules": rows})
         return
     if not rows:
         say("There are no rules yet; see `imgsearch rules --help`.")
         return
-    table = Table(box=None, header_style="bold")
-    for name in ("rule", "on", "what", "items"):
-        table.add_column(name)
-    for row in rows:
-        hits_text = "gone" if row["hits"] is None else f"{row['hits']:,}"
-        table.add_row(str(row["rule"]), "yes" if row["on"] else "", one_line(row["what"]), hits_text)
-    print_table(table)
+    shown = [
+        (
+            str(row["rule"]),
+            "yes" if row["on"] else "",
+            row["what"],
+            "gone" if row["hits"] is None else f"{row['hits']:,}",
+        )
+        for row in rows
+    ]
+    terminal.print_rows(("rule", "on", "what", "items"), shown)
 
 
 @rules.command("hide")
@@ -325,7 +316,7 @@ def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: boo
     """Save the rule, or with `dry_run` only print what it affects."""
     from imgsearch.search.ranking.rule_store import Rules
 
-    with open_catalog(catalog) as opened:
+    with terminal.open_catalog(catalog) as opened:
         kept = Rules(opened)
         rule = make(kept)
         hits, items = kept.matching(rule, limit=SHOWN_ITEMS)
@@ -339,7 +330,7 @@ def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: boo
     if dry_run:
         say("Nothing was changed.")
     if as_json:
-        print_json({**_as_dict(rule), "hits": hits, "dry_run": dry_run})
+        terminal.print_json({**_as_dict(rule), "hits": hits, "dry_run": dry_run})
     elif not dry_run:
         _print_rule(rule)
 
@@ -347,10 +338,10 @@ def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: boo
 def _act(catalog: CatalogOption, act: Callable[[Rules], Rule], *, as_json: bool) -> None:
     from imgsearch.search.ranking.rule_store import Rules
 
-    with open_catalog(catalog) as opened:
+    with terminal.open_catalog(catalog) as opened:
         rule = act(Rules(opened))
     if as_json:
-        print_json(_as_dict(rule))
+        terminal.print_json(_as_dict(rule))
     else:
         _print_rule(rule)
 

@@ -9,19 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgsearch.cli.terminal import (
-    CatalogOption,
-    JsonOption,
-    command_group,
-    load_settings,
-    many,
-    new_table,
-    one_line,
-    open_catalog,
-    print_json,
-    print_table,
-    say,
-)
+from imgsearch.cli import terminal
+from imgsearch.cli.terminal import CatalogOption, JsonOption, many, one_line, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +25,9 @@ PERIOD_NAMES = ("1h", "24h", "7d", "30d", "90d", "1y")
 _AGE = re.compile(r"([1-9][0-9]{0,4})([hdw])")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
-events = command_group("events", "Impressions and clicks: delete old ones, or all data of one visitor.")
+events = terminal.command_group(
+    "events", "Impressions and clicks: delete old ones, or all data of one visitor."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -64,10 +55,10 @@ def monitor(
     from imgsearch.improve.monitoring.overview import Period
     from imgsearch.improve.monitoring.overview_queries import read_overview
 
-    with open_catalog(catalog) as opened:
+    with terminal.open_catalog(catalog) as opened:
         found, drifts = read_overview(opened.database, Period.last(period)), read_drifts(opened.database)
     if as_json:
-        print_json({**found.as_dict(), "drift": [drift.as_dict() for drift in drifts]})
+        terminal.print_json({**found.as_dict(), "drift": [drift.as_dict() for drift in drifts]})
     else:
         _print_overview(found, drifts)
 
@@ -91,11 +82,11 @@ def prune(
     from imgsearch.improve.monitoring.retention import prune_events
 
     before = datetime.now(UTC).replace(tzinfo=None) - int(found[1]) * _UNITS[found[2]]
-    with open_catalog(catalog) as opened:
+    with terminal.open_catalog(catalog) as opened:
         deleted = prune_events(opened.database, before)
     _warn_if_not_erased(opened.database)
     if as_json:
-        print_json({"before": before.isoformat(timespec="seconds"), "deleted": deleted})
+        terminal.print_json({"before": before.isoformat(timespec="seconds"), "deleted": deleted})
     else:
         print(f"Deleted {_in_words(deleted)}.")
 
@@ -121,10 +112,10 @@ def forget_visitor(
     from imgsearch.store.uploads import UploadStore
     from imgsearch.vision.images import ImageLimits
 
-    settings = load_settings(catalog=catalog)
+    settings = terminal.load_settings(catalog=catalog)
     uploads: Sequence[str] = ()
     unsigned: Mapping[str, int] = {}
-    with open_catalog(settings.catalog) as opened:
+    with terminal.open_catalog(settings.catalog) as opened:
         if dry_run:
             rows: Mapping[str, int] = rows_of_visitor(opened.database, visitor)
         else:
@@ -137,7 +128,7 @@ def forget_visitor(
                 store.remove(upload_id)
     _warn_if_not_erased(opened.database)
     if as_json:
-        print_json(
+        terminal.print_json(
             {
                 "visitor": visitor,
                 "rows": dict(rows),
@@ -189,21 +180,8 @@ def _print_overview(found: Overview, drifts: Sequence[Drift]) -> None:
 
 
 def _print_queries(title: str, found: Sequence[QueryFigures]) -> None:
-    from rich.text import Text
-
     if not found:
         return
-    table = new_table()
-    table.add_column(title, overflow="fold")
-    for name in ("searches", "clicked"):
-        table.add_column(name, justify="right")
-    table.add_column("why")
-    for figures in found:
-        table.add_row(
-            Text(one_line(figures.query_key[:200])),
-            f"{figures.searches:,}",
-            f"{figures.clicked:,}",
-            ", ".join(figures.reasons),
-        )
+    rows = [(each.query_key[:200], each.searches, each.clicked, ", ".join(each.reasons)) for each in found]
     print()
-    print_table(table)
+    terminal.print_rows((title, "searches", "clicked", "why"), rows)

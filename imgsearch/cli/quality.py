@@ -10,25 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgsearch.cli.terminal import (
-    CatalogOption,
-    JsonOption,
-    command_group,
-    load_settings,
-    many,
-    new_table,
-    one_line,
-    open_catalog,
-    open_engine,
-    print_json,
-    print_table,
-    progress,
-    say,
-)
+from imgsearch.cli import terminal
+from imgsearch.cli.terminal import CatalogOption, JsonOption, many, one_line, say
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from imgsearch.improve.quality.comparison import Comparison
     from imgsearch.improve.quality.evaluation import EvaluationReport
     from imgsearch.improve.quality.measures import MeasureResult
@@ -75,7 +60,9 @@ SystemOption = Annotated[
 SaveOption = Annotated[bool, typer.Option("--save", help="Save the result in the catalog.")]
 THUMBNAIL_PX = 96
 
-reports = command_group("reports", "Evaluations saved with `evaluate --save` or on the Quality page.")
+reports = terminal.command_group(
+    "reports", "Evaluations saved with `evaluate --save` or on the Quality page."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -117,7 +104,7 @@ def evaluate(
     parse_measures(measures)
     save = save or bool(name)
     names = [system, *([compare] if compare else [])]
-    with open_engine(load_settings(catalog=catalog)) as engine:
+    with terminal.open_engine(terminal.load_settings(catalog=catalog)) as engine:
         found = _measure(engine, names, qrels, topics, measures, complete=complete, name=name)
         if save:
             kept = Reports(engine.catalog.database)
@@ -134,9 +121,9 @@ def evaluate(
             document["run_id"] = run.run_id
         if other is not None:
             document["comparison"] = _comparison_document(other[0].system, run.system, compared)
-        print_json(document)
+        terminal.print_json(document)
     else:
-        print_table(_measures_table(report.measures))
+        _print_measures(report.measures)
         if other is not None:
             _print_comparison(compared, other[0].system, run.system)
         if save:
@@ -168,7 +155,7 @@ def _measure(
     digest = judgments_digest(judged, queries)
     found = []
     for each in systems:
-        with progress(f"Searching with {each}" if len(names) > 1 else "Searching") as show:
+        with terminal.progress(f"Searching with {each}" if len(names) > 1 else "Searching") as show:
             report = run_evaluation(
                 partial(engine.systems.search, system=each),
                 engine.catalog,
@@ -219,39 +206,34 @@ def _write_files(
         write_file(html, page)
 
 
-def _table(*columns: str) -> Table:
-    table = new_table()
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left", overflow="fold")
-    return table
+def _print_measures(measures: Sequence[MeasureResult]) -> None:
+    rows = [
+        (each.measure, f"{each.mean:.4f}", f"{each.low:.4f} to {each.high:.4f}", each.queries)
+        for each in measures
+    ]
+    _print_table(("measure", "mean", "95% interval", "queries"), rows)
 
 
-def _measures_table(measures: Sequence[MeasureResult]) -> Table:
-    table = _table("measure", "mean", "95% interval", "queries")
-    for result in measures:
-        table.add_row(
-            result.measure,
-            f"{result.mean:.4f}",
-            f"{result.low:.4f} to {result.high:.4f}",
-            f"{result.queries:,}",
-        )
-    return table
+def _print_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    terminal.print_rows(titles, rows, right=titles[1:])
 
 
 def _print_comparison(compared: Sequence[Comparison], first: str, second: str) -> None:
-    table = _table("measure", first, second, "difference", "95% interval", "p", "better", "equal", "worse")
-    for each in compared:
-        table.add_row(
+    rows = [
+        (
             each.measure,
             f"{each.first:.4f}",
             f"{each.second:.4f}",
             f"{each.difference:+.4f}",
             f"{each.low:+.4f} to {each.high:+.4f}",
             f"{each.p_value:.4f}",
-            *(f"{count:,}" for count in (each.wins, each.ties, each.losses)),
+            *(each.wins, each.ties, each.losses),
         )
+        for each in compared
+    ]
     print()
-    print_table(table)
+    titles = ("measure", first, second, "difference", "95% interval", "p", "better", "equal", "worse")
+    _print_table(titles, rows)
     print(f"\n{compared[0].sentence(first, second)}")
 
 
@@ -264,30 +246,23 @@ def list_reports(catalog: CatalogOption = None, as_json: JsonOption = False) -> 
 
     Example: `imgsearch reports list`
     """
-    from rich.text import Text
 
     from imgsearch.improve.quality.reports import Reports
 
-    with open_catalog(catalog) as opened:
+    with terminal.open_catalog(catalog) as opened:
         runs = Reports(opened.database).all()
     if as_json:
-        print_json({"reports": [run.as_dict() for run in runs]})
+        terminal.print_json({"reports": [run.as_dict() for run in runs]})
         return
     if not runs:
         say("No report is saved yet; save one with `imgsearch evaluate --save`.")
         return
-    table = _table("id", "when (UTC)", "name", "system", "judgments", "queries", "measure", "mean")
+    rows = []
     for run in runs:
-        first = run.measures[0]
-        table.add_row(
-            run.run_id,
-            f"{run.happened_at:%Y-%m-%d %H:%M}",
-            *(Text(one_line(text)) for text in (run.name, run.system, run.judgments)),
-            f"{first.queries:,}",
-            first.measure,
-            f"{first.mean:.4f}",
-        )
-    print_table(table)
+        first, when = run.measures[0], f"{run.happened_at:%Y-%m-%d %H:%M}"
+        made_by = (run.run_id, when, run.name, run.system, run.judgments)
+        rows.append((*made_by, first.queries, first.measure, f"{first.mean:.4f}"))
+    _print_table(("id", "when (UTC)", "name", "system", "judgments", "queries", "measure", "mean"), rows)
 
 
 @reports.command("show")
@@ -312,8 +287,8 @@ def show_report(
     from imgsearch.store.originals import Originals
     from imgsearch.store.thumbnails import ThumbnailCache
 
-    settings = load_settings(catalog=catalog)
-    with open_catalog(settings.catalog) as opened, contextlib.closing(Originals()) as originals:
+    settings = terminal.load_settings(catalog=catalog)
+    with terminal.open_catalog(settings.catalog) as opened, contextlib.closing(Originals()) as originals:
         folder, max_bytes = opened.folder / "thumbnails", settings.thumbnail_cache_bytes
         thumbnails = ThumbnailCache(folder, originals, max_bytes=max_bytes)
         kept = Reports(opened.database)
@@ -330,11 +305,11 @@ def show_report(
         document = run.as_dict() | {"report": measured[1].as_dict()}
         if other is not None:
             document["comparison"] = _comparison_document(other[0].run_id, run.run_id, compared)
-        print_json(document)
+        terminal.print_json(document)
         return
     facts = [run.title, run.system, run.judgments, f"{run.happened_at:%Y-%m-%d %H:%M} UTC", run.encoder]
     print(f"{one_line(' · '.join(dict.fromkeys(facts)))}\n")
-    print_table(_measures_table(run.measures))
+    _print_measures(run.measures)
     if other is not None:
         _print_comparison(compared, other[0].title, run.title)
     for warning in run.warnings:
@@ -361,9 +336,9 @@ def robustness(
     from imgsearch.improve.quality.reports import Reports
     from imgsearch.improve.quality.robustness import check_robustness
 
-    with open_engine(load_settings(catalog=catalog)) as engine:
+    with terminal.open_engine(terminal.load_settings(catalog=catalog)) as engine:
         engine.systems.get(system)
-        with progress("Checking") as show:
+        with terminal.progress("Checking") as show:
             report = check_robustness(
                 partial(engine.systems.search, system=system),
                 engine.catalog,
@@ -375,7 +350,7 @@ def robustness(
         if save:
             Reports(engine.catalog.database).save_robustness(report, system=system)
     if as_json:
-        print_json(report.as_dict())
+        terminal.print_json(report.as_dict())
     else:
         _print_robustness(report)
     for warning in report.warnings:
@@ -383,12 +358,11 @@ def robustness(
 
 
 def _print_robustness(report: RobustnessReport) -> None:
-    table = _table("change", "kept", "95% interval", "photos")
-    for score in report.scores:
-        table.add_row(
-            score.change, f"{score.mean:.1%}", f"{score.low:.1%} to {score.high:.1%}", f"{score.photos:,}"
-        )
-    print_table(table)
+    rows = [
+        (each.change, f"{each.mean:.1%}", f"{each.low:.1%} to {each.high:.1%}", each.photos)
+        for each in report.scores
+    ]
+    _print_table(("change", "kept", "95% interval", "photos"), rows)
     print(
         f"\nRobustness: {report.score:.1%} of the {report.neighbours} nearest photos stay, over all changes."
     )
@@ -414,12 +388,12 @@ def export_judgments(
     from imgsearch.store.feedback import FeedbackLog
 
     with (
-        open_catalog(catalog) as opened,
+        terminal.open_catalog(catalog) as opened,
         contextlib.closing(FeedbackLog(opened.database)) as feedback,
     ):
         report = qrels.export_judgments(feedback.latest_judgments(), file)
     if as_json:
-        print_json(report._asdict())
+        terminal.print_json(report._asdict())
     else:
         left_out = f", {many(report.skipped, 'vote')} of can't tell left out" if report.skipped else ""
         print(

@@ -7,18 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgsearch.cli.terminal import (
-    CatalogOption,
-    IndexOption,
-    JsonOption,
-    load_settings,
-    new_table,
-    one_line,
-    open_engine,
-    print_json,
-    print_table,
-    say,
-)
+from imgsearch.cli import terminal
+from imgsearch.cli.terminal import CatalogOption, IndexOption, JsonOption, say
 from imgsearch.core.errors import ImageError, QueryError
 
 if TYPE_CHECKING:
@@ -72,12 +62,14 @@ def search(
     terms += [Term("image", _read_picture(path)) for path in image or ()]
     terms += [Term("item", item_id) for item_id in item or ()]
     query = Query(tuple(terms), n=n, filters=parse_filters(filters or ()))
-    with open_engine(load_settings(catalog=catalog, index=index_at), confidence=True) as engine:
+    with terminal.open_engine(
+        terminal.load_settings(catalog=catalog, index=index_at), confidence=True
+    ) as engine:
         result = engine.searcher.search(query)
         suggestions, correction = engine.words.suggestions(query), engine.words.correction(query)
     if as_json:
         words = words_document(suggestions, correction)
-        print_json(result_document(result, words, image=lambda hit: hit.image))
+        terminal.print_json(result_document(result, words, image=lambda hit: hit.image))
     else:
         if correction is not None:
             say(f"Did you mean {correction.text!r}?")
@@ -99,8 +91,6 @@ def _read_picture(path: Path) -> bytes:
 
 
 def _print_hits(result: SearchResult) -> None:
-    from rich.text import Text
-
     from imgsearch.search.ranking.confidence import WEAK_SENTENCE
 
     for note in result.notes:
@@ -110,13 +100,5 @@ def _print_hits(result: SearchResult) -> None:
     if not result.hits:
         say("No item passes the filters." if result.query.filters else "The catalog holds no other item.")
         return
-    table = new_table()
-    table.add_column("rank", justify="right")
-    table.add_column("score", justify="right")
-    table.add_column("id", overflow="fold")
-    table.add_column("title", overflow="fold")
-    for hit in result.hits:
-        table.add_row(
-            str(hit.rank), f"{hit.score:.3f}", Text(one_line(hit.item_id)), Text(one_line(hit.title))
-        )
-    print_table(table)
+    rows = [(hit.rank, f"{hit.score:.3f}", hit.item_id, hit.title) for hit in result.hits]
+    terminal.print_rows(("rank", "score", "id", "title"), rows, right=("score",))

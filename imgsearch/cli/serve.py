@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgsearch.cli.terminal import CatalogOption, IndexOption, load_settings, progress, say
+from imgsearch.cli import terminal
+from imgsearch.cli.terminal import CatalogOption, IndexOption, say
 from imgsearch.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ def serve(
 
     Example: `imgsearch serve --catalog shop/ --port 8080`
     """
-    settings = load_settings(catalog=catalog, host=host, port=port, index=index_at, replica_of=replica_of)
+    settings = terminal.load_settings(
+        catalog=catalog, host=host, port=port, index=index_at, replica_of=replica_of
+    )
     _serve(settings, open_browser=False)
 
 
@@ -68,9 +71,9 @@ def demo(
     """
     from imgsearch.demo import ensure_demo_catalog
 
-    with progress("Building the Sample Store") as show:
+    with terminal.progress("Building the Sample Store") as show:
         folder = ensure_demo_catalog(lambda now: show(now.done, now.total))
-    settings = load_settings(catalog=folder, port=port)
+    settings = terminal.load_settings(catalog=folder, port=port)
     _serve(settings, open_browser=sys.stdout.isatty() and not no_browser)
 
 

@@ -6,18 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgsearch.cli import terminal
 from imgsearch.cli.search import FilterOption, ItemOption, TextOption
-from imgsearch.cli.terminal import (
-    CatalogOption,
-    JsonOption,
-    load_settings,
-    new_table,
-    one_line,
-    open_engine,
-    print_json,
-    print_table,
-    say,
-)
+from imgsearch.cli.terminal import CatalogOption, JsonOption, one_line, say
 
 if TYPE_CHECKING:
     from imgsearch.search.side_by_side import SideBySide
@@ -60,10 +51,10 @@ def compare(
     sides = parse_side(left), parse_side(right)
     terms = [Term("text", words) for words in text or ()] + [Term("item", item_id) for item_id in item or ()]
     query = Query(tuple(terms), n=n, filters=parse_filters(filters or ()))
-    with open_engine(load_settings(catalog=catalog)) as engine:
+    with terminal.open_engine(terminal.load_settings(catalog=catalog)) as engine:
         found = search_both(engine.systems, query, *sides)
     if as_json:
-        print_json(found.as_dict())
+        terminal.print_json(found.as_dict())
     else:
         _print(found)
 
@@ -73,7 +64,7 @@ def _print(found: SideBySide) -> None:
 
     for note in dict.fromkeys((*found.left.result.notes, *found.right.result.notes)):
         say(note)
-    table = new_table()
+    table = terminal.new_table()
     table.add_column("rank", justify="right")
     for answer, elsewhere in ((found.left, "right"), (found.right, "left")):
         table.add_column(one_line(str(answer.side)), overflow="fold")
@@ -84,11 +75,14 @@ def _print(found: SideBySide) -> None:
         for answer, side_marks in zip((found.left, found.right), marks, strict=True):
             if place < len(side_marks):
                 other = side_marks[place].other
-                cells += [Text(one_line(answer.item_ids[place])), "-" if other is None else str(other)]
+                cells += [
+                    Text(one_line(answer.item_ids[place])),
+                    "-" if other is None else str(other),
+                ]
             else:
                 cells += ["", ""]
         table.add_row(str(place + 1), *cells)
-    print_table(table)
+    terminal.print_table(table)
     print(f"\n{found.sentence()}")
     print(
         f"overlap@{found.depth} {found.overlap:.2f}, rank-biased overlap {found.rbo:.2f}, "

@@ -9,7 +9,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -35,6 +35,7 @@ __all__ = [
     "open_catalog",
     "open_engine",
     "print_json",
+    "print_rows",
     "print_table",
     "progress",
     "say",
@@ -167,6 +168,21 @@ def print_table(table: Table) -> None:
     with console.capture() as captured:
         console.print(table)
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def print_rows(
+    titles: Sequence[str], rows: Sequence[Sequence[object]], *, right: Collection[str] = ()
+) -> None:
+    """Print rows as a table; columns of integers, and those in `right`, are right-justified."""
+    from rich.text import Text
+
+    table = new_table()
+    for place, title in enumerate(titles):
+        number = title in right or any(isinstance(row[place], int) for row in rows)
+        table.add_column(title, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else one_line(str(cell))) for cell in row))
+    print_table(table)
 
 
 def one_line(text: str) -> str:

@@ -6,17 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgsearch.cli.terminal import (
-    CatalogOption,
-    JsonOption,
-    load_settings,
-    new_table,
-    open_catalog,
-    print_json,
-    print_table,
-    progress,
-    say,
-)
+from imgsearch.cli import terminal
+from imgsearch.cli.terminal import CatalogOption, JsonOption, say
 
 if TYPE_CHECKING:
     from imgsearch.index.live_index import IndexHeader
@@ -52,43 +43,41 @@ def tune(
     from imgsearch.index.tuning import tune as run
     from imgsearch.search.engine import open_index
 
-    settings = load_settings(catalog=catalog)
-    with open_catalog(settings.catalog) as opened:
+    settings = terminal.load_settings(catalog=catalog)
+    with terminal.open_catalog(settings.catalog) as opened:
         if opened.index_address:
             raise ConfigError(
                 f"The index of this catalog is at {opened.index_address}, which chooses its own engine; "
                 "use `--index local` for a local index, which can be tuned."
             )
         index = open_index(opened, settings)
-        with progress("Measuring") as show:
+        with terminal.progress("Measuring") as show:
             tuning = run(index, recall=recall, sample=sample, progress=show)
         header = index.header
     if not tuning.chosen.reached:
         say(f"No engine reached {recall}; the closest one was built.")
     if as_json:
         found = {"generation": header.generation, "ann_recall@10": header.ann_recall_at_10} if header else {}
-        print_json({**tuning.as_dict(), **found})
+        terminal.print_json({**tuning.as_dict(), **found})
     else:
         _print(tuning, header)
 
 
 def _print(tuning: Tuning, header: IndexHeader | None) -> None:
-    table = new_table()
-    for number, title in enumerate(
-        ("engine", "ann_recall@10", "effort", "ms", "bytes an item", "build s", "")
-    ):
-        table.add_column(title, justify="right" if 0 < number < 6 else "left")
-    for trial in tuning.trials:
-        table.add_row(
+    rows = [
+        (
             trial.name,
             f"{trial.ann_recall_at_10:.4f}",
-            str(trial.effort),
+            trial.effort,
             f"{trial.milliseconds:.3f}",
             f"{trial.index_bytes / tuning.items:.0f}",
             f"{trial.build_s:.1f}",
             "chosen" if trial is tuning.chosen else "" if trial.reached else f"below {tuning.recall}",
         )
-    print_table(table)
+        for trial in tuning.trials
+    ]
+    titles = ("engine", "ann_recall@10", "effort", "ms", "bytes an item", "build s", "")
+    terminal.print_rows(titles, rows, right=titles[1:6])
     if header:
         print(
             f"\nGeneration {header.generation} holds {header.items:,} items; its ann_recall@10 is "
