@@ -66,7 +66,7 @@ def test_full_agreement_is_one_and_chance_is_about_zero() -> None:
 
 
 @pytest.mark.parametrize("units", [[], [["good"]], [["good", "good"], ["good", "good"]]])
-def test_coefficients_that_are_not_defined_are_none(units: list[list[str]]) -> None:
+def test_undefined_coefficients_are_none(units: list[list[str]]) -> None:
     assert krippendorff_alpha(units) is None
     assert cohen_kappa(["good"] * len(units), ["good"] * len(units)) is None
 

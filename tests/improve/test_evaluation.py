@@ -1,4 +1,4 @@
-"""Offline evaluation: measures against hand computation, the files' formats, and what is said of what is missing."""
+"""Offline evaluation: measures against hand computation, file formats, and the reasons for what is skipped."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_perfect_and_worst_judgments_give_one_and_zero(catalog: CatalogStore, se
     assert [result.mean for result in worst.measures] == [0.0, 0.0, 0.0]
 
 
-def test_what_cannot_be_used_is_left_out_with_its_reason(catalog: CatalogStore, searcher: Searcher) -> None:
+def test_unusable_queries_are_skipped_with_a_reason(catalog: CatalogStore, searcher: Searcher) -> None:
     qrels = {
         "good": {"mug/red-1.jpg": 1, "gone.jpg": 1},
         "no topic": {"mug/red-1.jpg": 1},
@@ -188,12 +188,14 @@ def test_what_cannot_be_used_is_left_out_with_its_reason(catalog: CatalogStore, 
     assert any("left out" in warning for warning in report.warnings)
 
 
-def test_nothing_to_measure_is_an_error_that_says_why(catalog: CatalogStore, searcher: Searcher) -> None:
+def test_an_evaluation_without_queries_raises_the_reason(catalog: CatalogStore, searcher: Searcher) -> None:
     with pytest.raises(EvaluationError, match="no topic"):
         evaluate(searcher.search, catalog, {"q": {"a": 1}}, [Topic("other", "text", "red")])
 
 
-def test_few_judgments_are_warned_of_and_many_are_not(catalog: CatalogStore, searcher: Searcher) -> None:
+def test_a_warning_appears_for_few_judgments_and_not_for_many(
+    catalog: CatalogStore, searcher: Searcher
+) -> None:
     topics = [Topic("q", "item", "mug/red-0.jpg")]
     few = evaluate(searcher.search, catalog, {"q": {"mug/red-1.jpg": 1}}, topics)
     assert any("were judged" in warning for warning in few.warnings)
@@ -201,7 +203,7 @@ def test_few_judgments_are_warned_of_and_many_are_not(catalog: CatalogStore, sea
     assert evaluate(searcher.search, catalog, everything, topics).warnings == ()
 
 
-def test_the_interval_holds_the_mean_and_narrows_with_more_queries(
+def test_the_interval_contains_the_mean_and_narrows_with_more_queries(
     make_catalog: Callable[..., CatalogStore],
 ) -> None:
     vectors = clustered(300, 16, clusters=10, seed=3)
@@ -271,7 +273,7 @@ def test_malformed_topics_name_their_line(tmp_path: Path, text: str, reason: str
         read_topics(path)
 
 
-def test_files_that_cannot_be_read_are_one_sentence(tmp_path: Path) -> None:
+def test_unreadable_files_are_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "latin.trec").write_bytes(b"q 0 \xe9.jpg 1\n")
     for path in (tmp_path / "missing.trec", tmp_path, tmp_path / "latin.trec"):
         for read in (read_qrels, read_topics):
@@ -330,7 +332,7 @@ def test_the_majority_of_the_labelers_decides(tmp_path: Path) -> None:
     assert Path(report.topics) == default_topics_path(tmp_path / "out.trec")
 
 
-def test_what_is_exported_evaluates_as_it_was_judged(
+def test_exported_judgments_evaluate_as_they_were_judged(
     catalog: CatalogStore,
     searcher: Searcher,
     tmp_path: Path,
@@ -372,7 +374,7 @@ def test_no_judgments_write_no_file(tmp_path: Path, table: Any) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
     with pytest.raises(EvaluationError, match="cannot be written"):
         export_judgments(judgments(("text=x", "a", "l", "good")), tmp_path / "file" / "out.trec")

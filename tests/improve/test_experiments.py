@@ -1,4 +1,4 @@
-"""Experiments: who is answered by what, from start to stop; nobody meets an error of an arm."""
+"""Experiments: assignment, team draft, start and stop, and the live system in place of a failing arm."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_two_experiments_assign_independently() -> None:
     assert all(count == pytest.approx(2000, abs=150) for count in pairs.values())
 
 
-def test_shares_that_make_up_everybody_leave_nobody_out() -> None:
+def test_shares_that_sum_to_one_include_every_visitor() -> None:
     thirds = Experiment("x", tuple(Arm(name, 1 / 3) for name in "abc"))
     assert None not in {arm_of(thirds, str(number)) for number in range(5000)}
 
@@ -98,7 +98,7 @@ def test_shares_that_make_up_everybody_leave_nobody_out() -> None:
 # --- team draft -------------------------------------------------------------------------------------------------
 
 
-def test_a_draft_has_no_doubles_and_follows_both_rankings() -> None:
+def test_a_team_draft_has_no_duplicates_and_follows_both_rankings() -> None:
     coins = random.Random(7)
     for _ in range(200):
         first, second = coins.sample("abcdefgh", 6), coins.sample("abcdefgh", 6)
@@ -175,7 +175,7 @@ def test_an_experiment_goes_from_draft_to_running_to_stopped_for_good_and_surviv
         ({"planned_visitors": 0}, "planned"),
     ],
 )
-def test_what_cannot_be_tried_out_is_refused_in_a_sentence_and_nothing_is_kept(
+def test_an_invalid_experiment_is_refused_in_a_sentence_and_not_stored(
     experiments: Experiments, catalog: CatalogStore, change: dict[str, object], words: str
 ) -> None:
     with pytest.raises(ExperimentError, match=words):
@@ -184,7 +184,7 @@ def test_what_cannot_be_tried_out_is_refused_in_a_sentence_and_nothing_is_kept(
     assert catalog.database.cursor().execute("SELECT count(*) FROM experiment_arms").fetchall() == [(0,)]
 
 
-def test_names_are_taken_once_and_unknown_ones_are_said(experiments: Experiments) -> None:
+def test_names_are_unique_and_unknown_names_are_reported(experiments: Experiments) -> None:
     experiments.create(Experiment("test", HALVES))
     with pytest.raises(ExperimentError, match="already"):
         experiments.create(Experiment("test", HALVES))
@@ -197,7 +197,7 @@ def test_names_are_taken_once_and_unknown_ones_are_said(experiments: Experiments
 # --- what visitors get ------------------------------------------------------------------------------------------
 
 
-def test_each_visitor_is_answered_by_its_arm_and_the_rows_say_so(service: SearchService) -> None:
+def test_each_visitor_is_answered_by_their_arm_and_the_rows_record_it(service: SearchService) -> None:
     experiment = run(service)
     query = Query.of(item=MUG, n=20)
     for arm in ("live", "varied"):
@@ -215,7 +215,7 @@ def test_each_visitor_is_answered_by_its_arm_and_the_rows_say_so(service: Search
         assert exposed == [("test", arm, visitor, 1, 20, False)]
 
 
-def test_those_without_a_name_and_looks_that_are_not_recorded_take_no_part(service: SearchService) -> None:
+def test_unnamed_visitors_and_unrecorded_searches_take_no_part(service: SearchService) -> None:
     experiment = run(service)
     query = Query.of(item=MUG, n=20)
     live = service.systems.search(query)
@@ -224,7 +224,7 @@ def test_those_without_a_name_and_looks_that_are_not_recorded_take_no_part(servi
     assert rows(service, "SELECT count(*) FROM exposures") == [(0,)]
 
 
-def test_after_the_stop_everybody_gets_the_live_system(service: SearchService) -> None:
+def test_after_the_stop_every_visitor_gets_the_live_system(service: SearchService) -> None:
     visitor = visitor_of(run(service), "varied")
     query = Query.of(item=MUG, n=20)
     service.experiments.stop("test")
@@ -232,7 +232,7 @@ def test_after_the_stop_everybody_gets_the_live_system(service: SearchService) -
     assert rows(service, "SELECT count(*) FROM exposures") == [(0,)]
 
 
-def test_with_feedback_off_nobody_takes_part(colour_catalog: Path) -> None:
+def test_without_feedback_no_visitor_takes_part(colour_catalog: Path) -> None:
     service = SearchService.open(Settings.load({}, catalog=colour_catalog, feedback=False))
     service.systems.save(System("varied", diversity=0.9))
     visitor = visitor_of(run(service), "varied")
@@ -241,7 +241,9 @@ def test_with_feedback_off_nobody_takes_part(colour_catalog: Path) -> None:
     service.close()
 
 
-def test_interleaving_shows_hits_of_both_credits_each_and_pages_fit_together(service: SearchService) -> None:
+def test_interleaving_mixes_both_arms_credits_each_hit_and_continues_over_pages(
+    service: SearchService,
+) -> None:
     run(service, mode="interleave")
     query = Query.of(item=MUG, n=20)
     shown = service.search(query, visitor="ann")
@@ -262,7 +264,7 @@ def test_interleaving_shows_hits_of_both_credits_each_and_pages_fit_together(ser
     assert any(hits != shown.hits for hits in other)
 
 
-def test_an_arm_that_fails_is_stepped_in_for_and_counted(
+def test_the_live_system_replaces_a_failing_arm_and_the_failure_is_counted(
     service: SearchService, colour_catalog: Path, tmp_path: Path
 ) -> None:
     service.close()
@@ -284,7 +286,7 @@ def test_an_arm_that_fails_is_stepped_in_for_and_counted(
     assert b'imgsearch_experiment_failures_total{experiment="split"} 1.0\n' in render(
         service.metrics.registry
     )
-    with pytest.raises(UnknownItem):  # the query's own fault is nobody's failure
+    with pytest.raises(UnknownItem):  # the query itself is at fault: no failure of the arm
         service.search(Query.of(item="gone.jpg"), visitor="ann")
     assert rows(service, "SELECT count(*) FROM exposures") == [(1,)]
     service.experiments.stop("split")
@@ -294,7 +296,7 @@ def test_an_arm_that_fails_is_stepped_in_for_and_counted(
     service.close()
 
 
-def test_noting_a_search_of_an_experiment_is_no_slower_than_its_search(service: SearchService) -> None:
+def test_recording_an_exposure_does_not_delay_the_search(service: SearchService) -> None:
     """Not a benchmark (`scripts/bench_experiments.py` is): only that nothing is written while the visitor waits."""
     visitor = visitor_of(run(service), "live")
     query = Query.of(item=MUG, n=24)

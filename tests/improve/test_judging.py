@@ -1,4 +1,4 @@
-"""Judging: pools, leases, the cap, undo, agreement of what was said with what is stored, files, hostile input."""
+"""Judging: pools, leases, the limit of raters, undo, stored verdicts, files, hostile input."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def items_of(pool: Pool) -> dict[str, list[str]]:
 # --- pools --------------------------------------------------------------------------------------------------------
 
 
-def test_a_pool_is_what_any_system_shows_first_and_nothing_else(
+def test_a_pool_is_the_union_of_the_first_hits_of_every_system(
     systems: Systems, catalog: CatalogStore
 ) -> None:
     topics = random_items(catalog, 6, seed=3)
@@ -151,7 +151,7 @@ def test_the_order_of_a_pool_follows_the_seed_and_not_the_systems(
     assert all(ranked[key] != pooled[key] for key in pooled)
 
 
-def test_queries_that_cannot_be_asked_are_left_out_and_named(systems: Systems) -> None:
+def test_queries_that_cannot_be_searched_are_skipped_with_a_reason(systems: Systems) -> None:
     topics = [Topic("1", "item", "gone.jpg"), Topic("2", "item", "mug/red-0.jpg"), Topic("3", "query", "???")]
     pool = make_pool(topics, systems.search, systems=["live"], depth=3, seed=0)
     assert list(pool.skipped) == ["1", "3"]
@@ -165,7 +165,7 @@ def test_queries_that_cannot_be_asked_are_left_out_and_named(systems: Systems) -
             make_pool(some, systems.search, systems=names, depth=depth, seed=0)
 
 
-def test_query_sets_come_from_the_feedback_a_list_or_chance(
+def test_query_sets_come_from_the_feedback_a_list_or_a_random_draw(
     systems: Systems, catalog: CatalogStore, feedback: FeedbackLog
 ) -> None:
     with pytest.raises(JudgingError, match="searched yet"):
@@ -193,7 +193,7 @@ def test_query_sets_come_from_the_feedback_a_list_or_chance(
 # --- judging ------------------------------------------------------------------------------------------------------
 
 
-def test_a_labeler_never_learns_rank_score_or_system(
+def test_a_labeler_never_sees_rank_score_or_system(
     judging: Judging, systems: Systems, catalog: CatalogStore
 ) -> None:
     pool = make_pool(random_items(catalog, 2, seed=0), systems.search, systems=["live"], depth=3, seed=0)
@@ -203,7 +203,7 @@ def test_a_labeler_never_learns_rank_score_or_system(
     assert "live" not in str(reply.as_dict())
 
 
-def test_verdicts_land_in_the_feedback_and_the_next_pairs_come_ahead(
+def test_verdicts_are_stored_in_the_feedback_and_the_next_pairs_are_prefetched(
     judging: Judging, small: Callable[..., JudgingSet], feedback: FeedbackLog
 ) -> None:
     ann = Labeler(judging, small(queries=2, items=6), "ann")
@@ -221,7 +221,7 @@ def test_verdicts_land_in_the_feedback_and_the_next_pairs_come_ahead(
     assert set(latest["labeler"]) == {"ann"}
 
 
-def test_an_act_that_is_sent_again_is_done_once(
+def test_an_act_that_is_sent_twice_is_stored_once(
     judging: Judging, catalog: CatalogStore, small: Callable[..., JudgingSet]
 ) -> None:
     ann = Labeler(judging, small(), "ann")
@@ -233,7 +233,7 @@ def test_an_act_that_is_sent_again_is_done_once(
     assert rows(catalog, "SELECT count(*) FROM judgments") == [(1,)]
 
 
-def test_undo_appends_and_gives_the_pair_back(
+def test_undo_appends_an_act_and_returns_the_pair(
     judging: Judging, catalog: CatalogStore, small: Callable[..., JudgingSet], feedback: FeedbackLog
 ) -> None:
     ann = Labeler(judging, small(), "ann")
@@ -264,7 +264,7 @@ def test_skipped_pairs_come_back_at_the_end(
     assert sorted(pairs_of(back)) == sorted(before)
 
 
-def test_the_history_is_there_after_a_reload(judging: Judging, small: Callable[..., JudgingSet]) -> None:
+def test_the_history_survives_a_reload(judging: Judging, small: Callable[..., JudgingSet]) -> None:
     ann = Labeler(judging, small(), "ann")
     order = pairs_of(ann.sync())
     ann.sync(ann.act("good", order[0]), ann.act("bad", order[1]), ann.act("skip", order[2]))
@@ -274,7 +274,7 @@ def test_the_history_is_there_after_a_reload(judging: Judging, small: Callable[.
     assert ann.sync().history == ()
 
 
-def test_two_tabs_and_two_people_are_never_given_the_same_pair(
+def test_two_tabs_and_two_labelers_never_hold_the_same_pair(
     judging: Judging, small: Callable[..., JudgingSet]
 ) -> None:
     made = small(queries=4, items=10, raters=2)
@@ -287,7 +287,7 @@ def test_two_tabs_and_two_people_are_never_given_the_same_pair(
     assert len(given) == len(set(given)) == 30
 
 
-def test_labelers_at_once_do_every_pair_as_often_as_wanted_and_never_the_same_at_a_time(
+def test_concurrent_labelers_judge_every_pair_by_all_raters_and_never_hold_the_same_one(
     judging: Judging, catalog: CatalogStore, small: Callable[..., JudgingSet]
 ) -> None:
     made = small(queries=2, items=7, raters=2)
@@ -327,7 +327,7 @@ def test_labelers_at_once_do_every_pair_as_often_as_wanted_and_never_the_same_at
     assert rows(catalog, "SELECT count(*) FROM judgments") == [(28,)]
 
 
-def test_the_cap_holds_whatever_a_client_sends(
+def test_the_number_of_raters_is_never_exceeded(
     judging: Judging, catalog: CatalogStore, small: Callable[..., JudgingSet]
 ) -> None:
     made = small(queries=1, items=2, raters=1)
@@ -433,7 +433,9 @@ def test_pairs_whose_photo_is_gone_are_left_out(
     assert (reply.judged, reply.waiting) == (2, False)
 
 
-def test_progress_counts_what_stands(judging: Judging, small: Callable[..., JudgingSet]) -> None:
+def test_progress_counts_verdicts_that_were_not_withdrawn(
+    judging: Judging, small: Callable[..., JudgingSet]
+) -> None:
     made = small(queries=1, items=3, raters=2)
     ann = Labeler(judging, made, "ann")
     order = pairs_of(ann.sync())
@@ -466,7 +468,7 @@ def test_every_version_of_a_guideline_is_kept(
 # --- files --------------------------------------------------------------------------------------------------------
 
 
-def test_csv_and_qrels_come_back_as_they_went_names_with_quotes_too(
+def test_csv_and_qrels_round_trip_also_with_quotes_in_names(
     judging: Judging, catalog: CatalogStore, small: Callable[..., JudgingSet], tmp_path: Path
 ) -> None:
     made = small(queries=2, items=3, raters=2)
@@ -476,7 +478,7 @@ def test_csv_and_qrels_come_back_as_they_went_names_with_quotes_too(
         while reply.pairs:
             reply = tab.say("good" if first(reply) % 2 else "bad", reply)
     write_verdicts_csv(judging.verdicts(made), tmp_path / "all.csv")
-    back = read_verdicts(tmp_path / "all.csv", catalog, labeler="nobody")
+    back = read_verdicts(tmp_path / "all.csv", catalog, labeler="unnamed")
     copy = judging.import_set("from csv", back, source="a file")
     columns = ["query_key", "item_id", "labeler", "verdict"]
     assert judging.verdicts(copy)[columns].equals(judging.verdicts(made)[columns])
@@ -535,7 +537,7 @@ def test_an_import_whose_name_is_taken_leaves_the_old_set_alone(
     assert judging.progress(made).judged == 0
 
 
-def test_there_is_nothing_to_write_before_anybody_judged(
+def test_a_set_without_verdicts_writes_no_file(
     judging: Judging, small: Callable[..., JudgingSet], tmp_path: Path
 ) -> None:
     with pytest.raises(EvaluationError, match="no judgments"):
@@ -546,7 +548,7 @@ def test_there_is_nothing_to_write_before_anybody_judged(
 
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 101, "a\x00b", "a\nb\x1bc", "\ud800", 5, None])
-def test_names_that_cannot_be_kept_are_refused(judging: Judging, name: Any) -> None:
+def test_names_that_cannot_be_stored_are_refused(judging: Judging, name: Any) -> None:
     with pytest.raises(JudgingError):
         clean_name(name, "The name")
     with pytest.raises(JudgingError):

@@ -1,4 +1,4 @@
-"""The outcome of an experiment agrees with a count by hand, and finds the truth of simulated visitors."""
+"""The outcome of an experiment agrees with a count by hand and with the known preference of simulated visitors."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def write(
     *,
     ms: dict[str, float] | None = None,
 ) -> None:
-    """Write searches and their clicks as a service does; further pages are told by a query that ends in `+`."""
+    """Write searches and their clicks as a service does; a query that ends in `+` is a further page."""
     assert experiment.started is not None
     exposures, clicks = [], []
     for number, (visitor, arm, query, seconds, ranks) in enumerate(searches):
@@ -105,7 +105,7 @@ def test_the_measures_are_those_counted_by_hand(catalog: CatalogStore) -> None:
         experiment,
         [
             ("ann", "live", "a", 0, [3, 1]),  # clicked twice, first at rank 3
-            ("ann", "live", "b", 100, []),  # looked at until the next search
+            ("ann", "live", "b", 100, []),  # read until the next search
             ("ann", "live", "b", 160, [12]),  # asked the same again: another search, clicked below the top
             ("bob", "live", "a", 50, []),  # went on to a second page ...
             ("bob", "live", "a+", 70, [30]),  # ... and clicked there: one search
@@ -217,7 +217,7 @@ def test_an_arm_that_is_better_but_slow_is_not_shipped(catalog: CatalogStore) ->
     assert "varied is slow" in recommendation.sentence
 
 
-def test_lower_is_better_where_less_is_more(catalog: CatalogStore) -> None:
+def test_a_lower_value_wins_where_lower_is_better(catalog: CatalogStore) -> None:
     experiment = started(catalog, goal="abandoned")
     write(catalog, experiment, crowd({"live": 0.3, "varied": 0.5}, 500))
     recommendation = read(catalog, experiment).recommendation
@@ -302,7 +302,7 @@ def shop(colour_catalog: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]
 
 
 @pytest.mark.slow
-def test_watched_experiments_between_equal_arms_raise_next_to_no_alarm(shop: Any) -> None:
+def test_watched_experiments_between_equal_arms_rarely_raise_an_alarm(shop: Any) -> None:
     simulation, made, catalog, experiments = shop
     found = simulation.false_alarms(made, catalog, experiments, runs=20, visitors=300, seed=1)
     assert found["looks"] > 200
@@ -314,7 +314,7 @@ def test_watched_experiments_between_equal_arms_raise_next_to_no_alarm(shop: Any
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["split", "interleave"])
-def test_arms_whose_truth_is_known_are_told_apart_with_the_right_sign(shop: Any, mode: str) -> None:
+def test_arms_with_a_known_difference_are_distinguished_with_the_right_sign(shop: Any, mode: str) -> None:
     simulation, made, catalog, experiments = shop
     assert made.true_ctr("live") > made.true_ctr("varied")
     arms = (Arm("varied", 0.5), Arm("live", 0.5))

@@ -1,4 +1,4 @@
-"""Comparing, keeping and exporting evaluations, robustness, judgments' sources, background jobs, and the page."""
+"""Comparing, storing and exporting evaluations, robustness, sources of judgments, background jobs, and the page."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,12 @@ from imgsearch.improve.quality.measuring import Quality
 from imgsearch.improve.quality.report_files import report_csv, standalone_html
 from imgsearch.improve.quality.report_html import Pictures, report_page, rows_of
 from imgsearch.improve.quality.reports import Reports, check_comparable, judgments_digest, run_of
-from imgsearch.improve.quality.robustness import SELF_FIRST, check_robustness, wilson_interval
+from imgsearch.improve.quality.robustness import (
+    SELF_FIRST,
+    RobustnessScore,
+    check_robustness,
+    wilson_interval,
+)
 from imgsearch.improve.quality.transformations import TRANSFORMATIONS
 from imgsearch.index.opening import open_live_index
 from imgsearch.search.searcher import Searcher
@@ -49,6 +55,7 @@ from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
 from imgsearch.store.originals import Originals
 
+NOON = datetime(2026, 5, 1, 12)
 NO_PICTURES = Pictures(title=lambda item_id: item_id, source=lambda item_id: "", link=lambda topic: "")
 
 
@@ -107,7 +114,7 @@ def made_report(values: dict[str, float], *, measure: str = "nDCG@10", **changes
 # --- measures against ir-measures ---------------------------------------------------------------------------------
 
 
-def test_a_random_run_is_measured_as_ir_measures_does_by_itself() -> None:
+def test_a_random_run_gets_the_values_of_ir_measures() -> None:
     import ir_measures
     from ir_measures import AP, RR, Judged, P, R, Success, nDCG
 
@@ -129,7 +136,7 @@ def test_a_random_run_is_measured_as_ir_measures_does_by_itself() -> None:
     assert count == 50 * 7
 
 
-def test_complete_judgments_leave_nothing_unjudged_and_no_value_changed(
+def test_complete_judgments_change_no_value_and_leave_no_hit_unjudged(
     catalog: CatalogStore, systems: Systems
 ) -> None:
     truth = by_colour(catalog)
@@ -152,7 +159,7 @@ def test_complete_judgments_leave_nothing_unjudged_and_no_value_changed(
 # --- comparing ----------------------------------------------------------------------------------------------------
 
 
-def test_the_randomisation_test_counts_every_exchange_of_a_small_example() -> None:
+def test_the_randomisation_test_counts_every_sign_flip_of_a_small_example() -> None:
     # Of the 8 signs of (1, 2, 3), only +++ and --- sum to 6 or more in size.
     assert randomisation_p_value(np.array([1.0, 2.0, 3.0])) == pytest.approx(2 / 8)
     assert randomisation_p_value(np.array([1.0, 2.0, 3.0, 0.0, 0.0])) == pytest.approx(2 / 8)
@@ -176,7 +183,7 @@ def test_the_randomisation_test_depends_on_its_seed_alone() -> None:
     assert randomisation_p_value(np.full(80, 0.1)) == 0.0002, "the smallest p-value of 9,999 flips, two-sided"
 
 
-def test_alike_systems_are_told_apart_no_more_often_than_the_level_says() -> None:
+def test_equal_systems_differ_significantly_no_more_often_than_the_level() -> None:
     rng = np.random.default_rng(3)
     false_alarms = sum(randomisation_p_value(rng.normal(0, 1, 30), seed=n) < 0.05 for n in range(200))
     assert false_alarms <= 20  # 10 are expected; 20 has a chance of one in 600
@@ -200,7 +207,7 @@ def test_wins_losses_ties_and_the_greatest_loss_first() -> None:
     assert "No significant difference" in found.sentence("A", "B")
 
 
-def test_a_clear_difference_is_said_with_its_direction() -> None:
+def test_a_clear_difference_is_reported_with_its_direction() -> None:
     rng = np.random.default_rng(0)
     first = {f"q{n}": {"AP": float(value)} for n, value in enumerate(rng.uniform(0, 0.5, 50))}
     second = {query: {"AP": values["AP"] + 0.1} for query, values in first.items()}
@@ -214,7 +221,7 @@ def test_a_clear_difference_is_said_with_its_direction() -> None:
     assert "equal" in equal.sentence("A", "A again")
 
 
-def test_what_cannot_be_compared_is_one_sentence() -> None:
+def test_incomparable_systems_are_one_sentence() -> None:
     with pytest.raises(EvaluationError, match="different queries"):
         compare({"a": {"AP": 1.0}}, {"b": {"AP": 1.0}})
     with pytest.raises(EvaluationError, match="any measure"):
@@ -226,7 +233,7 @@ def test_what_cannot_be_compared_is_one_sentence() -> None:
 # --- keeping ------------------------------------------------------------------------------------------------------
 
 
-def test_a_report_comes_back_as_it_was_kept_also_after_a_restart(colour_catalog: Path) -> None:
+def test_a_stored_report_is_the_same_after_a_restart(colour_catalog: Path) -> None:
     report = made_report(
         {"it's; DROP TABLE items --": 0.25, "é🙂": 1.0},
         skipped={"gone": "There is no item 'gone'.", "no topic": "It has judgments, but no topic."},
@@ -248,6 +255,47 @@ def test_a_report_comes_back_as_it_was_kept_also_after_a_restart(colour_catalog:
         assert kept.get(run.run_id[:4]) == run
         assert kept.report(run) == report
         assert run.title == "my name"
+
+
+def test_reports_stored_by_an_earlier_version_are_read(catalog: CatalogStore) -> None:
+    change = {"change": "mirrored", "mean": 0.7, "low": 0.6, "high": 0.8, "photos": 2}
+    checked = {
+        "scores": [change],
+        "score": 0.7,
+        "neighbours": 10,
+        "seed": 3,
+        "encoder": "e",
+        "lost": ["a.jpg"],
+    }
+    document = json.dumps(checked | {"unreadable": {"b.jpg": "Gone."}, "warnings": ["One."]})
+    with catalog.database.transaction() as cursor:
+        for table, *values in (
+            ("evaluation_runs", "r1", NOON, "", "live", "by hand", "d", "e", 3, 1, 0.5, '["Few."]'),
+            ("evaluation_measures", "r1", 0, "AP", 0.5, 0.4, 0.6, 1),
+            ("evaluation_queries", "r1", 0, "q", "text", "red", ""),
+            ("evaluation_queries", "r1", 1, "gone", "", "", "It has no topic."),
+            ("evaluation_values", "r1", 0, 0, 0.5),
+            ("evaluation_hits", "r1", 0, 1, "a.jpg", 1),
+            ("evaluation_hits", "r1", 0, 2, "b.jpg", None),
+            ("robustness_runs", "r2", NOON, "live", "e", document),
+        ):
+            cursor.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)
+    kept = Reports(catalog.database)
+    (run,) = kept.all()
+    report = kept.report(run)
+    assert (run.happened_at, run.warnings, run.measures) == (
+        NOON,
+        ("Few.",),
+        (MeasureResult("AP", 0.5, 0.4, 0.6, 1),),
+    )
+    assert report.per_query == {"q": {"AP": 0.5}}
+    assert report.skipped == {"gone": "It has no topic."}
+    assert report.topics == {"q": Topic("q", "text", "red")}
+    assert report.hits == {"q": (RatedHit("a.jpg", 1, 1), RatedHit("b.jpg", 2, None))}
+    stored = kept.latest_robustness()
+    assert stored is not None
+    assert stored.report.scores == (RobustnessScore("mirrored", 0.7, 0.6, 0.8, 2),)
+    assert (stored.report.lost, stored.report.warnings) == (("a.jpg",), ("One.",))
 
 
 def test_runs_are_listed_newest_first_and_by_their_judgments(catalog: CatalogStore) -> None:
@@ -276,7 +324,7 @@ def test_the_same_judgments_have_the_same_digest_in_any_order() -> None:
     )
 
 
-def test_systems_are_measured_on_the_same_queries_and_kept_all_or_none(
+def test_systems_are_measured_on_the_same_queries_and_stored_all_or_none(
     quality: Quality, catalog: CatalogStore
 ) -> None:
     truth = by_colour(catalog)
@@ -329,7 +377,9 @@ def test_a_page_escapes_what_people_wrote_and_loads_nothing() -> None:
         assert "&lt;script&gt;" in page
 
 
-def test_an_exported_page_carries_its_pictures(quality: Quality, catalog: CatalogStore, photos: Path) -> None:
+def test_an_exported_page_contains_its_pictures(
+    quality: Quality, catalog: CatalogStore, photos: Path
+) -> None:
     (run,) = quality.measure(by_colour(catalog), ["live"], "P@3")
     report = quality.reports.report(run)
 
@@ -386,7 +436,7 @@ def test_the_apps_own_judgments_become_a_source(quality: Quality, catalog: Catal
     assert run.measures[0].queries == 1
 
 
-def test_judgments_that_tell_nothing_are_refused_when_they_are_read(catalog: CatalogStore) -> None:
+def test_a_source_without_good_or_bad_verdicts_is_refused_when_it_is_read(catalog: CatalogStore) -> None:
     feedback = FeedbackLog(catalog.database)
     feedback.record_judgment(Judgment("text=x", "mug/red-1.jpg", "cant_tell", "l"))
     (source,) = judgment_sources(catalog, feedback, Judging(catalog, feedback))
@@ -410,7 +460,7 @@ def test_uploaded_files_are_read_and_their_faults_named(catalog: CatalogStore) -
             uploaded(qrels, "a.trec", topics, "t.tsv", catalog)
 
 
-def test_qrels_of_unknown_items_are_one_sentence_and_keep_nothing(quality: Quality) -> None:
+def test_qrels_of_unknown_items_are_one_sentence_and_store_nothing(quality: Quality) -> None:
     truth = GroundTruth("x", {"q": {"nosuch": 1}}, (Topic("q", "text", "red"),))
     with pytest.raises(EvaluationError, match="None of its relevant items is in the catalog"):
         quality.measure(truth, ["live"])
@@ -459,7 +509,7 @@ def test_a_photo_that_changed_since_it_was_indexed_is_named(
     originals.close()
 
 
-def test_a_check_that_makes_no_sense_is_refused(
+def test_an_impossible_check_is_refused(
     systems: Systems, catalog: CatalogStore, make_catalog: Callable[..., CatalogStore]
 ) -> None:
     def gone(item: Item) -> bytes:
@@ -473,7 +523,7 @@ def test_a_check_that_makes_no_sense_is_refused(
         check_robustness(systems.search, make_catalog(clustered(1, 8)), gone)
 
 
-def test_wilsons_interval_is_the_textbooks() -> None:
+def test_wilsons_interval_follows_its_formula() -> None:
     low, high = wilson_interval(10, 10)
     z = 1.959963984540054
     assert low == pytest.approx(10 / (10 + z * z))
@@ -534,7 +584,7 @@ def test_a_job_that_fails_says_why() -> None:
         assert reason in runner.job.reason
 
 
-def test_a_measurement_in_the_background_is_kept(quality: Quality, catalog: CatalogStore) -> None:
+def test_a_measurement_in_the_background_is_stored(quality: Quality, catalog: CatalogStore) -> None:
     with pytest.raises(EvaluationError, match="MAPP"):
         quality.start_measuring(lambda: by_colour(catalog), ["live"], "MAPP")
     with pytest.raises(UnknownSystem):
@@ -575,7 +625,7 @@ def run(*arguments: str | Path) -> str:
     return done.stdout
 
 
-def test_evaluations_are_kept_listed_shown_and_written(
+def test_evaluations_are_stored_listed_shown_and_exported(
     colour_catalog: Path, judged: Path, tmp_path: Path
 ) -> None:
     there = ("--catalog", colour_catalog)
@@ -624,7 +674,7 @@ def test_evaluations_are_kept_listed_shown_and_written(
     assert len(table.read_text(encoding="utf-8").splitlines()) == 13
 
 
-def test_what_cannot_be_evaluated_keeps_nothing(colour_catalog: Path, judged: Path, tmp_path: Path) -> None:
+def test_a_failed_evaluation_stores_nothing(colour_catalog: Path, judged: Path, tmp_path: Path) -> None:
     there = ("--catalog", colour_catalog)
     for wrong in (["--system", "nosuch"], ["--compare", "no'such"]):
         with pytest.raises(UnknownSystem, match="There is no system"):
@@ -711,11 +761,11 @@ def test_hostile_names_are_drawn_as_text(service: SearchService) -> None:
     assert "<script>" not in texts(app)
 
 
-def test_the_entry_knows_the_page() -> None:
+def test_the_app_has_the_page() -> None:
     assert "quality.draw" in Path(imgsearch.ui.main.__file__).read_text(encoding="utf-8")
 
 
-def test_votes_of_can_not_tell_are_counted_apart() -> None:
+def test_cant_tell_votes_are_counted_separately() -> None:
     import pandas as pd
 
     rows = [("text=x", "a", "l", "cant_tell"), ("text=x", "b", "l", "good")]

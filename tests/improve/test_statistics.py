@@ -1,4 +1,4 @@
-"""The statistics of experiments agree with their formulas, and stay at their level however often one looks."""
+"""The statistics of experiments agree with their formulas, and keep their level however often they are read."""
 
 from __future__ import annotations
 
@@ -61,18 +61,18 @@ def test_the_interval_is_that_of_the_published_formula() -> None:
 
 @pytest.mark.parametrize("z", [0.0, 1.0, 2.5, 2.9, 3.0, 3.1, 3.5, 8.0])
 @pytest.mark.parametrize("n", [100, 1000, 50_000])
-def test_the_p_value_is_below_alpha_exactly_where_the_interval_leaves_zero_out(z: float, n: int) -> None:
+def test_the_p_value_is_below_alpha_exactly_where_the_interval_excludes_zero(z: float, n: int) -> None:
     found = Estimate(z * 0.01, 0.01, n)
     excludes = abs(found.value) > SequentialTest(2000).radius(found)
     assert (SequentialTest(2000).p_value(found) < ALPHA) == excludes
 
 
-def test_no_spread_at_all_is_certain_only_of_a_difference() -> None:
+def test_without_spread_only_a_difference_is_certain() -> None:
     assert SequentialTest(100).p_value(Estimate(0.0, 0.0, 50)) == 1.0
     assert SequentialTest(100).p_value(Estimate(0.1, 0.0, 50)) == 0.0
 
 
-def test_looking_after_every_visitor_raises_false_alarms_to_no_more_than_the_level() -> None:
+def test_reading_after_every_visitor_keeps_false_alarms_within_the_level() -> None:
     rng = np.random.default_rng(2)
     runs, visitors = 1000, 4000
     n = np.arange(1, visitors + 1)
@@ -122,7 +122,7 @@ def test_a_split_as_planned_raises_no_alarm_and_a_broken_one_does() -> None:
     assert sample_ratio_p([6, 4], [0.25, 0.25]) == pytest.approx(stats.chisquare([6, 4]).pvalue)
 
 
-def test_the_sign_test_may_be_watched_and_sees_a_clear_preference() -> None:
+def test_the_sign_test_stays_valid_when_watched_and_detects_a_clear_preference() -> None:
     assert sign_p(0, 0) == 1.0
     assert sign_p(50, 50) == 1.0
     assert sign_p(120, 60) < 0.01
