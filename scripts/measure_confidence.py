@@ -15,7 +15,7 @@ from imgsearch.demo import sample_store
 from imgsearch.encoders import load_encoder
 from imgsearch.improve.judging.topics import read_topics
 from imgsearch.search.ranking.calibration import PHOTO_PROBES, WORD_PROBES
-from imgsearch.search.ranking.confidence import BEST, Kind, Levels, photo_levels, word_levels, words_of
+from imgsearch.search.ranking.confidence import BEST_SCORES, Kind, Levels, photo_levels, word_levels, words_of
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def main() -> None:
         return {"photo": by_photo, "words": by_words}
 
     def weak(levels: dict[Kind, Levels], row: np.ndarray, kept: np.ndarray, how: str, text: str) -> bool:
-        best = np.sort(photos[kept] @ row)[-BEST:]
+        best = np.sort(photos[kept] @ row)[-BEST_SCORES:]
         return levels["photo" if how == "photos" else "words"].confidence(best, text) == "weak"
 
     everything = np.ones(len(photos), bool)

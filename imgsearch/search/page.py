@@ -13,7 +13,7 @@ from imgsearch.index.rerank import best_first
 from imgsearch.search.candidates import EXTRA_CANDIDATES, CandidateFinder, Scope
 from imgsearch.search.query_encoder import Target
 from imgsearch.search.ranking.active_rules import ActiveRules
-from imgsearch.search.ranking.confidence import BEST
+from imgsearch.search.ranking.confidence import BEST_SCORES
 from imgsearch.search.ranking.diversity import DIVERSITY_CANDIDATES, diversify
 from imgsearch.search.ranking.groups import Groups
 from imgsearch.search.ranking.reranking import by_value
@@ -67,8 +67,8 @@ class PageFinder:
         query, target, end = self.query, self.target, self.query.offset + self.query.n
         pinned = scope.keep(self.rules.pinned(query))
         if not self._reranked and not len(pinned) and not self.groups:
-            keys, scores = self.finder.nearest(target, max(end, BEST), scope)
-            return Page(keys[query.offset : end], scores[query.offset : end], (), scores[:BEST])
+            keys, scores = self.finder.nearest(target, max(end, BEST_SCORES), scope)
+            return Page(keys[query.offset : end], scores[query.offset : end], (), scores[:BEST_SCORES])
         size = self._first_size(end)
         total = len(self.finder) if scope.allowed is None else len(scope.allowed)
         while True:
@@ -78,7 +78,7 @@ class PageFinder:
                 keys, scores = self._with_title_matches(keys, scores, scope)
             page = self._cut(*self._ranked(keys, scores, pinned))
             if len(page.keys) >= query.n or size > total or found < size:
-                return replace(page, nearest=scores[:BEST])
+                return replace(page, nearest=scores[:BEST_SCORES])
             size *= GROWTH
 
     @cached_property

@@ -18,7 +18,8 @@ from imgsearch.encoders.base import Encoder, KnowsWords
 from imgsearch.index.vector_space import VectorSpace
 from imgsearch.search.ranking.composition import composed
 from imgsearch.search.ranking.reranking import LookTarget, look_target
-from imgsearch.search.words.titles import TitleMatch, Titles
+from imgsearch.search.words.title_fusion import TitleMatch
+from imgsearch.search.words.titles import Titles
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.originals import content_digest
 from imgsearch.store.uploads import UploadStore

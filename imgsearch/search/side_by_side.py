@@ -1,175 +1,30 @@
-"""Side by side: one query answered in two ways, and how far the two answers agree.
-
-It owns what a side is and how an address writes it, that both sides are timed alike, and the agreement of two
-rankings. It knows neither pages nor visitors, and nothing of what it searches is recorded.
-
-    live                                      what visitors get by default
-    varied                                    a system that was saved
-    head:base    head:head-0001               the encoder's own embeddings, a learned head
-    live,shape:0.5,same:color,duplicates:show,diversity:0.4        with settings that this side alone has
-"""
+"""Side by side: one query answered by two sides, timed alike, and how far the two rankings agree."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from imgsearch.core.errors import QueryError
-from imgsearch.core.query import Duplicates, Emphasis, Query
+from imgsearch.core.query import Query
 from imgsearch.core.records import SearchResult
-from imgsearch.search.systems import BASE, LIVE, System, Systems
+from imgsearch.search.sides import Side, system_of
+from imgsearch.search.systems import Systems
 
-__all__ = [
-    "Answer",
-    "Mark",
-    "Side",
-    "SideBySide",
-    "describe",
-    "parse_side",
-    "rank_biased_overlap",
-    "search_both",
-    "side_of",
-    "system_of",
-    "title_of",
-]
+__all__ = ["Answer", "Mark", "SideBySide", "rank_biased_overlap", "search_both"]
 
 PERSISTENCE = 0.9
-"""The p of rank-biased overlap: of a list without end, the first ten places carry 86% of the weight."""
-ROUNDS = 5
-MOST_S = 1.5
-"""No further round of timing begins after so long."""
-HEAD = "head:"
-LONGEST = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One way of answering: a system, and the settings of the query that it replaces (None: as the query says).
-
-    `system` is the name of a saved system, or `head:` and a learned head's id or `base`.
-    """
-
-    system: str = LIVE
-    emphasis: Emphasis | None = None
-    same_color: bool | None = None
-    duplicates: Duplicates | None = None
-    diversity: float | None = None
-
-    def __str__(self) -> str:
-        """Return the side as `parse_side` reads it."""
-        parts = [self.system]
-        if self.emphasis is not None:
-            changed = [(name, value) for name, value in asdict(self.emphasis).items() if value]
-            parts += [f"{name}:{value:.3g}" for name, value in changed or [("color", 0.0)]]
-        if self.same_color is not None:
-            parts.append(f"same:{'color' if self.same_color else 'any'}")
-        if self.duplicates is not None:
-            parts.append(f"duplicates:{self.duplicates}")
-        if self.diversity is not None:
-            parts.append(f"diversity:{self.diversity:.3g}")
-        return ",".join(parts)
-
-    def applied(self, query: Query) -> Query:
-        """Return the query with this side's settings."""
-        return replace(
-            query,
-            emphasis=query.emphasis if self.emphasis is None else self.emphasis,
-            same_color=query.same_color if self.same_color is None else self.same_color,
-            duplicates=self.duplicates or query.duplicates,
-            diversity=query.diversity if self.diversity is None else self.diversity,
-        )
-
-    def settings_in_words(self) -> str:
-        """Return what this side sets, in a few words; "" for nothing."""
-        parts = []
-        if self.emphasis is not None:
-            names = {"color": "colour", "shape": "shape", "pattern": "pattern"}
-            parts += [f"{names[name]} +{value:.3g}" for name, value in asdict(self.emphasis).items() if value]
-            parts += [] if any(self.emphasis) else ["no emphasis"]
-        if self.same_color is not None:
-            parts.append("same colour only" if self.same_color else "any colour")
-        if self.duplicates is not None:
-            parts.append("duplicates shown" if self.duplicates == "show" else "duplicates collapsed")
-        if self.diversity is not None:
-            parts.append(f"variety {self.diversity:.3g}" if self.diversity else "no variety")
-        return ", ".join(parts)
-
-
-def parse_side(text: str) -> Side:
-    """Return the side that a text says; raises `QueryError` for a setting or a value that there is not.
-
-    Whether there is such a system is found out when it is asked.
-    """
-    system, *settings = text[:LONGEST].split(",")
-    if not system or len(text) > LONGEST:
-        raise QueryError(f"A side is {text[:40]!r}, but must name a system, such as live or live,shape:0.5.")
-    side, emphasis = Side(system), {}
-    for setting in settings:
-        name, _, value = setting.partition(":")
-        if name in Emphasis.NAMES:
-            emphasis[name] = _fraction(setting, value)
-        elif name == "same" and value in ("color", "any"):
-            side = replace(side, same_color=value == "color")
-        elif name == "duplicates" and value in ("show", "collapse"):
-            side = replace(side, duplicates="show" if value == "show" else "collapse")
-        elif name == "diversity":
-            side = replace(side, diversity=_fraction(setting, value))
-        else:
-            raise QueryError(
-                f"A side has {setting[:40]!r}, but can have color:, shape:, pattern: or diversity: with a number "
-                "from 0 to 1, same:color or same:any, and duplicates:show or duplicates:collapse."
-            )
-    return replace(side, emphasis=Emphasis(**emphasis)) if emphasis else side
-
-
-def side_of(system: str, query: Query, usual: Query) -> Side:
-    """Return the side by which a system answers `query`, for a shared query that has the settings of `usual`."""
-    return Side(
-        system,
-        emphasis=None if query.emphasis == usual.emphasis else query.emphasis,
-        same_color=None if query.same_color == usual.same_color else query.same_color,
-        duplicates=None if query.duplicates == usual.duplicates else query.duplicates,
-        diversity=None if query.diversity == usual.diversity else query.diversity,
-    )
-
-
-def system_of(side: Side, systems: Systems) -> System:
-    """Return the system of a side; raises `UnknownSystem` where none of that name was saved."""
-    if side.system.startswith(HEAD):
-        return System(side.system, head=side.system.removeprefix(HEAD))
-    return systems.get(side.system)
-
-
-def title_of(side: Side) -> str:
-    """Return a side's system as a heading."""
-    if side.system == HEAD + BASE:
-        return "Encoder alone"
-    return {LIVE: "Live"}.get(side.system, side.system.removeprefix(HEAD))
-
-
-def describe(side: Side, systems: Systems) -> str:
-    """Return what is different on a side, in a few words; raises `UnknownSystem`."""
-    system = system_of(side, systems)
-    settings = side.settings_in_words()
-    if system.name == LIVE and settings:
-        return settings
-    # Of another catalog its name is enough: where it lies is nobody's business.
-    words = replace(system, catalog=Path(system.catalog).name).describe()
-    if side.system.startswith(HEAD) and side.system != HEAD + BASE:
-        words = "a learned head"
-    return f"{words}, {settings}" if settings else words
-
-
-# --- both answers -------------------------------------------------------------------------------------------------
+"""The p of rank-biased overlap: of an endless list, the first ten places have 86% of the weight."""
+TIMING_ROUNDS = 5
+MAX_TIMING_S = 1.5
+"""No further round of timing begins after this time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one side answered, and the median of `rounds` searches in milliseconds, nothing left to encode or open."""
+    """What one side answered, and the median of `rounds` searches in milliseconds, all caches warm."""
 
     side: Side
     result: SearchResult
@@ -181,13 +36,34 @@ class Answer:
         """The ids of the hits, best first."""
         return tuple(hit.item_id for hit in self.result.hits)
 
+    def as_dict(self, marks: Sequence[Mark]) -> dict[str, Any]:
+        """Return the answer and where every hit is on the other side as JSON."""
+        return {
+            "side": str(self.side),
+            "encoder": self.result.encoder,
+            "median_ms": self.median_ms,
+            "rounds": self.rounds,
+            "notes": list(self.result.notes),
+            "hits": [
+                {
+                    "item_id": hit.item_id,
+                    "title": hit.title,
+                    "rank": mark.rank,
+                    "score": round(hit.score, 6),
+                    "beside": mark.kind,
+                    "other_rank": mark.other,
+                }
+                for hit, mark in zip(self.result.hits, marks, strict=True)
+            ],
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How a hit stands beside the other side's hits.
+    """Where a hit is on the other side.
 
-    `same` place, `moved` to another rank, `folded` into the hit of that rank, or `only` here (`other` is None).
-    `twin` is the id of the hit meant on the other side, "" for none.
+    It has the `same` rank, is `moved` to another one, `folded` into the hit of that rank, or `only` on its own side
+    (`other` is None). `twin` is the id of the hit on the other side, "" for none.
     """
 
     kind: Literal["same", "moved", "folded", "only"]
@@ -217,14 +93,23 @@ class SideBySide:
         return max(len(self.left.item_ids), len(self.right.item_ids))
 
     def marks(self, side: Literal["left", "right"]) -> list[Mark]:
-        """Return how each hit of a side stands beside the other side's, best first."""
+        """Return where each hit of a side is on the other side, best first."""
         own, other = (self.left, self.right) if side == "left" else (self.right, self.left)
         ranks = {item_id: rank for rank, item_id in enumerate(other.item_ids, start=1)}
         folded = {item_id: hit.item_id for hit in reversed(other.result.hits) for item_id in hit.also}
-        return [_mark(rank, item_id, ranks, folded) for rank, item_id in enumerate(own.item_ids, start=1)]
+        marks = []
+        for rank, item_id in enumerate(own.item_ids, start=1):
+            if item_id in ranks:
+                kind: Literal["same", "moved"] = "same" if ranks[item_id] == rank else "moved"
+                marks.append(Mark(kind, rank, ranks[item_id], item_id))
+            elif item_id in folded:
+                marks.append(Mark("folded", rank, ranks[folded[item_id]], folded[item_id]))
+            else:
+                marks.append(Mark("only", rank))
+        return marks
 
     def sentence(self) -> str:
-        """Say how the two answers differ, in a sentence or two."""
+        """Return how the two answers differ, in a sentence or two."""
         left, right = self.left.item_ids, self.right.item_ids
         if not left and not right:
             return "Neither side finds anything."
@@ -232,9 +117,9 @@ class SideBySide:
             empty, full = ("left", "right") if right else ("right", "left")
             return f"The {empty} side finds nothing, the {full} one {_photos(self.depth)}."
         if left == right:
-            return f"Both sides show the same {_photos(self.depth)} in the same order.{self._why_alike()}"
-        moves = [mark for mark in self.marks("left") if mark.kind == "moved"]
+            return f"Both sides show the same {_photos(self.depth)} in the same order.{self._why_same()}"
         if self.shared == len(left) == len(right):
+            moves = [mark for mark in self.marks("left") if mark.kind == "moved"]
             far = max(moves, key=lambda mark: abs(mark.rank - (mark.other or 0)))
             return (
                 f"Both sides show the same {_photos(self.depth)}, {len(moves)} of them in another place: the "
@@ -242,79 +127,70 @@ class SideBySide:
             )
         if self.shared == 0:
             return "No photo is on both sides."
-        alike = next(
+        same = next(
             place for place in range(self.depth) if left[place : place + 1] != right[place : place + 1]
         )
         first = {0: "The first place differs.", 1: "The first place is the same."}.get(
-            alike, f"The first {alike} places are the same."
+            same, f"The first {same} places are the same."
         )
         return f"{self.shared} of {_photos(self.depth)} {'is' if self.shared == 1 else 'are'} on both sides. {first}"
 
-    def _why_alike(self) -> str:
-        """Return why two answers that are the same could not differ, where that is plain; "" otherwise."""
-        if self.left.side == self.right.side:
-            return " They are set alike."
-        looks = any(
-            side.emphasis is not None or side.same_color is not None
-            for side in (self.left.side, self.right.side)
-        )
-        if looks and all(term.kind == "text" for term in self.query.terms):
+    def _why_same(self) -> str:
+        """Return why two answers could not differ, where that is known; "" otherwise."""
+        sides = (self.left.side, self.right.side)
+        if sides[0] == sides[1]:
+            return " Both have the same settings."
+        by_look = any(side.emphasis is not None or side.same_color is not None for side in sides)
+        if by_look and all(term.kind == "text" for term in self.query.terms):
             return " Colour, shape and pattern count only where the search has a photo or a colour."
         return ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the figures and where every hit stands, as the JSON of `imgsearch compare --json`."""
+        """Return the comparison as the JSON of `imgsearch compare --json`."""
         return {
             "shared": self.shared,
             "overlap": round(self.overlap, 6),
             "rank_biased_overlap": round(self.rbo, 6),
             "sentence": self.sentence(),
-            "left": _answer_document(self.left, self.marks("left")),
-            "right": _answer_document(self.right, self.marks("right")),
+            "left": self.left.as_dict(self.marks("left")),
+            "right": self.right.as_dict(self.marks("right")),
         }
 
 
 def search_both(
-    systems: Systems, query: Query, left: Side, right: Side, *, rounds: int = ROUNDS
+    systems: Systems, query: Query, left: Side, right: Side, *, rounds: int = TIMING_ROUNDS
 ) -> SideBySide:
     """Answer a query by both sides and return how far they agree; nothing is recorded.
 
-    The first search of each side opens and encodes what it needs and is not timed; then they take turns. Raises what
-    `Systems.search` raises.
+    The first search of each side opens and encodes what it needs and is not timed. Raises what `Systems.search`
+    raises.
     """
-    asked = [(system_of(side, systems), side.applied(query)) for side in (left, right)]
-    results = [systems.search(each, system) for system, each in asked]
-    took_ms: tuple[list[float], list[float]] = ([], [])
+    requests = [(side.applied(query), system_of(side, systems)) for side in (left, right)]
+    results = [systems.search(*request) for request in requests]
+    times_ms: tuple[list[float], list[float]] = ([], [])
     began = time.perf_counter()
-    while len(took_ms[0]) < rounds and (not took_ms[0] or time.perf_counter() - began < MOST_S):
-        # Whoever comes first finds colder caches, so the sides take turns at that too.
-        for place in (0, 1) if len(took_ms[0]) % 2 == 0 else (1, 0):
-            system, each = asked[place]
+    while len(times_ms[0]) < rounds and (not times_ms[0] or time.perf_counter() - began < MAX_TIMING_S):
+        # The first search of a round finds colder processor caches: the sides alternate.
+        for place in (0, 1) if len(times_ms[0]) % 2 == 0 else (1, 0):
             started = time.perf_counter()
-            systems.search(each, system)
-            took_ms[place].append((time.perf_counter() - started) * 1000)
-    answers = [
+            systems.search(*requests[place])
+            times_ms[place].append((time.perf_counter() - started) * 1000)
+    first, second = (
         Answer(side, result, round(statistics.median(times), 3), len(times))
-        for side, result, times in zip((left, right), results, took_ms, strict=True)
-    ]
-    first, second = answers[0].item_ids, answers[1].item_ids
-    shared = len(set(first) & set(second))
-    longer = max(len(first), len(second))
-    return SideBySide(
-        query=query,
-        left=answers[0],
-        right=answers[1],
-        shared=shared,
-        overlap=shared / longer if longer else 1.0,
-        rbo=rank_biased_overlap(first, second),
+        for side, result, times in zip((left, right), results, times_ms, strict=True)
     )
+    shared = len(set(first.item_ids) & set(second.item_ids))
+    longer = max(len(first.item_ids), len(second.item_ids))
+    overlap = shared / longer if longer else 1.0
+    rbo = rank_biased_overlap(first.item_ids, second.item_ids)
+    return SideBySide(query, first, second, shared, overlap, rbo)
 
 
 def rank_biased_overlap(first: Sequence[str], second: Sequence[str], *, p: float = PERSISTENCE) -> float:
-    """Return the extrapolated rank-biased overlap of two rankings without repetitions, from 0 to 1.
+    """Return the extrapolated rank-biased overlap (RBO) of two rankings without repetitions, from 0 to 1.
 
-    It is the overlap that someone sees who looks one place further down with probability `p`, the agreement at the
-    end of the lists taken to go on. Two empty rankings have 1, an empty one and another 0.
+    It is the overlap seen by a reader who reads one place further with probability `p`; the agreement at the end of
+    the lists is assumed to continue. Two empty rankings have 1, an empty one and another 0.
 
     Source: W. Webber, A. Moffat, J. Zobel, "A Similarity Measure for Indefinite Rankings", ACM Transactions on
     Information Systems 28(4), 2010, equation 32 (lists of different lengths).
@@ -332,45 +208,5 @@ def rank_biased_overlap(first: Sequence[str], second: Sequence[str], *, p: float
     return (1 - p) / p * total + ((at_long - at_short) / long + at_short / short) * p**long
 
 
-def _mark(rank: int, item_id: str, ranks: Mapping[str, int], folded: Mapping[str, str]) -> Mark:
-    other = ranks.get(item_id)
-    if other is not None:
-        return Mark("same" if other == rank else "moved", rank, other, item_id)
-    if item_id in folded:
-        return Mark("folded", rank, ranks[folded[item_id]], folded[item_id])
-    return Mark("only", rank)
-
-
-def _answer_document(answer: Answer, marks: Sequence[Mark]) -> dict[str, Any]:
-    return {
-        "side": str(answer.side),
-        "encoder": answer.result.encoder,
-        "median_ms": answer.median_ms,
-        "rounds": answer.rounds,
-        "notes": list(answer.result.notes),
-        "hits": [
-            {
-                "item_id": hit.item_id,
-                "title": hit.title,
-                "rank": mark.rank,
-                "score": round(hit.score, 6),
-                "beside": mark.kind,
-                "other_rank": mark.other,
-            }
-            for hit, mark in zip(answer.result.hits, marks, strict=True)
-        ],
-    }
-
-
 def _photos(count: int) -> str:
     return f"{count:,} {'photo' if count == 1 else 'photos'}"
-
-
-def _fraction(setting: str, text: str) -> float:
-    try:
-        value = float(text) if len(text) <= 24 and text.isascii() else -1.0
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise QueryError(f"A side has {setting[:40]!r}, but the number must lie between 0 and 1.")
-    return value

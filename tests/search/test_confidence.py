@@ -17,7 +17,7 @@ from imgsearch.core.records import Confidence
 from imgsearch.index.opening import open_live_index
 from imgsearch.search.ranking.calibration import Calibration
 from imgsearch.search.ranking.confidence import (
-    BEST,
+    BEST_SCORES,
     Kind,
     Levels,
     Nearest,
@@ -70,13 +70,13 @@ def test_nothing_is_said_with_too_few_probes_or_scores(rows: Rows) -> None:
     assert word_levels(over(rows[:4]), rows) is None
     levels = word_levels(over(rows), rows[:20])
     assert levels is not None
-    assert levels.confidence(np.ones(BEST - 1, np.float32)) is None
-    assert levels.confidence(np.ones(BEST, np.float32)) == "strong"
+    assert levels.confidence(np.ones(BEST_SCORES - 1, np.float32)) is None
+    assert levels.confidence(np.ones(BEST_SCORES, np.float32)) == "strong"
 
 
 def test_words_that_all_stand_in_one_row_are_vague_but_not_weak(rows: Rows) -> None:
     levels = word_levels(over(rows), rows[:20], [words_of("Red chairs, of oak"), words_of("A lamp")])
-    low = np.zeros(BEST, np.float32)
+    low = np.zeros(BEST_SCORES, np.float32)
     assert levels is not None
     assert levels.confidence(low, "the red chair") == "fair"
     assert levels.confidence(low, "red lamp") == "weak"

@@ -24,18 +24,8 @@ from imgsearch.index.heads import Projection, save_head
 from imgsearch.index.opening import open_live_index
 from imgsearch.search.ranking.rules import Rule
 from imgsearch.search.searcher import Searcher
-from imgsearch.search.side_by_side import (
-    Answer,
-    Mark,
-    Side,
-    SideBySide,
-    describe,
-    parse_side,
-    rank_biased_overlap,
-    search_both,
-    side_of,
-    title_of,
-)
+from imgsearch.search.side_by_side import Answer, Mark, SideBySide, rank_biased_overlap, search_both
+from imgsearch.search.sides import Side, describe, parse_side, side_of, title_of
 from imgsearch.search.systems import System, Systems
 from imgsearch.store.catalog import CatalogStore
 
@@ -211,7 +201,11 @@ def test_both_sides_answer_as_each_would_alone(systems: Systems) -> None:
         assert answer.median_ms > 0
     assert 0 < both.rbo < 1
     assert both.shared == len(set(both.left.item_ids) & set(both.right.item_ids))
-    assert search_both(systems, query, Side(), Side(), rounds=1).sentence().endswith("They are set alike.")
+    assert (
+        search_both(systems, query, Side(), Side(), rounds=1)
+        .sentence()
+        .endswith("Both have the same settings.")
+    )
 
 
 def test_settings_and_heads_are_sides_too_and_need_not_be_saved(
@@ -296,7 +290,7 @@ def test_a_side_is_chosen_set_and_swapped_and_the_address_says_so(service: Searc
     ("params", "words"),
     [
         ({"left": "nosuch"}, "no system"),
-        ({"right": "live,shape:7"}, "between 0 and 1"),
+        ({"right": "live,shape:7"}, "from 0 to 1"),
         ({"item": "gone.jpg"}, "no item"),
         ({"n": "many"}, "whole number"),
         ({"left": "<script>alert(1)</script>"}, "&lt;script&gt;"),

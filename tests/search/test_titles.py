@@ -22,7 +22,8 @@ from imgsearch.index.opening import open_live_index
 from imgsearch.search.page import RERANK_CANDIDATES
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.words import titles as titles_module
-from imgsearch.search.words.titles import K, TitleIndex, Titles, fused, title_weight
+from imgsearch.search.words.title_fusion import RRF_K, TitleIndex, rrf_scores, title_weight
+from imgsearch.search.words.titles import Titles
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.title_vectors import TitleStore
 
@@ -88,18 +89,25 @@ def retitle(catalog: CatalogStore, change: Callable[[int, str], str | None]) -> 
 def test_orders_are_fused_by_the_sum_of_reciprocal_ranks() -> None:
     photos = np.array([0.9, 0.5, 0.7, 0.7], np.float32)
     names = np.array([0.1, 0.4, 0.3, 0.3], np.float32)
-    expected = [1 / (K + 1) + 0.5 / (K + 4), 1 / (K + 4) + 0.5 / (K + 1)]
-    expected += [1 / (K + 2) + 0.5 / (K + 2)] * 2
-    assert fused(photos, names, 0.5) == pytest.approx(expected)
+    expected = [1 / (RRF_K + 1) + 0.5 / (RRF_K + 4), 1 / (RRF_K + 4) + 0.5 / (RRF_K + 1)]
+    expected += [1 / (RRF_K + 2) + 0.5 / (RRF_K + 2)] * 2
+    assert rrf_scores(photos, names, 0.5) == pytest.approx(expected)
 
 
 def test_an_item_without_a_title_counts_by_its_photo_in_both_orders() -> None:
     photos = np.array([0.9, 0.8, 0.7, 0.6], np.float32)
     names = np.array([np.nan, 0.2, np.nan, 0.9], np.float32)
     # The two titles take the ranks 1 and 2 of 2, stretched over the four items.
-    expected = [2 / (K + 1), 1 / (K + 2) + 1 / (K + 4), 2 / (K + 3), 1 / (K + 4) + 1 / (K + 2)]
-    assert fused(photos, names, 1.0) == pytest.approx(expected)
-    assert fused(photos, np.full(4, np.nan, np.float32), 1.0) == pytest.approx(2 / (K + np.arange(1, 5)))
+    expected = [
+        2 / (RRF_K + 1),
+        1 / (RRF_K + 2) + 1 / (RRF_K + 4),
+        2 / (RRF_K + 3),
+        1 / (RRF_K + 4) + 1 / (RRF_K + 2),
+    ]
+    assert rrf_scores(photos, names, 1.0) == pytest.approx(expected)
+    assert rrf_scores(photos, np.full(4, np.nan, np.float32), 1.0) == pytest.approx(
+        2 / (RRF_K + np.arange(1, 5))
+    )
 
 
 def test_titles_are_trusted_as_far_as_they_tell_photos_apart() -> None:
@@ -283,7 +291,7 @@ def test_damaged_title_files_are_made_again(colour_catalog: Path, harm: str) -> 
 def test_more_titles_than_are_compared_are_left_out_and_said(
     catalog: CatalogStore, encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(titles_module, "MOST_TITLES", 47)
+    monkeypatch.setattr(titles_module, "MAX_TITLES", 47)
     titles = use(catalog, encoder)
     assert titles.ready() is None
     assert encoder.texts == []

@@ -1,10 +1,8 @@
-"""Composition: how several terms of a query become one vector.
+"""Composition: several terms of a query become one vector.
 
-It owns the strategies and which one is used; it knows rows of numbers only: no catalog, no encoder.
-
-A text's cosines to the photos of a catalog vary far less than a photo's do, so that in a plain weighted mean of a
-photo and a text the photo decides alone. `composed` divides each weight by the spread of its term's cosines over a
-sample of the catalog: it ranks by the weighted sum of standardised cosines, which is still one vector to search by.
+A text's cosines to the photos of a catalog vary far less than a photo's: in a plain weighted mean of both, the photo
+decides alone. `composed` divides each weight by the spread of its term's cosines over a sample of the catalog. That
+ranks by the weighted sum of standardised cosines, and is still one vector to search by.
 `scripts/compare_composition.py` compares it with the plain mean and the best-score rule on the Sample Store.
 """
 
@@ -21,18 +19,18 @@ Rows = NDArray[np.float32]
 Weights = NDArray[np.float64]
 Scores = NDArray[np.float64]
 
-FEWEST_ROWS = 32
-"""A spread over fewer rows says too little; the weights are then taken as they are."""
-SMALLEST_SPREAD = 1e-3
+MIN_SAMPLE_ROWS = 32
+"""A spread over fewer rows is too uncertain; weights are then used as they are."""
+MIN_SPREAD = 1e-3
 
 
 def composed(terms: Rows, weights: Weights, sample: Rows) -> Rows:
     """Return the (dim,) float32 sum of the terms, (m, dim) unit rows, each by its weight over its spread.
 
-    `sample` are (s, dim) unit rows of the catalog. Not normalised: terms that cancel out give nearly zeros.
+    `sample` are (s, dim) unit rows of the catalog. Not normalised: terms that cancel out result in near zeros.
     """
-    if len(terms) > 1 and len(sample) >= FEWEST_ROWS:
-        spreads = np.maximum((sample @ terms.T).std(0), SMALLEST_SPREAD)
+    if len(terms) > 1 and len(sample) >= MIN_SAMPLE_ROWS:
+        spreads = np.maximum((sample @ terms.T).std(0), MIN_SPREAD)
         weights = weights * (spreads.min() / spreads)
     return np.asarray((weights[:, None] * terms).sum(0), np.float32)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import combinations
 
 import pandas as pd
 
 from imgsearch.search.ranking.duplicate_pairs import Pair
 from imgsearch.store.catalog import CatalogStore
-from imgsearch.store.database import insert_frame
+from imgsearch.store.database import insert_frame, utc_now
 
 __all__ = ["ComparedUpTo", "DuplicateStore"]
 
@@ -74,7 +74,7 @@ class DuplicateStore:
                 insert_frame(cursor, "duplicate_pairs", frame)
             cursor.execute(
                 "INSERT INTO duplicate_passes VALUES (?, ?, ?)",
-                [datetime.now(UTC).replace(tzinfo=None), upto, threshold],
+                [utc_now(), upto, threshold],
             )
 
     def forget_pairs(self) -> None:
@@ -88,7 +88,7 @@ class DuplicateStore:
         pairs = list(combinations(sorted(item_ids), 2))
         frame = pd.DataFrame(
             {
-                "happened_at": datetime.now(UTC).replace(tzinfo=None),
+                "happened_at": utc_now(),
                 "author": author[:MAX_AUTHOR],
                 "first_item": [first for first, _ in pairs],
                 "second_item": [second for _, second in pairs],

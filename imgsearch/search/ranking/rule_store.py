@@ -14,6 +14,7 @@ from imgsearch.core.records import Item
 from imgsearch.search.ranking.active_rules import ActiveRules
 from imgsearch.search.ranking.rules import MAX_TEXT, Rule
 from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.database import utc_now
 
 __all__ = ["RuleChange", "Rules"]
 
@@ -135,11 +136,10 @@ class Rules:
             return self._append(before, "undo", author)
 
     def _append(self, rule: Rule, act: str, author: str) -> Rule:
-        now = datetime.now(UTC).replace(tzinfo=None)
         with self._catalog.database.transaction() as cursor:
             cursor.execute(
                 "INSERT INTO rule_changes SELECT coalesce(max(change_id), 0) + 1, ?, ?, ?, ?, ? FROM rule_changes",
-                [rule.rule_id, now, author[:MAX_TEXT], act, rule.to_json()],
+                [rule.rule_id, utc_now(), author[:MAX_TEXT], act, rule.to_json()],
             )
         self._latest = None
         self.version += 1

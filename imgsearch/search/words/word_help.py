@@ -18,7 +18,7 @@ from imgsearch.core.records import Facet
 from imgsearch.encoders.base import Encoder, HasVocabulary, KnowsWords
 from imgsearch.search.words.filter_suggestions import QueryWords, Suggestion, folded
 from imgsearch.search.words.spelling import Correction, Speller
-from imgsearch.search.words.titles import LONGEST_TITLE, MOST_TITLES
+from imgsearch.search.words.titles import MAX_TITLE_CHARS, MAX_TITLES
 from imgsearch.store.catalog import CatalogStore
 
 __all__ = ["WordHelp", "text_of", "with_text"]
@@ -74,8 +74,8 @@ class WordHelp:
             kept = self._speller
             if kept is None or kept[:2] != (version, encoder):
                 titles = {}
-                if self._catalog.metadata.count_titles() <= MOST_TITLES:
-                    titles = self._catalog.metadata.title_counts(LONGEST_TITLE)
+                if self._catalog.metadata.count_titles() <= MAX_TITLES:
+                    titles = self._catalog.metadata.title_counts(MAX_TITLE_CHARS)
                 written = _written(self._catalog.metadata.facets(), titles)
                 speller = Speller(written, encoder.vocabulary(), complete=isinstance(encoder, KnowsWords))
                 kept = self._speller = version, encoder, speller
