@@ -1,8 +1,4 @@
-"""The whole application in one ASGI process: the Streamlit pages and the HTTP API over one service.
-
-It owns how the two are joined, Streamlit's server options, the process's allocator for Arrow, and that the service is
-opened at start and closed at the end. It knows neither searching nor drawing.
-"""
+"""The application as one ASGI app: the Streamlit pages and the HTTP API over one service."""
 
 from __future__ import annotations
 
@@ -34,12 +30,12 @@ _LOG = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings | None = None) -> st.App:
-    """Return the application, ready for any ASGI server; `settings` come from the environment if not given."""
+    """Return the application for an ASGI server; by default with the environment's settings."""
     return st.App(**app_arguments(settings))
 
 
 def app_arguments(settings: Settings | None = None) -> dict[str, Any]:
-    """Return the arguments of `st.App`, for `app.py`: `streamlit run` finds only an app that is made right there."""
+    """Return the arguments of `st.App` for `app.py`: `streamlit run` finds only an app that is created there."""
     settings = settings or Settings.load()
     _use_system_memory_for_arrow()
     _set_streamlit_options(settings)
@@ -51,9 +47,9 @@ def app_arguments(settings: Settings | None = None) -> dict[str, Any]:
 
 
 class _ApiRoute(BaseRoute):
-    """Hands every request below the API's prefixes to the API, with its whole path.
+    """Passes every request below the API's prefixes to the API, with its whole path.
 
-    One route for all, because Streamlit answers what no route takes with its own page and a 200.
+    It is one route for all, because Streamlit answers unknown paths with its own page and a 200.
     """
 
     def __init__(self, api: ASGIApp) -> None:
@@ -77,7 +73,7 @@ def _lifespan(settings: Settings) -> Callable[[st.App], AbstractAsyncContextMana
         try:
             await anyio.to_thread.run_sync(get_service, settings)
         except ImgSearchError as error:
-            # The app comes up all the same: its page and /healthz say what is missing, and try again.
+            # The app starts anyway: its page and /healthz report the error, and try again.
             _LOG.error("%s", error)
         try:
             yield
@@ -88,16 +84,16 @@ def _lifespan(settings: Settings) -> Callable[[st.App], AbstractAsyncContextMana
 
 
 def _use_system_memory_for_arrow() -> None:
-    """Have what pandas keeps in Arrow (its texts) lie in memory of the system's allocator.
+    """Store pandas' Arrow data (its texts) in the system allocator's memory.
 
-    Arrow's own, mimalloc 3, has ended servers whose threads come and go, as those of this one do (apache/arrow,
-    issues 50471 and 50908: a crash of the process, not an exception). What lies there is small, and no slower.
+    Arrow's default, mimalloc 3, crashes processes whose threads end, as this server's do (apache/arrow, issues 50471
+    and 50908). The data is small, and access is not slower.
     """
     pyarrow.set_memory_pool(pyarrow.system_memory_pool())
 
 
 def _set_streamlit_options(settings: Settings) -> None:
-    """Set what the app needs of Streamlit, wherever it is started from; what the user configured stays."""
+    """Set the Streamlit options that the app needs, except those that the user has set."""
     options = {
         "server.maxUploadSize": math.ceil(settings.max_upload_bytes / 1024**2),
         "server.enableStaticServing": False,
@@ -106,7 +102,7 @@ def _set_streamlit_options(settings: Settings) -> None:
         "client.toolbarMode": "viewer",
         "client.showErrorDetails": "none",
         "runner.magicEnabled": False,
-        # A run that is asked to stop before it has begun would take the click that started it along.
+        # A run that is stopped before it begins would lose the click that started it.
         "runner.fastReruns": False,
         **_theme_options(UI_FOLDER / "theme.toml"),
     }
@@ -118,12 +114,9 @@ def _set_streamlit_options(settings: Settings) -> None:
 def _theme_options(path: Path) -> dict[str, Any]:
     """Return a theme file's values by their dotted option names: theme.dark.sidebar.borderColor, ..."""
 
-    def flat(prefix: str, table: dict[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name, value in table.items():
-            found |= (
-                flat(f"{prefix}.{name}", value) if isinstance(value, dict) else {f"{prefix}.{name}": value}
-            )
-        return found
+    def flat(name: str, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            return {name: value}
+        return {key: leaf for part in value for key, leaf in flat(f"{name}.{part}", value[part]).items()}
 
     return flat("theme", tomllib.loads(path.read_text(encoding="utf-8"))["theme"])

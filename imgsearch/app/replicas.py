@@ -1,8 +1,7 @@
 """Replicas: processes that answer searches from a copy of the catalog, and send their feedback to one writer.
 
-It owns how feedback travels: a replica's `ForwardedFeedback` sends rows in numbered batches and keeps what the writer
-has not taken, the writer's `Inbox` checks every value and takes a batch once. What the rows mean, and what else a
-replica must not do, is known elsewhere.
+A replica's `ForwardedFeedback` sends rows in batches and keeps those that the writer has not accepted; the writer's
+`Inbox` checks every value and accepts each batch once.
 """
 
 from __future__ import annotations
@@ -12,12 +11,13 @@ import logging
 import math
 import threading
 import uuid
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, get_args
 
 import httpx2
+from cachetools import FIFOCache
 
 from imgsearch.core.errors import FeedbackError, NotAWriter
 from imgsearch.core.records import Verdict
@@ -29,13 +29,13 @@ __all__ = ["MAX_BATCH_BYTES", "ForwardedFeedback", "Inbox"]
 
 ROUTE = "/api/v1/replica-feedback"
 BATCH_ROWS = 2000
-# In JSON a character takes 6 bytes at most.
+# A character has at most 6 bytes in JSON.
 BATCH_CHARS = 2_000_000
 MAX_BATCH_BYTES = 16 * 1024 * 1024
 RETRY_S = 2.0
 TIMEOUT_S = 10.0
-REMEMBERED = 10_000
-"""So many batches are remembered, for the replica that sends one again because it missed the answer."""
+REMEMBERED_BATCHES = 10_000
+"""Ids of accepted batches, for a replica that missed the response and sends a batch again."""
 
 _COLUMNS: Mapping[str, str] = {
     "impressions": (
@@ -46,34 +46,34 @@ _COLUMNS: Mapping[str, str] = {
     "clicks": "search_id:t at:d visitor:t item_id:t rank:i action:t",
     "judgments": "at:d query_key:t item_id:t verdict:v labeler:t search_id:o",
 }
-"""The columns of each table in their order, and what each holds: text, date, int, float, bool, verdict, or none."""
+"""The columns of each table in order. Types: t text, d date, i int, f float, b bool, v verdict, o text or None."""
 
 _log = logging.getLogger(__name__)
 
 
 class ForwardedFeedback(FeedbackLog):
-    """A replica's feedback: checked as ever, then sent to the writer instead of written here.
+    """The feedback log of a replica: rows are checked here and sent to the writer.
 
-    While the writer does not answer, rows wait in memory, `MAX_QUEUED` at most, the oldest given up first.
+    While the writer does not answer, up to `MAX_QUEUED` rows wait in memory; the oldest are dropped first.
     """
 
     def __init__(self, database: Database, writer: str, token: str) -> None:
-        """Send to the service at the address `writer`, which must know the same token."""
+        """Send to the service at the address `writer`, which must have the same token."""
         self._address = writer.rstrip("/")
         self._client = httpx2.Client(timeout=TIMEOUT_S, headers={"Authorization": f"Bearer {token}"})
         self._unsent: deque[tuple[str, Sequence[FeedbackRow]]] = deque()
-        self._given_up = 0
+        self._dropped = 0
         super().__init__(database)
 
     def state(self) -> FeedbackState:
-        """Return how many rows of this process the writer has taken, how many wait, and how many were given up."""
+        """Return how many rows of this process the writer has accepted, how many wait, and how many were dropped."""
         state, waiting = super().state(), self._waiting()
         return FeedbackState(
-            state.written - waiting - self._given_up, state.queued + waiting, state.lost + self._given_up
+            state.written - waiting - self._dropped, state.queued + waiting, state.lost + self._dropped
         )
 
     def flush(self) -> None:
-        """Send the queued rows now, and those that the writer did not take before."""
+        """Send the queued rows now, and those that the writer has not accepted before."""
         with self._lock:
             idle = not self._pending
         super().flush()
@@ -82,10 +82,10 @@ class ForwardedFeedback(FeedbackLog):
                 self._write(())
 
     def close(self) -> None:
-        """Send what is queued, as far as the writer takes it."""
+        """Send what is queued, as far as the writer accepts it."""
         super().close()
         if waiting := self._waiting():
-            _log.error("the writer %s did not take %d rows of feedback", self._address, waiting)
+            _log.error("the writer %s did not accept %d rows of feedback", self._address, waiting)
         self._client.close()
 
     def _append(self, row: FeedbackRow) -> None:
@@ -94,7 +94,7 @@ class ForwardedFeedback(FeedbackLog):
     def _write(self, rows: Sequence[FeedbackRow]) -> None:
         self._unsent.extend((uuid.uuid4().hex, batch) for batch in _batches(rows))
         while self._waiting() > MAX_QUEUED:
-            self._given_up += len(self._unsent.popleft()[1])
+            self._dropped += len(self._unsent.popleft()[1])
         while self._unsent:
             if not self._sent(*self._unsent[0]):
                 self._writer.start(after_s=RETRY_S)
@@ -102,7 +102,7 @@ class ForwardedFeedback(FeedbackLog):
             self._unsent.popleft()
 
     def _sent(self, batch: str, rows: Sequence[FeedbackRow]) -> bool:
-        """Send a batch and return whether the writer has it; one that it refuses would be refused for ever."""
+        """Send a batch and return whether to forget it: the writer accepted it, or would refuse it every time."""
         values = [[table, [_plain(value) for value in row]] for table, row in rows]
         try:
             answer = self._client.post(f"{self._address}{ROUTE}", json={"batch": batch, "rows": values})
@@ -119,7 +119,7 @@ class ForwardedFeedback(FeedbackLog):
 
 
 def _batches(rows: Sequence[FeedbackRow]) -> Iterator[list[FeedbackRow]]:
-    """Yield the rows in batches that the writer takes: `BATCH_ROWS` and `BATCH_CHARS` at most."""
+    """Yield the rows in batches of at most `BATCH_ROWS` rows and `BATCH_CHARS` characters."""
     batch: list[FeedbackRow] = []
     chars = 0
     for row in rows:
@@ -134,23 +134,23 @@ def _batches(rows: Sequence[FeedbackRow]) -> Iterator[list[FeedbackRow]]:
 
 
 class Inbox:
-    """The writer's side: takes the batches of replicas; safe to use from any thread."""
+    """The writer's side: accepts the batches of replicas; safe to use from any thread."""
 
     def __init__(self, feedback: FeedbackLog, token: str) -> None:
-        """Write into `feedback` what comes with the token; without a token nothing is taken."""
+        """Write batches that come with the token into `feedback`; without a token, refuse all."""
         self._feedback = feedback
         self._token = token
-        self._known: OrderedDict[str, None] = OrderedDict()
+        self._accepted: FIFOCache[str, None] = FIFOCache(REMEMBERED_BATCHES)
         self._lock = threading.Lock()
 
     def take(self, authorization: str, document: Mapping[str, Any]) -> int:
-        """Write the rows of a batch, whole or not at all, and return how many; 0 for one that came before.
+        """Write all rows of a batch, or none, and return their number; 0 for a batch that was accepted before.
 
-        Raises `NotAWriter` where the token is not the one of this service, `FeedbackError` for rows that cannot be.
+        Raises `NotAWriter` for a wrong token, `FeedbackError` for invalid rows.
         """
         given = authorization.removeprefix("Bearer ")
         if not self._token or not hmac.compare_digest(given.encode(), self._token.encode()):
-            raise NotAWriter("This service takes no feedback of replicas, or not with that token.")
+            raise NotAWriter("This service accepts no feedback of replicas, or not with this token.")
         batch, rows = document.get("batch"), document.get("rows")
         if not isinstance(batch, str) or not 0 < len(batch) <= 64:
             raise FeedbackError("A batch needs a name of at most 64 characters.")
@@ -158,12 +158,10 @@ class Inbox:
             raise FeedbackError(f"A batch holds a list of at most {BATCH_ROWS} rows.")
         checked = [_checked(row) for row in rows]
         with self._lock:
-            if batch in self._known:
+            if batch in self._accepted:
                 return 0
             self._feedback.take(checked)
-            self._known[batch] = None
-            while len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
+            self._accepted[batch] = None
         return len(checked)
 
 
@@ -172,7 +170,7 @@ def _plain(value: object) -> object:
 
 
 def _checked(row: object) -> FeedbackRow:
-    """Return a row as it is written; raises `FeedbackError` for any that this program would not have made."""
+    """Return a row as it is written; raises `FeedbackError` for a row that no replica sends."""
     if not (isinstance(row, list) and len(row) == 2 and row[0] in _COLUMNS and isinstance(row[1], list)):
         raise FeedbackError(f"A row must be one of {', '.join(_COLUMNS)} with its values.")
     table, values = row
@@ -185,24 +183,24 @@ def _checked(row: object) -> FeedbackRow:
 
 
 def _value(name: str, kind: str, value: object) -> object:
-    right = False
+    valid = False
     if kind == "d" and isinstance(value, str):
         try:
             return datetime.fromisoformat(value).replace(tzinfo=None)
         except ValueError:
             pass
     elif kind == "i":
-        right = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
+        valid = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
     elif kind == "f":
-        right = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        valid = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     elif kind == "b":
-        right = isinstance(value, bool)
+        valid = isinstance(value, bool)
     elif kind == "v":
-        right = value in get_args(Verdict)
+        valid = value in get_args(Verdict)
     elif kind == "o" and value is None:
-        right = True
+        valid = True
     elif isinstance(value, str):
-        right = len(value) <= max_chars(name.rpartition(".")[2]) and is_unicode(value)
-    if not right:
-        raise FeedbackError(f"{name} holds {str(value)[:50]!r}, which it cannot.")
+        valid = len(value) <= max_chars(name.rpartition(".")[2]) and is_unicode(value)
+    if not valid:
+        raise FeedbackError(f"{name} holds {str(value)[:50]!r}, which is not valid there.")
     return value

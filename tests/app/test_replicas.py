@@ -123,8 +123,8 @@ def test_a_replica_keeps_no_collections_and_says_where_they_belong(tmp_path: Pat
             collections.create("anna", "mugs")
 
 
-def test_a_writer_s_address_must_be_one() -> None:
-    with pytest.raises(ConfigError, match="replica_of"):
+def test_the_address_of_a_writer_starts_with_http() -> None:
+    with pytest.raises(ConfigError, match="IMGSEARCH_REPLICA_OF"):
         Settings.load({"IMGSEARCH_REPLICA_OF": "writer:8501"})
 
 
