@@ -67,6 +67,26 @@ def commands(command, path):
 print(json.dumps(dict(commands(typer.main.get_command(app), []))))
 """
 
+_CLI_RUN = """
+import contextlib, io, json, sys
+try:
+    from imgsearch.cli.main import main
+except ImportError:
+    from imgsearch.cli import main
+
+answers = []
+for command in json.loads(sys.argv[1]):
+    output, errors, code = io.StringIO(), io.StringIO(), 0
+    sys.argv = ["imgsearch", *command]
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    answers.append((command, code, output.getvalue(), errors.getvalue()))
+print(json.dumps(answers))
+"""
+
 _PYTHON = """
 import inspect, json
 from imgsearch import Catalog
@@ -125,16 +145,17 @@ def cli_options(root: Path, catalog: Path) -> dict[str, Any]:
 
 
 def cli_answers(root: Path, catalog: Path, commands: list[list[str]]) -> dict[str, Any]:
-    """Return exit code and shape of the JSON output of each command line."""
+    """Return exit code, shape of the JSON output and length of the error of each command line, all in one process."""
+    done = run(root, catalog, "-c", _CLI_RUN, json.dumps(commands))
+    assert done.returncode == 0, done.stderr
     answers = {}
-    for command in commands:
-        done = run(root, catalog, "-m", "imgsearch", *command)
-        document = json.loads(done.stdout) if done.stdout.strip() else None
+    for command, code, output, errors in json.loads(done.stdout.splitlines()[-1]):
+        document = json.loads(output) if output.strip() else None
         answers[" ".join(command)] = {
-            "exit": done.returncode,
+            "exit": code,
             "shape": shape(document),
             "ids": hit_ids(document),
-            "error_lines": len(done.stderr.strip().splitlines()) if done.returncode else 0,
+            "error_lines": len(errors.strip().splitlines()) if code else 0,
         }
     return answers
 

@@ -25,6 +25,13 @@ from record_contracts import served
 
 pytestmark = pytest.mark.slow
 
+NEVER_TRUE = {
+    "answer.pairs[].act",
+    "answer.pairs[].took_ms",
+    "body.colors[].region",
+    "body.text[].region",
+}
+"""Fields that the document of version 0.1.0 listed, but that its server neither returned nor accepted."""
 SCORE_TOLERANCE = 0.003
 """Processors round sums of float32 differently."""
 
@@ -195,7 +202,7 @@ def test_the_published_description_keeps_its_paths_parameters_and_fields(server:
             ]
             gone = set(operation["responses"]) - set(now["responses"])
             problems += [f"{method} {path}: answer {status} is gone" for status in gone]
-            lost = json_fields(old, operation) - json_fields(new, now)
+            lost = json_fields(old, operation) - json_fields(new, now) - NEVER_TRUE
             problems += [f"{method} {path}: field {field} is gone" for field in sorted(lost)]
     assert problems == []
 
