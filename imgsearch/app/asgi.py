@@ -14,6 +14,7 @@ import anyio.to_thread
 import pyarrow
 import streamlit as st
 import streamlit.config
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -39,11 +40,30 @@ def app_arguments(settings: Settings | None = None) -> dict[str, Any]:
     settings = settings or Settings.load()
     _use_system_memory_for_arrow()
     _set_streamlit_options(settings)
+    api = create_api(lambda: get_service(settings), settings)
     return {
         "script_path": UI_FOLDER / "main.py",
-        "routes": [_ApiRoute(create_api(lambda: get_service(settings), settings))],
+        "routes": [_ApiRoute(api)],
+        "middleware": [Middleware(_OddPaths, api=api)],
         "lifespan": _lifespan(settings),
     }
+
+
+def _is_of_api(scope: Scope) -> bool:
+    path: str = scope["path"].removeprefix(scope.get("root_path", "")) if scope["type"] == "http" else ""
+    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in PREFIXES)
+
+
+class _OddPaths:
+    """Hands paths of the API that Streamlit refuses to the API: its errors are JSON, and ids are no file names."""
+
+    def __init__(self, app: ASGIApp, api: ASGIApp) -> None:
+        self._app = app
+        self._api = api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        odd = _is_of_api(scope) and any(part in scope["path"] for part in ("..", "\x00", "\\"))
+        await (self._api if odd else self._app)(scope, receive, send)
 
 
 class _ApiRoute(BaseRoute):
@@ -58,9 +78,7 @@ class _ApiRoute(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match by prefix, at a slash."""
-        path: str = scope["path"].removeprefix(scope.get("root_path", "")) if scope["type"] == "http" else ""
-        ours = any(path == prefix or path.startswith(f"{prefix}/") for prefix in PREFIXES)
-        return (Match.FULL if ours else Match.NONE), {}
+        return (Match.FULL if _is_of_api(scope) else Match.NONE), {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the API answer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import io
 import json
 import re
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode, urlsplit
 
 import anyio
 import httpx2
@@ -34,6 +35,9 @@ from imgsearch.app.api.routes import create_api
 from imgsearch.app.service import SearchService
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import CatalogNotFound
+from imgsearch.core.query import Query
+from imgsearch.core.query_address import query_key
+from imgsearch.core.records import Judgment
 from imgsearch.encoders import Encoder
 from imgsearch.search.encoder_provider import EncoderProvider, EncoderState
 
@@ -383,6 +387,11 @@ def test_sql_in_a_filter_value_is_only_a_value(
         b'{"text": "x", "n": true}',
         b'{"text": "x", "n": 1e400}',
         b'{"text": "x", "n": 99999999999999999999999999}',
+        b'{"text": [{"value": "x", "weight": 1' + b"0" * 400 + b"}]}",
+        b'{"text": "x", "n": 1' + b"0" * 400 + b"}",
+        b'{"text": "x", "diversity": 1' + b"0" * 400 + b"}",
+        b'{"text": "x", "emphasis": {"color": 1' + b"0" * 400 + b"}}",
+        b'{"items": [{"value": "x", "region": [0, 0, 1, 1' + b"0" * 400 + b"]}]}",
         b'{"text": "x", "offset": -1}',
         b'{"text": "x", "filter": 5}',
         b'{"text": "x", "filter": [5]}',
@@ -764,6 +773,33 @@ def test_a_wrong_judgment_is_refused_and_nothing_written(
     assert service.feedback.counts()["judgments"] == before
 
 
+def test_a_verdict_on_a_long_query_is_stored_under_the_key_of_its_impressions(
+    client: TestClient, service: SearchService
+) -> None:
+    text = "red mug with a blue handle " * 55 + "🙂"  # 1,486 characters, 1,500 and more in an address
+    search = client.get("/api/v1/search", params={"text": text, "n": 2}).json()
+    judgment = {
+        "kind": "judgment",
+        "query": urlencode({"text": text}),
+        "item_id": search["hits"][0]["item_id"],
+        "verdict": "good",
+        "labeler": "anna",
+        "search_id": search["search_id"],
+    }
+    assert client.post("/api/v1/feedback", json=judgment).status_code == 201
+    key = query_key(Query.of(text=text))
+    assert len(key) > 1500
+    service.record_judgment(Judgment(key, search["hits"][1]["item_id"], "bad", "anna"))
+    service.feedback.flush()
+    cursor = service.catalog.database.cursor()
+    judged = cursor.execute("SELECT verdict FROM judgments WHERE query_key = ? ORDER BY verdict", [key])
+    assert judged.fetchall() == [("bad",), ("good",)]
+    shown = cursor.execute(
+        "SELECT count(*) FROM impressions WHERE query_key = ? AND search_id = ?", [key, search["search_id"]]
+    )
+    assert shown.fetchone() == (2,)
+
+
 @pytest.mark.parametrize("rank", [-1, 1.5, "1", True, None, 10**9])
 def test_a_click_with_a_wrong_rank_is_refused(client: TestClient, rank: Any) -> None:
     response = client.post("/api/v1/feedback", json={"kind": "click", "item_id": ITEM, "rank": rank})
@@ -854,6 +890,8 @@ def test_unknown_paths_and_methods_are_json_too(client: TestClient) -> None:
         response = client.request(method, path)
         assert error_of(response, 405) == "method_not_allowed"
         assert response.headers["allow"]
+    assert client.delete("/api/v1/search").headers["allow"] == "GET, HEAD, POST"
+    assert client.get("/api/v1/feedback").headers["allow"] == "POST"
 
 
 def test_an_unforeseen_failure_is_a_500_that_gives_nothing_away(settings: Settings) -> None:
@@ -1047,6 +1085,24 @@ def test_plain_odd_ids_can_also_stand_in_the_path(app_url: str) -> None:
         found = httpx2.get(f"{app_url}/api/v1/items/{quote(item_id, safe='')}")
         assert found.json()["item_id"] == item_id
         assert httpx2.get(f"{app_url}/api/v1/items/{quote(item_id)}/similar").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/thumbnails/%00",
+        "/api/v1/items/../x",
+        "/api/v1/items/%2e%2e/x",
+        "/api/v1/items/a%5c..%5cb",
+        "/uploads/..",
+    ],
+)
+def test_a_path_that_is_no_file_s_gets_the_error_of_the_api(app_url: str, path: str) -> None:
+    connection = http.client.HTTPConnection(urlsplit(app_url).netloc)
+    connection.request("GET", path)  # as it is: an HTTP library would resolve the dots
+    response = connection.getresponse()
+    assert (response.status, response.headers["content-type"]) == (404, "application/json")
+    assert json.loads(response.read())["error"]["code"] in {"unknown_item", "unknown_upload"}
 
 
 def test_the_application_serves_its_page_and_keeps_the_api_json(app_url: str) -> None:
