@@ -175,7 +175,7 @@ def test_a_finger_shows_a_photo_first_and_nothing_overflows_on_a_phone(app: str,
     page.locator("canvas.points").scroll_into_view_if_needed()
     inside = [place for place in points(page) if 0 < place[1] < 880]
     page.touchscreen.tap(*inside[0])
-    button = page.get_by_role("button", name="Find look-alikes", exact=True)
+    button = page.get_by_role("button", name="Find similar items", exact=True)
     button.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert "item=" not in page.url

@@ -97,7 +97,7 @@ def test_thirty_pairs_by_keyboard_alone_with_undo_a_reload_and_lost_answers_are_
         # No network, then a reload: what was judged is still there, and is sent when the server is back.
         page.route("**/api/v1/judging", lambda route: route.abort())
         judge(2)
-        page.get_by_text("are kept here and sent again").wait_for()
+        page.get_by_text("will be sent again").wait_for()
         page.unroute("**/api/v1/judging")
         page.reload()
         assert int(shown(page)) not in expected

@@ -43,10 +43,10 @@ def parameter(page: Any, name: str) -> str:
 
 def test_a_weight_is_changed_by_keyboard_and_stays_in_the_address(app: str, new_page: NewPage) -> None:
     page = opened(new_page(), app, f"item={ITEM}&text=blue")
-    chip = page.get_by_role("button", name="Adjust Words: blue")
+    chip = page.get_by_role("button", name="Adjust Text: blue")
     chip.focus()
     page.keyboard.press("Enter")
-    page.get_by_role("slider", name="How much it counts").wait_for()
+    page.get_by_role("slider", name="Weight").wait_for()
     for _ in range(5):
         page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")
@@ -104,7 +104,7 @@ def test_a_suggested_part_of_an_uploaded_photo_is_one_click(
     page = opened(new_page(width, scheme=scheme, touch=width < 800), app, "")
     page.locator("input[type=file]").first.set_input_files(two_things(tmp_path / "room.png"))
     page.get_by_role("button", name="Search a part").click()
-    parts = page.get_by_role("button", name="Search by part")
+    parts = page.get_by_role("button", name="Search for part")
     parts.nth(1).wait_for()
     assert parts.count() == 2
     page.get_by_text("Click a numbered part").wait_for()
@@ -123,7 +123,7 @@ def test_a_part_of_an_item_is_chosen_from_its_details_by_keyboard(app: str, new_
     dialog.locator(".tile").first.wait_for()  # the dialog is drawn to its end
     dialog.get_by_role("button", name="Search a part of this photo").focus()
     page.keyboard.press("Enter")
-    part = page.get_by_role("button", name="Search by part 1")
+    part = page.get_by_role("button", name="Search for part 1")
     part.wait_for()
     part.focus()
     page.keyboard.press("Enter")

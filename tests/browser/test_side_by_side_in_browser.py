@@ -59,7 +59,7 @@ def test_two_answers_stand_side_by_side_and_a_click_asks_both_anew(
     for item_id, mark in zip(left, marks, strict=True):
         place = right.index(item_id) + 1 if item_id in right else 0
         rank = left.index(item_id) + 1
-        expected = "only here" if not place else "same place" if place == rank else f"{rank}→{place}"
+        expected = "only here" if not place else "same rank" if place == rank else f"{rank}→{place}"
         assert mark.replace("\n", "").replace(" ", "") == expected.replace(" ", "")
     assert "of 12 photos" in page.locator(".agreement p").inner_text()
     page.locator(".side[data-place=right] .photo").nth(4).click()

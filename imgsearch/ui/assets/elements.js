@@ -1,4 +1,4 @@
-// Elements of a component, put before the code of each.
+// Makes elements; joined before the code of each component.
 
 // An attribute that is null, undefined or false is left out; one that is true has no value.
 function element(tag, attributes = {}, ...children) {

@@ -1,7 +1,7 @@
-// Events to Python that are never lost, put before the code of each component.
-// Streamlit drops a trigger whose script run is overtaken by the next click before its callback ran. So every event
-// waits in an outbox until Python says that it was handled; the whole outbox goes with every trigger, and again after a while.
-// Python handles each id once.
+// Events to Python that are not lost; joined before the code of each component.
+// Streamlit drops a trigger if the next click ends its script run before its callback. So every event stays in an outbox
+// until Python has handled it; the whole outbox is sent with every trigger, and again after a delay. Python handles each
+// id once.
 
 const RESEND_AFTER_MS = 1500;
 
@@ -16,7 +16,7 @@ class Outbox {
     this.delay = RESEND_AFTER_MS;
   }
 
-  // At every redraw: the present way to Python, and the ids that it has handled.
+  // At every redraw: the current callback to Python, and the ids that it has handled.
   connect(setTriggerValue, handled) {
     this.transmit = () => setTriggerValue("events", [...this.waiting]);
     this.waiting = this.waiting.filter((event) => !handled.includes(event.id));
@@ -30,7 +30,7 @@ class Outbox {
     this.watch();
   }
 
-  // Ever more patiently: a trigger interrupts the drawing of the page, which a slow server must get done in between.
+  // With growing delays: a trigger interrupts the drawing of the page, which a slow server must finish in between.
   watch() {
     clearTimeout(this.timer);
     if (this.waiting.length === 0) return;

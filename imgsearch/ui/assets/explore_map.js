@@ -1,5 +1,5 @@
-// The map: every photo a point, in the plane or in space. It owns drawing (WebGL2, else a plain canvas), the camera,
-// picking, the lasso, the legend, fingers and keys; what a click or a set leads to is decided in Python.
+// The map: each photo is a point in two or three dimensions, drawn by WebGL2 or on a plain canvas. Clicks on points and
+// selections are sent to Python as events.
 
 const SVG = "http://www.w3.org/2000/svg";
 const ICONS = {
@@ -9,7 +9,7 @@ const ICONS = {
   lasso: "M7 20c-2-1-2-4 1-4s4 3 1 4M4 13C2 8 6 4 12 4s10 3 9 7-7 6-12 5",
   photos: "M4 5h16v14H4zM4 16l5-5 4 4 2.5-2.5L20 17M15 9h.01",
 };
-// Told apart also by most colour-blind eyes (after Paul Tol and Okabe and Ito); a second round of them is drawn as rings.
+// Distinguishable for most colour-blind people (after Paul Tol, and Okabe and Ito); a second round is drawn as rings.
 const PALETTE = ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#e69f00", "#009e73", "#cc79a7", "#8877dd", "#a0785a", "#70808a"];
 const OTHER = "#9aa3a0";
 const RAMP = ["#482173", "#3b528b", "#21918c", "#5ec962", "#fde725"]; // viridis
@@ -18,11 +18,11 @@ const PERSPECTIVE = 0.55;
 const REACH_PX = 14;
 const FINGER_PX = 26;
 const CLICK_PX = 5;
-const APART_PX = 66;
-const MOST_PHOTOS = 70;
+const PHOTO_GAP_PX = 66;
+const MAX_PHOTOS = 70;
 const REST_MS = 160;
 const [SLOW_MS, QUICK_MS] = [45, 24];
-const FEWEST = 6000;
+const MIN_POINTS = 6000;
 
 const VERTEX = `#version 300 es
 in vec3 place; in vec4 color;
@@ -65,7 +65,7 @@ function ramp(share) {
   return mix(rgb(RAMP[low]), rgb(RAMP[low + 1]), at - low);
 }
 
-// The numbers of a colour as the browser reads it: rgb(...), #..., a name. Null for what is none.
+// The RGB values of a colour in CSS: rgb(...), #..., a name. Null for other text.
 function readColor(text) {
   if (!CSS.supports("color", text)) return null;
   const context = readColor.context || (readColor.context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true }));
@@ -74,7 +74,7 @@ function readColor(text) {
   return Array.from(context.getImageData(0, 0, 1, 1).data.slice(0, 3));
 }
 
-// A column of colour names is shown in these very colours.
+// A column of colour names is shown in those colours.
 function namedColors(values) {
   const named = values.map((value) => (value.other ? rgb(OTHER) : /^[a-z ]+$/i.test(value.label) ? readColor(value.label.replaceAll(" ", "")) : null));
   return values.length > 1 && named.filter(Boolean).length >= 0.7 * values.length ? named.map((color) => color || rgb(OTHER)) : null;
@@ -87,7 +87,7 @@ function unpack(buffer) {
   const keysAt = 4 + length;
   const placesAt = keysAt + 4 * count;
   const flat = new Uint16Array(buffer.slice(placesAt, placesAt + 2 * dimensions * count));
-  const places = new Uint16Array(4 * count); // WebGL likes its rows at multiples of four bytes
+  const places = new Uint16Array(4 * count); // WebGL is fastest with rows of a multiple of four bytes
   for (let point = 0; point < count; point += 1) {
     places[4 * point] = flat[dimensions * point];
     places[4 * point + 1] = flat[dimensions * point + 1];
@@ -210,8 +210,8 @@ class Plain {
 class Camera {
   constructor() {
     this.width = this.height = 1;
-    this.covered = 0; // how much of the right side lies under the legend
-    this.sides = [1, 1]; // of what is shown in the plane, as shares of its longest side
+    this.covered = 0; // width of the right side that the legend covers
+    this.sides = [1, 1]; // of the shown area, as shares of its longest side
     this.home(2);
   }
 
@@ -297,7 +297,7 @@ class MapView {
       class: "points",
       tabindex: "0",
       role: "application",
-      "aria-label": "Map of the catalog. Arrow keys move among the photos, Enter finds look-alikes, plus and minus zoom, Shift and arrows move the map, L draws a set.",
+      "aria-label": "Map of the catalog. Arrow keys move among the photos, Enter finds similar items, plus and minus zoom, Shift and arrows move the map, L selects photos.",
     });
     this.ink = element("canvas", { class: "ink" });
     this.photos = element("div", { class: "photos", "aria-hidden": "true" });
@@ -314,10 +314,10 @@ class MapView {
       tools.append(button);
       this.buttons[name] = button;
     };
-    make("in", "Closer (+)");
-    make("out", "Farther (-)");
-    make("home", "Everything (0)");
-    make("lasso", "Draw around photos to make a set (L)", "Draw a set");
+    make("in", "Zoom in (+)");
+    make("out", "Zoom out (-)");
+    make("home", "Show all (0)");
+    make("lasso", "Draw around photos to select them (L)", "Select");
     make("photos", "Show photos on the map (P)", "Photos");
     const stage = element("div", { class: "stage" }, this.canvas, this.ink, this.photos, this.status, this.countLine, tools, this.card);
     this.stage = stage;
@@ -360,35 +360,35 @@ class MapView {
     });
   }
 
-  // --- what Python says ---
+  // --- data from Python ---
 
   update(data) {
     const query = `projection=${data.projection}&dimensions=${data.dimensions}&by=${encodeURIComponent(data.by)}`;
-    const wanted = `${query} ${data.version}`;
+    const requested = `${query} ${data.version}`;
     this.data = data;
     if (!data.has_selection && this.selected.size && this.outbox.waiting.length === 0) {
       this.selected.clear();
       this.repaint();
     }
-    if (this.wanted !== wanted) {
-      this.wanted = wanted;
-      this.fetch(query, wanted);
+    if (this.requested !== requested) {
+      this.requested = requested;
+      this.fetch(query, requested);
     } else if (this.isolateSeen !== data.isolate) {
       this.isolate(data.isolate);
     }
   }
 
-  async fetch(query, wanted) {
+  async fetch(query, requested) {
     this.frame.setAttribute("aria-busy", "true");
     try {
       const answer = await fetch(`${this.data.endpoint}?${query}`);
       if (!answer.ok) throw new Error((await answer.json()).error.message);
       const points = unpack(await answer.arrayBuffer());
-      if (this.wanted !== wanted) return; // overtaken by the next wish
+      if (this.requested !== requested) return; // replaced by a newer request
       this.take(points);
       this.status.textContent = points.count ? "" : "No photos to show.";
     } catch (error) {
-      if (this.wanted === wanted) this.status.textContent = `The map cannot be shown: ${error.message}`;
+      if (this.requested === requested) this.status.textContent = `The map cannot be shown: ${error.message}`;
     }
     this.frame.removeAttribute("aria-busy");
   }
@@ -529,7 +529,7 @@ class MapView {
     this.changed();
   }
 
-  // While the camera moves, slow machines draw a share of the points only: the rest comes as soon as it stands still.
+  // While the camera moves, slow machines draw only a share of the points; all of them follow when it stops.
   moved() {
     this.moving = true;
     this.changed();
@@ -563,7 +563,7 @@ class MapView {
   adapt(now) {
     const took = this.lastFrame ? now - this.lastFrame : 0;
     this.lastFrame = now;
-    if (took > SLOW_MS) this.share = Math.max(this.share * 0.7, Math.min(1, FEWEST / this.points.count));
+    if (took > SLOW_MS) this.share = Math.max(this.share * 0.7, Math.min(1, MIN_POINTS / this.points.count));
     else if (took > 0 && took < QUICK_MS) this.share = Math.min(this.share * 1.3, 1);
   }
 
@@ -625,10 +625,10 @@ class MapView {
         if (this.isFaint[point]) continue;
         const [x, y] = this.camera.project(places, point);
         if (x < 20 || y < 20 || x > width - 20 || y > height - 20) continue;
-        if (taken.some(([tx, ty]) => Math.hypot(tx - x, ty - y) < APART_PX)) continue;
+        if (taken.some(([tx, ty]) => Math.hypot(tx - x, ty - y) < PHOTO_GAP_PX)) continue;
         taken.push([x, y]);
         chosen.push(point);
-        if (chosen.length >= MOST_PHOTOS) break;
+        if (chosen.length >= MAX_PHOTOS) break;
       }
     }
     const kept = new Set(chosen);
@@ -655,7 +655,7 @@ class MapView {
     }
   }
 
-  // Ask for the photos of keys that are not known yet; several questions at once may overlap.
+  // Fetch the photos of keys that are not known yet; requests may overlap.
   async learn(keys) {
     const missing = keys.filter((key) => !this.known.has(key));
     if (!missing.length) return;
@@ -663,7 +663,7 @@ class MapView {
       const answer = await fetch(`${this.data.endpoint}/photos?${missing.map((key) => `key=${key}`).join("&")}`);
       if (answer.ok) for (const photo of (await answer.json()).photos) this.known.set(photo.key, photo);
     } catch {
-      // without photos the points still stand
+      // the points are shown without photos
     }
   }
 
@@ -685,13 +685,13 @@ class MapView {
     for (let point = 0; point < count; point += 1) {
       if (this.isFaint[point]) continue;
       const [px, py, w] = this.camera.project(places, point);
-      const distance = (px - x) ** 2 + (py - y) ** 2 + (w - 1) * 20; // in space: the one in front
+      const distance = (px - x) ** 2 + (py - y) ** 2 + (w - 1) * 20; // in three dimensions: the point in front
       if (distance < best) [best, found] = [distance, point];
     }
     return found;
   }
 
-  // Point at a photo and show its card: beside it, or (`docked`, for fingers) at the lower edge.
+  // Show the card of a photo: beside it, or (`docked`, for touch) at the lower edge.
   async pointAt(point, { docked = false, byKeys = false } = {}) {
     this.docked = docked && point >= 0;
     this.byKeys = byKeys;
@@ -706,7 +706,7 @@ class MapView {
     if (this.current !== point || this.points.keys[point] !== key) return;
     const photo = this.known.get(key);
     if (!photo) return;
-    const button = element("button", { type: "button" }, "Find look-alikes");
+    const button = element("button", { type: "button" }, "Find similar items");
     button.onclick = () => this.open(point);
     const line = captionOf(photo, this.data.columns);
     const image = element("img", { src: photo.image, alt: "" });
@@ -731,7 +731,7 @@ class MapView {
     this.outbox.add({ action: "open", keys: [key], found: 1 });
   }
 
-  // --- mouse and fingers ---
+  // --- mouse and touch ---
 
   down(event) {
     this.canvas.setPointerCapture(event.pointerId);
@@ -814,7 +814,7 @@ class MapView {
     this.changed();
   }
 
-  // --- sets ---
+  // --- selection ---
 
   setLasso(on) {
     this.lassoing = on;
@@ -840,7 +840,7 @@ class MapView {
   choose(keys) {
     this.selected = new Set(keys);
     this.repaint();
-    this.spoken.textContent = `${keys.length} photos chosen`;
+    this.spoken.textContent = `${keys.length} photos selected`;
     if (keys.length) this.outbox.add({ action: "lasso", keys: keys.slice(0, this.data.max_selected), found: keys.length });
   }
 
@@ -894,7 +894,7 @@ class MapView {
     event.preventDefault();
   }
 
-  // Go to the next photo that way: near, and not much aside.
+  // Move to the nearest photo in that direction.
   step(dx, dy) {
     const { places, count } = this.points;
     if (this.current < 0) {
@@ -922,7 +922,7 @@ class MapView {
   }
 }
 
-// The first values of a photo's row that its title does not say already.
+// The first values of a photo that its title does not contain.
 function captionOf(photo, columns) {
   const values = columns.map((column) => photo.metadata[column]).filter((value) => value !== undefined && value !== null && value !== "");
   const said = photo.title.toLowerCase();
@@ -940,7 +940,7 @@ function sidesOf({ places, count }) {
   return [0, 1].map((axis) => Math.max((high[axis] - low[axis]) / 65535, 0.05));
 }
 
-// Whether a place lies within an outline: even-odd rule.
+// Whether a point is inside an outline, by the even-odd rule.
 function isInside(x, y, outline) {
   let inside = false;
   for (let i = 0, j = outline.length - 1; i < outline.length; j = i, i += 1) {
@@ -957,5 +957,5 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const view = parentElement.view || (parentElement.view = new MapView(parentElement, outbox));
   if (!outbox.waiting.length) view.frame.removeAttribute("aria-busy");
   view.update(data);
-  // No clean-up: Streamlit calls it before every redraw too, and the camera would be lost.
+  // No clean-up: Streamlit would call it before every redraw too, and the camera would be lost.
 }

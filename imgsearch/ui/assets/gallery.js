@@ -1,11 +1,11 @@
-// The gallery: a responsive grid of photo tiles. It owns drawing, focus and keys; it decides nothing: every action
-// is sent to Python as one event with an id of its own, so that a rerun never handles it twice.
+// The gallery: a responsive grid of photo tiles. Every action is sent to Python as one event with its own id, so that
+// a rerun does not handle it twice.
 
 const SVG = "http://www.w3.org/2000/svg";
 const THUMB = "M7 11v9H4v-9zM7 11l4.2-7.4c1.7.1 2.6 1.3 2.2 2.9L12.6 10h5.2a2 2 0 0 1 2 2.4l-1.3 6a2 2 0 0 1-2 1.6H7";
 const ACTIONS = {
-  good: { path: THUMB, label: "Good match", key: "g" },
-  bad: { path: THUMB, label: "Bad match", key: "b", turned: true },
+  good: { path: THUMB, label: "Good result", key: "g" },
+  bad: { path: THUMB, label: "Bad result", key: "b", turned: true },
   more: { path: "M12 5v14M5 12h14", label: "More like this", key: "+" },
   less: { path: "M5 12h14", label: "Less like this", key: "-" },
   save: { path: "M7 4h10v16l-5-4-5 4z", label: "Save to a collection", key: "s" },
@@ -38,7 +38,7 @@ function photo(tile, eager) {
   });
   const button = element(
     "button",
-    { type: "button", class: "photo", "data-action": "open", "aria-label": tile.open_label || `Find look-alikes of ${tile.title}` },
+    { type: "button", class: "photo", "data-action": "open", "aria-label": tile.open_label || `Find items similar to ${tile.title}` },
     image,
   );
   image.addEventListener("load", () => {
@@ -88,12 +88,12 @@ function actionRow(tile, names) {
 // The photos that are collapsed into a tile: a badge that unfolds them below it.
 function fold(tile, picture, item) {
   const count = tile.also.length;
-  const label = `${count} more ${count === 1 ? "photo" : "photos"} like ${tile.title}`;
+  const label = `${count} more ${count === 1 ? "photo" : "photos"} of ${tile.title}`;
   const others = element("div", { class: "others", role: "group", "aria-label": label, hidden: true });
   for (const other of tile.also) {
     others.append(element(
       "button",
-      { type: "button", class: "other", "data-other": other.id, title: other.title, "aria-label": `Find look-alikes of ${other.title}` },
+      { type: "button", class: "other", "data-other": other.id, title: other.title, "aria-label": `Find items similar to ${other.title}` },
       element("img", { src: other.thumb, alt: "", loading: "lazy", decoding: "async", draggable: "false" }),
     ));
   }
@@ -127,13 +127,13 @@ function mark(item, verdict) {
   }
 }
 
-// The verdict on a tile: the visitor's last one, also while it is still on its way.
+// The visitor's last verdict on a tile, also while it is still being sent.
 function judgement(tile, waiting) {
   const verdicts = waiting.filter((event) => event.item_id === tile.id && ["good", "bad"].includes(event.action));
   return verdicts.reduce((before, event) => (before === event.action ? "" : event.action), tile.judged);
 }
 
-// One tile is in the tab order at a time; the arrow keys move on.
+// One tile is in the tab order at a time; the arrow keys move to others.
 function makeCurrent(grid, item, focus) {
   for (const other of grid.children) {
     for (const button of other.querySelectorAll("button")) button.tabIndex = other === item ? 0 : -1;
@@ -189,7 +189,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const send = (item, action) => {
     const position = Array.prototype.indexOf.call(grid.children, item);
     const tile = data.tiles[position];
-    // A second click on the same tile is a double click; one on another tile is a change of mind, and wins.
+    // A second click on the same tile is a double click and ignored; a click on another tile replaces the first.
     if (!tile || item.classList.contains("chosen")) return;
     if (action === "good" || action === "bad") {
       mark(item, item.dataset.judged === action ? "" : action);
@@ -251,5 +251,5 @@ export default function ({ data, parentElement, setTriggerValue }) {
     event.preventDefault();
     makeCurrent(grid, grid.children[target], true);
   };
-  // No clean-up: Streamlit calls it before every redraw too, and a click in between would be lost.
+  // No clean-up: Streamlit would call it before every redraw too, and a click in between would be lost.
 }

@@ -1,7 +1,7 @@
-// The judging view: a query on the left, one candidate on the right, a key for every verdict. It owns drawing, keys and
-// what waits to be sent; it talks to POST /api/v1/judging itself, so that no verdict waits for a page to be drawn.
-// Every act waits in the browser's storage until the server says that it was handled: it outlives reloads and dead
-// networks, and is sent again with the same id, which the server counts once.
+// The judging view: a query on the left, one candidate on the right, a key for each verdict. It calls
+// POST /api/v1/judging itself, so that no verdict waits for a page to be drawn. Every act stays in the browser's storage
+// until the server has handled it: it survives reloads and network failures, and is sent again with the same id, which
+// the server counts once.
 
 const SVG = "http://www.w3.org/2000/svg";
 const THUMB = "M7 11v9H4v-9zM7 11l4.2-7.4c1.7.1 2.6 1.3 2.2 2.9L12.6 10h5.2a2 2 0 0 1 2 2.4l-1.3 6a2 2 0 0 1-2 1.6H7";
@@ -28,10 +28,10 @@ const KEYS = {
   s: "skip",
 };
 const VERDICTS = ["good", "bad", "cant_tell"];
-const PATIENCE_MS = 15000;
+const TIMEOUT_MS = 15000;
 const RETRY_MS = 1000;
-const RETRY_AT_MOST_MS = 15000;
-const WAITING_MS = 4000;
+const MAX_RETRY_MS = 15000;
+const POLL_MS = 4000;
 const RENEW_MS = 60000;
 const SENT_AT_ONCE = 200;
 const PRELOADED = 6;
@@ -56,7 +56,7 @@ function randomName() {
 
 // --- storage ---------------------------------------------------------------------------------------------------
 
-// Acts that the server has not answered, each under a key of its own: two tabs never overwrite each other's.
+// Acts that the server has not answered, each under its own key, so that two tabs do not overwrite each other.
 class Waiting {
   constructor(set, labeler) {
     this.prefix = `imgsearch judging ${JSON.stringify([set, labeler])} `;
@@ -66,7 +66,7 @@ class Waiting {
         const act = JSON.parse(localStorage.getItem(key));
         if (act && act.id) this.acts.set(act.id, act);
       } catch {
-        // Not ours, or cut off: nothing to send.
+        // Not an act of ours, or incomplete: nothing to send.
       }
     }
     this.acts = new Map([...this.acts].sort(([, one], [, other]) => one.order - other.order));
@@ -87,7 +87,7 @@ class Waiting {
     try {
       localStorage.setItem(this.prefix + kept.id, JSON.stringify(kept));
     } catch {
-      // Storage is full or forbidden: the act waits in this page alone.
+      // Storage is full or forbidden: the act is kept in this page only.
     }
   }
 
@@ -113,7 +113,7 @@ function clientName() {
     name = sessionStorage.getItem(key);
     if (!name) sessionStorage.setItem(key, (name = randomName()));
   } catch {
-    // No storage: a new name at each load; the pairs of the old one come free after some minutes.
+    // No storage: a new name for each load; the pairs of the old one are released after some minutes.
   }
   return name || randomName();
 }
@@ -139,7 +139,7 @@ class Judge {
     this.listen();
   }
 
-  // At every redraw of the page; a new set, labeler or role starts afresh.
+  // At every redraw of the page; a new set, labeler or role starts over.
   update(data, setTriggerValue) {
     this.leave = () => setTriggerValue("leave", true);
     const now = JSON.stringify([data.set, data.labeler, data.role]);
@@ -163,7 +163,7 @@ class Judge {
     this.shown = null;
     this.queryShown = null;
     this.parts.title.textContent = data.set;
-    this.parts.labeler.textContent = data.role === "referee" ? `${data.labeler}, deciding` : data.labeler;
+    this.parts.labeler.textContent = data.role === "referee" ? `${data.labeler}, referee` : data.labeler;
     this.draw();
     this.sync();
     const read = `imgsearch judging guideline ${JSON.stringify([data.set, data.labeler])}`;
@@ -205,14 +205,14 @@ class Judge {
       element("div", { class: "progress" }, p.bar, p.count),
       element("div", { class: "tools" }, p.layout, p.help),
     );
-    p.asked = element("div", { class: "asked" });
-    p.query = element("section", { class: "panel query", "aria-label": "Asked for" }, element("h2", {}, "Asked for"), p.asked);
+    p.queryParts = element("div", { class: "query-parts" });
+    p.query = element("section", { class: "panel query", "aria-label": "Query" }, element("h2", {}, "Query"), p.queryParts);
     p.stage = element("div", { class: "stage" });
     p.caption = element("p", { class: "caption" });
     p.candidate = element(
       "section",
       { class: "panel candidate", "aria-label": "Candidate" },
-      element("h2", {}, "Is this a good answer?"),
+      element("h2", {}, "Is this a good result?"),
       p.stage,
       p.caption,
     );
@@ -220,7 +220,7 @@ class Judge {
     p.gridPanel = element(
       "section",
       { class: "panel tiles", "aria-label": "Candidates" },
-      element("h2", {}, "Mark the bad ones; the rest are good"),
+      element("h2", {}, "Mark the bad results; all others are good"),
       p.grid,
     );
     p.note = element("p", { class: "note", role: "status" });
@@ -233,7 +233,7 @@ class Judge {
     p.save = element("button", { type: "button", class: "act good save" });
     p.save.onclick = () => this.review();
     p.gridUndo = act("undo");
-    p.gridActs = element("div", { class: "acts", role: "group", "aria-label": "All of them" }, p.gridUndo, p.save);
+    p.gridActs = element("div", { class: "acts", role: "group", "aria-label": "All results" }, p.gridUndo, p.save);
     p.message = element("div", { class: "message" });
     p.body = element("div", { class: "body" }, p.query, p.candidate, p.gridPanel, p.message);
 
@@ -250,7 +250,7 @@ class Judge {
     );
     p.confirmText = element("p", {});
     const yes = element("button", { type: "button", class: "primary yes", autofocus: true }, "Save");
-    const no = element("button", { type: "button", class: "plain no" }, "Look again");
+    const no = element("button", { type: "button", class: "plain no" }, "Review again");
     yes.onclick = () => this.saveBatch();
     no.onclick = () => p.confirm.close();
     p.confirm = element(
@@ -301,7 +301,7 @@ class Judge {
     const act = KEYS[name];
     if (!act || (this.layout === "grid" && this.batch && act !== "undo")) return;
     event.preventDefault();
-    if (!event.repeat) this.act(act); // a key that is held down is one verdict
+    if (!event.repeat) this.act(act); // holding a key gives one verdict
   }
 
   gridKey(event, name) {
@@ -339,7 +339,7 @@ class Judge {
     }
     const pair = this.queue[0];
     if (this.layout !== "pair" || !pair || this.state !== "judging") return;
-    if (VERDICTS.includes(name) && !this.canSee) return; // nobody judges a photo that is not there yet
+    if (VERDICTS.includes(name) && !this.canSee) return; // a photo is judged only after it is shown
     this.waiting.add({ pair: pair.pair, act: name, took_ms: Math.round(performance.now() - this.shownAt) });
     this.history.push({ ...pair, act: name });
     this.queue.shift();
@@ -363,7 +363,7 @@ class Judge {
     }
     this.batch = null;
     this.state = "judging";
-    this.say(undone.length > 1 ? `${undone.length} judgments are taken back.` : `Taken back: ${WORDS[last.act]}.`);
+    this.say(undone.length > 1 ? `${undone.length} judgments undone.` : `Undone: ${WORDS[last.act]}.`);
     this.draw();
     this.sync();
   }
@@ -443,7 +443,7 @@ class Judge {
           acts: acts.map(({ id, pair, act, took_ms }) => ({ id, pair, act, took_ms: took_ms || 0 })),
           history: !this.knowsHistory,
         }),
-        signal: AbortSignal.any([this.stop.signal, AbortSignal.timeout(PATIENCE_MS)]),
+        signal: AbortSignal.any([this.stop.signal, AbortSignal.timeout(TIMEOUT_MS)]),
       });
       const reply = await answer.json();
       if (!answer.ok) throw new Error(reply.error?.message || `The server answered ${answer.status}.`);
@@ -455,15 +455,15 @@ class Judge {
       if (this.stop.signal.aborted) return;
       const kept = this.waiting.acts.size;
       const reason = error instanceof TypeError || error.name === "TimeoutError" ? "The server cannot be reached." : error.message;
-      this.say(`${reason} ${kept ? `${kept} of your judgments are kept here and sent again.` : "Trying again ..."}`, true);
+      this.say(`${reason} ${kept ? `${kept} of your judgments are saved in this browser and will be sent again.` : "Trying again …"}`, true);
       pause = this.delay;
-      this.delay = Math.min(this.delay * 2, RETRY_AT_MOST_MS);
+      this.delay = Math.min(this.delay * 2, MAX_RETRY_MS);
     } finally {
       this.busy = false;
     }
     if (pause) this.timer = setTimeout(() => this.sync(), pause);
     else if (this.again || now !== this.now || this.waiting.acts.size) this.sync();
-    else if (this.state === "waiting") this.timer = setTimeout(() => this.sync(), WAITING_MS);
+    else if (this.state === "waiting") this.timer = setTimeout(() => this.sync(), POLL_MS);
   }
 
   apply(reply, layout) {
@@ -480,7 +480,7 @@ class Judge {
     }
     const unanswered = this.waiting.byPair();
     const listed = new Map(reply.pairs.map((pair) => [pair.pair, pair]));
-    // What is undone but not yet answered is ours; what is judged but not yet answered is not, whatever was listed.
+    // Acts that the server has not confirmed override its list: an undone pair stays, a judged pair leaves.
     const kept = this.queue.filter((pair) => listed.has(pair.pair) || unanswered.get(pair.pair) === "undo");
     const have = new Set(kept.map((pair) => pair.pair));
     const fresh = reply.pairs.filter((pair) => {
@@ -550,12 +550,12 @@ class Judge {
   }
 
   drawQuery(key) {
-    const { asked, query } = this.parts;
+    const { queryParts, query } = this.parts;
     if (this.queryShown === key) return;
     const before = this.queryShown;
     this.queryShown = key;
     const { parts = [], filters = [] } = this.queries[key] || {};
-    asked.replaceChildren(
+    queryParts.replaceChildren(
       ...parts.map((part) => {
         const how = part.weight < 0 ? "less" : part.weight !== 1 ? "more" : "";
         const label = { less: "Less like", more: "More like" }[how];
@@ -648,16 +648,16 @@ class Judge {
     const left = Math.max(0, wanted - judged);
     const referee = this.data.role === "referee";
     const [title, text] = {
-      loading: ["One moment", "The next pairs are on their way."],
-      judging: ["One moment", "The next pairs are on their way."],
-      waiting: ["The last pairs are with other labelers", "They come to you if they are not judged soon. You can leave this page open."],
+      loading: ["One moment", "The next results are loading."],
+      judging: ["One moment", "The next results are loading."],
+      waiting: ["Other labelers have the last results", "You get them if they are not judged soon. You can keep this page open."],
       done: referee
-        ? ["Nothing left to decide", "The raters agree on everything else. Thank you!"]
+        ? ["Nothing left to decide", "The raters agree on all other results. Thank you!"]
         : [
             "All done, thank you!",
             left
-              ? `You have judged all that you can: ${mine.toLocaleString("en")} pairs. ${left.toLocaleString("en")} judgments are left for other labelers.`
-              : `Every pair has the judgments that it needs; ${mine.toLocaleString("en")} of them are yours.`,
+              ? `You have judged ${mine.toLocaleString("en")} results, all that you can. ${left.toLocaleString("en")} judgments are left for other labelers.`
+              : `The set is complete; ${mine.toLocaleString("en")} judgments are yours.`,
           ],
     }[this.state];
     const done = this.state === "done";
@@ -673,7 +673,7 @@ class Judge {
     delete this.parts.frame.dataset.pair;
   }
 
-  // Kept as elements: a photo that was preloaded is there at once.
+  // Kept as elements, so that a preloaded photo is shown at once.
   image(pair) {
     let image = this.images.get(pair.pair);
     if (!image) {
@@ -700,7 +700,7 @@ class Judge {
     for (const part of (query && this.queries[query.query]?.parts) || []) if (part.image) new Image().src = part.image;
   }
 
-  // As high as what is left of the window, so that nothing scrolls between two verdicts.
+  // As high as the rest of the window, so that nothing scrolls between two verdicts.
   fit() {
     const { frame } = this.parts;
     const top = frame.getBoundingClientRect().top + (document.querySelector('[data-testid="stMain"]')?.scrollTop || 0);
@@ -712,7 +712,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const judge = parentElement.judge || (parentElement.judge = new Judge(parentElement));
   judge.update(data, setTriggerValue);
   requestAnimationFrame(() => judge.fit());
-  // Streamlit calls this before every redraw too: only a view that is really gone stops listening.
+  // Streamlit calls this before every redraw too: listeners end only when the view has left the page.
   return () => {
     setTimeout(() => judge.parts.frame.isConnected || judge.end(), 2000);
   };

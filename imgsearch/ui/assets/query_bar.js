@@ -1,5 +1,5 @@
-// The query bar: words, a photo from a file, the clipboard, a drop or the camera, and the pinned query as chips.
-// It owns drawing, reading pictures and keys; every action goes to Python as one event with an id of its own.
+// The query bar: text, a photo from a file, the clipboard, a drop or the camera, and the query as chips. Every action
+// is sent to Python as one event with its own id.
 
 const SVG = "http://www.w3.org/2000/svg";
 const ICONS = {
@@ -32,8 +32,8 @@ function iconButton(name, label, extra = "") {
 
 // --- pictures --------------------------------------------------------------------------------------------------
 
-// Large photos are shrunk here, so that a phone sends 150 KB and not 8 MB. What the browser cannot decode (HEIC,
-// TIFF) goes as it is: the server may.
+// Large photos are made smaller here, so that a phone sends 150 KB and not 8 MB. A photo that the browser cannot decode
+// (HEIC, TIFF) is sent unchanged: the server may decode it.
 async function readable(file, maxBytes) {
   if (file.size <= SEND_AS_IS_BYTES) return file;
   try {
@@ -51,7 +51,7 @@ async function readable(file, maxBytes) {
       canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("empty"))), "image/jpeg", 0.92);
     });
   } catch {
-    if (file.size > maxBytes) throw new Error(`This file is larger than ${Math.round(maxBytes / 1048576)} MB.`);
+    if (file.size > maxBytes) throw new Error(`This file is larger than ${Math.round(maxBytes / 1048576)} MB; choose a smaller one.`);
     return file;
   }
 }
@@ -75,7 +75,7 @@ async function takePhoto(root, say) {
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   } catch {
-    say("The camera cannot be used; allow it in the browser, or choose a photo instead.");
+    say("The camera is not available. Allow it in the browser, or choose a photo instead.");
     return null;
   }
   const video = element("video", { autoplay: true, playsinline: true, muted: true });
@@ -111,7 +111,7 @@ function build(root) {
     autocomplete: "off",
     autocapitalize: "off",
     enterkeyhint: "search",
-    "aria-label": "Search by words",
+    "aria-label": "Search by text",
   });
   const file = element("input", { type: "file", accept: "image/*,.heic,.heif,.tif,.tiff", hidden: true, tabindex: "-1", "aria-label": "Photo file" });
   const parts = {
@@ -120,10 +120,10 @@ function build(root) {
     upload: iconButton("picture", "Search with a photo: choose a file, paste or drop one"),
     camera: iconButton("camera", "Take a photo"),
     submit: element("button", { type: "submit", class: "primary" }, icon("search"), element("span", {}, "Search")),
-    refine: element("button", { type: "button", class: "plain refine", title: "Add these words to the search below" }, "Add to search"),
+    refine: element("button", { type: "button", class: "plain refine", title: "Add this text to the search below" }, "Add to search"),
     note: element("p", { class: "note", role: "status", "aria-live": "polite" }),
     pinned: element("div", { class: "pinned" }),
-    drop: element("div", { class: "drop", "aria-hidden": "true" }, element("span", {}, "Drop the photo to find its look-alikes")),
+    drop: element("div", { class: "drop", "aria-hidden": "true" }, element("span", {}, "Drop a photo to find similar items")),
   };
   parts.form = element(
     "form",
@@ -143,7 +143,7 @@ function build(root) {
 const signed = (weight) => `${weight < 0 ? "−" : "+"}${Math.abs(weight).toFixed(2).replace(/\.?0+$/, "")}`;
 
 function chip(data, root, send) {
-  const signs = { item: "Like", upload: "Like your photo", text: "Words", color: "Colour", filter: "Filter" };
+  const signs = { item: "Like", upload: "Like your photo", text: "Text", color: "Colour", filter: "Filter" };
   const isTerm = data.kind !== "filter";
   const lean = !isTerm || data.weight === 1 ? "" : data.weight > 0 ? "more" : "less";
   const way = lean === "less" ? "Less like" : lean && data.kind === "item" ? "More like" : signs[data.kind];
@@ -165,22 +165,22 @@ function chip(data, root, send) {
   const remove = element("button", { type: "button", class: "icon small", "aria-label": `Remove ${spoken}`, title: "Remove" }, icon("close"));
   remove.onclick = () => send({ kind: "remove", index: data.index, value: data.value });
   if (!isTerm) return element("li", { class: `chip ${data.kind}`, title: spoken }, ...body, remove);
-  const open = element("button", { type: "button", class: "tune", title: `${spoken}. Change how much it counts${data.photo ? ", or choose a part" : ""}` }, ...body);
+  const open = element("button", { type: "button", class: "tune", title: `${spoken}. Change its weight${data.photo ? ", or choose a part" : ""}` }, ...body);
   open.setAttribute("aria-label", `Adjust ${spoken}`);
   open.onclick = () => adjust(data, root, send, open);
   return element("li", { class: `chip ${data.kind} ${lean}` }, open, remove);
 }
 
-// --- how much a part of the query counts, and which part of its photo --------------------------------------------
+// --- the weight of a term, and the part of its photo -------------------------------------------------------------
 
 function adjust(data, root, send, opener) {
   const range = element("input", {
-    type: "range", min: "-1", max: "1", step: "0.1", value: String(Math.max(-1, Math.min(1, data.weight))), "aria-label": "How much it counts",
+    type: "range", min: "-1", max: "1", step: "0.1", value: String(Math.max(-1, Math.min(1, data.weight))), "aria-label": "Weight",
   });
   const said = element("output", {});
   const say = () => {
     const weight = Number(range.value);
-    said.textContent = weight === 0 ? "left out" : `${weight < 0 ? "less like this" : "more like this"} (${signed(weight)})`;
+    said.textContent = weight === 0 ? "removed" : `${weight < 0 ? "less like this" : "more like this"} (${signed(weight)})`;
     range.setAttribute("aria-valuetext", said.textContent);
   };
   range.oninput = say;
@@ -193,7 +193,7 @@ function adjust(data, root, send, opener) {
     { method: "dialog" },
     element("h2", {}, data.kind === "text" ? `“${data.label}”` : data.label),
     ...(picker ? picker.nodes : []),
-    element("label", { class: "weight" }, element("span", {}, "How much it counts"), range, said),
+    element("label", { class: "weight" }, element("span", {}, "Weight"), range, said),
     element("div", { class: "row" }, cancel, apply),
   );
   const dialog = element("dialog", { class: "adjust", "aria-label": `Adjust ${data.label}` }, form);
@@ -218,7 +218,7 @@ function adjust(data, root, send, opener) {
   picker?.suggest(() => form.requestSubmit());
 }
 
-// Wishes to choose a part of a photo, told by Python; each opens the dialog once, however often the bar is drawn.
+// Requests of Python to choose a part of a photo; each opens the dialog once, however often the bar is drawn.
 const opened = new Set();
 
 function chooseAtOnce(data, root, send) {
@@ -235,17 +235,17 @@ function regionPicker(data) {
   const DRAG_PX = 5;
   let region = data.region.length > 0 ? [...data.region] : [0, 0, 1, 1];
   const image = element("img", { src: data.photo, alt: data.label, draggable: "false" });
-  const box = element("div", { class: "box", tabindex: "0", role: "application", "aria-label": "The part to search by: arrow keys move it, with Shift they change its size" });
+  const box = element("div", { class: "box", tabindex: "0", role: "application", "aria-label": "The part to search for: arrow keys move it, with Shift they change its size" });
   const stage = element("div", { class: "stage" }, image, box);
   const whole = element("button", { type: "button", class: "plain" }, "Whole photo");
   const hint = element("p", { class: "hint", role: "status" });
-  let things = 0;
+  let objects = 0;
   const draw = () => {
     const [left, top, right, bottom] = region;
     box.style.inset = `${top * 100}% ${100 - right * 100}% ${100 - bottom * 100}% ${left * 100}%`;
     whole.disabled = right - left >= 0.999 && bottom - top >= 0.999;
-    const how = things > 0 ? "Click a numbered part, or drag over the one you mean." : "Drag over the part you mean.";
-    hint.textContent = whole.disabled ? how : "Only this part is searched by.";
+    const how = objects > 0 ? "Click a numbered part, or drag over a part." : "Drag over a part of the photo.";
+    hint.textContent = whole.disabled ? how : "The search uses only this part.";
   };
   const keep = (left, top, right, bottom) => {
     region = [Math.min(left, right), Math.min(top, bottom), Math.max(left, right), Math.max(top, bottom)].map((edge) => Math.min(1, Math.max(0, edge)));
@@ -262,7 +262,7 @@ function regionPicker(data) {
     const [x, y] = place(event);
     const before = region;
     const start = [event.clientX, event.clientY];
-    // Until it moves this may be a click on a suggested part, which a captured pointer would not give.
+    // Until it moves, this may be a click on a suggested part; capturing the pointer would suppress that click.
     stage.onpointermove = (move) => {
       if (!stage.hasPointerCapture(event.pointerId)) {
         if (Math.hypot(move.clientX - start[0], move.clientY - start[1]) < DRAG_PX) return;
@@ -294,20 +294,20 @@ function regionPicker(data) {
     }
   };
   draw();
-  // The things that the server sees in the photo, as numbered buttons on it: one click searches by that part.
+  // The objects that the server finds in the photo, as numbered buttons on it: a click searches for that part.
   const suggest = async (choose) => {
     let found = [];
     try {
       const answer = await fetch(data.regions);
       found = answer.ok ? (await answer.json()).regions : [];
     } catch {
-      return; // without suggestions the part is dragged
+      return; // without suggestions the visitor drags over a part
     }
-    things = found.length;
+    objects = found.length;
     found.forEach(({ left, top, right, bottom }, place) => {
       const button = element(
         "button",
-        { type: "button", class: "suggested", "aria-label": `Search by part ${place + 1} of ${things}` },
+        { type: "button", class: "suggested", "aria-label": `Search for part ${place + 1} of ${objects}` },
         element("span", { "aria-hidden": "true" }, String(place + 1)),
       );
       button.style.inset = `${top * 100}% ${100 - right * 100}% ${100 - bottom * 100}% ${left * 100}%`;
@@ -328,7 +328,7 @@ function regionPicker(data) {
 }
 
 function crumbs(trail, send) {
-  const list = element("ol", { class: "crumbs", "aria-label": "Searches so far" });
+  const list = element("ol", { class: "crumbs", "aria-label": "Earlier searches" });
   trail.forEach((step, position) => {
     const last = position === trail.length - 1;
     const node = last
@@ -353,7 +353,7 @@ function drawPinned(parts, data, root, send) {
     way.append(element("nav", { "aria-label": "Back" }, back, crumbs(data.trail, send)));
   }
   if (data.can_undo) {
-    const undo = element("button", { type: "button", class: "plain undo", title: "Take back the last change of the search (Ctrl+Z)" }, icon("undo"), "Undo");
+    const undo = element("button", { type: "button", class: "plain undo", title: "Undo the last change (Ctrl+Z)" }, icon("undo"), "Undo");
     undo.onclick = () => send({ kind: "undo" });
     way.append(undo);
   }
@@ -368,7 +368,7 @@ function drawPinned(parts, data, root, send) {
     }
     const photo = data.chips.find((each) => each.photo && each.region.length === 0 && each.weight > 0);
     if (photo) {
-      const choose = element("button", { type: "button", class: "plain part", title: "Search by one thing in the photo" }, icon("crop"), "Search a part");
+      const choose = element("button", { type: "button", class: "plain part", title: "Search for one object in the photo" }, icon("crop"), "Search a part");
       choose.onclick = () => adjust(photo, root, send, choose);
       row.append(choose);
     }
@@ -420,7 +420,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   parts.text = data.text;
   input.placeholder = data.placeholder;
   input.maxLength = data.max_chars;
-  // Words can be added to a search that has a photo; until some are typed the button would only take room.
+  // Text can be added to a search that has a photo; the button is hidden until some is typed.
   const canRefine = data.chips.some((each) => each.kind !== "filter" && each.kind !== "text");
   const offerRefine = () => {
     parts.refine.hidden = !canRefine || !input.value.trim();
@@ -479,7 +479,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     parts.drop.classList.remove("shown");
     const picture = firstPicture(event.dataTransfer.files);
     if (picture) sendPicture(picture);
-    else say("That is not a photo; drop a JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC file.", true);
+    else say("This is not a photo. Drop a JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC file.", true);
   }, { signal });
   document.addEventListener("keydown", (event) => {
     const typing = event.composedPath()[0]?.matches?.("input, textarea, [contenteditable=true]");
@@ -495,7 +495,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     event.preventDefault();
     send({ kind: "undo" });
   }, { signal });
-  // Streamlit calls this before every redraw too: only a bar that is really gone stops listening.
+  // Streamlit calls this before every redraw too: listeners end only when the bar has left the page.
   return () => {
     setTimeout(() => form.isConnected || parts.controller.abort(), 2000);
   };

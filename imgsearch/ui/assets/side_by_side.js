@@ -1,16 +1,16 @@
-// Two answers to one query in two columns. It owns drawing, focus, keys and that a photo's twin on the other side is
-// shown; a click is sent to Python as one event, and what it means is decided there.
+// Two lists of hits for one query in two columns. Pointing at a photo highlights the same photo on the other side. A
+// click is sent to Python as one event.
 
 const CROP = 0.3; // a photo that loses at most this much fills its square; others are shown whole
 const PLACES = { left: "Left", right: "Right" };
 
-// What a mark says, for eyes and in full for ears: ranks go from left to right on both sides.
+// The text of a mark, short for the screen and in full for screen readers. Ranks are in the order left, right.
 function words(tile, place) {
   const [left, right] = place === "left" ? [tile.rank, tile.other] : [tile.other, tile.rank];
   const elsewhere = place === "left" ? "right" : "left";
   switch (tile.mark) {
     case "same":
-      return { seen: ["same place"], said: `the same place on the ${elsewhere}` };
+      return { seen: ["same rank"], said: `the same rank on the ${elsewhere}` };
     case "moved":
       return { seen: [String(left), "→", String(right)], said: `rank ${tile.other} on the ${elsewhere}` };
     case "folded":
@@ -30,7 +30,7 @@ function photo(tile, place, said, eager) {
     decoding: "async",
     draggable: "false",
   });
-  const label = `${PLACES[place]}, rank ${tile.rank}: ${tile.title}, ${said}. Search by it on both sides`;
+  const label = `${PLACES[place]}, rank ${tile.rank}: ${tile.title}, ${said}. Find similar items on both sides`;
   const button = element("button", { type: "button", class: "photo", "aria-label": label, title: tile.title }, image, element("span", { class: "rank" }, String(tile.rank)));
   image.addEventListener("load", () => {
     const ratio = image.naturalWidth / image.naturalHeight;
@@ -68,7 +68,7 @@ function isDark(node) {
   return red + green + blue > 384;
 }
 
-// The same photo on both sides, or the one that it is collapsed into, stands out while one of them is looked at.
+// Highlight the same photo on both sides, or the one that it is collapsed into.
 function trace(sides, tile) {
   for (const node of sides.querySelectorAll(".twin")) node.classList.remove("twin");
   const twin = tile?.dataset.twin;
@@ -79,7 +79,7 @@ function trace(sides, tile) {
   [...other.querySelectorAll(".tile")].find((each) => each.dataset.id === twin)?.classList.add("twin");
 }
 
-// One tile of each side is in the tab order; the arrow keys move on within the side.
+// One tile of each side is in the tab order; the arrow keys move within the side.
 function makeCurrent(tiles, tile, focus) {
   for (const each of tiles.children) each.querySelector(".photo").tabIndex = each === tile ? 0 : -1;
   if (!focus) return;
