@@ -1,8 +1,8 @@
-"""Write pictures of the app's main states at 390, 768 and 1440 px, light and dark, to a folder.
+"""Save screenshots of every page at 390, 768 and 1440 px, light and dark, to a folder.
 
-It drives the real app in a real Chromium, over a copy of the catalog (so that looking leaves no feedback in it).
+The app runs in a real Chromium, on a copy of the catalog, so that no feedback is stored in the original.
 
-    python scripts/screenshots.py --out screenshots [--catalog DIR] [--words 'red chair']
+    python scripts/screenshots.py --out screenshots [--catalog DIR] [--words 'red chair'] [--width 390]
 """
 
 from __future__ import annotations
@@ -20,14 +20,29 @@ from running_app import chromium_flags, find_chromium, running_app
 WIDTHS = {390: 844, 768: 1024, 1440: 900}
 SCHEMES = ("light", "dark")
 TOUCH_UP_TO_PX = 800
+PAGES = {
+    "catalog": ".facts",
+    "explore": ".map[data-shown]",
+    "collections": ".message",
+    "duplicates": ".count",
+    "rules": "details",
+    "side-by-side?text=red+chair": ".agreement",
+    "judge": ".message",
+    "quality": "details",
+    "experiments": "details",
+    "adapt": "[data-testid=stMetric]",
+    "monitor": ".vitals",
+}
+"""The other pages' addresses, and what is on each of them once it is drawn."""
 
 
 def main() -> int:
-    """Take the pictures; return the exit code."""
+    """Take the screenshots; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("screenshots"))
-    parser.add_argument("--catalog", type=Path, help="the catalog to show; the Sample Store if not given")
+    parser.add_argument("--catalog", type=Path, help="the catalog to show; the Sample Store by default")
     parser.add_argument("--words", default="red chair", help="the words of the search by text")
+    parser.add_argument("--width", type=int, choices=WIDTHS, help="only this width")
     given = parser.parse_args()
     browser_path = find_chromium()
     if browser_path is None:
@@ -38,25 +53,27 @@ def main() -> int:
         catalog = Path(scratch) / "catalog"
         shutil.copytree(given.catalog or demo_catalog(), catalog)
         with running_app(catalog, log=Path(scratch) / "app.log") as address:
-            for path in take_all(browser_path, address, given.out, given.words):
+            for path in take_all(browser_path, address, given):
                 print(path)
     return 0
 
 
 def demo_catalog() -> Path:
-    """Return the folder of the Sample Store's catalog, made where there is none yet."""
+    """Return the folder of the Sample Store's catalog; the first call makes it."""
     from imgsearch.demo import ensure_demo_catalog
 
     return ensure_demo_catalog()
 
 
-def take_all(browser_path: str, address: str, out: Path, words: str) -> Iterator[Path]:
-    """Take every state at every width in both schemes and yield the files."""
+def take_all(browser_path: str, address: str, given: argparse.Namespace) -> Iterator[Path]:
+    """Take every state at every width in both colour schemes; yield the files."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=browser_path, args=chromium_flags())
         for width, height in WIDTHS.items():
+            if given.width not in (None, width):
+                continue
             for scheme in SCHEMES:
                 touch = width <= TOUCH_UP_TO_PX
                 context = browser.new_context(
@@ -67,10 +84,10 @@ def take_all(browser_path: str, address: str, out: Path, words: str) -> Iterator
                     is_mobile=touch,
                 )
                 page = context.new_page()
-                for name, reach in states(address, words).items():
+                for name, reach in states(address, given.words).items():
                     reach(page)
                     rest(page)
-                    path = out / f"{name}-{width}-{scheme}.png"
+                    path = given.out / f"{name}-{width}-{scheme}.png"
                     page.screenshot(path=path)
                     yield path
                 context.close()
@@ -78,13 +95,13 @@ def take_all(browser_path: str, address: str, out: Path, words: str) -> Iterator
 
 
 def states(address: str, words: str) -> dict[str, Callable[[Any], None]]:
-    """Return the main states by name, and how to reach each one; they are taken in this order."""
+    """Return the states by name with a function that reaches each one, in this order."""
 
     def start(page: Any) -> None:
         page.goto(address)
         page.locator(".note:empty").wait_for(state="attached", timeout=120_000)
 
-    def look_alikes(page: Any) -> None:
+    def similar(page: Any) -> None:
         page.locator("ul.grid .photo").nth(1).click()
         page.locator(".chip").first.wait_for()
 
@@ -111,23 +128,26 @@ def states(address: str, words: str) -> dict[str, Callable[[Any], None]]:
         page.goto(f"{address}/?item=no-such-photo")
         page.locator(".message").wait_for()
 
-    def facts(page: Any) -> None:
-        page.goto(f"{address}/catalog")
-        page.locator(".facts").first.wait_for()
+    def other(path: str, sign: str) -> Callable[[Any], None]:
+        def reach(page: Any) -> None:
+            page.goto(f"{address}/{path}")
+            page.locator(sign).first.wait_for(timeout=120_000)
+
+        return reach
 
     return {
         "start": start,
-        "look-alikes": look_alikes,
+        "similar": similar,
         "text": text,
         "mixed": mixed,
         "details": details,
         "unknown": nothing,
-        "catalog": facts,
+        **{path.partition("?")[0]: other(path, sign) for path, sign in PAGES.items()},
     }
 
 
 def rest(page: Any) -> None:
-    """Wait until nothing moves: the grid has its tiles, the photos in view are there."""
+    """Wait until nothing changes: the tiles are drawn and the visible photos are loaded."""
     page.locator("ul.grid[aria-busy]").wait_for(state="detached")
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(700)
