@@ -142,7 +142,7 @@ def test_an_experiment_goes_from_draft_to_running_to_stopped_for_good_and_surviv
         with pytest.raises(ExperimentError, match="running already"):
             experiments.start("test")
         experiments.create(Experiment("second", HALVES))
-        with pytest.raises(ExperimentError, match="one runs at a time"):
+        with pytest.raises(ExperimentError, match="experiment runs at a time"):
             experiments.start("second")
     with CatalogStore.open(colour_catalog) as catalog:
         systems = Systems(
@@ -153,7 +153,7 @@ def test_an_experiment_goes_from_draft_to_running_to_stopped_for_good_and_surviv
         assert experiments.running.name == "test"
         assert experiments.stop("test").state == "stopped"
         assert experiments.running is None
-        with pytest.raises(ExperimentError, match="cannot start again"):
+        with pytest.raises(ExperimentError, match="stopped for good"):
             experiments.start("test")
         assert experiments.start("second").state == "running"
         assert [each.name for each in experiments.all()] == ["second", "test"]

@@ -294,7 +294,9 @@ def test_reports_stored_by_an_earlier_version_are_read(catalog: CatalogStore) ->
     assert report.hits == {"q": (RatedHit("a.jpg", 1, 1), RatedHit("b.jpg", 2, None))}
     stored = kept.latest_robustness()
     assert stored is not None
-    assert stored.report.scores == (RobustnessScore("mirrored", 0.7, 0.6, 0.8, 2),)
+    assert stored.report.scores == (
+        RobustnessScore(change="mirrored", mean=0.7, low=0.6, high=0.8, photos=2),
+    )
     assert (stored.report.lost, stored.report.warnings) == (("a.jpg",), ("One.",))
 
 

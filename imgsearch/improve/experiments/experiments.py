@@ -99,16 +99,12 @@ class Experiments:
             self._systems.warm(arm.system)
         with self._database.transaction():
             state = self.get(name).state
+            if state == "stopped":
+                raise ExperimentError(f"The experiment {name!r} is stopped for good; create a new one.")
             if state == "running":
                 raise ExperimentError(f"The experiment {name!r} is running already.")
-            if state == "stopped":
-                raise ExperimentError(
-                    f"The experiment {name!r} is stopped and cannot start again; create a new one."
-                )
             if self._running is not None:
-                raise ExperimentError(
-                    f"The experiment {self._running.name!r} is running, and one runs at a time; stop it first."
-                )
+                raise ExperimentError(f"One experiment runs at a time; stop {self._running.name!r} first.")
             self._running = self._add_event(name, "start")
             return self._running
 

@@ -144,9 +144,7 @@ def _outcome(
         experiment=experiment,
         goal=goal,
         arms=tuple(
-            ArmOutcome(
-                arm.system, arm.share, *counts, _values(found, SequentialTest(experiment.planned_visitors))
-            )
+            ArmOutcome(arm.system, arm.share, *counts, _values(found, experiment))
             for arm, counts, found in zip(experiment.arms, traffic, estimates, strict=True)
         ),
         contrasts=tuple(
@@ -165,8 +163,8 @@ def _test(experiment: Experiment) -> SequentialTest:
     return SequentialTest(experiment.planned_visitors, ALPHA / (len(experiment.arms) - 1))
 
 
-def _values(estimates: Estimates, test: SequentialTest) -> dict[str, Value]:
-    values = {}
+def _values(estimates: Estimates, experiment: Experiment) -> dict[str, Value]:
+    test, values = SequentialTest(experiment.planned_visitors), {}
     for name, found in estimates.items():
         if found is not None:
             radius = test.radius(found)

@@ -12,15 +12,7 @@ from imgsearch.core.records import Verdict
 from imgsearch.improve.judging.calls import ActKind, Layout
 from imgsearch.improve.judging.records import PairRow
 
-__all__ = [
-    "LEASE_S",
-    "PREFETCH_PAIRS",
-    "first_query",
-    "lease_count",
-    "page_size",
-    "refusal",
-    "verdict_change",
-]
+__all__ = ["LEASE_S", "PREFETCH_PAIRS", "effect_of", "first_query", "lease_count", "page_size", "refusal"]
 
 LEASE_S = 300.0
 """How long a silent labeler keeps a pair; every call renews it."""
@@ -51,19 +43,15 @@ def refusal(
     return ""
 
 
-def verdict_change(kind: ActKind, latest: ActKind | None) -> int:
-    """Return by how much a counted act changes the number of verdicts: 1, 0 or -1."""
-    return (kind in _VERDICTS) - (latest in _VERDICTS)
-
-
-def stored_verdict(kind: ActKind, latest: ActKind | None) -> Verdict | None:
-    """Return the judgment to append to the feedback for a counted act, if any.
+def effect_of(kind: ActKind, latest: ActKind | None) -> tuple[int, Verdict | None]:
+    """Return how a counted act changes the number of verdicts, and the judgment to append to the feedback, if any.
 
     The feedback has no withdrawal: as on the search page, "can't tell" withdraws a verdict.
     """
+    change = (kind in _VERDICTS) - (latest in _VERDICTS)
     if kind == "undo":
-        return "cant_tell" if latest in _VERDICTS else None
-    return None if kind == "skip" else kind
+        return change, "cant_tell" if latest in _VERDICTS else None
+    return change, None if kind == "skip" else kind
 
 
 def page_size(layout: Layout) -> int:

@@ -45,10 +45,7 @@ class _Frozen(BaseModel):
 
 
 class Act(_Frozen):
-    """One thing that a labeler did to a pair; `took_ms` is how long they saw the pair.
-
-    The browser chooses `event_id`, so that an act that is sent twice is stored once.
-    """
+    """One thing that a labeler did to a pair; an act that is sent twice is stored once."""
 
     event_id: _Id = Field(alias="id")
     """A random name of this act, the same when it is sent again."""
@@ -61,10 +58,7 @@ class Act(_Frozen):
 
 
 class JudgingCall(_Frozen):
-    """A labeler's acts, and the request for their next pairs.
-
-    `client` identifies the browser tab. With `history` the reply also has the labeler's latest acts, to undo them.
-    """
+    """A labeler's acts, and the request for their next pairs."""
 
     judging_set: _SetName = Field(alias="set")
     """The judging set's name."""
@@ -91,7 +85,7 @@ class JudgingCall(_Frozen):
 
 
 class JudgingPair(_Frozen):
-    """A pair to judge, by its number, the query's key, and the item's title and photo ("" if it is gone)."""
+    """A pair to judge."""
 
     pair: int
     """The pair's number."""
@@ -113,7 +107,7 @@ class PastAct(JudgingPair):
 
 
 class QueryPart(_Frozen):
-    """One term of a query as a labeler sees it; `image` is "" for words."""
+    """One term of a query as a labeler sees it."""
 
     kind: str
     """What it is: text, item, upload, color or image."""
@@ -135,19 +129,14 @@ class JudgingQuery(_Frozen):
 
 
 class JudgingReply(_Frozen):
-    """The answer to a call: which acts are stored, the next pairs, and how far the set is.
-
-    `refused` maps the ids of acts that do not count to the reason. `pairs` are all pairs that this client holds, in
-    order; if there are none, `waiting` means that other labelers hold the last ones, else the labeler is done.
-    `wanted` and `judged` count verdicts of the set; `mine` are this labeler's.
-    """
+    """The answer to a call: which acts are stored, the next pairs, and how far the set is."""
 
     handled: tuple[str, ...]
-    """The ids of the acts that were sent: none need be sent again."""
+    """The ids of the acts that are stored: the client does not send them again."""
     refused: dict[str, str]
     """The acts that do not count, and why."""
     pairs: tuple[JudgingPair, ...]
-    """All pairs of this client now."""
+    """All pairs that this client holds, in order; none and not `waiting` means that the labeler is done."""
     queries: dict[str, JudgingQuery]
     """The queries of the pairs, by their keys."""
     history: tuple[PastAct, ...]

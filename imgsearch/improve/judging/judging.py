@@ -201,15 +201,14 @@ class Judging:
         holders = self._leases.holders(act.pair_id, call.role, now)
         limit = judging_set.raters if call.role == "rater" else 1
         reason = assignment.refusal(act.kind, call.labeler, latest, holders, limit)
-        before = latest.get(call.labeler)
-        change = 0 if reason else assignment.verdict_change(act.kind, before)
+        change, verdict = assignment.effect_of(act.kind, latest.get(call.labeler))
+        change = 0 if reason else change
         self._store.add_act(judging_set.set_id, call, act, now, counted=not reason, change=change)
         self._leases.release(call, act.pair_id)
         if reason:
             return reason
         if act.kind == "undo":
             self._leases.lease(judging_set.set_id, call, [pair], now)
-        verdict = assignment.stored_verdict(act.kind, before)
         if verdict:
             self._feedback.record_judgment(Judgment(pair.query_key, pair.item_id, verdict, call.labeler))
         return ""

@@ -57,14 +57,10 @@ class LeaseStore:
 
     def renew(self, call: JudgingCall, now: datetime) -> None:
         """Extend a client's leases once a third of their time has passed, not at every key."""
+        end, soon = (now + timedelta(seconds=self._lease_s * part) for part in (1, 2 / 3))
         self._rows(
             "UPDATE judging_leases SET expires_at = ? WHERE client = ? AND labeler = ? AND expires_at < ?",
-            [
-                now + timedelta(seconds=self._lease_s),
-                call.client,
-                call.labeler,
-                now + timedelta(seconds=self._lease_s * 2 / 3),
-            ],
+            [end, call.client, call.labeler, soon],
         )
 
     def release(self, call: JudgingCall, pair_id: int) -> None:
@@ -92,13 +88,8 @@ class LeaseStore:
 
         With `query_key`, only pairs of that query; with `with_leased`, also pairs that others hold.
         """
-        values: dict[str, Any] = {
-            "set": judging_set.set_id,
-            "labeler": call.labeler,
-            "role": call.role,
-            "gone": list(gone),
-            "limit": limit,
-        }
+        values: dict[str, Any] = {"set": judging_set.set_id, "labeler": call.labeler, "role": call.role}
+        values |= {"gone": list(gone), "limit": limit}
         if call.role == "referee":
             condition = "coalesce(a.verdicts, 0) = 0 AND p.pair_id IN (SELECT pair_id FROM divided)"
         else:

@@ -175,7 +175,7 @@ class Reports:
             "SELECT happened_at, system, report FROM robustness_runs ORDER BY happened_at DESC, rowid DESC LIMIT 1"
         )
         for happened_at, system, report in rows:
-            return StoredRobustness(happened_at, system, RobustnessReport.from_dict(json.loads(report)))
+            return StoredRobustness(happened_at, system, RobustnessReport.model_validate_json(report))
         return None
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

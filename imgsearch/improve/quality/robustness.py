@@ -7,10 +7,10 @@ photo of a sample is searched like an upload. Unchanged, it must find itself fir
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel
 
 from imgsearch.core.errors import EvaluationError, ImageError, SourceError
 from imgsearch.core.query import Query
@@ -34,8 +34,7 @@ SAME_SCORE = 1e-5
 MANY_UNREADABLE = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class RobustnessScore:
+class RobustnessScore(BaseModel, frozen=True):
     """One change's score over the sample, with its 95% interval.
 
     For `SELF_FIRST` it is the share of photos that find themselves first (Wilson's interval); for a change the mean
@@ -49,8 +48,7 @@ class RobustnessScore:
     photos: int
 
 
-@dataclass(frozen=True, slots=True)
-class RobustnessReport:
+class RobustnessReport(BaseModel, frozen=True):
     """What a robustness check found.
 
     `score` is the mean over the changes, `lost` the photos that do not find themselves. `unreadable` maps photos that
@@ -67,15 +65,8 @@ class RobustnessReport:
     warnings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the report as the JSON of `imgsearch robustness --json`."""
-        return asdict(self)
-
-    @staticmethod
-    def from_dict(document: Mapping[str, Any]) -> RobustnessReport:
-        """Return the report of an `as_dict`, or of its JSON."""
-        lists = {name: tuple(document[name]) for name in ("lost", "warnings")}
-        scores = tuple(RobustnessScore(**score) for score in document["scores"])
-        return RobustnessReport(**{**document, **lists, "scores": scores})
+        """Return the report as the JSON of `imgsearch robustness --json`; `model_validate` reads it."""
+        return self.model_dump(mode="json")
 
 
 def check_robustness(
@@ -160,14 +151,14 @@ def _neighbours(result: SearchResult, item_id: str, k: int) -> set[str]:
 def _scores(
     found: Sequence[bool], kept: Mapping[str, Sequence[float]], seed: int
 ) -> tuple[RobustnessScore, ...]:
-    first = RobustnessScore(
-        SELF_FIRST, float(np.mean(found)), *wilson_interval(sum(found), len(found)), len(found)
-    )
-    changes = [
-        RobustnessScore(change, float(np.mean(shares)), *bootstrap_interval(shares, seed), len(shares))
-        for change, shares in kept.items()
+    rows: list[tuple[str, Sequence[float], tuple[float, float]]] = [
+        (SELF_FIRST, found, wilson_interval(sum(found), len(found))),
+        *((change, shares, bootstrap_interval(shares, seed)) for change, shares in kept.items()),
     ]
-    return (first, *changes)
+    return tuple(
+        RobustnessScore(change=change, mean=float(np.mean(values)), low=low, high=high, photos=len(values))
+        for change, values, (low, high) in rows
+    )
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
