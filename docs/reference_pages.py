@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from imgsearch.app.api import openapi_document
+from imgsearch.app.api.routes import create_api
 from imgsearch.cli.main import app
 from imgsearch.core.config import Settings
 
@@ -30,8 +31,9 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def one_line(text: str | None) -> str:
-    """Return a text without line breaks, safe inside a Markdown table."""
-    return " ".join((text or "").split()).replace("<", "&lt;")
+    """Return a text without line breaks, safe inside a Markdown table; code between backticks stays as it is."""
+    parts = " ".join((text or "").split()).split("`")
+    return "`".join(part if number % 2 else part.replace("<", "&lt;") for number, part in enumerate(parts))
 
 
 # --- the command line -------------------------------------------------------------------------------------------
@@ -108,9 +110,19 @@ def settings_page() -> str:
 # --- HTTP -------------------------------------------------------------------------------------------------------
 
 
+@cache
+def document() -> dict[str, Any]:
+    """Return the OpenAPI document of a service with the default settings."""
+
+    def no_service() -> Any:
+        raise AssertionError("the document needs no service")
+
+    return create_api(no_service, Settings(catalog=Path("catalog"))).openapi()
+
+
 def routes() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield (method, path, operation) of every route of the published document."""
-    for path, operations in openapi_document(Settings.load(catalog=Path("catalog")))["paths"].items():
+    for path, operations in document()["paths"].items():
         for method, operation in operations.items():
             yield method.upper(), path, operation
 
@@ -121,7 +133,6 @@ def http_page() -> str:
         "# HTTP API\n\nThe running app describes every field at `/api/docs`; `/api/openapi.json` is the same "
         "document for programs. [Search from a website](../search-from-a-website.md) is the tour.\n"
     ]
-    document = openapi_document(Settings.load(catalog=Path("catalog")))
     for method, path, operation in routes():
         parts.append(
             f"## {method} {path}\n\n{operation.get('description') or operation.get('summary', '')}\n"
@@ -129,7 +140,7 @@ def http_page() -> str:
         rows = []
         for each in operation.get("parameters", []):
             if "$ref" in each:
-                each = document["components"]["parameters"][each["$ref"].rpartition("/")[2]]
+                each = document()["components"]["parameters"][each["$ref"].rpartition("/")[2]]
             rows.append([f"`{each['name']}`", each["in"], one_line(each.get("description"))])
         if rows:
             parts.append(table(["parameter", "in", ""], rows))
