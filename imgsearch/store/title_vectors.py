@@ -1,10 +1,8 @@
 """The embeddings of titles on disk: each distinct title is encoded once, whatever is indexed later.
 
-It owns `embeddings/titles.f16` (float16 rows, `imgsearch.store.vector_file`) and `embeddings/titles.jsonl`,
-which says what
-the rows are: a line a batch with its encoder's id, its titles and the rows' CRC-32. Rows are written and fsynced
-before the line that names them. Both are a cache: what cannot be used (another encoder's rows, a torn line, damaged
-bytes) is dropped with all that follows, and encoded again. It knows neither items nor encoders.
+`embeddings/titles.f16` has float16 rows (`imgsearch.store.vector_file`), `embeddings/titles.jsonl` a line per batch:
+the encoder's id, the titles and the rows' CRC-32. Rows are written and fsynced before the line that names them. Both
+are a cache: after rows of another encoder, a torn line or damaged bytes, the rest is dropped and encoded again.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ class TitleStore:
     """The title embeddings of one catalog and encoder; used by one thread at a time."""
 
     def __init__(self, folder: Path, encoder_id: str, dim: int) -> None:
-        """Read what is kept in `folder` and can be used; nothing is made before `add`."""
+        """Read the usable rows in `folder`; no file is made before `add`."""
         self._file = EmbeddingFile(folder / "titles.f16", dim)
         self._list = folder / "titles.jsonl"
         self._encoder_id = encoder_id
@@ -44,11 +42,11 @@ class TitleStore:
         return len(self._rows)
 
     def rows(self, titles: Sequence[str]) -> Rows:
-        """Return the (n, dim) float32 unit rows of titles that are all kept, in their order."""
+        """Return the (n, dim) float32 unit rows of stored titles, in their order."""
         return self._file.read(np.array([self._rows[title] for title in titles], np.uint64))
 
     def add(self, titles: Sequence[str], rows: Rows) -> None:
-        """Keep the (n, dim) unit rows of titles that are not kept yet, durably."""
+        """Store the (n, dim) unit rows of new titles durably."""
         first = len(self._rows)
         crc32 = self._file.append(first, rows)
         line = {"encoder": self._encoder_id, "crc32": crc32, "titles": list(titles)}
@@ -59,7 +57,7 @@ class TitleStore:
         self._rows.update((title, first + place) for place, title in enumerate(titles))
 
     def _read(self) -> None:
-        """Take the batches up to the first that cannot be used, and cut the list off there."""
+        """Read the batches up to the first unusable one, and truncate the list there."""
         if not self._list.is_file():
             return
         usable = 0
@@ -75,7 +73,7 @@ class TitleStore:
             os.truncate(self._list, usable)
 
     def _batch(self, line: bytes) -> list[str] | None:
-        """Return the titles of a line whose rows lie whole behind those read before; None where they do not."""
+        """Return the titles of a line whose rows follow those read before, undamaged; None for any other line."""
         try:
             batch = json.loads(line) if line.endswith(b"\n") else {}
             titles, encoder_id, crc32 = batch["titles"], batch["encoder"], batch["crc32"]

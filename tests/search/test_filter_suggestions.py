@@ -6,7 +6,8 @@ import pytest
 
 from imgsearch.core.query import Filter
 from imgsearch.core.records import Facet, FacetValue
-from imgsearch.search.words.filter_suggestions import QueryWords, singular, suggest
+from imgsearch.search.words.filter_suggestions import QueryWords, suggest
+from imgsearch.search.words.tokens import singular
 
 
 def choice(column: str, *values: object) -> Facet:

@@ -1,8 +1,7 @@
-"""Spelling: words that neither the catalog nor the encoder knows are corrected to ones that they do.
+"""Spelling: words that neither the catalog nor the encoder knows are corrected to known words.
 
-It owns which correction is taken. It knows words only: where they come from, and what is done about a correction, is
-decided elsewhere. Distances are Damerau and Levenshtein's in the restricted form (optimal string alignment): a letter
-added, left out, replaced, or two neighbours exchanged are one step each (rapidfuzz).
+Distances are Damerau and Levenshtein's in the restricted form (optimal string alignment, by rapidfuzz): to insert,
+delete or replace a letter, or to exchange two neighbours, is one edit.
 """
 
 from __future__ import annotations
@@ -14,17 +13,17 @@ from dataclasses import dataclass
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from imgsearch.search.words.filter_suggestions import folded, singular
+from imgsearch.search.words.tokens import folded, singular
 
 __all__ = ["Correction", "Speller"]
 
-SHORTEST = 3
-SHORTEST_CHANGED = 4
-"""In a shorter word only its last two letters are exchanged back: nearly any three letters are a word or a name."""
-LONGEST = 32
-LONG = 6
-"""From so many letters on, two steps are forgiven; below it one."""
-MAX_WORDS = 16
+MIN_WORD_CHARS = 3
+MIN_EDITED_CHARS = 4
+"""In a shorter word only its last two letters are exchanged: nearly any three letters are a word or a name."""
+MAX_WORD_CHARS = 32
+TWO_EDITS_CHARS = 6
+"""From this length on, two edits are corrected; in shorter words one."""
+MAX_TEXT_CHARS = 640
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -37,26 +36,26 @@ class Correction:
 
 
 class Speller:
-    """The words that are known; safe to use from any thread."""
+    """The known words; safe to use from any thread."""
 
     def __init__(self, written: Mapping[str, int], model: Sequence[str] = (), *, complete: bool) -> None:
-        """Know the words written in a catalog, with how often each is, and those of its encoder, common ones first.
+        """Know the words written in a catalog, with their counts, and those of its encoder, common ones first.
 
-        `complete` says that the encoder knows no other words than these. Only then a text is corrected unasked.
+        `complete` says that the encoder knows no other words. Only then are corrections automatic.
         """
         catalog = sorted(written, key=lambda word: (-written[word], word))
-        self._of_catalog = frozenset(word for word in catalog if len(word) >= SHORTEST)
-        self._words = list(dict.fromkeys(word for word in [*catalog, *model] if len(word) >= SHORTEST))
+        self._of_catalog = frozenset(word for word in catalog if len(word) >= MIN_WORD_CHARS)
+        self._words = list(dict.fromkeys(word for word in [*catalog, *model] if len(word) >= MIN_WORD_CHARS))
         self._known = frozenset(map(singular, written)) | frozenset(map(singular, model))
         self._complete = complete and bool(model)
-        self._can_tell = bool(model)
+        self._usable = bool(model)
 
     def correct(self, text: str) -> Correction | None:
         """Return the text with its unknown words corrected; None where all are known or none can be corrected.
 
-        Numbers stay as they are, and short words mostly; a corrected word is in small letters.
+        Numbers and most short words stay as they are; a corrected word is in lower case.
         """
-        if not self._can_tell or len(text) > 40 * MAX_WORDS:
+        if not self._usable or len(text) > MAX_TEXT_CHARS:
             return None
         known, corrected, left = 0, 0, 0
 
@@ -66,14 +65,11 @@ class Speller:
             if singular(word) in self._known:
                 known += 1
                 return match[0]
-            if not SHORTEST <= len(word) <= LONGEST:
+            if not MIN_WORD_CHARS <= len(word) <= MAX_WORD_CHARS:
                 return match[0]
-            if len(word) < SHORTEST_CHANGED:
-                better = self._exchanged(word)
-                corrected += bool(better)
-                return better or match[0]
-            better = self._nearest(word)
-            corrected, left = corrected + bool(better), left + (not better)
+            short = len(word) < MIN_EDITED_CHARS
+            better = self._exchanged(word) if short else self._nearest(word)
+            corrected, left = corrected + bool(better), left + (not better and not short)
             return better or match[0]
 
         result = _WORD.sub(corrected_word, text)
@@ -84,20 +80,20 @@ class Speller:
     def _nearest(self, word: str) -> str:
         """Return the nearest word, or "" where none is near: of equally near ones the catalog's, then common ones.
 
-        One that begins with another letter is a step further: first letters are seldom wrong.
+        Another first letter counts as one more edit: first letters are seldom wrong.
         """
-        steps = 2 if len(word) >= LONG else 1
+        edits = 2 if len(word) >= TWO_EDITS_CHARS else 1
         found = process.extract(
-            word, self._words, scorer=OSA.distance, score_cutoff=steps, limit=None, processor=None
+            word, self._words, scorer=OSA.distance, score_cutoff=edits, limit=None, processor=None
         )
         near = [
             (distance + (candidate[0] != word[0]), place >= len(self._of_catalog), place, candidate)
             for candidate, distance, place in found
         ]
         best = min(near, default=None)
-        return best[3] if best is not None and best[0] <= steps else ""
+        return best[3] if best is not None and best[0] <= edits else ""
 
     def _exchanged(self, word: str) -> str:
-        """Return a word of three letters with its last two exchanged where the catalog writes it so, else ""."""
+        """Return a word of three letters with its last two exchanged where the catalog has that word, else ""."""
         other = word[0] + word[2] + word[1]
         return other if other in self._of_catalog else ""

@@ -1,9 +1,4 @@
-"""Help with the words of a query, from what one catalog holds: suggested filters, and corrected spelling.
-
-It owns that both are prepared once for each state of the catalog. How words are read is
-`imgsearch.search.words.filter_suggestions`', what is misspelt `imgsearch.search.words.spelling`'s. It knows
-no page and no HTTP.
-"""
+"""Help with the words of a query, from what one catalog has: suggested filters, and corrected spelling."""
 
 from __future__ import annotations
 
@@ -13,12 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from imgsearch.core.query import Query, Term
+from imgsearch.core.query import Query
 from imgsearch.core.records import Facet
 from imgsearch.encoders.base import Encoder, HasVocabulary, KnowsWords
-from imgsearch.search.words.filter_suggestions import QueryWords, Suggestion, folded
+from imgsearch.search.words.filter_suggestions import QueryWords, Suggestion
 from imgsearch.search.words.spelling import Correction, Speller
 from imgsearch.search.words.titles import MAX_TITLE_CHARS, MAX_TITLES
+from imgsearch.search.words.tokens import folded
 from imgsearch.store.catalog import CatalogStore
 
 __all__ = ["WordHelp", "text_of", "with_text"]
@@ -27,10 +23,10 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 class WordHelp:
-    """What helps with the words of queries over one catalog; safe to use from any thread."""
+    """Suggestions and corrections for one catalog, prepared once per version of it; safe to use from any thread."""
 
     def __init__(self, catalog: CatalogStore, encoder: Callable[[], Encoder | None]) -> None:
-        """Help with `catalog`; `encoder` gives its encoder, None while that is not there."""
+        """Help with `catalog`; `encoder` returns its encoder, None while it is not loaded."""
         self._catalog = catalog
         self._encoder = encoder
         self._lock = threading.Lock()
@@ -43,9 +39,9 @@ class WordHelp:
         return self._query_words().suggest(text, query.filters) if text else ()
 
     def correction(self, query: Query) -> Correction | None:
-        """Return how the one text of a query was probably meant; None where that is as it stands, or not known.
+        """Return how the one text of a query was probably meant; None where nothing is to be corrected.
 
-        It is not known while the encoder is loading, and for one that cannot list its words.
+        Nothing is corrected while the encoder is loading, and for one that cannot list its words.
         """
         text = text_of(query)
         if not text or query.spelling == "keep":
@@ -93,15 +89,13 @@ def with_text(query: Query, text: str) -> Query:
     terms = [
         replace(term, value=text) if term.kind == "text" and term.weight > 0 else term for term in query.terms
     ]
-    return replace(query, terms=tuple(term for term in terms if _says_something(term)))
-
-
-def _says_something(term: Term) -> bool:
-    return term.kind != "text" or bool(str(term.value).strip())
+    return replace(
+        query, terms=tuple(term for term in terms if term.kind != "text" or str(term.value).strip())
+    )
 
 
 def _written(facets: Sequence[Facet], titles: dict[str, int]) -> Counter[str]:
-    """Return the words that a catalog's values and titles are written with, and on how many items each is."""
+    """Return the words of a catalog's values and titles, and on how many items each is."""
     words: Counter[str] = Counter()
     values = [(str(each.value), each.count) for facet in facets for each in facet.values]
     for text, count in [*values, *titles.items()]:
