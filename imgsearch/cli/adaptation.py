@@ -13,17 +13,16 @@ from imgsearch.cli.terminal import CatalogOption, JsonOption, many, one_line, sa
 if TYPE_CHECKING:
     from imgsearch.improve.adaptation.report import AdaptationReport
 
-__all__ = ["adapt", "heads", "register"]
+__all__ = ["app"]
 
 heads = terminal.command_group("heads", "Heads trained on feedback: list, publish and roll back.")
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands to the `imgsearch` command."""
-    app.command()(adapt)
-    app.add_typer(heads)
+app = typer.Typer()
+app.add_typer(heads)
 
 
+@app.command()
 def adapt(
     catalog: CatalogOption = None,
     dry_run: Annotated[
@@ -79,10 +78,9 @@ def adapt(
                 publication.publish_head(
                     engine.catalog, report.head, threads=settings.worker_threads, progress=show
                 )
-    if as_json:
-        terminal.print_json({**report.as_dict(), "published": published})
-    else:
-        _print_report(report, published)
+    terminal.output(
+        as_json, {**report.as_dict(), "published": published}, lambda: _print_report(report, published)
+    )
 
 
 @heads.command("list")
@@ -168,10 +166,8 @@ def rollback(catalog: CatalogOption = None, as_json: JsonOption = False) -> None
 
 
 def _print_live(head: str, generation: int, *, as_json: bool) -> None:
-    if as_json:
-        terminal.print_json({"live": head or None, "generation": generation})
-    else:
-        print(f"{head or 'The model without a head'} is published, as generation {generation} of the index.")
+    text = f"{head or 'The model without a head'} is published, as generation {generation} of the index."
+    terminal.output(as_json, {"live": head or None, "generation": generation}, lambda: print(text))
 
 
 def _print_report(report: AdaptationReport, published: bool) -> None:

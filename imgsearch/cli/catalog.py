@@ -14,16 +14,13 @@ if TYPE_CHECKING:
     from imgsearch.ingest.verification import Verification
     from imgsearch.store.catalog_info import CatalogInfo
 
-__all__ = ["info", "register", "remove", "verify"]
+__all__ = ["app"]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the `imgsearch` command."""
-    app.command()(remove)
-    app.command()(info)
-    app.command()(verify)
+app = typer.Typer()
 
 
+@app.command()
 def remove(
     item_ids: Annotated[list[str], typer.Argument(metavar="ITEM_ID...", help="The ids of the items.")],
     catalog: CatalogOption = None,
@@ -43,12 +40,10 @@ def remove(
         keys = opened.remove(item_ids)
         index.remove(keys)
         index.save()
-    if as_json:
-        terminal.print_json({"removed": len(keys)})
-    else:
-        print(f"Removed {many(len(keys), 'item')}.")
+    terminal.output(as_json, {"removed": len(keys)}, lambda: print(f"Removed {many(len(keys), 'item')}."))
 
 
+@app.command()
 def info(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     """Show the catalog in figures: items, encoder, columns, sources, index, size.
 
@@ -60,10 +55,7 @@ def info(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
 
     with open_catalog_index(terminal.load_settings(catalog=catalog)) as (opened, index):
         found = catalog_info(opened, index)
-    if as_json:
-        terminal.print_json(plain(found))
-    else:
-        _print_info(found)
+    terminal.output(as_json, plain(found), lambda: _print_info(found))
 
 
 def _print_info(found: CatalogInfo) -> None:
@@ -93,6 +85,7 @@ def _print_info(found: CatalogInfo) -> None:
     terminal.print_table(table)
 
 
+@app.command()
 def verify(
     repair: Annotated[
         bool,
@@ -118,10 +111,7 @@ def verify(
             )
         else:
             found = verify_catalog(opened)
-    if as_json:
-        terminal.print_json(found.as_dict())
-    else:
-        _print_verification(found)
+    terminal.output(as_json, found.as_dict(), lambda: _print_verification(found))
     if not found.clean:
         advice = "not all of it could be repaired" if repair else "repair it with imgsearch verify --repair"
         problems = many(len(found.problems), "problem")

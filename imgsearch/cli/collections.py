@@ -66,10 +66,7 @@ def create(
     """
     with _opened(catalog) as (_, collections):
         made = collections.create(name, VISITOR, item_ids)
-    if as_json:
-        terminal.print_json(made.as_dict())
-    else:
-        print(f"{made.id}: {many(len(made.items), 'item')}.")
+    terminal.output(as_json, made.as_dict(), lambda: print(f"{made.id}: {many(len(made.items), 'item')}."))
 
 
 @app.command()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from imgsearch.improve.experiments.records import Experiment, Outcome
     from imgsearch.search.systems import Systems
 
-__all__ = ["register"]
+__all__ = ["app"]
 
 experiment_app = terminal.command_group(
     "experiment", "Experiments: show systems to visitors, and measure which one they click more."
@@ -30,10 +30,9 @@ system_app = terminal.command_group(
 NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the `imgsearch` command."""
-    app.add_typer(experiment_app)
-    app.add_typer(system_app)
+app = typer.Typer()
+app.add_typer(experiment_app)
+app.add_typer(system_app)
 
 
 @contextlib.contextmanager
@@ -88,10 +87,7 @@ def add_system(
     with _opened(catalog) as (_, systems):
         systems.save(system)
         kept = systems.get(name)
-    if as_json:
-        terminal.print_json(asdict(kept))
-    else:
-        print(f"{kept.name}: {one_line(kept.describe())}.")
+    terminal.output(as_json, asdict(kept), lambda: print(f"{kept.name}: {one_line(kept.describe())}."))
 
 
 @system_app.command("list")
@@ -226,10 +222,7 @@ def report(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOptio
     with terminal.open_engine(terminal.load_settings(catalog=catalog)) as engine:
         database = engine.catalog.database
         outcome = outcome_of(database, Experiments(database, engine.systems).get(name))
-    if as_json:
-        terminal.print_json(outcome.as_dict())
-    else:
-        _print_outcome(outcome)
+    terminal.output(as_json, outcome.as_dict(), lambda: _print_outcome(outcome))
 
 
 def _print_outcome(outcome: Outcome) -> None:
@@ -266,10 +259,8 @@ def _print_outcome(outcome: Outcome) -> None:
 
 
 def _print(experiment: Experiment, *, as_json: bool) -> None:
-    if as_json:
-        terminal.print_json(_document(experiment))
-    else:
-        print(f"{experiment.name} is {experiment.state}: {experiment.mode}, {_arms(experiment)}.")
+    text = f"{experiment.name} is {experiment.state}: {experiment.mode}, {_arms(experiment)}."
+    terminal.output(as_json, _document(experiment), lambda: print(text))
 
 
 def _arms(experiment: Experiment) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from imgsearch.search.engine import SearchEngine
     from imgsearch.store.originals import Originals
 
-__all__ = ["index", "print_failures", "register"]
+__all__ = ["app", "print_failures"]
 
 MAX_SHOWN_FAILURES = 20
 MIN_DUPLICATES_S = 10.0
@@ -87,11 +87,10 @@ PrivateHostsOption = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the `imgsearch` command."""
-    app.command()(index)
+app = typer.Typer()
 
 
+@app.command()
 def index(
     sources: SourcesArgument,
     catalog: CatalogOption = None,
@@ -140,10 +139,7 @@ def index(
         model = _encode_into(shards, settings, sources, encoder, options, engine, workers, private_hosts)
         options = replace(options, embeddings=shards)
     report = _index(settings, sources, encoder, options, private_hosts=private_hosts, model=model)
-    if as_json:
-        terminal.print_json(report.as_dict())
-    else:
-        _print_report(report, settings.catalog)
+    terminal.output(as_json, report.as_dict(), lambda: _print_report(report, settings.catalog))
 
 
 def _index(

@@ -135,10 +135,7 @@ def create(
         )
     for query_id, reason in pool.skipped.items():
         say(f"Skipped: {one_line(query_id)}: {one_line(reason)}")
-    if as_json:
-        terminal.print_json(_document(made) | {"skipped": pool.skipped})
-    else:
-        _print_made(made)
+    terminal.output(as_json, _document(made) | {"skipped": pool.skipped}, lambda: _print_made(made))
 
 
 @app.command("list")
@@ -276,10 +273,7 @@ def import_file(
     with terminal.open_catalog(catalog) as opened, _judging(opened) as judging:
         verdicts = read_verdicts(file, opened, labeler=labeler, topics=topics)
         made = judging.import_set(name, verdicts, source=f"imported from {file.name}", raters=raters)
-    if as_json:
-        terminal.print_json(_document(made) | {"judgments": len(verdicts)})
-    else:
-        _print_made(made)
+    terminal.output(as_json, _document(made) | {"judgments": len(verdicts)}, lambda: _print_made(made))
 
 
 @app.command()
@@ -310,10 +304,9 @@ def export(
         document: dict[str, Any] = {"csv": str(file), "judgments": len(verdicts)}
     else:
         document = export_judgments(votes, file)._asdict()
-    if as_json:
-        terminal.print_json(document)
-    else:
-        print(f"Wrote {many(document['judgments'], 'judgment')} to {file}.")
+    terminal.output(
+        as_json, document, lambda: print(f"Wrote {many(document['judgments'], 'judgment')} to {file}.")
+    )
 
 
 def _document(judging_set: JudgingSet) -> dict[str, Any]:

@@ -44,19 +44,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-indexing.register(app)
-search.register(app)
-catalog.register(app)
-serve.register(app)
-app.add_typer(judging.app)
-app.add_typer(collections.app)
-experiments.register(app)
-quality.register(app)
-monitoring.register(app)
-adaptation.register(app)
-merchandising.register(app)
-side_by_side.register(app)
-tuning.register(app)
+for commands in (
+    indexing,
+    search,
+    catalog,
+    serve,
+    judging,
+    collections,
+    experiments,
+    quality,
+    monitoring,
+    adaptation,
+    merchandising,
+    side_by_side,
+    tuning,
+):
+    app.add_typer(commands.app)
 
 
 def main() -> NoReturn:

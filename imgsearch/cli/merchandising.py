@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from imgsearch.search.ranking.rule_store import Rules
     from imgsearch.search.ranking.rules import Rule, RuleAction
 
-__all__ = ["duplicates", "register", "rules"]
+__all__ = ["app"]
 
 rules = terminal.command_group(
     "rules", "Merchandising rules: hide items, pin them to the top, or boost them."
@@ -52,12 +52,11 @@ DryRunOption = Annotated[
 RuleArgument = Annotated[int, typer.Argument(metavar="RULE", help="Its number; see `rules list`.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the `imgsearch` command."""
-    app.command()(duplicates)
-    app.add_typer(rules)
+app = typer.Typer()
+app.add_typer(rules)
 
 
+@app.command()
 def duplicates(
     catalog: CatalogOption = None,
     again: Annotated[
@@ -340,10 +339,7 @@ def _act(catalog: CatalogOption, act: Callable[[Rules], Rule], *, as_json: bool)
 
     with terminal.open_catalog(catalog) as opened:
         rule = act(Rules(opened))
-    if as_json:
-        terminal.print_json(_as_dict(rule))
-    else:
-        _print_rule(rule)
+    terminal.output(as_json, _as_dict(rule), lambda: _print_rule(rule))
 
 
 def _print_rule(rule: Rule) -> None:

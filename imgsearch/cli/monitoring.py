@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from imgsearch.improve.monitoring.overview import Overview, QueryFigures
     from imgsearch.store.database import Database
 
-__all__ = ["register"]
+__all__ = ["app"]
 
 PERIOD_NAMES = ("1h", "24h", "7d", "30d", "90d", "1y")
 _AGE = re.compile(r"([1-9][0-9]{0,4})([hdw])")
@@ -30,12 +30,11 @@ events = terminal.command_group(
 )
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the `imgsearch` command."""
-    app.command()(monitor)
-    app.add_typer(events)
+app = typer.Typer()
+app.add_typer(events)
 
 
+@app.command()
 def monitor(
     period: Annotated[
         str, typer.Option(metavar="PERIOD", help=f"How far back: {', '.join(PERIOD_NAMES)}.")
@@ -57,10 +56,8 @@ def monitor(
 
     with terminal.open_catalog(catalog) as opened:
         found, drifts = read_overview(opened.database, Period.last(period)), read_drifts(opened.database)
-    if as_json:
-        terminal.print_json({**found.as_dict(), "drift": [drift.as_dict() for drift in drifts]})
-    else:
-        _print_overview(found, drifts)
+    document = {**found.as_dict(), "drift": [drift.as_dict() for drift in drifts]}
+    terminal.output(as_json, document, lambda: _print_overview(found, drifts))
 
 
 @events.command()
@@ -85,10 +82,8 @@ def prune(
     with terminal.open_catalog(catalog) as opened:
         deleted = prune_events(opened.database, before)
     _warn_if_not_erased(opened.database)
-    if as_json:
-        terminal.print_json({"before": before.isoformat(timespec="seconds"), "deleted": deleted})
-    else:
-        print(f"Deleted {_in_words(deleted)}.")
+    document = {"before": before.isoformat(timespec="seconds"), "deleted": deleted}
+    terminal.output(as_json, document, lambda: print(f"Deleted {_in_words(deleted)}."))
 
 
 @events.command("forget-visitor")

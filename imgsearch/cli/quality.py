@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from imgsearch.store.catalog import CatalogStore
     from imgsearch.store.thumbnails import ThumbnailCache
 
-__all__ = ["evaluate", "export_judgments", "register", "reports", "robustness"]
+__all__ = ["app"]
 
 HtmlOption = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Write the report as a standalone web page.")
@@ -65,17 +65,14 @@ reports = terminal.command_group(
 )
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the `imgsearch` command."""
-    app.command()(evaluate)
-    app.command()(robustness)
-    app.command("export-judgments")(export_judgments)
-    app.add_typer(reports)
+app = typer.Typer()
+app.add_typer(reports)
 
 
 # --- evaluate ---------------------------------------------------------------------------------------------------
 
 
+@app.command()
 def evaluate(
     qrels: QrelsOption,
     measures: MeasuresOption = "nDCG@10 P@10 R@10 AP",
@@ -319,6 +316,7 @@ def show_report(
 # --- robustness -------------------------------------------------------------------------------------------------
 
 
+@app.command()
 def robustness(
     n: Annotated[int, typer.Option("-n", "--n", min=1, max=10_000, help="How many photos to draw.")] = 100,
     seed: Annotated[int, typer.Option(help="Seed of the random draw of photos.")] = 0,
@@ -349,10 +347,7 @@ def robustness(
             )
         if save:
             Reports(engine.catalog.database).save_robustness(report, system=system)
-    if as_json:
-        terminal.print_json(report.as_dict())
-    else:
-        _print_robustness(report)
+    terminal.output(as_json, report.as_dict(), lambda: _print_robustness(report))
     for warning in report.warnings:
         say(f"Warning: {warning}")
 
@@ -371,6 +366,7 @@ def _print_robustness(report: RobustnessReport) -> None:
 # --- export-judgments -------------------------------------------------------------------------------------------
 
 
+@app.command("export-judgments")
 def export_judgments(
     file: Annotated[
         Path, typer.Argument(metavar="FILE.trec", help="The qrels to write; its topics go beside it.")

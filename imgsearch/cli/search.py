@@ -14,7 +14,7 @@ from imgsearch.core.errors import ImageError, QueryError
 if TYPE_CHECKING:
     from imgsearch.core.records import SearchResult
 
-__all__ = ["FilterOption", "ItemOption", "TextOption", "register", "search"]
+__all__ = ["FilterOption", "ItemOption", "TextOption", "app"]
 
 TextOption = Annotated[list[str] | None, typer.Option("--text", metavar="T", help="Words; repeatable.")]
 ItemOption = Annotated[
@@ -33,11 +33,10 @@ FilterOption = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the `imgsearch` command."""
-    app.command()(search)
+app = typer.Typer()
 
 
+@app.command()
 def search(
     text: TextOption = None,
     image: ImageOption = None,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from imgsearch.core.config import Settings
 
-__all__ = ["demo", "register", "serve"]
+__all__ = ["app"]
 
 LISTEN_BACKLOG = 2048
 
@@ -30,12 +30,10 @@ PortOption = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the `imgsearch` command."""
-    app.command()(serve)
-    app.command()(demo)
+app = typer.Typer()
 
 
+@app.command()
 def serve(
     catalog: CatalogOption = None,
     host: Annotated[
@@ -61,6 +59,7 @@ def serve(
     _serve(settings, open_browser=False)
 
 
+@app.command()
 def demo(
     port: PortOption = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the browser.")] = False,

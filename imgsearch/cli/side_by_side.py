@@ -13,7 +13,7 @@ from imgsearch.cli.terminal import CatalogOption, JsonOption, one_line, say
 if TYPE_CHECKING:
     from imgsearch.search.side_by_side import SideBySide
 
-__all__ = ["register"]
+__all__ = ["app"]
 
 SIDE_HELP = (
     "`live`, a saved system's name, `head:base` or `head:head-0001`; its own settings after commas: "
@@ -21,11 +21,10 @@ SIDE_HELP = (
 )
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the `imgsearch` command."""
-    app.command()(compare)
+app = typer.Typer()
 
 
+@app.command()
 def compare(
     text: TextOption = None,
     item: ItemOption = None,
@@ -54,10 +53,7 @@ def compare(
     query = Query(tuple(terms), n=n, filters=parse_filters(filters or ()))
     with terminal.open_engine(terminal.load_settings(catalog=catalog)) as engine:
         found = search_both(engine.systems, query, *sides)
-    if as_json:
-        terminal.print_json(found.as_dict())
-    else:
-        _print(found)
+    terminal.output(as_json, found.as_dict(), lambda: _print(found))
 
 
 def _print(found: SideBySide) -> None:

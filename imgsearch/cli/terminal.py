@@ -34,6 +34,7 @@ __all__ = [
     "one_line",
     "open_catalog",
     "open_engine",
+    "output",
     "print_json",
     "print_rows",
     "print_table",
@@ -151,6 +152,14 @@ def print_json(document: Any) -> None:
     unicode_ok = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     text = json.dumps(document, ensure_ascii=not unicode_ok, indent=2, allow_nan=False)
     print(text.encode("utf-8", "replace").decode() if unicode_ok else text)
+
+
+def output(as_json: bool, document: Any, print_text: Callable[[], object]) -> None:
+    """Print a result on stdout: `document` with --json, else by `print_text`."""
+    if as_json:
+        print_json(document)
+    else:
+        print_text()
 
 
 def new_table() -> Table:

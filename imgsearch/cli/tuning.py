@@ -13,14 +13,13 @@ if TYPE_CHECKING:
     from imgsearch.index.live_index import IndexHeader
     from imgsearch.index.tuning import Tuning
 
-__all__ = ["register", "tune"]
+__all__ = ["app"]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the `imgsearch` command."""
-    app.command()(tune)
+app = typer.Typer()
 
 
+@app.command()
 def tune(
     recall: Annotated[
         float,
