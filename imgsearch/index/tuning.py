@@ -149,10 +149,7 @@ def best(trials: Sequence[Trial]) -> Trial:
     if not good:
         return max(trials, key=lambda trial: trial.ann_recall_at_10)
     limit = ACCEPTED_SLOWDOWN * min(trial.milliseconds for trial in good)
-    return min(
-        (trial for trial in good if trial.milliseconds <= limit),
-        key=lambda trial: trial.index_bytes,
-    )
+    return min((trial for trial in good if trial.milliseconds <= limit), key=lambda trial: trial.index_bytes)
 
 
 def _suits(parameters: Mapping[str, Any], dim: int) -> bool:

@@ -19,14 +19,7 @@ from torch import nn
 from imgsearch.core.errors import EncoderError
 from imgsearch.encoders.lite.weights import BACKBONE_SHA256
 
-__all__ = [
-    "MASK_CELLS",
-    "PIXEL_MEAN",
-    "PIXEL_SCALE",
-    "STAGES",
-    "Backbone",
-    "FeatureMaps",
-]
+__all__ = ["MASK_CELLS", "PIXEL_MEAN", "PIXEL_SCALE", "STAGES", "Backbone", "FeatureMaps"]
 
 MASK_CELLS = 28
 """The side of the finest feature map, in cells of 8 pixels."""

@@ -57,9 +57,7 @@ def framed(image: Image.Image) -> Image.Image:
     return square
 
 
-def plain_border(
-    pixels: NDArray[np.uint8],
-) -> tuple[tuple[int, int, int, int], tuple[int, int, int]] | None:
+def plain_border(pixels: NDArray[np.uint8]) -> tuple[tuple[int, int, int, int], tuple[int, int, int]] | None:
     """Return the box (left, top, right, bottom) of what differs from a plain border, and the border's colour.
 
     `pixels` is (height, width, 3) uint8. None where the border has more than one colour, or nothing differs.

@@ -15,14 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from imgsearch.core.errors import EncoderError
-from imgsearch.encoders.lite.backbone import (
-    MASK_CELLS,
-    PIXEL_MEAN,
-    PIXEL_SCALE,
-    STAGES,
-    Block,
-    Network,
-)
+from imgsearch.encoders.lite.backbone import MASK_CELLS, PIXEL_MEAN, PIXEL_SCALE, STAGES, Block, Network
 from imgsearch.encoders.lite.framing import INPUT_PX
 from imgsearch.encoders.lite.image_tower import MIN_CELL_WEIGHT, ImageOutput, ImageTower
 
