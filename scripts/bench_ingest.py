@@ -208,7 +208,7 @@ def _timed(work: Any) -> float:
 
 
 def _ratio(seconds: dict[str, list[float]], ours: str, theirs: str) -> float | None:
-    """Return the median over the rounds of one way's time by another's; None where one was not asked for."""
+    """Return the median over the rounds of one way's time by another's; None where one was not measured."""
     if not {ours, theirs} <= seconds.keys():
         return None
     return round(statistics.median(a / b for a, b in zip(seconds[ours], seconds[theirs], strict=True)), 3)

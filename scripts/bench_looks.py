@@ -7,7 +7,7 @@ DIR (default: a temporary folder; about 210 bytes a row).
 
 describe     one photo beyond its decoding, in one thread (processor time: other programs do not count)
 rows         the descriptors of 2,048 random keys read from the file
-emphasised_scores   2,048 candidates ranked anew with all three sliders up
+emphasised   2,048 candidates re-ranked with all three sliders up
 by_color     the 24 nearest of all rows to one colour
 """
 
@@ -84,7 +84,7 @@ def _search(folder: Path, rows: int) -> dict[str, dict[str, float]]:
         store.nearest_by_color(colors[0], keys, 24)
         return {
             "rows": _percentiles([_spent(partial(store.rows, part)) for part in samples]),
-            "emphasised_scores": _percentiles(
+            "emphasised": _percentiles(
                 [_spent(lambda: emphasised_scores(scores, found, look, Emphasis(1, 1, 1))) for _ in range(50)]
             ),
             "by_color": _percentiles(

@@ -148,7 +148,7 @@ def bench_copies(count: int) -> dict[str, Any]:
 
 
 def make_copies(photos: Path, count: int) -> None:
-    """Write `count` photos of the Sample Store, drawn anew for each way, as copies beside their originals."""
+    """Write `count` photos of the Sample Store, with a new draw for each method, as copies beside their originals."""
     rng = np.random.default_rng(1)
     names = sorted(path.stem for path in STORE.glob("*.jpg"))
     for way, copy in COPIES.items():

@@ -11,7 +11,7 @@ item_24    the same, 24 hits: a page of the app
 text       words not asked before, encoded by the model
 text_again the same words again, from the cache
 filtered   look-alikes of an item among those of one value of a metadata column (kept from the search before)
-filtered_first   the same when that filter is asked for the first time
+filtered_first   the same at the first search with that filter
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Starts the app on the catalog, opens it in as many browser profiles, and clicks 
 the moment when the new grid stands in the page, in milliseconds as the page's own clock tells them. Three ways:
 
 alone     one session is open and clicks
-turns     all are open and click one after the other, so that one waits for nobody
+turns     all are open and click one after the other, so that none waits for another
 paced     all are open and every one clicks once in --pace seconds, as visitors do
 
 Chromium draws without a graphics card, on the same processors as the app, for all sessions: with ten of them it takes

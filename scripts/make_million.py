@@ -4,7 +4,7 @@
 
 Vectors are made around the Sample Store's `lite` embeddings (`realistic_vectors.Maker`), so that texts and uploads
 find what they should. An item shows the Sample Store's photo that its vector lies nearest to (thumbnails are made
-when they are first asked for), and has that photo's row with a price of its own; three items are one product. Of
+at their first request), and has that photo's row with a price of its own; three items are one product. Of
 every hundred items, two (--copies) are near-duplicates of the item before: almost the same vector, hash and look.
 
 A run that was stopped goes on where it stopped. The index is built at the end.

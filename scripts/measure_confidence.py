@@ -1,4 +1,4 @@
-"""Measure how often "weak" is said rightly: each type of the Sample Store is left out in turn and asked for.
+"""Measure how often "weak" is correct: each type of the Sample Store is left out in turn and searched.
 
     python scripts/measure_confidence.py
 

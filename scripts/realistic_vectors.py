@@ -38,7 +38,7 @@ Rows = NDArray[np.float32]
 
 DIM = 512
 HELD_OUT = 0.05
-"""The share of photos that are only ever asked for."""
+"""The share of photos that are only used as queries."""
 NEIGHBOURS = 16
 SPREAD = 0.4
 FAINT = 0.05

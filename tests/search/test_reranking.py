@@ -1,4 +1,4 @@
-"""Re-ranking: what is emphasised_scores comes first, what is collapsed is named, and N hits come where N exist."""
+"""Re-ranking: what is emphasised comes first, what is collapsed is named, and N hits come where N exist."""
 
 from __future__ import annotations
 
