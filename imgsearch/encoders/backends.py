@@ -33,8 +33,7 @@ BACKENDS = (AUTO, TORCH, ONNX)
 MIN_COSINE = 0.999
 """The least cosine to torch's float32 that a backend's embedding of every trial photo must have."""
 MIN_SPEEDUP = 1.15
-TRIAL_S = 1.0
-"""After this time, no further round begins."""
+TRIAL_S = 1.0  # after this time, no further round begins
 MAX_ROUNDS = 7
 
 _log = logging.getLogger(__name__)

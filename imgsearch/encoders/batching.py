@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Batcher", "BatchingEncoder"]
 
-MAX_BATCH = 16
-"""Larger batches are hardly faster per input, and every request waits for the end of its batch."""
+MAX_BATCH = 16  # larger batches are hardly faster per input, and every request waits for the end of its batch
 
 T = TypeVar("T")
 

@@ -12,8 +12,7 @@ from imgsearch.encoders.spec import LITE, OPEN_CLIP_DEFAULT, EncoderSpec
 
 __all__ = ["load_encoder", "load_recipe", "resolve_auto"]
 
-HUB_TIMEOUT_S = 3.0
-"""The weights' server counts as unreachable after this."""
+HUB_TIMEOUT_S = 3.0  # the weights' server counts as unreachable after this
 
 
 def load_encoder(

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["IVF_PQ", "LocalEngine", "is_installed", "load_index", "new_index"]
 
-IVF_PQ = "lists"
-"""The name of the IVF-PQ engine in headers; here so that comparing it does not import faiss."""
+IVF_PQ = "lists"  # the name of the IVF-PQ engine in headers; here so that comparing it does not import faiss
 QUANTISER_SAMPLE = 20_000
 
 LocalEngine: TypeAlias = "UsearchIndex | HnswCodeIndex | IvfPqIndex"

@@ -20,8 +20,7 @@ __all__ = ["RecallProbe", "exact_candidates", "exact_top_k"]
 BLOCK_ROWS = 8192
 RESIDUAL_SCALE = 2048
 """The rounding error of a float16 is at least this much smaller than the number; scaled up, it is a float16 too."""
-SCORE_TOLERANCE = 1e-5
-"""How much a score may differ from the same score summed in another order."""
+SCORE_TOLERANCE = 1e-5  # how much a score may differ from the same score summed in another order
 
 
 class HasVectors(Protocol):

@@ -27,16 +27,10 @@ class HnswCodeIndex(HnswGraph):
     engine = "codes"
 
     def __init__(
-        self,
-        quantiser: Quantiser,
-        read_rows: ReadRows,
-        *,
-        connectivity: int = 12,
-        expansion_add: int = 64,
-        expansion_search: int = 96,
-        threads: int = 1,
+        self, quantiser: Quantiser, read_rows: ReadRows, *, threads: int = 1, **settings: int
     ) -> None:
-        """Make an empty index; `expansion_search` is HNSW's ef and the number of re-ranked candidates."""
+        """Make an empty index; the setting `expansion_search` is also the number of re-ranked candidates."""
+        settings = {"connectivity": 12, "expansion_add": 64, "expansion_search": 96, **settings}
         self._quantiser = quantiser
         self._quantiser_bytes = quantiser.to_bytes()
         self._read_rows = read_rows
@@ -45,10 +39,8 @@ class HnswCodeIndex(HnswGraph):
             quantiser.width,
             metric="l2sq" if quantiser.kind == "bytes" else "hamming",
             dtype="i8" if quantiser.kind == "bytes" else "b1",
-            connectivity=connectivity,
-            expansion_add=expansion_add,
-            expansion_search=expansion_search,
             threads=threads,
+            **settings,
         )
 
     @classmethod

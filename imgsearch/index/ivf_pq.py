@@ -34,30 +34,24 @@ from imgsearch.index.usearch import check_rows, graph_settings
 
 __all__ = ["MAX_KEPT_SELECTIONS", "IvfPqIndex", "nlist_for", "training_size"]
 
-PCA_WIDTH = 256
-"""Of 512 dimensions of photos' embeddings, these have about nine tenths of the variance."""
+PCA_WIDTH = 256  # of 512 dimensions of photos' embeddings, these have about nine tenths of the variance
 MIN_TRAINING_SIZE, TRAINING_ROWS_PER_LIST = 1024, 24
 TRAINING_ROUNDS = 6
-SCANNED_PER_CANDIDATE = 20
-"""The average number of codes that a search scans for each re-ranked candidate."""
-SUBSET_SCANNED_PER_CANDIDATE = 5
-"""The same for a search in a subset, counting only the subset's codes."""
+SCANNED_PER_CANDIDATE = 20  # the average number of codes that a search scans for each re-ranked candidate
+SUBSET_SCANNED_PER_CANDIDATE = 5  # the same for a search in a subset, counting only the subset's codes
 MAX_KEPT_SELECTIONS = 16
 CROSS_MODAL_CANDIDATES = 2048
 CANDIDATES_PER_HIT = 4
 CODES_PER_EXACT_COMPARISON = 12
 """How many codes are scanned in the time of one exact comparison (of many at once)."""
-RERANK_COST_RATIO = 2
-"""How many exact comparisons (of many at once) the re-ranking of one candidate costs."""
+RERANK_COST_RATIO = 2  # how many exact comparisons (of many at once) the re-ranking of one candidate costs
 MIN_NPROBE_RATIO, MAX_NPROBE_RATIO = 1 / 4, 16
 """The bounds of a search's nprobe, as multiples of the average nprobe at this number of candidates."""
-MARGIN_NPROBES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
-"""The values of nprobe that margins are measured for."""
+MARGIN_NPROBES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)  # the values of nprobe that margins are measured for
 MARGIN_SAMPLE = 1000
 MIN_MADE_FOR = 1000
 _ADD_BATCH = 64
-_BUILD_BATCH = 16_384
-"""Before the first search, rows are added in larger batches by several threads."""
+_BUILD_BATCH = 16_384  # before the first search, rows are added in larger batches by several threads
 _SearchParameters: Any = faiss.SearchParametersIVF
 _IdSelector: Any = faiss.IDSelectorBitmap
 """Any: faiss' stubs lack the constructors that take Python values."""

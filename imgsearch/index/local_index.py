@@ -21,11 +21,9 @@ from imgsearch.store.catalog import CatalogStore
 __all__ = ["MAX_EXPANSION", "LocalIndex", "check_files", "engine_for"]
 
 MAX_EXPANSION = 1024
-EXPANSION_STEP = 1.25
-"""The factor between two trials of the search effort."""
+EXPANSION_STEP = 1.25  # the factor between two trials of the search effort
 PROBES = 100
-STALE_SHARE = 0.2
-"""From this share of dead keys on, a rebuild is cheaper than searching around them."""
+STALE_SHARE = 0.2  # from this share of dead keys on, a rebuild is cheaper than searching around them
 MIN_ITEMS_FOR_CODES = 50_000
 """From this size on, codes are searched, unless `imgsearch tune` chose otherwise or they miss the target recall."""
 SMALL_ENGINE: Mapping[str, Any] = {"engine": UsearchIndex.engine}

@@ -32,10 +32,8 @@ Rows = Sequence[Mapping[str, Any]]
 DEFAULT_PORT = 19530
 CONNECT_TIMEOUT_S = 10.0
 CALL_TIMEOUT_S = 60.0
-MAX_K = 16_384
-"""Milvus' limit of hits."""
-PUSH_BATCH = 2000
-"""Rows in one message: 4 MB at 512 dimensions, far below gRPC's limit of 64 MB."""
+MAX_K = 16_384  # Milvus' limit of hits
+PUSH_BATCH = 2000  # rows in one message: 4 MB at 512 dimensions, far below gRPC's limit of 64 MB
 LIST_BATCH = 10_000
 MAX_NAME_BYTES = 64
 

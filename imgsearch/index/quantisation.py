@@ -26,8 +26,7 @@ __all__ = ["Kind", "Quantiser", "pca"]
 Kind = Literal["bytes", "signs"]
 
 INT8_MAX = 127
-CLIPPED_SHARE = 1e-4
-"""The share of the components that are clipped to the ends of an int8."""
+CLIPPED_SHARE = 1e-4  # the share of the components that are clipped to the ends of an int8
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,11 +21,11 @@ from imgsearch.index.base import Keys, Vectors
 
 __all__ = ["HnswGraph", "UsearchIndex", "check_rows", "graph_settings"]
 
+_SETTINGS = ("connectivity", "expansion_add", "expansion_search")
 _ADD_BATCH = 64
 _BUILD_BATCH = 2048
 """Before the first search, rows are added in larger batches: threads wait for each other at the end of each."""
-_MIN_ROWS_FOR_THREADS = 1024
-"""One thread adds fewer rows as fast as several."""
+_MIN_ROWS_FOR_THREADS = 1024  # one thread adds fewer rows as fast as several
 _SELF_DISTANCE = 0.005
 """The largest cosine distance of a vector from itself in float16; a larger one means that it was not found."""
 _SELF_SEARCH_EXPANSION = 32
@@ -47,16 +47,14 @@ class HnswGraph:
         *,
         metric: str,
         dtype: str,
-        connectivity: int,
-        expansion_add: int,
-        expansion_search: int,
         threads: int,
         self_distance: float = 0.0,
+        **settings: Any,
     ) -> None:
         """Make an empty graph of rows of `width` numbers (or bits), compared by usearch's `metric`.
 
-        `connectivity` is HNSW's M, `expansion_add` its ef_construction and `expansion_search` its ef. No row is
-        farther than `self_distance` from itself.
+        `settings` are `connectivity` (HNSW's M), `expansion_add` (ef_construction) and `expansion_search` (ef). No
+        row is farther than `self_distance` from itself.
         """
         self.dim = dim
         self._threads = threads
@@ -64,14 +62,7 @@ class HnswGraph:
         self._dtype = dtype
         self._searched = False
         self._lock = threading.Lock()
-        self._graph: Any = Index(
-            ndim=width,
-            metric=metric,
-            dtype=dtype,
-            connectivity=connectivity,
-            expansion_add=expansion_add,
-            expansion_search=expansion_search,
-        )
+        self._graph: Any = Index(ndim=width, metric=metric, dtype=dtype, **settings)
 
     def encode(self, vectors: Vectors) -> NDArray[Any]:
         """Return the (n, ...) rows of the graph for (n, dim) unit vectors."""
@@ -80,11 +71,7 @@ class HnswGraph:
     @property
     def graph_parameters(self) -> dict[str, int]:
         """HNSW's settings, under the names that the constructor takes."""
-        return {
-            "connectivity": int(self._graph.connectivity),
-            "expansion_add": int(self._graph.expansion_add),
-            "expansion_search": int(self._graph.expansion_search),
-        }
+        return {name: int(getattr(self._graph, name)) for name in _SETTINGS}
 
     @property
     def expansion_search(self) -> int:
@@ -204,26 +191,11 @@ class UsearchIndex(HnswGraph):
 
     engine = "usearch"
 
-    def __init__(
-        self,
-        dim: int,
-        *,
-        connectivity: int = 16,
-        expansion_add: int = 128,
-        expansion_search: int = 128,
-        threads: int = 1,
-    ) -> None:
-        """Make an empty index of `dim` dimensions; see `HnswGraph`."""
+    def __init__(self, dim: int, *, threads: int = 1, **settings: int) -> None:
+        """Make an empty index of `dim` dimensions; `settings` of `HnswGraph` default to M 16 and ef 128."""
+        settings = {"connectivity": 16, "expansion_add": 128, "expansion_search": 128, **settings}
         super().__init__(
-            dim,
-            dim,
-            metric="cos",
-            dtype="f16",
-            connectivity=connectivity,
-            expansion_add=expansion_add,
-            expansion_search=expansion_search,
-            threads=threads,
-            self_distance=_SELF_DISTANCE,
+            dim, dim, metric="cos", dtype="f16", threads=threads, self_distance=_SELF_DISTANCE, **settings
         )
 
     @classmethod
@@ -253,8 +225,7 @@ class UsearchIndex(HnswGraph):
 
 def graph_settings(parameters: Mapping[str, Any]) -> dict[str, int]:
     """Return those of a header's parameters that are HNSW's settings."""
-    names = ("connectivity", "expansion_add", "expansion_search")
-    return {name: int(parameters[name]) for name in names if name in parameters}
+    return {name: int(parameters[name]) for name in _SETTINGS if name in parameters}
 
 
 def check_rows(keys: Keys, vectors: Vectors, dim: int) -> None:

@@ -19,16 +19,13 @@ Warp = NDArray[np.float64]
 Light = tuple[float, float]
 """Gain and offset of the brightness."""
 
-SIDE_PX = 64
-"""Small enough to hide compression artefacts, large enough to show a changed detail."""
-MARGIN_PX = 9
-"""Pixels nearer to an edge are not compared: borders, or parts that a crop has removed."""
+SIDE_PX = 64  # small enough to hide compression artefacts, large enough to show a changed detail
+MARGIN_PX = 9  # pixels nearer to an edge are not compared: borders, or parts that a crop has removed
 BLOCK_PX = 4
 SIGMA_PX = 1.2
 LIGHT_ROUNDS, WARP_STEPS = 3, 6
 """Rounds of fitting the brightness, and Gauss-Newton steps of the warp in each."""
-MIN_STEP_PX = 0.05
-"""A step that moves no pixel by more ends the iteration."""
+MIN_STEP_PX = 0.05  # A step that moves no pixel by more ends the iteration
 MAX_SCALE = 1.25
 MAX_SHEAR = 0.1
 MAX_GAIN = 1.7

@@ -1,8 +1,6 @@
-"""Bytes or a path in, an upright RGB picture out; and thumbnails.
+"""Decodes images of many formats to upright RGB, and encodes thumbnails; safe in many threads at once.
 
-It owns Pillow: the formats that are read, the limits of bytes and pixels, and the translation of everything
-that a damaged or hostile file can raise into `ImageError`. It knows neither catalogs nor encoders. Every
-function here is safe in many threads at once.
+Whatever a damaged or hostile file raises in Pillow becomes an `ImageError`; bytes and pixels are limited.
 """
 
 from __future__ import annotations
@@ -50,20 +48,18 @@ __all__ = [
 
 pillow_heif.register_heif_opener(thumbnails=False)
 
-# Only these are opened: Pillow's other readers (PostScript, PSD, ...) are attack surface, not product photos.
+# Pillow's other readers (PostScript, PSD, ...) are not for product photos, and an attack surface.
 _FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF"]
 if features.check("avif"):
     from PIL import AvifImagePlugin  # noqa: F401
 
     _FORMATS.append("AVIF")
 
-# Pillow warns of pictures over a threshold of its own (`ImageLimits.max_pixels` decides here) and of damaged EXIF
-# blocks (the pixels decide here): neither is of use among the lines of a progress bar.
+# `ImageLimits.max_pixels` replaces Pillow's own threshold, and damaged EXIF blocks do not matter.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
-THUMBNAIL_SIZES = (96, 192, 384, 768)
-"""The sides that thumbnails are made in: few, so that caches are hit."""
+THUMBNAIL_SIZES = (96, 192, 384, 768)  # in px; few, so that caches are hit
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -79,7 +75,7 @@ _SIDEWAYS = (5, 6, 7, 8)
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """The largest file (`max_bytes`) and the largest picture (`max_pixels`, width x height) accepted."""
+    """The largest file (`max_bytes`) and the largest image (`max_pixels`, width x height) accepted."""
 
     max_bytes: int = 30 * 1024 * 1024
     max_pixels: int = 100_000_000
@@ -90,7 +86,7 @@ DEFAULT_LIMITS = ImageLimits()
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded picture: upright RGB `image`, and the upright size of the original before any reduction."""
+    """A decoded upright RGB `image`, and the size of the original, upright, before any reduction."""
 
     image: Image.Image
     width_px: int
@@ -111,9 +107,9 @@ def decode_region(
     target_px: int | None = None,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Image.Image:
-    """Return the region of the upright RGB image in `source`, at least one pixel of it; all of it for None.
+    """Return a region (at least one pixel) of the upright RGB image in `source`, or all of it for None.
 
-    With `target_px` the region's shorter side is never below it (or its own); raises what `decode_picture` does.
+    With `target_px` the region may come smaller, but its shorter side not below it; raises as `decode_picture`.
     """
     if region is None:
         return decode_image(source, target_px=target_px, limits=limits)
@@ -130,13 +126,12 @@ def decode_picture(
 ) -> Picture:
     """Decode a JPEG, PNG, WebP, GIF (first frame), BMP, TIFF, HEIC or AVIF to upright RGB.
 
-    Transparency is put on white, 16 bits are scaled to 8, and the EXIF orientation is applied. With
-    `target_px` the image may come smaller than the original, its shorter side never below `target_px` (or its
-    own): a JPEG is then decoded at 1/2, 1/4 or 1/8 of its size, which is several times faster.
+    Transparency becomes white, 16 bits are scaled to 8, and the EXIF orientation is applied. With `target_px` the
+    image may come smaller than the original, but its shorter side not below `target_px`: a JPEG is then decoded at
+    1/2, 1/4 or 1/8 of its size, which is several times faster.
 
-    Raises `ImageTooLarge` over the limits (pixels are counted from the header, before decoding) and
-    `ImageError` for everything else that is no usable picture; the message is one sentence without the
-    file's name.
+    Raises `ImageTooLarge` over the limits (pixels are counted in the header, before decoding) and `ImageError` for
+    anything else that is not a usable image, with one sentence without the file's name.
     """
     data = _read_file(source, limits) if isinstance(source, Path) else source
     if not data:
@@ -154,12 +149,12 @@ def decode_picture(
         raise ImageError(f"The file is not a readable picture in a known format ({known}).") from error
     except MemoryError as error:
         raise ImageTooLarge("The picture needs more memory than there is.") from error
-    except Exception as error:  # On hostile bytes the decoders raise nearly anything, and all means the same.
+    except Exception as error:  # on hostile bytes the decoders raise nearly anything
         raise ImageError(_damage(error)) from error
 
 
 def encode_thumbnail(image: Image.Image, size_px: int, quality: int = 80) -> bytes:
-    """Return a WebP of `image` whose longest side is at most `size_px`; never enlarged, without metadata."""
+    """Return a WebP of `image` whose longer side is at most `size_px`, without metadata; never enlarged."""
     thumbnail = image.convert("RGB") if image.mode != "RGB" else image.copy()
     thumbnail.thumbnail((size_px, size_px), Image.Resampling.LANCZOS, reducing_gap=2.0)
     thumbnail.info.clear()
@@ -234,7 +229,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _white_level(levels: np.ndarray[Any, np.dtype[np.float32]]) -> float:
-    """Return the level that means white, which 32-bit files do not say: the least usual one none exceeds."""
+    """Return the level of white, which 32-bit files do not define: the lowest usual one that none exceeds."""
     brightest = float(levels.max(initial=0.0))
     return next((white for white in (1.0, 255.0, 65535.0) if brightest <= white), brightest)
 

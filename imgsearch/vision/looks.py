@@ -31,7 +31,6 @@ __all__ = [
     "Look",
     "color_look",
     "describe",
-    "dominant_colors",
     "emphasised_scores",
     "same_color",
 ]
@@ -41,8 +40,7 @@ Floats = NDArray[np.float32]
 LOOK_VERSION = 2
 """Raise it when `describe` returns other numbers: looks of another version are computed again, not compared."""
 
-SIDE_PX = 80
-"""The longer side of the photo that is described."""
+SIDE_PX = 80  # the longer side of the photo that is described
 
 # The colour block: a share for each shade of a palette in OKLab.
 _GREYS = (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
@@ -80,8 +78,7 @@ _EMPHASIS_GAINS = (2.0, 3.0, 6.0)
 """What a slider at its end adds for a similarity of 1, in standard deviations of the candidates' scores."""
 _EMPHASIS_POWERS = (1, 4, 4)
 """The power of a block's similarity: outlines and patterns of different things are rather similar already."""
-_SAME_COLOR = 0.7
-"""The colour similarity from which two photos count as of the same colour."""
+_SAME_COLOR = 0.7  # the colour similarity from which two photos count as of the same colour
 
 _PLANE_GAINS = np.array([1, _CHROMA_GAIN, _CHROMA_GAIN], np.float32)[:, None, None, None]
 _PHASH_SIDE = 32
@@ -126,15 +123,6 @@ def color_look(color: str) -> Floats:
     return _block_of_shares(_shade_shares(shaded).mean(axis=0))
 
 
-def dominant_colors(block: Floats, limit: int = 3) -> list[tuple[str, float]]:
-    """Return up to `limit` colours of a colour block as ("#rrggbb", share), the largest share first."""
-    shares = block.astype(np.float64) ** (1 / _SHARE_POWER)
-    shares /= max(float(shares.sum()), 1e-9)
-    rgb = _palette_rgb()
-    order = np.argsort(-shares, kind="stable")[:limit]
-    return [("#" + "".join(f"{part:02x}" for part in rgb[shade]), float(shares[shade])) for shade in order]
-
-
 def emphasised_scores(scores: Floats, rows: Floats, look: Floats, emphasis: Emphasis) -> Floats:
     """Return the scores to re-rank candidates by, (n,) float32; higher is better.
 
@@ -169,14 +157,6 @@ def _palette() -> NDArray[np.float64]:
             for angle in np.arange(hues) * 2 * np.pi / hues:
                 shades.append((level, chroma * np.cos(angle), chroma * np.sin(angle)))
     return np.array(shades)
-
-
-@lru_cache(maxsize=1)
-def _palette_rgb() -> NDArray[np.int64]:
-    """Return the sRGB colour cell that is nearest to each shade."""
-    colors = cell_colors()
-    nearest = np.linalg.norm(oklab(colors)[:, None] - _palette()[None], axis=2).argmin(axis=0)
-    return np.asarray(np.rint(colors[nearest]), np.int64)
 
 
 def _shade_shares(lab: NDArray[np.float64]) -> NDArray[np.float64]:

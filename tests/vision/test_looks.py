@@ -18,7 +18,6 @@ from imgsearch.vision.looks import (
     SHAPE,
     color_look,
     describe,
-    dominant_colors,
     emphasised_scores,
     same_color,
 )
@@ -145,14 +144,6 @@ def test_likeness_falls_smoothly_as_colours_part() -> None:
 def test_what_is_no_colour_is_refused_in_a_sentence(text: str) -> None:
     with pytest.raises(QueryError, match="#rrggbb"):
         color_look(text)
-
-
-def test_the_main_colour_of_a_block_is_named_first() -> None:
-    (first, share), *_ = dominant_colors(color_look("#1e46be"))
-    red, green, blue = (int(first[at : at + 2], 16) for at in (1, 3, 5))
-    assert blue > red + 60
-    assert blue > green
-    assert 0 < share <= 1
 
 
 def test_a_pattern_counts_and_parts_of_a_thing_do_not() -> None:

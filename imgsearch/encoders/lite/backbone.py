@@ -21,11 +21,9 @@ from imgsearch.encoders.lite.weights import BACKBONE_SHA256
 
 __all__ = ["MASK_CELLS", "PIXEL_MEAN", "PIXEL_SCALE", "STAGES", "Backbone", "FeatureMaps"]
 
-MASK_CELLS = 28
-"""The side of the finest feature map, in cells of 8 pixels."""
+MASK_CELLS = 28  # the side of the finest feature map, in cells of 8 pixels
 PIXEL_MEAN, PIXEL_SCALE = 127.0, 128.0  # of the original TensorFlow Lite model
-STAGES = (2, 4, 6)
-"""The stages whose maps are used: 40, 112 and 320 channels, 28, 14 and 7 cells a side."""
+STAGES = (2, 4, 6)  # the stages whose maps are used: 40, 112 and 320 channels, 28, 14 and 7 cells a side
 # The number of blocks of each stage, and the stride of the first one
 _BLOCKS = ((1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2), (1, 1))
 _NORM_EPSILON = 1e-3
