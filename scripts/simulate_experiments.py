@@ -45,7 +45,7 @@ from imgsearch.store.database import insert_frame
 HITS = 24
 DAYS = 14
 TASTE = Taste({"type": 1.0, "colour": 1.0, "pattern": 1.0, "material": 1.0})
-SYSTEMS = (System("twin", expansion=512), System("varied", diversity=0.6))
+SYSTEMS = (System("twin", expansion=512), System("varied", diversity=0.9))
 
 
 class Shop:
