@@ -1,13 +1,10 @@
-"""Cells for spreadsheets, which take some texts for formulas.
-
-It owns which texts those are and how they are made harmless; it writes no file and knows no table.
-"""
+"""Cells of CSV files that people open in spreadsheets."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
-__all__ = ["harmless"]
+__all__ = ["escape_formula"]
 
 T = TypeVar("T")
 
@@ -15,6 +12,6 @@ T = TypeVar("T")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def harmless(cell: T) -> T | str:
-    """Return a cell, with an apostrophe in front where it is a text that a spreadsheet would take for a formula."""
+def escape_formula(cell: T) -> T | str:
+    """Return a cell, with an apostrophe in front of a text that a spreadsheet would take for a formula."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

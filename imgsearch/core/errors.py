@@ -1,35 +1,35 @@
 """The error tree: every deliberate failure of the library is one of these, with a one-sentence message.
 
-It owns the classes and nothing else; lower libraries' errors are translated into these where they are caught.
+Errors of other libraries are translated into these where they are caught.
 
     ImgSearchError
     ├── ConfigError            a setting that cannot be used
     ├── ImageError             bytes that are not a usable picture
     │   └── ImageTooLarge      over the byte or pixel limit
     ├── EncoderError           an encoder that cannot be loaded or used
-    │   ├── EncoderUnavailable weights that cannot be had now (no network, no cache)
-    │   └── EncoderMismatch    embeddings of one encoder met another's
+    │   ├── EncoderUnavailable weights that are not available now (no network, no cache)
+    │   └── EncoderMismatch    embeddings of another encoder
     ├── CatalogError           a catalog folder that cannot be used
     │   ├── CatalogNotFound    no catalog in that folder
-    │   ├── CatalogLocked      another process holds it
+    │   ├── CatalogLocked      another process has it open
     │   └── CatalogCorrupt     the stored data contradicts itself
     ├── IndexCorrupt           an index file fails its checksum or header
     ├── IndexUnavailable       an index on another machine that does not answer
     ├── SourceError            a folder, archive or manifest that cannot be read
-    ├── QueryError             a search request that makes no sense
+    ├── QueryError             a search request that is not valid
     │   ├── FilterError        a filter that cannot be parsed or names no column
     │   └── UnknownItem        an item id that is not in the catalog
-    ├── CollectionError        a collection that cannot be made or changed as asked
+    ├── CollectionError        a collection that cannot be created or changed
     │   └── UnknownCollection  no collection of that id
     ├── FeedbackError          a click or judgment that cannot be recorded
-    │   └── JudgingError       a judging set, a labeler's act or an import that makes no sense
-    ├── NotAWriter             a replica, or a stranger, asked for what only the writer does
+    │   └── JudgingError       a judging set, a labeler's act or an import that is not valid
+    ├── NotAWriter             a request that only the writer of a catalog may answer
     ├── JobRunning             another job is still running in the background
     ├── EvaluationError        qrels, topics or measures that cannot be used
     ├── ExperimentError        a system or an experiment that cannot be used
     │   └── UnknownSystem      no system of that name
-    ├── AdaptationError        a head that cannot be learned or put in force
-    └── ExploreError           a map that cannot be laid out or shown as asked
+    ├── AdaptationError        a head that cannot be trained or published
+    └── ExploreError           a map that cannot be laid out or shown as requested
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class EncoderError(ImgSearchError):
 
 
 class EncoderUnavailable(EncoderError):
-    """The encoder's weights cannot be had at this moment."""
+    """The encoder's weights are not available now."""
 
     code = "encoder_unavailable"
 
@@ -121,13 +121,13 @@ class CatalogNotFound(CatalogError):
 
 
 class CatalogLocked(CatalogError):
-    """Another process holds the catalog; the message names it."""
+    """Another process has the catalog open; the message names it."""
 
     code = "catalog_locked"
 
 
 class CatalogCorrupt(CatalogError):
-    """What is stored contradicts itself; `imgsearch verify --repair` mends it."""
+    """The stored data contradicts itself; `imgsearch verify --repair` repairs it."""
 
     code = "catalog_corrupt"
 
@@ -139,7 +139,7 @@ class IndexCorrupt(ImgSearchError):
 
 
 class IndexUnavailable(ImgSearchError):
-    """The index lies on another machine, which does not answer."""
+    """The index is on another machine, which does not answer."""
 
     code = "index_unavailable"
 
@@ -151,7 +151,7 @@ class SourceError(ImgSearchError):
 
 
 class QueryError(ImgSearchError):
-    """The search request makes no sense."""
+    """The search request is not valid."""
 
     code = "bad_query"
 
@@ -169,13 +169,13 @@ class UnknownItem(QueryError):
 
 
 class CollectionError(ImgSearchError):
-    """A collection cannot be made or changed as asked."""
+    """A collection cannot be created or changed as requested."""
 
     code = "bad_collection"
 
 
 class UnknownCollection(CollectionError):
-    """No collection of that id is there."""
+    """There is no collection of that id."""
 
     code = "unknown_collection"
 
@@ -187,7 +187,7 @@ class FeedbackError(ImgSearchError):
 
 
 class JudgingError(FeedbackError):
-    """A judging set, what a labeler does in it, or judgments to import make no sense."""
+    """A judging set, a labeler's act or an import of judgments is not valid."""
 
     code = "bad_judging"
 
@@ -199,7 +199,7 @@ class EvaluationError(ImgSearchError):
 
 
 class ExperimentError(ImgSearchError):
-    """A system or an experiment cannot be defined, started or stopped as asked."""
+    """A system or an experiment cannot be defined, started or stopped as requested."""
 
     code = "bad_experiment"
 
@@ -211,24 +211,24 @@ class UnknownSystem(ExperimentError):
 
 
 class NotAWriter(ImgSearchError):
-    """Only the one writer of a catalog does this, for those who know its token."""
+    """Only the writer of a catalog does this, and for requests with its token."""
 
     code = "not_a_writer"
 
 
 class JobRunning(ImgSearchError):
-    """One background job at a time, and another one is still running."""
+    """Another background job is still running."""
 
     code = "job_running"
 
 
 class AdaptationError(ImgSearchError):
-    """A head cannot be learned or put in force as asked."""
+    """A head cannot be trained or published as requested."""
 
     code = "bad_adaptation"
 
 
 class ExploreError(ImgSearchError):
-    """A map of the catalog cannot be laid out or shown as asked."""
+    """A map of the catalog cannot be laid out or shown as requested."""
 
     code = "bad_map"

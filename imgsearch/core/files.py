@@ -1,7 +1,4 @@
-"""Files that are whole or not there: written beside their place, flushed to the disk, and put in place by renaming.
-
-It owns how that is done and how a file's checksum is taken; it knows no formats.
-"""
+"""Files that are written whole or not at all, and checksums."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ def sha256_of_file(path: Path) -> str:
 
 
 def flush_to_disk(path: Path) -> None:
-    """Return when the file's bytes have reached the disk."""
+    """Write the file's bytes to the disk, and return then."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -33,7 +30,7 @@ def flush_to_disk(path: Path) -> None:
 
 
 def write_durably(path: Path, content: str | bytes) -> None:
-    """Put a file, a text in UTF-8, in place of what is there: a killed process leaves the old one or the new."""
+    """Replace a file; text is written in UTF-8. A process that is killed leaves the old file or the new one."""
     part = path.with_name(path.name + ".part")
     part.write_bytes(content.encode() if isinstance(content, str) else content)
     flush_to_disk(part)

@@ -1,7 +1,4 @@
-"""How much memory this process may still take: of the machine, and of the container that it runs in.
-
-It owns where the figures are found; what to do with them is the caller's to decide.
-"""
+"""How much memory this process may still take, of the machine and of its container."""
 
 from __future__ import annotations
 
@@ -14,9 +11,9 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_bytes(meminfo: Path = MEMINFO, cgroup: Path = CGROUP) -> int | None:
-    """Return the bytes that can be had before the machine or the container (cgroup v2) runs short, or None.
+    """Return the bytes that are free in the machine and in the container (cgroup v2), the lesser of both.
 
-    None where the system does not say: neither file is there, as on macOS and Windows.
+    None where the system has neither file, as on macOS and Windows.
     """
     known = [figure for figure in (_of_machine(meminfo), _of_container(cgroup)) if figure is not None]
     return min(known) if known else None

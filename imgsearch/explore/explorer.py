@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from imgsearch.core.background import JobRunner, Progress
 from imgsearch.core.errors import ExploreError, ImgSearchError, QueryError
-from imgsearch.core.key_arrays import Keys, places_in
+from imgsearch.core.key_arrays import Keys, positions_in
 from imgsearch.core.records import Item
 from imgsearch.encoders.base import Encoder
 from imgsearch.explore.cluster_words import cluster_words, shared_values
@@ -286,7 +286,7 @@ class Explorer:
         layout = self._active_layout()
         if layout is None or len(layout.keys) == 0:
             raise ExploreError("There are no groups yet; lay the map out on the Explore page.")
-        places, known = places_in(layout.keys, keys)
+        places, known = positions_in(layout.keys, keys)
         if by == "outlier":
             return number_colors(np.where(known, layout.outlier_scores[places], np.nan), by)
         codes = np.where(known, layout.labels[places], NO_VALUE).astype(np.uint16)

@@ -26,7 +26,7 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import IndexCorrupt
-from imgsearch.core.key_arrays import are_in, without
+from imgsearch.core.key_arrays import is_in, without
 from imgsearch.index.base import Keys, Vectors
 from imgsearch.index.quantisation import pca
 from imgsearch.index.rerank import ReadRows, rerank_candidates
@@ -401,7 +401,7 @@ class _KeySet:
         """Add keys; raises ValueError, and adds none, where one is present already or twice among them."""
         new = np.unique(keys)
         blocks = [block for block in (*self._batches, self._sorted) if len(block)]
-        present = len(new) and any(new[0] <= block[-1] and are_in(block, new).any() for block in blocks)
+        present = len(new) and any(new[0] <= block[-1] and is_in(block, new).any() for block in blocks)
         if present or len(new) < len(keys):
             raise ValueError("the index holds one of these keys already")
         if len(new):
@@ -411,7 +411,7 @@ class _KeySet:
 
     def remove(self, keys: Keys) -> Keys:
         """Remove those of the keys that are present, and return them."""
-        present = np.unique(keys[are_in(self.all(), keys)])
+        present = np.unique(keys[is_in(self.all(), keys)])
         self._sorted = without(self._sorted, present)
         return present
 

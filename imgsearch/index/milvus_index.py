@@ -17,7 +17,7 @@ import numpy as np
 from imgsearch.core.config import index_token
 from imgsearch.core.errors import IndexCorrupt
 from imgsearch.core.files import sha256_of_text
-from imgsearch.core.key_arrays import are_in
+from imgsearch.core.key_arrays import is_in
 from imgsearch.core.query import Filter
 from imgsearch.core.records import Item
 from imgsearch.index.base import Keys, Vectors, are_unit
@@ -310,6 +310,6 @@ class SharedIndex(LiveIndex):
 
         def search(vector: Vectors, k: int) -> Keys:
             found, _ = store.search(vector, k)
-            return found[are_in(keys, found)]
+            return found[is_in(keys, found)]
 
         return round(RecallProbe(self.space, keys, PROBES).recall(search), 4)

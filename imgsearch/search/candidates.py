@@ -15,7 +15,7 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import QueryError
-from imgsearch.core.key_arrays import are_in, without
+from imgsearch.core.key_arrays import is_in, without
 from imgsearch.core.query import Filter
 from imgsearch.index.exact_search import exact_candidates
 from imgsearch.index.live_index import LiveIndex
@@ -61,8 +61,8 @@ class Scope:
     def keep(self, keys: Keys) -> Keys:
         """Return those of a few keys that are in the scope, in their order."""
         if self.allowed is not None:
-            keys = keys[are_in(self.allowed, keys)]
-        return keys[~are_in(self.excluded, keys)]
+            keys = keys[is_in(self.allowed, keys)]
+        return keys[~is_in(self.excluded, keys)]
 
 
 class VisibleKeys:
@@ -123,7 +123,7 @@ class CandidateFinder:
         """Return how many items are in a scope."""
         if scope.allowed is None:
             return len(self._index) - len(scope.excluded)
-        return len(scope.allowed) - int(are_in(scope.allowed, scope.excluded).sum())
+        return len(scope.allowed) - int(is_in(scope.allowed, scope.excluded).sum())
 
     def vectors(self, keys: Keys) -> Scores:
         """Return the vectors that are compared, (n, dim) float32 unit rows in the order of the keys."""

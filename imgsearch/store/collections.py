@@ -19,7 +19,7 @@ from urllib.parse import parse_qs
 
 import pandas as pd
 
-from imgsearch.core.csv_cells import harmless
+from imgsearch.core.csv_cells import escape_formula
 from imgsearch.core.errors import CollectionError, QueryError, UnknownCollection
 from imgsearch.core.query import MAX_ADDRESS_CHARS, Query, Term
 from imgsearch.core.query_address import query_from_params
@@ -314,15 +314,20 @@ def collection_csv(collection: Collection, items: Sequence[Item], columns: Seque
     known: Mapping[str, Item] = {item.item_id: item for item in items}
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["kind", "id", "title", *map(harmless, columns)])
+    writer.writerow(["kind", "id", "title", *map(escape_formula, columns)])
     for item_id in collection.items:
         item = known.get(item_id)
         cells = [item.metadata.get(column) for column in columns] if item else [None] * len(columns)
         writer.writerow(
-            ["item", harmless(item_id), harmless(item.title if item else ""), *map(harmless, cells)]
+            [
+                "item",
+                escape_formula(item_id),
+                escape_formula(item.title if item else ""),
+                *map(escape_formula, cells),
+            ]
         )
     for address in collection.queries:
-        writer.writerow(["query", harmless(address), "", *([""] * len(columns))])
+        writer.writerow(["query", escape_formula(address), "", *([""] * len(columns))])
     return buffer.getvalue()
 
 

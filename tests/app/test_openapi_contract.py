@@ -22,7 +22,7 @@ from imgsearch.core.config import Settings
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "8"))
 CONFIG = {
     "generation": {"max-examples": EXAMPLES, "deterministic": EXAMPLES < 100, "database": "none"},
     "checks": {

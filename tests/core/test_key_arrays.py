@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imgsearch.core.key_arrays import are_in, places_in, without
+from imgsearch.core.key_arrays import is_in, positions_in, without
 
 
 @pytest.mark.parametrize("many", [0, 1, 50])
@@ -14,8 +14,8 @@ def test_they_agree_with_numpys_sets(many: int, few: int) -> None:
     rng = np.random.default_rng(many + few)
     ascending = np.sort(rng.choice(100, many, replace=False)).astype(np.uint64)
     keys = rng.choice(100, few).astype(np.uint64)
-    assert are_in(ascending, keys).tolist() == np.isin(keys, ascending).tolist()
+    assert is_in(ascending, keys).tolist() == np.isin(keys, ascending).tolist()
     assert without(ascending, keys).tolist() == np.setdiff1d(ascending, keys).tolist()
     if many:
-        places, there = places_in(ascending, keys)
+        places, there = positions_in(ascending, keys)
         assert ascending[places[there]].tolist() == keys[there].tolist()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from imgsearch.core.csv_cells import harmless
+from imgsearch.core.csv_cells import escape_formula
 from imgsearch.core.errors import EvaluationError, ImageError, SourceError
 from imgsearch.core.records import Item
 from imgsearch.improve.quality.comparison import Comparison
@@ -34,12 +34,12 @@ def report_csv(run: Run, report: EvaluationReport, other: EvaluationReport | Non
         their_values = other.per_query.get(query_id, {}) if other else {}
         rows.append(
             {
-                "query_id": harmless(query_id),
+                "query_id": escape_formula(query_id),
                 "kind": topic.kind if topic else "",
-                "query": harmless(topic.query) if topic else "",
+                "query": escape_formula(topic.query) if topic else "",
                 **report.per_query.get(query_id, {}),
                 **{f"other {name}": value for name, value in their_values.items()},
-                "left_out": harmless(report.skipped.get(query_id, "")),
+                "left_out": escape_formula(report.skipped.get(query_id, "")),
             }
         )
     columns = ["query_id", "kind", "query", *measures, *(f"other {name}" for name in theirs), "left_out"]

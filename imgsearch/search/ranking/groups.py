@@ -6,7 +6,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from imgsearch.core.key_arrays import places_in
+from imgsearch.core.key_arrays import positions_in
 
 __all__ = ["Groups", "connected_components"]
 
@@ -32,7 +32,7 @@ class Groups:
         """Return the group of each key, (n,) int64 in their order; -1 for a key in none."""
         if len(self._keys) == 0:
             return np.full(len(keys), -1, np.int64)
-        place, there = places_in(self._keys, keys)
+        place, there = positions_in(self._keys, keys)
         return np.where(there, self._labels[place], -1)
 
     def members(self, label: int) -> Keys:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from imgsearch.core.key_arrays import places_in
+from imgsearch.core.key_arrays import positions_in
 
 __all__ = ["RRF_K", "TitleIndex", "TitleMatch", "rrf_scores", "title_weight"]
 
@@ -79,7 +79,7 @@ class TitleMatch:
     def of(self, keys: Keys) -> Scores:
         """Return the cosine of each key's title, (n,); NaN for an item without a title."""
         found = np.full(len(keys), np.nan, np.float32)
-        places, there = places_in(self.index.keys, keys)
+        places, there = positions_in(self.index.keys, keys)
         found[there] = self.scores[self.index.codes[places[there]]]
         return found
 

@@ -11,7 +11,7 @@ from functools import partial
 import streamlit as st
 
 from imgsearch.app.service import SearchService
-from imgsearch.core.csv_cells import harmless
+from imgsearch.core.csv_cells import escape_formula
 from imgsearch.core.records import Item
 from imgsearch.ui.components.blocks import draw_line, draw_outcome, draw_section
 from imgsearch.ui.components.gallery import draw_gallery, item_tiles
@@ -87,7 +87,10 @@ def csv_of(items: Sequence[Item]) -> bytes:
     writer.writerow(["item_id", *columns])
     for item in items:
         writer.writerow(
-            [harmless(cell) for cell in (item.item_id, *(item.metadata.get(column) for column in columns))]
+            [
+                escape_formula(cell)
+                for cell in (item.item_id, *(item.metadata.get(column) for column in columns))
+            ]
         )
     return text.getvalue().encode("utf-8-sig")
 
