@@ -44,20 +44,12 @@ def main() -> None:
             st.Page(search.draw, title="Search", icon=":material/search:", default=True),
             st.Page(explore.draw, title="Explore", icon=":material/scatter_plot:", url_path="explore"),
             st.Page(
-                collections.draw,
-                title="Collections",
-                icon=":material/bookmarks:",
-                url_path="collections",
+                collections.draw, title="Collections", icon=":material/bookmarks:", url_path="collections"
             ),
             st.Page(catalog.draw, title="Catalog", icon=":material/grid_view:", url_path="catalog"),
         ],
         "Merchandise": [
-            st.Page(
-                duplicates.draw,
-                title="Duplicates",
-                icon=":material/difference:",
-                url_path="duplicates",
-            ),
+            st.Page(duplicates.draw, title="Duplicates", icon=":material/difference:", url_path="duplicates"),
             st.Page(rules.draw, title="Rules", icon=":material/rule:", url_path="rules"),
             side_by_side.page(),
         ],

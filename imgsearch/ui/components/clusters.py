@@ -58,8 +58,7 @@ def draw_outliers(service: SearchService, session: Session, exploring: Exploring
     """Draw the photos that are least similar to all others."""
     items = service.explorer.outliers(OUTLIERS)
     draw_section(
-        "Outliers",
-        "The photos with the least similar nearest neighbours: rare products, and faulty photos.",
+        "Outliers", "The photos with the least similar nearest neighbours: rare products, and faulty photos."
     )
     draw_gallery(
         item_tiles(items),

@@ -119,12 +119,7 @@ def handle_tile(service: SearchService, session: Session, collection: Collection
 
 
 def _draw_actions(
-    service: SearchService,
-    session: Session,
-    collection: Collection,
-    items: Sequence[Item],
-    *,
-    is_mine: bool,
+    service: SearchService, session: Session, collection: Collection, items: Sequence[Item], *, is_mine: bool
 ) -> None:
     with st.container(horizontal=True, gap="small", key="collection_acts"):
         if items:

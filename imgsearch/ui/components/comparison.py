@@ -22,9 +22,7 @@ __all__ = ["KEY", "draw_comparison"]
 KEY = "side_by_side"
 
 _component = st.components.v2.component(
-    "imgsearch_side_by_side",
-    css=asset("side_by_side.css"),
-    js=script("events.js", "side_by_side.js"),
+    "imgsearch_side_by_side", css=asset("side_by_side.css"), js=script("events.js", "side_by_side.js")
 )
 
 

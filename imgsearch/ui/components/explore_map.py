@@ -19,9 +19,7 @@ __all__ = ["draw_map"]
 ENDPOINT = "/api/v1/map"
 
 _component = st.components.v2.component(
-    "imgsearch_map",
-    css=asset("explore_map.css"),
-    js=script("events.js", "explore_map.js"),
+    "imgsearch_map", css=asset("explore_map.css"), js=script("events.js", "explore_map.js")
 )
 
 

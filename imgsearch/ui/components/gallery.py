@@ -21,9 +21,7 @@ LINES = 2
 LONGEST_LINE = 60
 
 _component = st.components.v2.component(
-    "imgsearch_gallery",
-    css=asset("gallery.css"),
-    js=script("events.js", "gallery.js"),
+    "imgsearch_gallery", css=asset("gallery.css"), js=script("events.js", "gallery.js")
 )
 
 Tile = dict[str, Any]

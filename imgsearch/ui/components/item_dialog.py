@@ -71,12 +71,7 @@ def _draw(
         draw_html("large_photo", item=item)
     with facts:
         for action, key, label, icon in ACTIONS:
-            event = {
-                "id": uuid.uuid4().hex,
-                "action": action,
-                "item_id": item.item_id,
-                "address": address,
-            }
+            event = {"id": uuid.uuid4().hex, "action": action, "item_id": item.item_id, "address": address}
             st.button(label, key=key, icon=icon, width="stretch", on_click=leave, args=(event,))
         draw_facts(_facts(item))
     tiles = hit_tiles(session.results(service, Query.of(item=item.item_id, n=SIMILAR_ITEMS)), {})

@@ -16,11 +16,7 @@ __all__ = ["draw_judging"]
 
 ENDPOINT = "/api/v1/judging"
 
-_component = st.components.v2.component(
-    "imgsearch_judge",
-    css=asset("judge.css"),
-    js=script("judge.js"),
-)
+_component = st.components.v2.component("imgsearch_judge", css=asset("judge.css"), js=script("judge.js"))
 
 
 def draw_judging(

@@ -21,9 +21,7 @@ CHIP_PX = 96
 REGION_PX = 768
 
 _component = st.components.v2.component(
-    "imgsearch_query_bar",
-    css=asset("query_bar.css"),
-    js=script("events.js", "query_bar.js"),
+    "imgsearch_query_bar", css=asset("query_bar.css"), js=script("events.js", "query_bar.js")
 )
 
 FindItem = Callable[[str], Item]

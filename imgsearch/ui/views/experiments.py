@@ -55,10 +55,7 @@ def _draw_all(service: SearchService) -> None:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             draw_html("experiment", experiment=experiment, text=_describe(experiment))
             st.button(
-                "Open",
-                key=f"open {experiment.name}",
-                on_click=go,
-                kwargs={"experiment": experiment.name},
+                "Open", key=f"open {experiment.name}", on_click=go, kwargs={"experiment": experiment.name}
             )
     with st.expander("New experiment", icon=":material/science:", expanded=len(systems) > 1 and not found):
         draw_experiment_form(service, systems)

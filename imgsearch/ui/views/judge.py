@@ -97,8 +97,5 @@ def _draw_card(judging_set: JudgingSet, progress: JudgingProgress) -> None:
                 icon=":material/keyboard:",
             )
             st.button(
-                "Details",
-                key=f"details_{judging_set.set_id}",
-                on_click=go,
-                kwargs={"set": judging_set.name},
+                "Details", key=f"details_{judging_set.set_id}", on_click=go, kwargs={"set": judging_set.name}
             )

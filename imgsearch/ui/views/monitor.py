@@ -28,14 +28,7 @@ from imgsearch.ui.state.callbacks import attempt
 __all__ = ["draw", "query_link"]
 
 REFRESH_EVERY_S = 60
-PERIOD_NAMES = {
-    "1h": "Hour",
-    "24h": "Day",
-    "7d": "Week",
-    "30d": "30 days",
-    "90d": "90 days",
-    "1y": "Year",
-}
+PERIOD_NAMES = {"1h": "Hour", "24h": "Day", "7d": "Week", "30d": "30 days", "90d": "90 days", "1y": "Year"}
 STAGE_NAMES = {
     "encode": "Encode text and photos",
     "filter": "Filters",

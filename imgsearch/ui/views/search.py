@@ -30,15 +30,7 @@ from imgsearch.ui.components.save_dialog import draw_save_dialog, open_save_dial
 from imgsearch.ui.components.suggestions import draw_correction, draw_suggestions
 from imgsearch.ui.markup import draw_html
 from imgsearch.ui.state.handlers import below_search, handle_bar_event, handle_gallery_event
-from imgsearch.ui.state.links import (
-    PAGE_SIZE,
-    START,
-    LinkedQuery,
-    Step,
-    extend_past,
-    extend_trail,
-    to_params,
-)
+from imgsearch.ui.state.links import PAGE_SIZE, START, LinkedQuery, Step, extend_past, extend_trail, to_params
 from imgsearch.ui.state.session import Saving, Session, address_query, current_session
 from imgsearch.ui.views.side_by_side import compare_with_default
 
