@@ -1,12 +1,11 @@
-"""The entry of the pages: title, look and navigation. `imgsearch.app.asgi` names this file to `st.App`.
+"""The entry of the pages: title, style and navigation. `imgsearch.app.asgi` names this file to `st.App`.
 
-It owns nothing else; the pages are functions of the modules beside it (no `pages/` folder, which Streamlit would
-discover by itself).
+The pages are in `views/`: Streamlit would register the files of a folder `pages/` by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
@@ -14,7 +13,7 @@ from streamlit.navigation.page import StreamlitPage
 from imgsearch.app.service import SearchService, get_service
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.ui.components.messages import draw_no_service
-from imgsearch.ui.markup import ASSETS, asset
+from imgsearch.ui.markup import ASSETS, draw_style
 from imgsearch.ui.views import (
     adapt,
     catalog,
@@ -30,56 +29,61 @@ from imgsearch.ui.views import (
     side_by_side,
 )
 
-READING = frozenset({"", "explore", "catalog", "side-by-side"})
-"""The addresses of pages that only read."""
+READ_ONLY = frozenset({"", "explore", "catalog", "side-by-side"})
+"""The addresses of the pages that a replica has: the other pages write to the catalog."""
 
 
 def main() -> None:
     """Draw the page that the address names."""
     st.set_page_config(page_title="imgsearch", page_icon=str(ASSETS / "icon.svg"), layout="wide")
     st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
-    st.html(f"<style>{asset('page.css')}</style>")
-    pages = {
-        "": [
-            st.Page(search.draw, title="Search", icon=":material/search:", default=True),
-            st.Page(explore.draw, title="Explore", icon=":material/scatter_plot:", url_path="explore"),
-            st.Page(
-                collections.draw, title="Collections", icon=":material/bookmarks:", url_path="collections"
-            ),
-            st.Page(catalog.draw, title="Catalog", icon=":material/grid_view:", url_path="catalog"),
-        ],
-        "Merchandise": [
-            st.Page(duplicates.draw, title="Duplicates", icon=":material/difference:", url_path="duplicates"),
-            st.Page(rules.draw, title="Rules", icon=":material/rule:", url_path="rules"),
-            side_by_side.page(),
-        ],
-        "Improve": [
-            st.Page(judge.draw, title="Judge", icon=":material/thumbs_up_down:", url_path="judge"),
-            st.Page(quality.draw, title="Quality", icon=":material/verified:", url_path="quality"),
-            st.Page(experiments.draw, title="Experiments", icon=":material/science:", url_path="experiments"),
-            st.Page(adapt.draw, title="Adapt", icon=":material/model_training:", url_path="adapt"),
-            st.Page(monitor.draw, title="Monitor", icon=":material/monitoring:", url_path="monitor"),
-        ],
-    }
-    service, refusal = _service()
+    draw_style("page.css")
+    service, problem = _service()
+    pages = _pages()
     if service is not None and service.settings.replica_of:
-        pages = _without_writing(pages)
+        kept = {
+            group: [page for page in found if page.url_path in READ_ONLY] for group, found in pages.items()
+        }
+        pages = {group: found for group, found in kept.items() if found}
     page = st.navigation(pages, position="top")
     if service is None:
-        draw_no_service(refusal)
+        draw_no_service(problem)
         return
     st.set_page_config(page_title=service.settings.title)
     page.run()
 
 
-def _without_writing(pages: Mapping[str, Sequence[StreamlitPage]]) -> dict[str, list[StreamlitPage]]:
-    """Return the pages that a replica has: what the others change belongs into the writer's catalog."""
-    kept = {group: [page for page in members if page.url_path in READING] for group, members in pages.items()}
-    return {group: members for group, members in kept.items() if members}
+def _pages() -> dict[str, list[StreamlitPage]]:
+    """Return all pages by the menu that they are in."""
+    first = st.Page(search.draw, title="Search", icon=":material/search:", default=True)
+    return {
+        "": [
+            first,
+            _page("Explore", explore.draw, "scatter_plot"),
+            _page("Collections", collections.draw, "bookmarks"),
+            _page("Catalog", catalog.draw, "grid_view"),
+        ],
+        "Merchandise": [
+            _page("Duplicates", duplicates.draw, "difference"),
+            _page("Rules", rules.draw, "rule"),
+            side_by_side.page(),
+        ],
+        "Improve": [
+            _page("Judge", judge.draw, "thumbs_up_down"),
+            _page("Quality", quality.draw, "verified"),
+            _page("Experiments", experiments.draw, "science"),
+            _page("Adapt", adapt.draw, "model_training"),
+            _page("Monitor", monitor.draw, "monitoring"),
+        ],
+    }
+
+
+def _page(title: str, draw: Callable[[], None], icon: str) -> StreamlitPage:
+    return st.Page(draw, title=title, icon=f":material/{icon}:", url_path=title.lower())
 
 
 def _service() -> tuple[SearchService | None, str]:
-    """Return the service, or why there is none."""
+    """Return the service, or why it cannot be opened."""
     try:
         return get_service(), ""
     except ImgSearchError as error:

@@ -30,10 +30,8 @@ def draw_clusters(
         cluster_tiles(cards),
         key="cluster_gallery",
         list_id=f"groups {len(cards)}",
-        address="",
         handled=exploring.handled,
         label=f"{len(cards)} groups, the largest first",
-        actions=(),
         scroll=False,
         on_event=partial(handle_tile, service, session, exploring, "groups"),
     )
@@ -64,10 +62,8 @@ def draw_outliers(service: SearchService, session: Session, exploring: Exploring
         item_tiles(items),
         key="outlier_gallery",
         list_id="outliers",
-        address="",
         handled=exploring.handled,
         label=f"{len(items)} outliers",
-        actions=(),
         scroll=False,
         on_event=partial(handle_tile, service, session, exploring, "photos"),
     )

@@ -15,7 +15,7 @@ from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Term
 from imgsearch.core.records import Item
 from imgsearch.store.collections import MAX_NAME, Collection, collection_csv, set_query
-from imgsearch.ui.components.blocks import draw_heading, draw_line, draw_outcome
+from imgsearch.ui.components.blocks import draw_download, draw_heading, draw_line, draw_outcome
 from imgsearch.ui.components.gallery import draw_gallery, item_tiles
 from imgsearch.ui.components.messages import draw_message
 from imgsearch.ui.components.query_bar import query_label
@@ -87,7 +87,6 @@ def draw_photos(
         item_tiles(items),
         key=key,
         list_id=f"{key} {' '.join(item.item_id for item in items)}",
-        address="",
         handled=session.handled,
         label=label,
         actions=actions,
@@ -155,25 +154,16 @@ def _draw_actions(
 
 def _draw_exports(service: SearchService, collection: Collection, items: Sequence[Item]) -> None:
     columns = list(service.catalog.metadata.columns)
-    exports: tuple[tuple[str, str, str, Callable[[], str]], ...] = (
-        ("csv", "text/csv", ":material/table:", lambda: collection_csv(collection, items, columns)),
-        (
-            "json",
-            "application/json",
-            ":material/data_object:",
-            lambda: json.dumps(collection.as_dict(), ensure_ascii=False, indent=2),
-        ),
-    )
-    for kind, mime, icon, make in exports:
-        st.download_button(
-            kind.upper(),
-            make,
-            f"collection-{collection.id[:8]}.{kind}",
-            mime,
-            icon=icon,
-            width="stretch",
-            on_click="ignore",
-        )
+    name = f"collection-{collection.id[:8]}"
+
+    def table() -> str:
+        return collection_csv(collection, items, columns)
+
+    def document() -> str:
+        return json.dumps(collection.as_dict(), ensure_ascii=False, indent=2)
+
+    draw_download("CSV", table, f"{name}.csv", "text/csv", width="stretch")
+    draw_download("JSON", document, f"{name}.json", "application/json", width="stretch")
 
 
 def _draw_changes(service: SearchService, session: Session, collection: Collection) -> None:

@@ -83,7 +83,6 @@ def _draw(
             list_id=f"dialog {item.item_id}",
             address=address,
             label=f"Items similar to {item.title}",
-            actions=(),
             handled=session.handled,
             on_event=leave,
             compact=True,

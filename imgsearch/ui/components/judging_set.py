@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -20,7 +21,14 @@ from imgsearch.improve.judging.records import (
 )
 from imgsearch.improve.judging.topics import topic_of, topic_query
 from imgsearch.improve.judging.verdict_files import qrels_zip, verdicts_csv
-from imgsearch.ui.components.blocks import draw_facts, draw_heading, draw_line, draw_outcome, draw_section
+from imgsearch.ui.components.blocks import (
+    draw_download,
+    draw_facts,
+    draw_heading,
+    draw_line,
+    draw_outcome,
+    draw_section,
+)
 from imgsearch.ui.components.query_bar import query_label
 from imgsearch.ui.markup import draw_html
 from imgsearch.ui.state.callbacks import attempt, go, in_full
@@ -211,19 +219,10 @@ def _draw_downloads(service: SearchService, judging_set: JudgingSet) -> None:
     stem = "".join(letter if letter.isalnum() else "-" for letter in judging_set.name).strip("-") or "judged"
     draw_section("Download the judgments")
     with st.container(horizontal=True):
-        st.download_button(
-            "CSV",
-            data=lambda: verdicts_csv(service.judging.verdicts(judging_set)),
-            file_name=f"{stem}.csv",
-            mime="text/csv",
-            on_click="ignore",
+        draw_download(
+            "CSV", lambda: verdicts_csv(service.judging.verdicts(judging_set)), f"{stem}.csv", "text/csv"
         )
         votes = service.judging.votes(judging_set)
         if votes["verdict"].isin(["good", "bad"]).any():
-            st.download_button(
-                "TREC qrels and topics",
-                data=lambda: qrels_zip(votes, stem),
-                file_name=f"{stem}.zip",
-                mime="application/zip",
-                on_click="ignore",
-            )
+            archive = partial(qrels_zip, votes, stem)
+            draw_download("TREC qrels and topics", archive, f"{stem}.zip", "application/zip")

@@ -25,7 +25,7 @@ from imgsearch.improve.quality.report_html import (
     warnings_html,
 )
 from imgsearch.improve.quality.reports import Run
-from imgsearch.ui.components.blocks import draw_line, draw_problem
+from imgsearch.ui.components.blocks import draw_download, draw_line, draw_problem
 from imgsearch.ui.components.messages import draw_message
 from imgsearch.ui.state.address import from_address, to_address
 from imgsearch.ui.state.callbacks import in_full
@@ -191,19 +191,8 @@ def _draw_exports(
 
     name = f"imgsearch-{run.run_id}" + (f"-{other[0].run_id}" if other else "")
     with st.container(horizontal=True, gap="small"):
-        for label, make, suffix, mime in (
-            ("Web page", page, "html", "text/html"),
-            ("CSV", table, "csv", "text/csv"),
-        ):
-            st.download_button(
-                label,
-                make,
-                f"{name}.{suffix}",
-                mime,
-                key=suffix,
-                icon=":material/download:",
-                on_click="ignore",
-            )
+        draw_download("Web page", page, f"{name}.html", "text/html", key="html")
+        draw_download("CSV", table, f"{name}.csv", "text/csv", key="csv")
 
 
 def _comparable(runs: Sequence[Run]) -> dict[str, list[str]]:

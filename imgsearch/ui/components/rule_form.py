@@ -11,7 +11,7 @@ from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError, QueryError
 from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.search.ranking.rules import MAX_BOOST, MAX_TEXT, Rule, RuleAction
-from imgsearch.ui.components.blocks import draw_line, draw_problem
+from imgsearch.ui.components.blocks import draw_choice, draw_line, draw_problem
 from imgsearch.ui.markup import draw_html, plain
 from imgsearch.ui.state.callbacks import attempt, in_full, take_outcome
 from imgsearch.ui.state.session import author
@@ -45,14 +45,7 @@ def draw_rule_form(service: SearchService, before: Rule) -> None:
         draw_line(f"Change rule {before.rule_id}", "count")
     columns = ", ".join(list(service.catalog.metadata.columns)[:8]) or "none"
     grammar = plain(f"Columns: {columns}.") + " Also `a!=b`, `a in b|c`, `a~part`, `price=10..50`."
-    action = st.segmented_control(
-        "Action",
-        list(ACTIONS),
-        default=before.action,
-        required=True,
-        format_func=ACTIONS.__getitem__,
-        key=f"rule_action_{name}",
-    )
+    action = draw_choice("Action", ACTIONS, f"rule_action_{name}", default=before.action)
     _draw_items(before, grammar, name)
     _draw_searches(before, action, grammar, name)
     days = st.columns(2)
@@ -76,13 +69,8 @@ def draw_rule_form(service: SearchService, before: Rule) -> None:
 
 def _draw_items(before: Rule, grammar: str, name: str) -> None:
     """Draw which items a rule matches: those that pass filters, or those with these ids."""
-    by = st.segmented_control(
-        "Items",
-        [BY_FILTER, BY_ID],
-        default=BY_ID if before.item_ids else BY_FILTER,
-        required=True,
-        key=f"rule_by_{name}",
-    )
+    default = BY_ID if before.item_ids else BY_FILTER
+    by = draw_choice("Items", {BY_FILTER: BY_FILTER, BY_ID: BY_ID}, f"rule_by_{name}", default=default)
     if by == BY_FILTER:
         st.text_area(
             "Filters, one per line; an item must pass all of them",

@@ -13,7 +13,7 @@ import streamlit as st
 from imgsearch.app.service import SearchService
 from imgsearch.core.csv_cells import escape_formula
 from imgsearch.core.records import Item
-from imgsearch.ui.components.blocks import draw_line, draw_outcome, draw_section
+from imgsearch.ui.components.blocks import draw_download, draw_line, draw_outcome, draw_section
 from imgsearch.ui.components.gallery import draw_gallery, item_tiles
 from imgsearch.ui.state.callbacks import attempt
 from imgsearch.ui.state.events import MAX_SELECTED
@@ -50,24 +50,16 @@ def draw_selection(service: SearchService, session: Session, exploring: Explorin
             )
         # Made now, not at the click: Streamlit drops a file made at the click after two more runs of any visitor,
         # and this page runs every second while a map is computed.
-        for kind, make in (("csv", csv_of), ("json", json_of)):
-            st.download_button(
-                kind.upper(),
-                make(items),
-                file_name=f"imgsearch-selection.{kind}",
-                icon=":material/download:",
-                on_click="ignore",
-            )
+        for kind, make, mime in (("csv", csv_of, "text/csv"), ("json", json_of, "application/json")):
+            draw_download(kind.upper(), make(items), f"imgsearch-selection.{kind}", mime)
         st.button("Clear", key="clear_set", icon=":material/close:", on_click=exploring.select, args=((),))
     shown = items[: exploring.shown]
     draw_gallery(
         item_tiles(shown),
         key="set_gallery",
         list_id=f"{exploring.name} {hash(exploring.keys)}",
-        address="",
         handled=exploring.handled,
         label=f"{len(shown)} selected photos",
-        actions=(),
         has_more=len(items) > len(shown),
         scroll=False,
         on_event=partial(handle_tile, service, session, exploring, "photos"),

@@ -11,7 +11,7 @@ from imgsearch.app.service import SearchService, get_service
 from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_to_params
 from imgsearch.explore.explorer import MapState
-from imgsearch.ui.components.blocks import draw_heading, draw_line
+from imgsearch.ui.components.blocks import draw_choice, draw_heading, draw_line
 from imgsearch.ui.components.clusters import draw_clusters, draw_outliers
 from imgsearch.ui.components.explore_map import draw_map
 from imgsearch.ui.components.jobs import draw_job_end, draw_progress
@@ -30,6 +30,7 @@ __all__ = ["age", "draw"]
 WATCH_EVERY_S = 1.0
 MIN_PHOTOS = 8
 PROJECTIONS = {"umap": "UMAP", "pca": "PCA"}
+DIMENSIONS = {"2": "2-D", "3": "3-D"}
 PRICE_COLUMNS = ("price", "sale_price", "amount")
 HELP = (
     "UMAP places similar photos close together; distances between groups mean little. PCA shows the directions in "
@@ -67,9 +68,6 @@ def draw() -> None:
         draw_outliers(service, session, exploring)
 
 
-# --- the map --------------------------------------------------------------------------------------------------------
-
-
 def _draw_map(service: SearchService, session: Session, exploring: Exploring, state: MapState) -> None:
     colors = _colors(service, usable=state.usable)
     projection, dimensions, by = _draw_controls(colors, has_umap=state.usable and state.umap)
@@ -93,25 +91,10 @@ def _draw_controls(colors: dict[str, str], *, has_umap: bool) -> tuple[str, int,
     projection = "pca"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if has_umap:
-            projection = st.segmented_control(
-                "Layout",
-                list(PROJECTIONS),
-                default="umap",
-                format_func=PROJECTIONS.__getitem__,
-                key="layout",
-                required=True,
-                bind="query-params",
-                help=HELP,
+            projection = draw_choice(
+                "Layout", PROJECTIONS, "layout", default="umap", bind="query-params", help=HELP
             )
-        dimensions = st.segmented_control(
-            "Dimensions",
-            ["2", "3"],
-            default="2",
-            format_func=lambda name: f"{name}-D",
-            key="dimensions",
-            required=True,
-            bind="query-params",
-        )
+        dimensions = draw_choice("Dimensions", DIMENSIONS, "dimensions", default="2", bind="query-params")
         by = st.selectbox(
             "Colour by",
             list(colors),
@@ -143,9 +126,6 @@ def _caption_columns(service: SearchService) -> list[str]:
         if not is_machine_column(facet.column)
         and (facet.kind == "choice" or facet.column.casefold() in PRICE_COLUMNS)
     ]
-
-
-# --- its age ----------------------------------------------------------------------------------------------------
 
 
 def _draw_state(service: SearchService, exploring: Exploring, state: MapState) -> None:

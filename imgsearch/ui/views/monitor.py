@@ -18,8 +18,8 @@ from imgsearch.core.records import Item
 from imgsearch.improve.monitoring.drift import Drift
 from imgsearch.improve.monitoring.findings import findings
 from imgsearch.improve.monitoring.health import Health
-from imgsearch.improve.monitoring.overview import PERIODS, Moment, Overview, Period
-from imgsearch.ui.components.blocks import draw_facts, draw_heading, draw_line, draw_outcome
+from imgsearch.improve.monitoring.overview import Moment, Overview, Period
+from imgsearch.ui.components.blocks import draw_choice, draw_facts, draw_heading, draw_line, draw_outcome
 from imgsearch.ui.components.charts import columns, sparkline, spreads
 from imgsearch.ui.components.query_bar import query_label
 from imgsearch.ui.markup import draw_html, draw_style, render
@@ -51,17 +51,9 @@ def draw() -> None:
     draw_style("monitor.css")
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         draw_heading("Monitor")
-        chosen = st.segmented_control(
-            "Period",
-            list(PERIODS),
-            default="24h",
-            format_func=PERIOD_NAMES.__getitem__,
-            key="period",
-            label_visibility="collapsed",
-            required=True,
-            bind="query-params",
-        )
-    st.fragment(_draw_figures, run_every=REFRESH_EVERY_S)(service, chosen or "24h")
+        options: dict[str, Any] = {"label_visibility": "collapsed", "bind": "query-params"}
+        chosen = draw_choice("Period", PERIOD_NAMES, "period", default="24h", **options)
+    st.fragment(_draw_figures, run_every=REFRESH_EVERY_S)(service, chosen)
     _draw_visitor_data(service)
 
 
@@ -71,77 +63,49 @@ def _draw_figures(service: SearchService, chosen: str) -> None:
         service.monitor.health(),
         service.monitor.drifts(),
     )
-    draw_html("monitor_status", findings=findings(found, health, drifts), vitals=_vitals(found))
+    draw_html(
+        "monitor_status", findings=findings(found, health, drifts), found=found, ms=_ms, **_vitals(found)
+    )
     if found.searches == 0 and found.failed == 0:
         draw_line(
             "No searches in this period. Each search of the app and of the API appears here a second later.",
             "quiet-line",
         )
     else:
-        draw_html("monitor_searches", **_searches(found, service.catalog.get))
+        draw_html("monitor_searches", found=found, ms=_ms, **_searches(found, service.catalog.get))
     draw_html("monitor_drift", drifts=[_drift(drift) for drift in drifts if drift.state != "waiting"])
     draw_facts(_process(health), "This process")
 
 
-def _vitals(found: Overview) -> list[tuple[str, str, str, str]]:
-    """Return the four figures at the top: name, value, note, and a small chart of the period."""
-    moments, rate = found.moments, found.zero_click_rate
-    total = next((stage for stage in found.stages if stage.stage == "total"), None)
-    shares = [moment.unclicked / moment.searches if moment.searches else None for moment in moments]
-    figures: list[tuple[str, str, str, Sequence[float | None]]] = [
-        (
-            "Searches",
-            f"{found.searches:,}",
-            _change(found.searches, found.searches_before),
-            [moment.searches for moment in moments],
-        ),
-        (
-            "Without a click",
-            "–" if rate is None else f"{rate:.0%}",
-            f"{found.clicks:,} clicks by {found.visitors:,} visitors" if found.visitors else "",
-            shares,
-        ),
-        (
-            "95% of searches within",
-            "–" if total is None else _ms(total.p95_ms),
-            "" if total is None else f"median {_ms(total.p50_ms)}, 99% within {_ms(total.p99_ms)}",
-            [moment.p95_ms for moment in moments],
-        ),
-        (
-            "Failed or empty",
-            f"{found.failed + found.empty:,}",
-            f"{found.failed:,} failed, {found.empty:,} without results",
-            [moment.failed + moment.empty for moment in moments],
-        ),
-    ]
-    return [
-        (name, value, note, sparkline(values, f"{name} over the period"))
-        for name, value, note, values in figures
-    ]
+def _vitals(found: Overview) -> dict[str, Any]:
+    """Return what the figures at the top show: the change of searches, the latency, and small charts."""
+    moments = found.moments
+    series: dict[str, Sequence[float | None]] = {
+        "searches": [moment.searches for moment in moments],
+        "unclicked": [moment.unclicked / moment.searches if moment.searches else None for moment in moments],
+        "latency": [moment.p95_ms for moment in moments],
+        "failures": [moment.failed + moment.empty for moment in moments],
+    }
+    return {
+        "change": _change(found.searches, found.searches_before),
+        "total": next((stage for stage in found.stages if stage.stage == "total"), None),
+        "charts": {name: sparkline(values, f"{name} over the period") for name, values in series.items()},
+    }
 
 
 def _searches(found: Overview, find_item: FindItem) -> dict[str, Any]:
-    """Return the searches over time, the top and the failing queries, the stages and the failures."""
+    """Return the chart of searches over time, and how queries, times and stages are shown."""
     moments, period = found.moments, found.period
     parts = [(float(moment.searches - moment.unclicked), float(moment.unclicked)) for moment in moments]
     times = (moments[0].at, moments[len(moments) // 2].at, period.end)
-    longest = max((stage.p95_ms for stage in found.stages), default=0.0) or 1.0
     return {
         "chart": columns(parts, [_moment_title(moment) for moment in moments], "Searches over time"),
-        "most": max(moment.searches for moment in moments),
+        "peak": max(moment.searches for moment in moments),
         "step": _step(period),
         "axis": [_time(at, period) for at in times],
-        "top": [(query_link(each.query_key, find_item), each) for each in found.top],
-        "failing": [(query_link(each.query_key, find_item), each) for each in found.failing],
-        "stages": [
-            (
-                STAGE_NAMES.get(stage.stage, stage.stage),
-                [_ms(value) for value in (stage.p50_ms, stage.p95_ms, stage.p99_ms)],
-                100 * stage.p95_ms / longest,
-            )
-            for stage in found.stages
-        ],
-        "failures": {code.replace("_", " "): amount for code, amount in found.failures.items()},
+        "link": lambda query_key: query_link(query_key, find_item),
+        "stage_names": STAGE_NAMES,
+        "longest_ms": max((stage.p95_ms for stage in found.stages), default=0.0) or 1.0,
     }
 
 
@@ -191,9 +155,6 @@ def _process(health: Health) -> dict[str, str]:
     }
 
 
-# --- a visitor's data ---------------------------------------------------------------------------------------------
-
-
 def _draw_visitor_data(service: SearchService) -> None:
     """Draw how a visitor's rows are deleted: by the random ID only, which others cannot guess."""
     with st.expander("Delete a visitor's data", icon=":material/delete:"):
@@ -241,9 +202,6 @@ def _forget(service: SearchService, visitor: str) -> None:
     forgotten = service.monitor.forget_visitor(visitor)
     st.session_state[FORGET_ID] = ""
     st.toast(f"Deleted {forgotten.total:,} rows and {len(forgotten.uploads):,} photos.")
-
-
-# --- wording --------------------------------------------------------------------------------------------------------
 
 
 def _change(now: int, before: int) -> str:

@@ -5,12 +5,14 @@ A measurement is a background job: it starts by a button only, and continues whe
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from imgsearch.app.service import SearchService, get_service
 from imgsearch.core.background import Job
 from imgsearch.improve.quality.report_html import report_css
-from imgsearch.ui.components.blocks import draw_heading, draw_outcome
+from imgsearch.ui.components.blocks import draw_choice, draw_heading, draw_outcome
 from imgsearch.ui.components.jobs import draw_job
 from imgsearch.ui.components.messages import draw_no_items
 from imgsearch.ui.components.quality_form import FOLLOWED, draw_quality_form
@@ -49,20 +51,16 @@ def draw() -> None:
             draw_results(service, runs)
 
 
-def _draw_views(service: SearchService) -> str | None:
+def _draw_views(service: SearchService) -> str:
     from_address("view", VIEWS)
     st.session_state.setdefault("view", "results")
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        view = st.segmented_control(
-            "View",
-            list(VIEWS),
-            format_func=VIEWS.__getitem__,
-            key="view",
-            label_visibility="collapsed",
-            required=True,
-            on_change=to_address,
-            args=("view",),
-        )
+        options: dict[str, Any] = {
+            "label_visibility": "collapsed",
+            "on_change": to_address,
+            "args": ("view",),
+        }
+        view = draw_choice("View", VIEWS, "view", **options)
         # Beside the views, so that its start and end move no button.
         draw_job(service.quality.jobs, after_stop="nothing was stored")
     return view

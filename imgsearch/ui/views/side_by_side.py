@@ -110,9 +110,6 @@ def draw() -> None:
             draw_message("That did not work", str(error), action="Start again", on_click=go)
 
 
-# --- the address bar ----------------------------------------------------------------------------------------------
-
-
 def _read_address(service: SearchService, session: Session) -> _Compared:
     """Return what the address names, after writing a requested query there."""
     left, right = _sides(service)
@@ -129,9 +126,6 @@ def _sides(service: SearchService) -> tuple[Side, Side]:
     default = {"left": str(Side()), "right": others[0] if others else str(Side(diversity=VARIETY))}
     left, right = (parse_side(st.query_params.get(place, default[place])) for place in ("left", "right"))
     return left, right
-
-
-# --- events -------------------------------------------------------------------------------------------------------
 
 
 def _handle_tile(service: SearchService, session: Session, raw: Any) -> None:
@@ -163,9 +157,6 @@ def _handle_bar(service: SearchService, session: Session, query: Query, raw: Any
             return
         session.handled = state.handled
         session.request(replace(state.query, n=query.n), event.id)
-
-
-# --- the parts of the page ------------------------------------------------------------------------------------------
 
 
 def _draw_bar(service: SearchService, session: Session, query: Query) -> None:
@@ -281,7 +272,6 @@ def _draw_sample(service: SearchService, session: Session) -> None:
         address=LinkedQuery.of(START).full_link,
         handled=session.handled,
         label=f"{len(items)} photos of the catalog",
-        actions=(),
         on_event=partial(_handle_tile, service, session),
     )
 
