@@ -35,7 +35,8 @@ def draw_comparison(
     on_event: Callable[[Any], None],
 ) -> None:
     """Draw both lists; `on_event` is called with each click on a tile, before the page is drawn."""
-    draw_html("agreement", text=found.sentence(), figures=_figures(found))
+    faster = _faster(found.left.median_ms, found.right.median_ms)
+    draw_html("agreement", found=found, persistence=PERSISTENCE, faster=faster)
     for note in dict.fromkeys((*found.left.result.notes, *found.right.result.notes)):
         draw_line(note, "note", role="status")
     _component(
@@ -52,43 +53,11 @@ def draw_comparison(
     )
 
 
-def _figures(found: SideBySide) -> list[dict[str, Any]]:
-    """Return how much the sides agree and which one is faster, as named figures with explanations."""
-    left_ms, right_ms = found.left.median_ms, found.right.median_ms
-    return [
-        {
-            "name": "Overlap",
-            "value": f"{found.overlap:.0%}",
-            "share": found.overlap,
-            "help": f"overlap@{found.depth}: {found.shared:,} photos are on both sides, divided by the length of the "
-            "longer list",
-        },
-        {
-            "name": "Same order",
-            "value": f"{found.rbo:.2f}",
-            "share": found.rbo,
-            "help": f"Rank-biased overlap (p = {PERSISTENCE:g}): 1 for the same photos in the same order; top ranks "
-            "count most (Webber, Moffat and Zobel, 2010)",
-        },
-        {
-            "name": _faster(left_ms, right_ms),
-            "value": f"{_number(left_ms)} · {_number(right_ms)} ms",
-            "share": None,
-            "help": f"Left · right: the median of {found.left.rounds} searches each, in turns, without encoding the "
-            "query",
-        },
-    ]
-
-
 def _faster(left_ms: float, right_ms: float) -> str:
     """Return which side is faster; differences within the noise of a busy machine do not count."""
     if max(left_ms, right_ms) < 1.25 * min(left_ms, right_ms):
         return "Same speed"
     return f"{'Left' if left_ms < right_ms else 'Right'} is faster"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
 
 
 def _column(service: SearchService, place: str, answer: Answer, marks: list[Mark]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from imgsearch.improve.experiments.measures import MEASURES, Measure
 from imgsearch.improve.experiments.recommendation import MISMATCH_P
-from imgsearch.improve.experiments.records import ArmOutcome, Contrast, Outcome, Point
+from imgsearch.improve.experiments.records import Contrast, Outcome, Point
 from imgsearch.ui.components.blocks import draw_line, draw_section
 from imgsearch.ui.markup import draw_html, plain
 
@@ -116,38 +116,33 @@ def _chart(rows: list[dict[str, Any]], series: Sequence[Sequence[Point]], scale:
 
 def _draw_arms(outcome: Outcome) -> None:
     """Draw the measures as a table, a column for each arm, with the differences from the control."""
-    notes = ["control", *(f"{arm.share:.0%} of visitors" for arm in outcome.arms[1:])]
     others = [measure for measure in MEASURES.values() if measure.name != outcome.goal.name]
     measures = [
         measure
         for measure in (outcome.goal, *others)
         if any(measure.name in arm.values for arm in outcome.arms)
     ]
-    draw_html(
-        "arms",
-        arms=[(arm.system, note) for arm, note in zip(outcome.arms, notes, strict=True)],
-        goal=outcome.goal.name,
-        visitors=[f"{arm.visitors:,}" for arm in outcome.arms],
-        measures=[(measure, _cells(outcome, measure)) for measure in measures],
-        totals={
-            "Median search": [_milliseconds(arm.p50_ms) for arm in outcome.arms],
-            "95% of searches within": [_milliseconds(arm.p95_ms) for arm in outcome.arms],
-            "Failed searches": [f"{arm.failures:,}" for arm in outcome.arms],
-        },
-    )
+    contrasts = {(each.measure, each.system): each for each in outcome.contrasts}
+    draw_html("arms", outcome=outcome, measures=measures, contrasts=contrasts, tone=_tone, p=_p)
     draw_line(_test_in_words(outcome), "note-line")
+
+
+def _tone(measure: Measure, contrast: Contrast | None) -> str:
+    """Return whether an arm is `better` or `worse` than the control, or "" where that is open."""
+    sign = 0 if contrast is None else (contrast.low > 0) - (contrast.high < 0)
+    return "" if not (sign and measure.better) else "better" if sign == measure.better else "worse"
 
 
 def _test_in_words(outcome: Outcome) -> str:
     """Return the result of the sample-ratio test of a split, or of the sign test of an interleaving."""
     if outcome.sample_ratio_p is not None:
         test = f"(chi-square test, {_p(outcome.sample_ratio_p)})"
-        if outcome.sample_ratio_p < MISMATCH_P:
-            return (
-                f"The visitors per arm do not match the planned shares {test}: check whether an arm loses visitors "
-                "or their events."
-            )
-        return f"The visitors per arm match the planned shares {test}."
+        if outcome.sample_ratio_p >= MISMATCH_P:
+            return f"The visitors per arm match the planned shares {test}."
+        return (
+            f"The visitors per arm do not match the planned shares {test}: check whether an arm loses visitors or "
+            "their events."
+        )
     if outcome.sign_p is not None:
         return (
             f"{outcome.wins:,} visitors clicked more results of {outcome.arms[1].system}, {outcome.losses:,} fewer "
@@ -156,35 +151,5 @@ def _test_in_words(outcome: Outcome) -> str:
     return ""
 
 
-def _cells(outcome: Outcome, measure: Measure) -> list[dict[str, str] | None]:
-    contrasts = {each.system: each for each in outcome.contrasts if each.measure == measure.name}
-    return [_cell(arm, measure, contrasts.get(arm.system)) for arm in outcome.arms]
-
-
-def _cell(arm: ArmOutcome, measure: Measure, contrast: Contrast | None) -> dict[str, str] | None:
-    """Return a measure of an arm with its interval and its difference from the control; None where unknown."""
-    value = arm.values.get(measure.name)
-    if value is None:
-        return None
-    cell = {
-        "value": measure.format(value.value),
-        "interval": f"{measure.format(value.low)} to {measure.format(value.high)}",
-        "change": "",
-        "css": "",
-    }
-    if contrast is not None:
-        sign = 1 if contrast.low > 0 else -1 if contrast.high < 0 else 0
-        if sign and measure.better:
-            cell["css"] = "better" if sign == measure.better else "worse"
-        plus = "+" if contrast.difference >= 0 else "−"
-        change = measure.format(abs(contrast.difference), change=True)
-        cell["change"] = f"{plus}{change}, {_p(contrast.p)}"
-    return cell
-
-
 def _p(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
-
-
-def _milliseconds(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.1f} ms"

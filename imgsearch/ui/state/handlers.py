@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 from imgsearch.app.service import SearchService
-from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
 from imgsearch.core.records import Judgment
@@ -30,24 +29,17 @@ def below_search(linked: LinkedQuery) -> str:
 
 def handle_gallery_event(service: SearchService, session: Session, raw: Any) -> None:
     """Apply an action on a tile of the Search page."""
-    event = GalleryEvent.parse(raw)
-    with session.lock:
-        if not session.accepts(event):
-            return
-        try:
-            query = read_link(event.address, max_n=service.settings.max_results)
-            key = query_key(service.words.searched(query))
-            before = PageState(query, session.judged.get(key, {}), handled=session.handled)
-            outcome = apply_event(before, event)
-            _record(service, session, key, outcome, event.search_id)
-        except ImgSearchError as error:
-            session.fail(event.id, error)
-            return
+
+    def act(event: GalleryEvent) -> None:
+        query = read_link(event.address, max_n=service.settings.max_results)
+        key = query_key(service.words.searched(query))
+        before = PageState(query, session.judged.get(key, {}), handled=session.handled)
+        outcome = apply_event(before, event)
+        _record(service, session, key, outcome, event.search_id)
         state = outcome.state
         session.handled = state.handled
-        session.details = (
-            None if state.details is None else Details(state.details, below_search(LinkedQuery.of(query)))
-        )
+        below = below_search(LinkedQuery.of(query))
+        session.details = Details(state.details, below) if state.details is not None else None
         session.choosing = event.id if event.action == "part" else ""
         if state.saving is not None:
             session.saving = Saving("item", state.saving)
@@ -58,6 +50,8 @@ def handle_gallery_event(service: SearchService, session: Session, raw: Any) -> 
             else:
                 changed = merged(latest, query, state.query)
             session.request(replace(changed, n=min(changed.n, service.settings.max_results)), event.id)
+
+    session.handle(GalleryEvent.parse(raw), act)
 
 
 def _record(service: SearchService, session: Session, key: str, outcome: Outcome, search_id: str) -> None:
@@ -81,16 +75,10 @@ def _record(service: SearchService, session: Session, key: str, outcome: Outcome
 
 def handle_bar_event(service: SearchService, session: Session, query: Query, raw: Any) -> None:
     """Apply an action in the query bar, which was drawn for `query`."""
-    event = BarEvent.parse(raw)
-    with session.lock:
-        if not session.accepts(event):
-            return
-        try:
-            before = PageState(query, handled=session.handled)
-            state = apply_bar_event(before, event, keep_upload=service.engine.uploads.add)
-        except ImgSearchError as error:
-            session.fail(event.id, error)
-            return
+
+    def act(event: BarEvent) -> None:
+        before = PageState(query, handled=session.handled)
+        state = apply_bar_event(before, event, keep_upload=service.engine.uploads.add)
         session.handled, session.choosing = state.handled, ""
         if event.kind == "undo":
             session.undo(event.id)
@@ -98,3 +86,5 @@ def handle_bar_event(service: SearchService, session: Session, query: Query, raw
             session.request(state.query, event.id)
         else:
             session.request(merged(session.latest(query), query, state.query), event.id)
+
+    session.handle(BarEvent.parse(raw), act)

@@ -9,7 +9,7 @@ import random
 import re
 import threading
 import uuid
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal, TypeGuard, TypeVar
@@ -112,6 +112,17 @@ class Session:
             self.request(self.last_request[1])
         return False
 
+    def handle(self, event: E | None, act: Callable[[E], None]) -> None:
+        """Let `act` handle an event once and completely; its `ImgSearchError` is kept for the query bar."""
+        with self.lock:
+            if not self.accepts(event):
+                return
+            try:
+                act(event)
+            except ImgSearchError as error:
+                self.handled = (*self.handled, event.id)[-REMEMBERED_EVENTS:]
+                self.problem = str(error)
+
     def undo(self, event_id: str) -> None:
         """Request the search before the last change, whether that change is drawn yet or not."""
         with self.lock:
@@ -125,11 +136,6 @@ class Session:
     def shuffle(self) -> None:
         """Choose another sample of the catalog."""
         self.seed = random.randrange(2**31)
-
-    def fail(self, event_id: str, error: ImgSearchError) -> None:
-        """Mark an event as handled, and keep its error for the query bar."""
-        self.handled = (*self.handled, event_id)[-REMEMBERED_EVENTS:]
-        self.problem = str(error)
 
     def results(self, service: SearchService, query: Query) -> list[SearchResult]:
         """Return the pages of hits that make up the first `query.n`; only missing ones are searched for.

@@ -130,33 +130,24 @@ def _sides(service: SearchService) -> tuple[Side, Side]:
 
 def _handle_tile(service: SearchService, session: Session, raw: Any) -> None:
     """Request the items similar to a photo; calls nothing of Streamlit (see `state.handlers`)."""
-    event = GalleryEvent.parse(raw)
-    with session.lock:
-        if not session.accepts(event):
-            return
-        try:
-            query = read_link(event.address, max_n=service.settings.max_results)
-            state = apply_event(PageState(query, handled=session.handled), event).state
-        except ImgSearchError as error:
-            session.fail(event.id, error)
-            return
+
+    def act(event: GalleryEvent) -> None:
+        query = read_link(event.address, max_n=service.settings.max_results)
+        state = apply_event(PageState(query, handled=session.handled), event).state
         session.handled = state.handled
         session.request(replace(state.query, n=query.n), event.id)
+
+    session.handle(GalleryEvent.parse(raw), act)
 
 
 def _handle_bar(service: SearchService, session: Session, query: Query, raw: Any) -> None:
-    event = BarEvent.parse(raw)
-    with session.lock:
-        if not session.accepts(event):
-            return
-        try:
-            before = PageState(query, handled=session.handled)
-            state = apply_bar_event(before, event, keep_upload=service.engine.uploads.add)
-        except ImgSearchError as error:
-            session.fail(event.id, error)
-            return
+    def act(event: BarEvent) -> None:
+        before = PageState(query, handled=session.handled)
+        state = apply_bar_event(before, event, keep_upload=service.engine.uploads.add)
         session.handled = state.handled
         session.request(replace(state.query, n=query.n), event.id)
+
+    session.handle(BarEvent.parse(raw), act)
 
 
 def _draw_bar(service: SearchService, session: Session, query: Query) -> None:
