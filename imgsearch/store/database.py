@@ -24,11 +24,23 @@ from numpy.typing import NDArray
 
 from imgsearch.core.errors import CatalogCorrupt, CatalogError, CatalogLocked
 from imgsearch.core.text import error_line
-from imgsearch.store.schema import MIGRATIONS
 
-__all__ = ["Database", "borrowed_keys", "delete_rows", "insert_frame", "update_from_frame", "utc_now"]
+__all__ = [
+    "MIGRATIONS",
+    "Database",
+    "borrowed_keys",
+    "delete_rows",
+    "insert_frame",
+    "update_from_frame",
+    "utc_now",
+]
 
 PARAMETERS_PER_STATEMENT = 900
+
+MIGRATIONS = tuple(
+    path.read_text(encoding="utf-8") for path in sorted((Path(__file__).parent / "migrations").glob("*.sql"))
+)
+"""Migration n (the file that begins with n) makes schema n of schema n - 1. Never edit a released one: append."""
 
 _log = logging.getLogger(__name__)
 

@@ -16,8 +16,7 @@ import pandas as pd
 import pytest
 
 from imgsearch.core.errors import CatalogCorrupt, CatalogError, CatalogLocked
-from imgsearch.store.database import Database, insert_frame, update_from_frame
-from imgsearch.store.schema import MIGRATIONS
+from imgsearch.store.database import MIGRATIONS, Database, insert_frame, update_from_frame
 
 HOLD = """
 import sys, time
