@@ -22,12 +22,39 @@ from numpy.typing import NDArray
 from imgsearch.core.query_address import LESS_WEIGHT, MORE_WEIGHT
 from imgsearch.demo import ensure_demo_catalog
 from imgsearch.encoders import load_encoder
-from imgsearch.search.ranking.composition import STRATEGIES
+from imgsearch.search.ranking.composition import composed
 from imgsearch.store.catalog import CatalogStore
 
 Vectors = NDArray[np.float32]
 Case = tuple[Vectors, NDArray[np.float64], NDArray[np.bool_], list[int]]
 """The terms' vectors, their weights, which items are right, and the places of the items asked with."""
+
+Weights = NDArray[np.float64]
+Scores = NDArray[np.float64]
+
+
+def _by_composed(rows: Vectors, terms: Vectors, weights: Weights) -> Scores:
+    return np.asarray(rows @ composed(terms, weights, rows), np.float64)
+
+
+def _by_mean(rows: Vectors, terms: Vectors, weights: Weights) -> Scores:
+    return np.asarray(rows @ (weights[:, None] * terms).sum(0), np.float64)
+
+
+def _by_best_score(rows: Vectors, terms: Vectors, weights: Weights) -> Scores:
+    """Return the best positive term's weighted cosine less the worst negative one's."""
+    weighted = (rows @ terms.T) * weights
+    nothing = np.zeros((len(rows), 1))
+    liked = weighted[:, weights > 0].max(1) if (weights > 0).any() else nothing[:, 0]
+    return np.asarray(liked + np.hstack([weighted[:, weights < 0], nothing]).min(1), np.float64)
+
+
+STRATEGIES: dict[str, Callable[[Vectors, Vectors, Weights], Scores]] = {
+    "standardised": _by_composed,
+    "weighted mean": _by_mean,
+    "best score": _by_best_score,
+}
+"""The (n,) scores of (n, dim) rows by each strategy; the first is the one in use."""
 
 
 class Tasks:

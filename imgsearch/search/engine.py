@@ -33,8 +33,6 @@ from imgsearch.vision.images import THUMBNAIL_SIZES, ImageLimits
 
 __all__ = ["SearchEngine", "open_catalog_index", "open_index"]
 
-Progress = Callable[[int, int], None]
-
 
 class SearchEngine:
     """One open catalog with its index, encoder, rules, duplicates, titles and searchers; a context manager.
@@ -158,7 +156,7 @@ class SearchEngine:
 
     def use_index(self, index: LiveIndex) -> None:
         """Search another index of the same catalog from the next search on, such as that of a published head."""
-        self.searcher = self.systems.live = self.searcher.over(index)
+        self.searcher = self.systems.live = self.searcher.variant(index=index)
         self.index = index
 
     def reopen_index(self) -> None:
@@ -190,15 +188,13 @@ class SearchEngine:
         self.close()
 
 
-def open_index(catalog: CatalogStore, settings: Settings, *, progress: Progress | None = None) -> LiveIndex:
+def open_index(catalog: CatalogStore, settings: Settings) -> LiveIndex:
     """Return the index of an open catalog's live space, at the address that the settings or the catalog name.
 
-    `progress` gets (vectors done, in all) while an index is rebuilt. Raises `CatalogCorrupt` for a damaged head.
+    Raises `CatalogCorrupt` for a damaged head.
     """
     catalog.bind_index(settings.index, read_only=bool(settings.replica_of))
-    return open_live_index(
-        catalog, threads=settings.worker_threads, space=live_space(catalog), progress=progress
-    )
+    return open_live_index(catalog, threads=settings.worker_threads, space=live_space(catalog))
 
 
 @contextmanager

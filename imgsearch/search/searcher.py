@@ -110,25 +110,11 @@ class Searcher:
             confidence=self._confidence(query, page.nearest, understood=not unknown),
         )
 
-    def with_expansion(self, expansion: int) -> Searcher:
-        """Return this searcher with another search effort: the index compares that many candidates."""
-        return self._variant(self.index, expansion)
-
-    def over(self, index: LiveIndex) -> Searcher:
-        """Return this searcher over another index of the same catalog, with the same caches of encoded queries."""
-        return self._variant(index, None)
-
-    def for_catalog(
-        self, catalog: CatalogStore, index: LiveIndex, encoder: Callable[[], Encoder], titles: Titles
-    ) -> Searcher:
-        """Return a searcher of another catalog that reads pictures as this one does."""
-        queries = self._queries.for_catalog(catalog, encoder, titles)
-        return Searcher(catalog, index, encoder, titles=titles, queries=queries)
-
-    def _variant(self, index: LiveIndex, expansion: int | None) -> Searcher:
+    def variant(self, *, index: LiveIndex | None = None, expansion: int | None = None) -> Searcher:
+        """Return a searcher of the same catalog, with the same caches, over another index or with another effort."""
         return Searcher(
             self.catalog,
-            index,
+            index or self.index,
             self._queries.encoder,
             rules=self.rules,
             duplicates=self.duplicates,
@@ -139,9 +125,12 @@ class Searcher:
             expansion=expansion,
         )
 
-    def vectors(self, keys: Keys) -> Vector:
-        """Return the rows that are compared, (n, dim) float32 unit rows, in the order of the keys."""
-        return self.space.vectors(keys)
+    def for_catalog(
+        self, catalog: CatalogStore, index: LiveIndex, encoder: Callable[[], Encoder], titles: Titles
+    ) -> Searcher:
+        """Return a searcher of another catalog that reads pictures as this one does."""
+        queries = self._queries.for_catalog(catalog, encoder, titles)
+        return Searcher(catalog, index, encoder, titles=titles, queries=queries)
 
     def encoder(self) -> Encoder:
         """Return the encoder, loading it where it is not loaded yet; raises what loading raises."""

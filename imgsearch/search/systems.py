@@ -215,7 +215,7 @@ class Systems:
     def _searcher(self, system: System) -> Searcher:
         """Return what answers for a system, opened at the first call."""
         searcher = self._opened(system)
-        return searcher if system.expansion is None else searcher.with_expansion(system.expansion)
+        return searcher if system.expansion is None else searcher.variant(expansion=system.expansion)
 
     def _opened(self, system: System) -> Searcher:
         live = self.live
@@ -231,7 +231,7 @@ class Systems:
                 self._searchers[key] = (
                     live.for_catalog(catalog, index, other.encoder, other.titles)
                     if other
-                    else live.over(index)
+                    else live.variant(index=index)
                 )
             return self._searchers[key]
 

@@ -6,7 +6,7 @@ import pytest
 
 from imgsearch.core.query import Filter
 from imgsearch.core.records import Facet, FacetValue
-from imgsearch.search.words.filter_suggestions import QueryWords, suggest
+from imgsearch.search.words.filter_suggestions import QueryWords
 from imgsearch.search.words.tokens import singular
 
 
@@ -157,10 +157,10 @@ def test_suggestions_name_the_words_that_say_them() -> None:
 
 def test_a_catalog_without_a_price_asks_which_number_is_meant() -> None:
     weights = [Facet("weight_kg", "range", low=1, high=9), Facet("length_cm", "range", low=1, high=90)]
-    assert suggest("under 5", weights) == ()
-    assert [str(*found.filters) for found in suggest("under 5 kg", weights)] == ["weight_kg<5"]
-    assert [str(*found.filters) for found in suggest("under 5", weights[:1])] == ["weight_kg<5"]
-    assert suggest("under €5", weights) == ()
+    assert QueryWords(weights).suggest("under 5") == ()
+    assert [str(*found.filters) for found in QueryWords(weights).suggest("under 5 kg")] == ["weight_kg<5"]
+    assert [str(*found.filters) for found in QueryWords(weights[:1]).suggest("under 5")] == ["weight_kg<5"]
+    assert QueryWords(weights).suggest("under €5") == ()
 
 
 @pytest.mark.parametrize(

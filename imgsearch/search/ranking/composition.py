@@ -8,16 +8,13 @@ ranks by the weighted sum of standardised cosines, and is still one vector to se
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["STRATEGIES", "composed"]
+__all__ = ["composed"]
 
 Rows = NDArray[np.float32]
 Weights = NDArray[np.float64]
-Scores = NDArray[np.float64]
 
 MIN_SAMPLE_ROWS = 32
 """A spread over fewer rows is too uncertain; weights are then used as they are."""
@@ -33,27 +30,3 @@ def composed(terms: Rows, weights: Weights, sample: Rows) -> Rows:
         spreads = np.maximum((sample @ terms.T).std(0), MIN_SPREAD)
         weights = weights * (spreads.min() / spreads)
     return np.asarray((weights[:, None] * terms).sum(0), np.float32)
-
-
-def _by_composed(rows: Rows, terms: Rows, weights: Weights) -> Scores:
-    return np.asarray(rows @ composed(terms, weights, rows), np.float64)
-
-
-def _by_mean(rows: Rows, terms: Rows, weights: Weights) -> Scores:
-    return np.asarray(rows @ (weights[:, None] * terms).sum(0), np.float64)
-
-
-def _by_best_score(rows: Rows, terms: Rows, weights: Weights) -> Scores:
-    """Return the best positive term's weighted cosine less the worst negative one's."""
-    weighted = (rows @ terms.T) * weights
-    nothing = np.zeros((len(rows), 1))
-    liked = weighted[:, weights > 0].max(1) if (weights > 0).any() else nothing[:, 0]
-    return np.asarray(liked + np.hstack([weighted[:, weights < 0], nothing]).min(1), np.float64)
-
-
-STRATEGIES: dict[str, Callable[[Rows, Rows, Weights], Scores]] = {
-    "standardised": _by_composed,
-    "weighted mean": _by_mean,
-    "best score": _by_best_score,
-}
-"""The (n,) scores of (n, dim) rows by each strategy; the first is the one in use."""

@@ -13,18 +13,23 @@ from imgsearch.search.ranking.duplicate_pairs import Pair
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import insert_frame, utc_now
 
-__all__ = ["ComparedUpTo", "DuplicateStore"]
+__all__ = ["DuplicateState", "DuplicateStore"]
 
 MAX_AUTHOR = 100
 
 
 @dataclass(frozen=True, slots=True)
-class ComparedUpTo:
-    """All photos below `key` were compared; `threshold` is the cosine that proposed pairs."""
+class DuplicateState:
+    """How many photos were compared and how many were not yet; `threshold` is the cosine that proposes pairs.
 
-    key: int = 0
-    threshold: float | None = None
-    happened_at: datetime | None = None
+    All photos with a key below `next_key` were compared.
+    """
+
+    compared: int
+    waiting: int
+    threshold: float | None
+    happened_at: datetime | None
+    next_key: int
 
 
 class DuplicateStore:
@@ -33,22 +38,18 @@ class DuplicateStore:
     def __init__(self, catalog: CatalogStore) -> None:
         self._database = catalog.database
 
-    def progress(self) -> ComparedUpTo:
-        """Return how far photos were compared."""
-        row = (
-            self._database.cursor()
-            .execute(
-                "SELECT upto, threshold, happened_at FROM duplicate_passes "
-                "ORDER BY upto DESC, happened_at DESC LIMIT 1"
-            )
-            .fetchone()
-        )
-        return ComparedUpTo(int(row[0]), float(row[1]), row[2]) if row else ComparedUpTo()
-
-    def count_from(self, key: int) -> int:
-        """Return how many items have this key or a later one."""
-        row = self._database.cursor().execute("SELECT count(*) FROM items WHERE key >= ?", [key]).fetchone()
-        return int(row[0]) if row else 0
+    def state(self) -> DuplicateState:
+        """Return how far the photos of the catalog were compared."""
+        cursor = self._database.cursor()
+        row = cursor.execute(
+            "SELECT upto, threshold, happened_at FROM duplicate_passes ORDER BY upto DESC, happened_at DESC LIMIT 1"
+        ).fetchone()
+        next_key, threshold, happened_at = row or (0, None, None)
+        counts = cursor.execute(
+            "SELECT count(*) FILTER (key < $1), count(*) FILTER (key >= $1) FROM items", [next_key]
+        ).fetchone()
+        assert counts is not None
+        return DuplicateState(counts[0], counts[1], threshold, happened_at, next_key)
 
     def pairs(self) -> pd.DataFrame:
         """Return the pairs of existing photos that nobody rejected: first_key, second_key, cosine, residual."""

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 import numpy as np
@@ -21,11 +20,11 @@ from imgsearch.core.errors import QueryError
 from imgsearch.core.records import Item
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.ranking.duplicate_pairs import Pair, PairFinder, near_threshold
-from imgsearch.search.ranking.duplicate_store import DuplicateStore
+from imgsearch.search.ranking.duplicate_store import DuplicateState, DuplicateStore
 from imgsearch.search.ranking.groups import Groups, connected_components
 from imgsearch.store.catalog import CatalogStore
 
-__all__ = ["DuplicateGroup", "DuplicateState", "Duplicates"]
+__all__ = ["DuplicateGroup", "Duplicates"]
 
 Keys = NDArray[np.uint64]
 Progress = Callable[[int, int], None]
@@ -37,16 +36,6 @@ PUBLISH_EVERY_S, MAX_PUBLISH_SHARE = 10.0, 0.02
 this may take: to group a million photos takes a second."""
 BACKGROUND_GROUPS = 100_000
 """With more photos in groups, a search uses the former groups while those of a changed catalog are computed."""
-
-
-@dataclass(frozen=True, slots=True)
-class DuplicateState:
-    """How many photos were compared and how many were not yet; `threshold` is the cosine that proposes pairs."""
-
-    compared: int
-    waiting: int
-    threshold: float | None
-    happened_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +103,7 @@ class Duplicates:
 
     def state(self) -> DuplicateState:
         """Return how far the photos of the catalog were compared."""
-        progress = self._store.progress()
-        waiting = self._store.count_from(progress.key)
-        return DuplicateState(len(self._catalog) - waiting, waiting, progress.threshold, progress.happened_at)
+        return self._store.state()
 
     # --- changing ---------------------------------------------------------------------------------------------
 
@@ -151,9 +138,9 @@ class Duplicates:
         with self._finding:
             if again:
                 self._store.forget_pairs()
-            done = self._store.progress()
+            done = self._store.state()
             keys = self._catalog.keys()
-            new = keys[keys >= done.key]
+            new = keys[keys >= done.next_key]
             if len(new) == 0:
                 return 0
             threshold = done.threshold

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, Literal, get_args
 
@@ -91,35 +91,18 @@ class Rule:
 
     def to_json(self) -> str:
         """Return the rule without its number as the JSON that is stored."""
-        return json.dumps(
-            {
-                "action": self.action,
-                "items": list(self.item_ids),
-                "filters": list(map(str, self.filters)),
-                "amount": self.amount,
-                "when_text": self.when_text,
-                "when_filters": list(map(str, self.when_filters)),
-                "starts_on": self.starts_on.isoformat() if self.starts_on else None,
-                "ends_on": self.ends_on.isoformat() if self.ends_on else None,
-                "enabled": self.enabled,
-                "note": self.note,
-            }
-        )
+        state = {field.name: getattr(self, field.name) for field in fields(self)}
+        del state["rule_id"]
+        state["items"] = state.pop("item_ids")
+        return json.dumps(state, default=str)  # filters and dates
 
     @staticmethod
     def from_json(text: str, rule_id: int) -> Rule:
         """Return the rule of `to_json` with its number."""
         state: dict[str, Any] = json.loads(text)
-        dates = {name: date.fromisoformat(state[name]) for name in ("starts_on", "ends_on") if state[name]}
-        return Rule(
-            action=state["action"],
-            item_ids=tuple(state["items"]),
-            filters=parse_filters(state["filters"]),
-            amount=float(state["amount"]),
-            when_text=state["when_text"],
-            when_filters=parse_filters(state["when_filters"]),
-            enabled=bool(state["enabled"]),
-            note=state["note"],
-            rule_id=rule_id,
-            **dates,
-        )
+        state["item_ids"] = tuple(state.pop("items"))
+        for name in ("filters", "when_filters"):
+            state[name] = parse_filters(state[name])
+        for name in ("starts_on", "ends_on"):
+            state[name] = date.fromisoformat(state[name]) if state[name] else None
+        return Rule(**state, rule_id=rule_id)

@@ -17,7 +17,7 @@ from imgsearch.core.records import Facet
 from imgsearch.search.words.number_phrases import NumberReader, words_of_name
 from imgsearch.search.words.tokens import Token, singular, tokenize
 
-__all__ = ["QueryWords", "Suggestion", "suggest"]
+__all__ = ["QueryWords", "Suggestion"]
 
 _STOP_WORDS = frozenset(
     (
@@ -126,11 +126,6 @@ class QueryWords:
                     forms += [words, *_other_forms(words)]
             for form in forms:
                 self._values.setdefault(form[0], []).append((form, value))
-
-
-def suggest(text: str, facets: Sequence[Facet], filters: Sequence[Filter] = ()) -> tuple[Suggestion, ...]:
-    """Return the filters that the words of a text suggest for a catalog with these facets; see `QueryWords`."""
-    return QueryWords(facets).suggest(text, filters)
 
 
 def _other_forms(words: tuple[str, ...]) -> list[tuple[str, ...]]:
