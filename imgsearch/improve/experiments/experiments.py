@@ -46,23 +46,16 @@ class Experiments:
         self._systems = systems
         self._running = next((each for each in self.all() if each.state == "running"), None)
 
-    # --- definitions ------------------------------------------------------------------------------------------
-
     def all(self) -> list[Experiment]:
         """Return every experiment, the newest first."""
-        cursor = self._database.cursor()
-        arms: dict[str, list[Arm]] = {}
-        for name, system, share in cursor.execute(
-            "SELECT experiment, system, share FROM experiment_arms ORDER BY experiment, position"
-        ).fetchall():
-            arms.setdefault(name, []).append(Arm(system, share))
-        rows = cursor.execute(
-            "SELECT name, mode, goal, min_effect, planned_visitors, created_at, "
+        rows = self._database.cursor().execute(
+            "SELECT name, (SELECT list({system: system, share: share} ORDER BY position) "
+            "FROM experiment_arms WHERE experiment = name), mode, goal, min_effect, planned_visitors, created_at, "
             "(SELECT min(happened_at) FROM experiment_events WHERE experiment = name AND event = 'start'), "
             "(SELECT min(happened_at) FROM experiment_events WHERE experiment = name AND event = 'stop') "
             "FROM experiments ORDER BY created_at DESC, name"
-        ).fetchall()
-        return [Experiment(row[0], tuple(arms[row[0]]), *row[1:]) for row in rows]
+        )
+        return [Experiment(row[0], tuple(Arm(**arm) for arm in row[1]), *row[2:]) for row in rows.fetchall()]
 
     def get(self, name: str) -> Experiment:
         """Return an experiment; raises `ExperimentError` with the names that exist."""
@@ -136,8 +129,6 @@ class Experiments:
             "INSERT INTO experiment_events VALUES (?, ?, ?)", [name, utc_now(), event]
         )
         return self.get(name)
-
-    # --- visitors ---------------------------------------------------------------------------------------------
 
     def answer(self, query: Query, visitor: str) -> Answer:
         """Answer a visitor's query by their arm, or by the live system.

@@ -107,9 +107,6 @@ def _problems(experiment: Experiment) -> Iterator[str]:
         yield f"The number of planned visitors is {experiment.planned_visitors}; it must be 1 to {MAX_VISITORS:,}."
 
 
-# --- outcomes -----------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Value:
     """A measure of one arm with its always-valid interval."""

@@ -97,18 +97,20 @@ class Reports:
 
     def all(self, *, digest: str | None = None) -> list[Run]:
         """Return every run, the newest first; with `digest`, only those measured on these judgments."""
-        measures: dict[str, list[MeasureResult]] = {}
-        for run_id, *measure in self._rows(
-            "SELECT run_id, measure, mean, low, high, queries FROM evaluation_measures ORDER BY run_id, position"
-        ):
-            measures.setdefault(run_id, []).append(MeasureResult(*measure))
         rows = self._rows(
             "SELECT run_id, happened_at, name, system, judgments, judgments_digest, encoder, items, seconds, "
-            f"warnings FROM evaluation_runs {'WHERE judgments_digest = ?' if digest else ''} "
-            "ORDER BY happened_at DESC, rowid DESC",
+            "warnings, (SELECT list(struct_pack(measure, mean, low, high, queries) ORDER BY position) "
+            "FROM evaluation_measures WHERE run_id = runs.run_id) "
+            f"FROM evaluation_runs AS runs {'WHERE judgments_digest = ?' if digest else ''} "
+            "ORDER BY happened_at DESC, runs.rowid DESC",
             [digest] if digest else [],
         )
-        return [Run(*[*row[:9], tuple(json.loads(row[9])), tuple(measures.get(row[0], ()))]) for row in rows]
+        return [
+            Run(
+                *[*row[:9], tuple(json.loads(row[9])), tuple(MeasureResult(**each) for each in row[10] or ())]
+            )
+            for row in rows
+        ]
 
     def get(self, run_id: str) -> Run:
         """Return the run of an id or of its first four or more characters.
