@@ -40,7 +40,7 @@ CACHED_TEXTS, CACHED_PICTURES = 2048, 512
 class Target:
     """What to search for: a (dim,) unit vector (None: colours only), the items it names, the look, the titles.
 
-    `cross_modal` says that words are part of the vector: it then lies apart from the vectors of photos.
+    `cross_modal` says that words are part of the vector, which is then far from the vectors of photos.
     """
 
     vector: Vector | None

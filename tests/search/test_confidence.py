@@ -88,7 +88,7 @@ def test_words_that_all_stand_in_one_row_are_vague_but_not_weak(rows: Rows) -> N
 
 
 class Words(ColourEncoder):
-    """Encodes a text `thing 3` as the third axis: words that lie where the photos of that thing do."""
+    """Encodes a text `thing 3` as the third axis: words are near the photos of that thing."""
 
     dim = 32
 
@@ -115,7 +115,7 @@ def test_a_search_says_how_good_it_is(things: CatalogStore) -> None:
     assert said(searcher, item) in ("strong", "fair")
     assert said(searcher, here) in ("strong", "fair")
     assert said(searcher, absent) == "weak"
-    assert said(searcher, absent, n=1) == "weak", "also where fewer hits are asked for than are looked at"
+    assert said(searcher, absent, n=1) == "weak", "also where fewer hits are requested than are averaged"
     assert said(searcher, absent, offset=10) is None, "a further page belongs to the first"
     assert said(searcher, absent, here) is None, "what a mix should reach is not known"
     assert said(searcher, replace(here, weight=-1.0)) is None
@@ -153,7 +153,7 @@ def test_levels_come_in_the_background_and_no_search_waits_for_them(things: Cata
     calibration.close()
 
 
-def test_a_doubled_catalog_is_calibrated_anew(things: CatalogStore, rows: Rows) -> None:
+def test_a_doubled_catalog_is_calibrated_again(things: CatalogStore, rows: Rows) -> None:
     from samples import raw_items
 
     encoder, index = Words(), open_live_index(things)
@@ -191,11 +191,11 @@ def test_the_levels_of_an_earlier_process_serve_the_first_search(things: Catalog
     again = Calibration(things, no_encoder, in_background=False)
     assert [again.levels(index, kind) for kind in kinds] == found
     served = Calibration(things, lambda: encoder)
-    assert [served.levels(index, kind) for kind in kinds] == found, "at once, though they are found anew"
+    assert [served.levels(index, kind) for kind in kinds] == found, "at once, before they are computed again"
     served.close()
 
 
-def test_levels_of_other_items_or_a_damaged_file_are_found_anew(things: CatalogStore) -> None:
+def test_levels_of_other_items_or_of_a_damaged_file_are_computed_again(things: CatalogStore) -> None:
     encoder, index = Words(), open_live_index(things)
     first = Calibration(things, lambda: encoder, in_background=False).levels(index, "words")
     path = things.folder / "confidence.json"

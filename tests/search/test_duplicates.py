@@ -151,7 +151,7 @@ def test_copies_form_a_group_that_follows_the_catalog(shop: tuple[CatalogStore, 
     duplicates.find_new(index, read)
     assert found(duplicates) == [TRIPLE]
     assert duplicates.state().waiting == 0
-    assert duplicates.find_new(index, read) == 0, "nothing is looked at twice"
+    assert duplicates.find_new(index, read) == 0, "no photo is compared twice"
     index.remove(catalog.remove(["copy-a.jpg"]))
     assert found(duplicates) == [TRIPLE - {"copy-a.jpg"}]
     assert len(duplicates.groups()) == 2
@@ -159,7 +159,7 @@ def test_copies_form_a_group_that_follows_the_catalog(shop: tuple[CatalogStore, 
     assert found(duplicates) == [TRIPLE - {"copy-a.jpg"}]
 
 
-def test_of_unlike_photos_only_the_hashes_are_looked_at(shop: tuple[CatalogStore, LiveIndex]) -> None:
+def test_of_unlike_photos_only_the_hashes_are_compared(shop: tuple[CatalogStore, LiveIndex]) -> None:
     catalog, index = shop
     photos_read: set[str] = set()
 
@@ -185,7 +185,7 @@ def test_a_mirrored_copy_is_found(colours: ColourEncoder, tmp_path: Path) -> Non
         assert found(duplicates) == [{"armchair-001-1.jpg", "mirrored.jpg"}]
 
 
-def test_no_search_waits_while_groups_are_put_together(
+def test_no_search_waits_while_groups_are_computed(
     shop: tuple[CatalogStore, LiveIndex], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog, index = shop
@@ -225,7 +225,7 @@ def test_of_many_photos_a_change_of_the_catalog_keeps_no_search_waiting(
     assert duplicates.groups().of(np.array([gone.key], np.uint64)).tolist() == [-1]
 
 
-def test_a_verdict_splits_a_group_and_outlives_looking_again(shop: tuple[CatalogStore, LiveIndex]) -> None:
+def test_a_verdict_splits_a_group_and_outlives_another_pass(shop: tuple[CatalogStore, LiveIndex]) -> None:
     catalog, index = shop
     duplicates = Duplicates(catalog)
     duplicates.find_new(index, read)
@@ -240,7 +240,7 @@ def test_a_verdict_splits_a_group_and_outlives_looking_again(shop: tuple[Catalog
         duplicates.reject(["armchair-001-1.jpg", "'; DROP TABLE items --"], author="Ann")
 
 
-def test_a_pass_that_is_stopped_goes_on_where_it_was(
+def test_a_pass_that_is_stopped_continues_where_it_was(
     make_catalog: Callable[..., CatalogStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vectors = clustered(60, 16)
@@ -262,7 +262,7 @@ def test_a_pass_that_is_stopped_goes_on_where_it_was(
     duplicates.find_new(index, unreadable, max_s=0)
     assert duplicates.state().waiting == 20, "out of time after the first of the blocks"
     duplicates.find_new(index, unreadable)
-    assert found(duplicates) == [{"00003.jpg", "00050.jpg"}], "the same embedding tells, without a photo"
+    assert found(duplicates) == [{"00003.jpg", "00050.jpg"}], "without a photo, the same embedding decides"
 
 
 def test_the_threshold_is_that_of_the_catalogs_own_neighbours(
@@ -303,7 +303,7 @@ def test_a_service_finds_duplicates_by_itself(shop: tuple[CatalogStore, LiveInde
         assert Duplicates(catalog).state().waiting == 0
 
 
-def test_a_service_that_is_told_not_to_does_not(shop: tuple[CatalogStore, LiveIndex]) -> None:
+def test_a_service_that_must_not_find_duplicates_does_not(shop: tuple[CatalogStore, LiveIndex]) -> None:
     folder = shop[0].folder
     shop[0].close()
     service = SearchService.open(Settings.load({}, catalog=folder, find_duplicates=False))
@@ -349,7 +349,7 @@ def test_the_first_of_each_group_stays_and_the_others_collapse_into_it() -> None
 def test_filtered_composed_and_collapsed_queries_return_n_hits_where_n_exist(
     make_catalog: Callable[..., CatalogStore],
 ) -> None:
-    """3,000 photos of 60 products: 50 views each lie together, so that collapsing eats whole candidate lists."""
+    """3,000 photos of 60 products: 50 views each are near each other: collapsing empties whole candidate lists."""
     vectors = clustered(60, 32, clusters=60, spread=0.3).repeat(50, axis=0)
     vectors = vectors + 0.02 * np.random.default_rng(1).normal(size=vectors.shape)
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)

@@ -83,10 +83,10 @@ def test_the_encoder_is_loaded_by_the_first_query_that_needs_it(
         assert engine.encoder.state.status == "ready"
 
 
-def test_a_started_encoder_is_awaited_and_then_the_caller_is_told(
+def test_a_started_encoder_is_awaited_and_then_the_callback_runs(
     colour_catalog: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    release, told = threading.Event(), threading.Event()
+    release, called = threading.Event(), threading.Event()
 
     def load(*_: object, **__: object) -> Encoder:
         release.wait(30)
@@ -94,12 +94,12 @@ def test_a_started_encoder_is_awaited_and_then_the_caller_is_told(
 
     monkeypatch.setattr(f"{PROVIDER}.load_encoder", load)
     with SearchEngine.open(settings_of(colour_catalog), serving=True) as engine:
-        engine.start(told.set)
+        engine.start(called.set)
         assert engine.encoder.state.status == "loading"
         assert len(engine.searcher.search(Query.of(item=MUG, n=5)).hits) == 5
         threading.Timer(0.2, release.set).start()
         assert len(engine.searcher.search(Query.of(text="red", n=5)).hits) == 5
-        assert told.wait(30)
+        assert called.wait(30)
 
 
 def test_an_encoder_that_is_not_the_catalogs_is_refused_each_time(

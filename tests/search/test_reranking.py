@@ -37,7 +37,7 @@ def picture(color: str, seed: int) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[CatalogStore, Searcher]]:
-    """Give 4,000 clustered vectors that know no colour, a look for each, and 1,000 products of four photos."""
+    """Return 4,000 clustered vectors that know no colour, a look for each, and 1,000 products of four photos."""
     rows = [{"product_id": f"p{n // 4}", "half": n % 2, "few": n % 97} for n in range(COUNT)]
     looks = [describe(picture(COLORS[n], 0)) for n in range(len(COLORS))]
     with CatalogStore.open(tmp_path_factory.mktemp("reranking") / "c", create=True) as catalog:
@@ -160,7 +160,7 @@ def test_ties_keep_their_order() -> None:
     assert by_value(np.array([0.5, 0.5000000001, 0.7], np.float32)).tolist() == [2, 0, 1]
 
 
-def test_a_named_colour_stands_for_that_of_the_photo() -> None:
+def test_a_named_colour_replaces_that_of_the_photo() -> None:
     photo = describe(picture(COLORS[0], 3)).vector
     wanted = look_target([(COLORS[1], 1.0)], photo[None, :], [1.0], Emphasis())
     assert np.allclose(wanted.look[COLOR], color_look(COLORS[1]), atol=1e-5)

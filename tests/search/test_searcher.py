@@ -111,7 +111,7 @@ def test_a_filtered_search_gives_n_hits_whenever_n_items_match(big: Any) -> None
             assert all(hit.key in allowed for hit in result.hits)
 
 
-def test_every_item_is_reached_when_all_are_asked_for(big: Any) -> None:
+def test_every_item_is_reached_when_all_are_requested(big: Any) -> None:
     _, searcher = big
     result = searcher.search(Query((Term("item", "00000"),), n=10_000))
     assert len(result.hits) == 5999
@@ -332,7 +332,7 @@ def test_the_score_of_a_mix_is_the_cosine_with_the_terms_put_together(big: Any) 
 def test_a_part_of_a_photo_is_searched_by_that_part_alone(
     catalog: CatalogStore,
 ) -> None:
-    """A photo of two colours finds the one that its region shows."""
+    """A photo of two colours finds items of the colour in its region."""
     both = Image.new("RGB", (200, 100), "red")
     both.paste("blue", (100, 0, 200, 100))
     data = io.BytesIO()
@@ -386,7 +386,7 @@ def test_texts_and_pictures_are_encoded_once(
         (lambda: Query.of(item="mug/red-0.jpg", filters=(Filter("none", "=", 1),)), FilterError),
     ],
 )
-def test_a_query_without_sense_is_refused_in_one_sentence(
+def test_an_invalid_query_is_refused_in_one_sentence(
     shop: Searcher, make: Callable[[], Query], error: type[Exception]
 ) -> None:
     with pytest.raises(error) as refused:
@@ -416,7 +416,7 @@ def test_the_stages_are_timed_and_add_up(big: Any) -> None:
 # --- while the catalog changes ----------------------------------------------------------------------------------
 
 
-def test_an_item_that_just_went_is_replaced_by_the_next_best(make_catalog: MakeCatalog) -> None:
+def test_an_item_that_was_just_removed_is_replaced_by_the_next_best(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(2000, 16))
     index = open_live_index(catalog)
     searcher = Searcher(catalog, index, no_encoder)

@@ -171,7 +171,7 @@ def test_a_difference_is_said_in_words(left: str, right: str, words: str) -> Non
     assert found(list(left), list(right)).sentence() == words
 
 
-def test_every_hit_is_marked_by_where_it_stands_on_the_other_side() -> None:
+def test_every_hit_is_marked_by_its_rank_on_the_other_side() -> None:
     both = found(["a", "b", "c", "d"], ["a", "c", "x", "e"], also={"x": ("b", "q")})
     assert both.marks("left") == [
         Mark("same", 1, 1, "a"),

@@ -1,4 +1,4 @@
-"""Spelling: what nobody knows is corrected to what somebody does, and nothing else is touched."""
+"""Spelling: unknown words are corrected to known ones, and nothing else is changed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def speller() -> Speller:
         ("red mugg", "red mug", False),
         ("the  chiar, 42", "the chair, 42", False),
         ("chiar qqqqqq", "chair qqqqqq", False),
-        # Of three letters the last two are put right, where the catalog has the word.
+        # Of three letters the last two are exchanged where the catalog has the word.
         ("Rde mgu", "red mug", True),
         ("rde mug qqq", "red mug qqq", False),
         # Of equally near words the catalog's own come first.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,9 @@ def test_variety_reorders_the_nearest_and_its_pages_fit_together(systems: System
     assert [hit.rank for hit in varied.hits] == list(range(1, 48))
     pages = [systems.search(Query(query.terms, n=10, offset=start), "varied") for start in range(0, 47, 10)]
     assert [item for page in pages for item in ids(page)] == ids(varied)
+    assert ids(varied) == ids(systems.search(replace(query, diversity=0.7)))
+    more = replace(query, diversity=0.9)
+    assert ids(systems.search(more, "varied")) == ids(systems.search(more)) != ids(varied)
 
 
 def test_maximal_marginal_relevance_agrees_with_its_definition() -> None:

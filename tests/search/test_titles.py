@@ -1,4 +1,4 @@
-"""Titles beside photos: encoded once, fused by rank, trusted as far as they tell photos apart, never in the way."""
+"""Titles beside photos: encoded once, fused by rank, weighted by how well they describe photos."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def ids(result: SearchResult) -> list[str]:
 
 
 def retitle(catalog: CatalogStore, change: Callable[[int, str], str | None]) -> None:
-    """Give every item the title that `change` makes of its number and its title."""
+    """Set for every item the title that `change` makes of its number and its title."""
     rows = []
     for number, item in enumerate(catalog.iter_items()):
         rows.append(relabelled(item.item_id, {**item.metadata, "title": change(number, item.title)}))
@@ -110,7 +110,7 @@ def test_an_item_without_a_title_counts_by_its_photo_in_both_orders() -> None:
     )
 
 
-def test_titles_are_trusted_as_far_as_they_tell_photos_apart() -> None:
+def test_titles_are_weighted_by_how_well_they_tell_photos_apart() -> None:
     rows, codes = clustered(300, 32), np.arange(300)
     assert title_weight(rows, rows, codes) == (pytest.approx(1.0), pytest.approx(1.0))
     weight, trust = title_weight(np.roll(rows, 7, axis=0), rows, codes)
@@ -175,7 +175,7 @@ def test_only_queries_of_words_alone_look_at_titles(
 
 @pytest.fixture
 def large(make_catalog: MakeCatalog) -> tuple[CatalogStore, NamingEncoder, Vectors]:
-    """Return a catalog of more photos than are ranked anew, three a title; item 7's photo is another's."""
+    """Return a catalog of more photos than are re-ranked, three per title; item 7's photo is another's."""
     vectors = unit_rows(
         np.repeat(clustered(RERANK_CANDIDATES, 24, clusters=200), 3, axis=0)
         + clustered(3 * RERANK_CANDIDATES, 24) / 8
@@ -216,7 +216,7 @@ def test_pages_of_a_fused_search_neither_overlap_nor_leave_gaps_also_under_filte
         assert all(catalog.get(item_id).key in allowed for item_id in whole)
 
 
-def test_every_item_is_reached_when_all_are_asked_for(
+def test_every_item_is_reached_when_all_are_requested(
     large: tuple[CatalogStore, NamingEncoder, Vectors],
 ) -> None:
     catalog, encoder, _ = large

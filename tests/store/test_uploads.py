@@ -124,14 +124,16 @@ def test_older_uploads_shrink_to_previews_before_any_is_deleted(tmp_path: Path) 
     store.close()
 
 
-def test_it_is_served_in_the_size_asked_for(store: UploadStore) -> None:
+def test_it_is_served_in_the_requested_size(store: UploadStore) -> None:
     upload_id = store.add(encoded(draw_photo("mug", "red", size_px=1000)))
     assert Image.open(io.BytesIO(store.webp(upload_id, 96))).size == (96, 96)
     assert Image.open(io.BytesIO(store.webp(upload_id, 5000))).size == (768, 768)
 
 
 @pytest.mark.parametrize("data", [b"", b"text", encoded(draw_photo("mug", "red"))[:800]])
-def test_what_is_no_picture_is_refused_and_not_kept(store: UploadStore, tmp_path: Path, data: bytes) -> None:
+def test_what_is_no_picture_is_refused_and_not_stored(
+    store: UploadStore, tmp_path: Path, data: bytes
+) -> None:
     with pytest.raises(ImageError):
         store.add(data)
     assert store.count() == 0
@@ -153,7 +155,7 @@ def test_an_unknown_id_is_refused(store: UploadStore, upload_id: str) -> None:
         store.read(upload_id)
 
 
-def test_the_oldest_go_when_there_are_too_many_and_the_new_one_stays(tmp_path: Path) -> None:
+def test_the_oldest_are_deleted_when_there_are_too_many_and_the_new_one_stays(tmp_path: Path) -> None:
     store = UploadStore(tmp_path / "u", max_bytes=30_000, limits=ImageLimits())
     for number in range(20):
         upload_id = store.add(encoded(draw_photo("mug", "red", number)))
