@@ -89,12 +89,13 @@ def list_heads(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
 
     Example: `imgsearch heads list`
     """
-    from imgsearch.index import heads as kept
+    from imgsearch.index.heads import head_changes, live_head_id
+    from imgsearch.index.heads import list_heads as saved_heads
 
     with terminal.open_catalog(catalog) as opened:
-        live = kept.live_head_id(opened)
-        found = kept.list_heads(opened)
-        changes = kept.head_changes(opened)
+        live = live_head_id(opened)
+        found = saved_heads(opened)
+        changes = head_changes(opened)
     if as_json:
         rows: list[dict[str, Any]] = [
             {

@@ -86,8 +86,8 @@ def add_system(
     system = System(name, head, str(other) if other else "", expansion, diversity, size)
     with _opened(catalog) as (_, systems):
         systems.save(system)
-        kept = systems.get(name)
-    terminal.output(as_json, asdict(kept), lambda: print(f"{kept.name}: {one_line(kept.describe())}."))
+        saved = systems.get(name)
+    terminal.output(as_json, asdict(saved), lambda: print(f"{saved.name}: {one_line(saved.describe())}."))
 
 
 @system_app.command("list")

@@ -80,7 +80,9 @@ WorkersOption = Annotated[
 PruneOption = Annotated[bool, typer.Option("--prune", help="Remove items whose photos have vanished.")]
 RootOption = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="A further folder that a manifest's photos may be in, besides its own."),
+    typer.Option(
+        metavar="DIR", help="Another folder that may contain a manifest's photos; by default only its own."
+    ),
 ]
 PrivateHostsOption = Annotated[
     bool, typer.Option("--private-hosts", help="Allow a manifest's URLs to point into the local network.")
@@ -209,12 +211,12 @@ def _find_duplicates(
     return replace(report, seconds={**report.seconds, "duplicates": took, "total": total})
 
 
-def _choose_encoder(engine: SearchEngine, wanted: str | None, options: IndexingOptions) -> Encoder:
+def _choose_encoder(engine: SearchEngine, requested: str | None, options: IndexingOptions) -> Encoder:
     """Return the catalog's encoder, or choose and bind that of a new catalog."""
     from imgsearch.encoders.external import ExternalEncoder
     from imgsearch.ingest.precomputed import embedding_dim
 
-    spec, reason = engine.encoder.choose(wanted, engine.settings.encoder)
+    spec, reason = engine.encoder.choose(requested, engine.settings.encoder)
     if not (spec.startswith("external:") and options.embeddings):
         return engine.encoder.load(spec, reason)
     model = ExternalEncoder(spec, embedding_dim(options.embeddings))

@@ -106,10 +106,10 @@ def list_rules(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
 
     rows: list[dict[str, Any]] = []
     with terminal.open_catalog(catalog) as opened:
-        kept = Rules(opened)
-        for rule in kept.all():
+        stored = Rules(opened)
+        for rule in stored.all():
             try:
-                hits: int | None = kept.matching(rule)[0]
+                hits: int | None = stored.matching(rule)[0]
             except ImgSearchError:  # its items or its column are gone
                 hits = None
             rows.append({**_as_dict(rule), "hits": hits})
@@ -252,7 +252,7 @@ def change(
             note=before.note if note is None else note,
         )
 
-    _save(catalog, lambda kept: changed(kept.get(rule)), dry_run=dry_run, as_json=as_json)
+    _save(catalog, lambda stored: changed(stored.get(rule)), dry_run=dry_run, as_json=as_json)
 
 
 @rules.command("off")
@@ -261,7 +261,7 @@ def off(rule: RuleArgument, catalog: CatalogOption = None, as_json: JsonOption =
 
     Example: `imgsearch rules off 3`
     """
-    _act(catalog, lambda kept: kept.switch(rule, on=False, author=_author()), as_json=as_json)
+    _act(catalog, lambda stored: stored.switch(rule, on=False, author=_author()), as_json=as_json)
 
 
 @rules.command("on")
@@ -270,7 +270,7 @@ def on(rule: RuleArgument, catalog: CatalogOption = None, as_json: JsonOption = 
 
     Example: `imgsearch rules on 3`
     """
-    _act(catalog, lambda kept: kept.switch(rule, on=True, author=_author()), as_json=as_json)
+    _act(catalog, lambda stored: stored.switch(rule, on=True, author=_author()), as_json=as_json)
 
 
 @rules.command("undo")
@@ -279,7 +279,7 @@ def undo(rule: RuleArgument, catalog: CatalogOption = None, as_json: JsonOption 
 
     Example: `imgsearch rules undo 3`
     """
-    _act(catalog, lambda kept: kept.undo(rule, author=_author()), as_json=as_json)
+    _act(catalog, lambda stored: stored.undo(rule, author=_author()), as_json=as_json)
 
 
 def _new_rule(
@@ -316,11 +316,11 @@ def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: boo
     from imgsearch.search.ranking.rule_store import Rules
 
     with terminal.open_catalog(catalog) as opened:
-        kept = Rules(opened)
-        rule = make(kept)
-        hits, items = kept.matching(rule, limit=SHOWN_ITEMS)
+        stored = Rules(opened)
+        rule = make(stored)
+        hits, items = stored.matching(rule, limit=SHOWN_ITEMS)
         if not dry_run:
-            rule = kept.save(rule, author=_author())
+            rule = stored.save(rule, author=_author())
     names = ", ".join(one_line(item.item_id) for item in items)
     more = " and more" if hits > len(items) else ""
     say(

@@ -104,10 +104,10 @@ def evaluate(
     with terminal.open_engine(terminal.load_settings(catalog=catalog)) as engine:
         found = _measure(engine, names, qrels, topics, measures, complete=complete, name=name)
         if save:
-            kept = Reports(engine.catalog.database)
+            stored = Reports(engine.catalog.database)
             with engine.catalog.database.transaction():
                 for each in found:
-                    kept.save(*each)
+                    stored.save(*each)
         measured, other = found[0], found[1] if len(found) > 1 else None
         _write_files(engine.catalog, engine.thumbnails, measured, other, html, csv)
     run, report = measured
@@ -288,14 +288,14 @@ def show_report(
     with terminal.open_catalog(settings.catalog) as opened, contextlib.closing(Originals()) as originals:
         folder, max_bytes = opened.folder / "thumbnails", settings.thumbnail_cache_bytes
         thumbnails = ThumbnailCache(folder, originals, max_bytes=max_bytes)
-        kept = Reports(opened.database)
-        run = kept.get(run_id)
-        measured = run, kept.report(run)
+        stored = Reports(opened.database)
+        run = stored.get(run_id)
+        measured = run, stored.report(run)
         other = None
         if compare is not None:
-            before = kept.get(compare)
+            before = stored.get(compare)
             check_comparable(before, run)
-            other = before, kept.report(before)
+            other = before, stored.report(before)
         _write_files(opened, thumbnails, measured, other, html, csv)
     compared = _compared(measured, other)
     if as_json:
@@ -391,7 +391,7 @@ def export_judgments(
     if as_json:
         terminal.print_json(report._asdict())
     else:
-        left_out = f", {many(report.skipped, 'vote')} of can't tell left out" if report.skipped else ""
+        left_out = f", {many(report.skipped, 'vote')} of can't tell skipped" if report.skipped else ""
         print(
             f"Wrote {many(report.judgments, 'judgment')} of {many(report.queries, 'query', 'queries')} to "
             f"{report.qrels} and {report.topics}{left_out}."

@@ -1,7 +1,8 @@
-"""Replicas: feedback reaches the one writer once and whole, and strangers cannot send any."""
+"""Replicas: every row of feedback reaches the writer once, and only with the token."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,13 +12,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit
 from samples import clustered, raw_items
 from streamlit.testing.v1 import AppTest
 
@@ -204,7 +206,7 @@ def test_three_replicas_on_one_milvus_answer_alike_and_lose_no_feedback(tmp_path
         ):
             replicas = [first, second, third]
             wait_for(lambda: all(map(is_up, replicas)))
-            for number, url in enumerate(replicas):  # nobody takes these clicks yet: they wait
+            for number, url in enumerate(replicas):  # no writer runs yet: these clicks wait
                 click(url, f"{number}.jpg")
             with served(writer, ports[0]):
                 wait_for(lambda: is_up(writer_url))
@@ -241,21 +243,26 @@ def written(url: str) -> tuple[float, float]:
     )
 
 
-def test_a_replica_s_pages_are_those_that_change_nothing_of_the_shop(colour_catalog: Path) -> None:
+def test_a_replica_has_only_the_pages_that_do_not_change_the_catalog(
+    colour_catalog: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import imgsearch.ui.main
     from imgsearch.app.service import SearchService, set_service
 
-    service = SearchService.open(Settings.load({}, catalog=colour_catalog, replica_of="http://127.0.0.1:1"))
-    set_service(service)
-    try:
-        app = AppTest.from_file(imgsearch.ui.main.__file__, default_timeout=60).run()
-        assert not app.exception
-        assert pages_of(app) == ["Search", "Explore", "Catalog", "Side by side"]
-    finally:
-        set_service(None)
-        service.close()
+    titles: list[str] = []
+    navigation = streamlit.navigation
 
+    def record(pages: Mapping[str, Sequence[Any]], **options: Any) -> Any:
+        titles.extend(page.title for members in pages.values() for page in members)
+        return navigation(pages, **options)
 
-def pages_of(app: AppTest) -> list[str]:
-    """Return the names in the navigation."""
-    return [info["page_name"] for info in app._registered_pages.values()]
+    monkeypatch.setattr(streamlit, "navigation", record)
+    settings = Settings.load({}, catalog=colour_catalog, replica_of="http://127.0.0.1:1")
+    with contextlib.closing(SearchService.open(settings)) as service:
+        set_service(service)
+        try:
+            app = AppTest.from_file(imgsearch.ui.main.__file__, default_timeout=60).run()
+        finally:
+            set_service(None)
+    assert not app.exception
+    assert titles == ["Search", "Explore", "Catalog", "Side by side"]

@@ -139,7 +139,7 @@ def private_reads(path: Path) -> Iterator[tuple[int, str]]:
     """Yield where a file reads `x._name` of anything but its own class or an instance of it.
 
     `other._name` inside a class that defines `_name` itself is its own business (`__eq__`, factories), and so are the
-    documented underscore names of namedtuples.
+    documented underscore names of namedtuples, of `os` and of IPython.
     """
     tree = parsed(path)
     own = {
@@ -154,7 +154,10 @@ def private_reads(path: Path) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.Attribute) or not node.attr.startswith("_") or node.attr.startswith("__"):
             continue
-        if node.attr in ("_replace", "_asdict", "_fields", "_make") or node.attr in own:
+        if (
+            node.attr in ("_replace", "_asdict", "_fields", "_make", "_exit", "_repr_html_")
+            or node.attr in own
+        ):
             continue
         yield node.lineno, ast.unparse(node)
 

@@ -169,7 +169,7 @@ def test_bad_input_is_said_in_a_sentence(shop: Catalog, tmp_path: Path) -> None:
         Catalog.open(tmp_path / "nowhere")
 
 
-def test_only_catalog_is_there_besides_the_version() -> None:
+def test_the_package_exports_the_catalog_and_the_version() -> None:
     assert imgsearch.Catalog is Catalog
     with pytest.raises(AttributeError, match="no attribute 'Katalog'"):
         _ = imgsearch.Katalog  # type: ignore[attr-defined]

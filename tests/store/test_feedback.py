@@ -228,11 +228,11 @@ def test_a_queue_that_cannot_be_written_stays_bounded_and_says_what_it_lost(
     log: FeedbackLog, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("imgsearch.store.feedback.MAX_QUEUED", 10)
-    with log._flushing:  # the background writer waits
-        for number in range(5):
-            log.record_impressions(result(str(number)), "text=red")
-        state = log.state()
-        assert (state.queued, state.lost) == (10, 5)
+    log.close()  # stops the background writer
+    for number in range(5):
+        log.record_impressions(result(str(number)), "text=red")
+    state = log.state()
+    assert (state.queued, state.lost) == (10, 5)
     log.flush()
     assert [
         row[0] for row in rows(database, "SELECT DISTINCT search_id FROM impressions ORDER BY 1")
