@@ -9,7 +9,7 @@ random weights (speed does not depend on them). The ways to compute each:
 ours          what a catalog uses: `load_encoder(..., backend="auto")`, and the same with torch only
 plain         open_clip (for `lite`: its layers in torch), called directly, float32
 onnx          ONNX Runtime, float32                       } only where they are installed; for ViT-B-32 as torch
-openvino      OpenVINO in float32 and in bfloat16          } exports it, for `lite` the graph of `lite_onnx`
+openvino      OpenVINO in float32 and in bfloat16          } exports it, for `lite` the graph of `lite.onnx`
 
 All start from pixels of the network's size or from texts; tokenizing is included. They take turns within a round, so
 that a busy machine disturbs all of them alike; the table has medians. `ratio` is to plain. `cpu` is the processor
@@ -116,7 +116,7 @@ def _lite(images: Sequence[Any], options: argparse.Namespace) -> list[Way]:
     _say(f"lite: auto has chosen {ours.backend}")  # type: ignore[attr-defined]
     pictures: dict[str, Encode] = {"plain float32": plain.encode_arrays, "ours": ours.encode_arrays}
     if _has("onnx", options) and _has("openvino", options):
-        model = onnx_model(plain._look._backbone.network, plain._look._tower)  # type: ignore[attr-defined]
+        model = onnx_model(plain.network.backbone.network, plain.network.tower)  # type: ignore[attr-defined]
         for precision in ("f32", "bf16"):
             pictures[f"openvino {precision}, layers only"] = _openvino(
                 model, precision, lambda given: np.stack(given)

@@ -5,6 +5,7 @@
 Run it after the photos, the `lite` encoder or the looks have changed; a test says when it is due.
 """
 
+import argparse
 import time
 
 import numpy as np
@@ -17,7 +18,8 @@ from imgsearch.vision.looks import describe
 
 
 def main() -> None:
-    """Encode and describe every photo of the manifest, in its order, and write what comes of it beside it."""
+    """Encode and describe every photo of the manifest, in its order, and write the results beside it."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     store = sample_store()
     encoder = load_encoder("lite")
     table = read_table(store.manifest)

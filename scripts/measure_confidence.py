@@ -7,6 +7,7 @@ Uses the shipped `lite` embeddings: leaving a type out masks its rows, and the c
 
 from __future__ import annotations
 
+import argparse
 import csv
 
 import numpy as np
@@ -20,6 +21,7 @@ from imgsearch.search.ranking.confidence import BEST_SCORES, Kind, Levels, photo
 
 def main() -> None:
     """Print the share of queries called weak, with their type in the catalog and without."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     store, encoder = sample_store(), load_encoder("lite")
     photos = np.load(store.embeddings).astype(np.float32)
     with store.manifest.open(encoding="utf-8") as file:

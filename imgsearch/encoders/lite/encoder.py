@@ -74,7 +74,7 @@ class LiteEncoder:
         self._color_mean: NDArray[np.float32] = tower.color_mean.numpy()
         self._text: tuple[Vocabulary, TextTower] | None = None
         self._text_lock = threading.Lock()
-        self._network, self.backend = self._choose_network(Backbone(self._device), tower, backend)
+        self.network, self.backend = self._choose_network(Backbone(self._device), tower, backend)
 
     def preprocess(self, image: Image.Image) -> NDArray[Any]:
         """Return the square that is encoded, (3, 224, 224) uint8."""
@@ -90,7 +90,7 @@ class LiteEncoder:
 
     def encode_arrays(self, arrays: Sequence[NDArray[Any]]) -> Embeddings:
         """Return the (n, dim) float32 unit rows of `preprocess`ed images, in their order; n may be 0."""
-        return self._encode(arrays, self._network)
+        return self._encode(arrays, self.network)
 
     def encode_images(self, images: Sequence[Image.Image]) -> Embeddings:
         """Return the (n, dim) float32 unit rows of upright RGB images, in their order; n may be 0."""

@@ -116,14 +116,14 @@ class TorchImageNetwork:
     """The backbone and the trained parts in torch."""
 
     def __init__(self, backbone: Backbone, tower: ImageTower) -> None:
-        self._backbone = backbone
-        self._tower = tower
+        self.backbone = backbone
+        self.tower = tower
 
     def __call__(self, pixels: NDArray[np.uint8]) -> ImageOutput:
         """Return the output for (n, 3, 224, 224) uint8 pixels."""
-        features, mask = _features(self._tower.mask, self._backbone(pixels))
+        features, mask = _features(self.tower.mask, self.backbone(pixels))
         with torch.inference_mode():
-            return ImageOutput(self._tower(torch.from_numpy(features)).numpy(), mask)
+            return ImageOutput(self.tower(torch.from_numpy(features)).numpy(), mask)
 
 
 def extract_features(head: MaskHead, maps: FeatureMaps, pixels: NDArray[np.uint8]) -> ImageFeatures:
