@@ -316,7 +316,7 @@ class MapView {
     };
     make("in", "Zoom in (+)");
     make("out", "Zoom out (-)");
-    make("home", "Show all (0)");
+    make("home", "Whole map (0)");
     make("lasso", "Draw around photos to select them (L)", "Select");
     make("photos", "Show photos on the map (P)", "Photos");
     const stage = element("div", { class: "stage" }, this.canvas, this.ink, this.photos, this.status, this.countLine, tools, this.card);
