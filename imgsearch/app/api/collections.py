@@ -13,6 +13,7 @@ from imgsearch.app.api.answers import json_answer
 from imgsearch.app.api.context import context_of
 from imgsearch.app.api.failures import failures
 from imgsearch.app.api.items import described_item
+from imgsearch.app.api.parameters import ApiRoute
 from imgsearch.app.api.requests import MAX_NAME_CHARS, ClosedParams
 from imgsearch.app.service import SearchService
 from imgsearch.core.errors import QueryError
@@ -20,7 +21,7 @@ from imgsearch.store.collections import Collection, collection_csv
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = APIRouter(route_class=ApiRoute)
 
 _Id = Annotated[str, Path(description="The collection's id, as in its link.", max_length=MAX_NAME_CHARS)]
 

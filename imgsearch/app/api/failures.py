@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi.exceptions import RequestValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -28,7 +27,6 @@ from imgsearch.core.errors import (
     UnknownCollection,
     UnknownItem,
 )
-from imgsearch.core.validation import sentence
 
 __all__ = ["HANDLERS", "RequestError", "failures"]
 
@@ -90,14 +88,6 @@ async def refuse(request: Request, error: Exception) -> Response:
     return _failure(request, error.code, str(error), status, headers)
 
 
-async def refuse_invalid(request: Request, error: Exception) -> Response:
-    """Return parameters that their description does not allow as a refusal of the query."""
-    assert isinstance(error, RequestValidationError)
-    # The first part of a place says where the parameter stands: in the path or in the query.
-    errors = [{**each, "loc": each["loc"][1:]} for each in error.errors()]
-    return _failure(request, QueryError.code, sentence(errors, kind="parameter"), 400)  # type: ignore[arg-type]
-
-
 async def refuse_http(request: Request, error: Exception) -> Response:
     """Return Starlette's own refusals (404, 405, a broken form) as JSON."""
     assert isinstance(error, HTTPException)
@@ -125,7 +115,6 @@ async def fail(request: Request, error: Exception) -> Response:
 
 HANDLERS: Mapping[Any, Any] = {
     ImgSearchError: refuse,
-    RequestValidationError: refuse_invalid,
     HTTPException: refuse_http,
     ClientDisconnect: client_left,
     Exception: fail,

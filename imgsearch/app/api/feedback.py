@@ -14,6 +14,7 @@ from imgsearch.app.api.answers import json_answer
 from imgsearch.app.api.bodies import MAX_FEEDBACK_BYTES, parse_model, parse_object, read_bytes, require_json
 from imgsearch.app.api.context import context_of
 from imgsearch.app.api.failures import RequestError, failures
+from imgsearch.app.api.parameters import ApiRoute
 from imgsearch.app.api.requests import Click, Feedback, Judgment
 from imgsearch.app.api.responses import FeedbackRecorded, ReplicaBatchTaken
 from imgsearch.app.service import SearchService
@@ -24,7 +25,7 @@ from imgsearch.improve.judging.calls import JudgingCall, JudgingReply
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = APIRouter(route_class=ApiRoute)
 
 _FEEDBACK: TypeAdapter[Click | Judgment] = TypeAdapter(Feedback)
 

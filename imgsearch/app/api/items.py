@@ -15,6 +15,7 @@ from imgsearch.app.api.answers import json_answer
 from imgsearch.app.api.context import context_of
 from imgsearch.app.api.failures import RequestError, failures
 from imgsearch.app.api.item_paths import ID
+from imgsearch.app.api.parameters import ApiRoute
 from imgsearch.app.api.requests import ClosedParams
 from imgsearch.app.api.responses import Item, Regions, item_document
 from imgsearch.app.api.search import IMAGE_PX, THUMBNAIL_PX
@@ -31,7 +32,7 @@ ItemIdPath = Annotated[
     str, Path(description="The item's id, percent-encoded; slashes may stay.", max_length=MAX_ID_CHARS)
 ]
 
-router = APIRouter()
+router = APIRouter(route_class=ApiRoute)
 
 
 @router.get(

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from imgsearch.app.api.answers import bytes_answer, json_answer
 from imgsearch.app.api.context import context_of
 from imgsearch.app.api.failures import failures
+from imgsearch.app.api.parameters import ApiRoute
 from imgsearch.app.api.requests import MAX_NAME_CHARS, ClosedParams, digits
 from imgsearch.app.api.responses import MapPhoto, MapPhotos, item_document
 from imgsearch.app.api.search import THUMBNAIL_PX
@@ -23,7 +24,7 @@ __all__ = ["router"]
 MAP_PHOTO_PX = 96
 MAX_MAP_PHOTOS = 100
 
-router = APIRouter()
+router = APIRouter(route_class=ApiRoute)
 
 
 class MapParams(ClosedParams):

@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, Response
 
 from imgsearch.app.api.answers import json_answer
 from imgsearch.app.api.context import context_of
+from imgsearch.app.api.parameters import ApiRoute
 from imgsearch.app.api.responses import Failed, Health
 from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError
@@ -18,7 +19,7 @@ from imgsearch.improve.monitoring.metrics import CONTENT_TYPE, render
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = APIRouter(route_class=ApiRoute)
 
 
 @router.get(

@@ -14,6 +14,7 @@ from imgsearch.app.api.context import context_of
 from imgsearch.app.api.failures import RequestError, failures
 from imgsearch.app.api.item_paths import ID
 from imgsearch.app.api.items import ItemIdPath, ItemIdQuery
+from imgsearch.app.api.parameters import ApiRoute
 from imgsearch.app.api.requests import digits
 from imgsearch.app.api.search import THUMBNAIL_PX
 from imgsearch.app.service import SearchService
@@ -38,7 +39,7 @@ _PICTURE: dict[int | str, dict[str, Any]] = {
     **failures(400, 404, 503),
 }
 
-router = APIRouter(default_response_class=Response)
+router = APIRouter(route_class=ApiRoute)
 
 
 @router.get(

@@ -27,7 +27,8 @@ PREFIXES = ("/api", "/thumbnails", "/uploads", "/healthz", "/metrics")
 
 _ROUTES = [
     route
-    for resource in (search, items, collections, feedback, map, pictures, operations)
+    # The most frequent first: paths are compared one after the other.
+    for resource in (pictures, search, items, feedback, collections, map, operations)
     for route in resource.router.routes
 ]
 

@@ -16,6 +16,7 @@ from imgsearch.app.api.bodies import OVERHEAD_BYTES, content_type, parse_model, 
 from imgsearch.app.api.context import Context, context_of
 from imgsearch.app.api.failures import RequestError, failures
 from imgsearch.app.api.item_paths import ID
+from imgsearch.app.api.parameters import ApiRoute
 from imgsearch.app.api.requests import MAX_NAME_CHARS, PageParams, SearchBody, SearchForm, SearchParams
 from imgsearch.app.api.responses import SearchResult, result_document, words_document
 from imgsearch.app.service import SearchService
@@ -30,7 +31,7 @@ __all__ = ["IMAGE_PX", "THUMBNAIL_PX", "router"]
 IMAGE_PX = 768
 THUMBNAIL_PX = 384
 
-router = APIRouter()
+router = APIRouter(route_class=ApiRoute)
 
 _Search = tuple[core.Query, Sequence[bytes], str]
 """The query, pictures to keep as uploads, and the visitor."""
