@@ -46,7 +46,7 @@ def test_clicks_of_thirty_visits_a_photo_teach_a_taste_for_colour(shop: Path, li
 @pytest.mark.parametrize("kind", ["clicks", "judgments"])
 def test_chance_teaches_nothing(shop: Path, lite: Encoder, kind: str) -> None:
     row = simulate(
-        shop, lite, kind=kind, taste=TASTE, seed=0, queries=QUERIES, visits=30, judged=600, random=True
+        shop, lite, kind=kind, taste=TASTE, seed=0, queries=QUERIES, visits=10, judged=600, random=True
     )
     assert not row["publishes"], row["reason"]
     assert row["after"] == row["true nDCG@10 before"]

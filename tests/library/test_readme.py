@@ -34,6 +34,7 @@ def commands_of(text: str) -> list[str]:
 
 
 COMMANDS = commands_of(README)
+INDEXING = [command for command in COMMANDS if command.startswith("imgsearch index ")]
 BIN = Path(sys.executable).parent
 PORT = 8501
 """The port of the README's commands. The tests take a free one, for somebody may use the app meanwhile."""
@@ -78,6 +79,26 @@ def run(command: str, desk: Path, cwd: Path | None = None) -> str:
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+RUN_ALL = """
+import contextlib, json, shlex, sys
+from imgsearch.cli.main import main
+
+for command in json.loads(sys.argv[1]):
+    sys.argv = shlex.split(command)
+    try:
+        main()
+    except SystemExit as end:
+        if end.code:
+            sys.exit(f"{command} ended with {end.code}")
+"""
+
+
+def run_all(commands: list[str], desk: Path) -> None:
+    """Run `imgsearch` commands one after another in one process, which imports and loads models once."""
+    assert all(command.startswith("imgsearch ") for command in commands), commands
+    run(shlex.join([sys.executable, "-c", RUN_ALL, json.dumps(commands)]), desk)
 
 
 def start(command: list[str], port: int, cwd: Path, desk: Path) -> subprocess.Popen[bytes]:
@@ -125,21 +146,13 @@ def test_commands_of_the_readme_succeed(desk: Path) -> None:
 def test_commands_of_a_guide_succeed_on_the_shop_of_the_readme(desk: Path, guide: str) -> None:
     commands = commands_of((ROOT / "docs" / f"{guide}.md").read_text(encoding="utf-8"))
     assert commands
-    for command in COMMANDS:
-        if command.startswith("imgsearch index "):
-            run(command, desk)
-    for command in commands:
-        assert command.startswith("imgsearch "), command
-        if " serve " not in command:
-            run(command, desk)
+    run_all([*INDEXING, *(command for command in commands if " serve " not in command)], desk)
 
 
 def test_requests_of_the_readme_are_answered(desk: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("no curl here")
-    for command in COMMANDS:
-        if command.startswith("imgsearch index "):
-            run(command, desk)
+    run_all(INDEXING, desk)
     serve = next(command for command in COMMANDS if command.startswith("imgsearch serve "))
     port = free_port()
     server = start([*shlex.split(serve), "--port", str(port)], port, desk, desk)
