@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -303,7 +303,7 @@ def export(
         write_verdicts_csv(verdicts, file)
         document: dict[str, Any] = {"csv": str(file), "judgments": len(verdicts)}
     else:
-        document = export_judgments(votes, file)._asdict()
+        document = asdict(export_judgments(votes, file))
     terminal.output(
         as_json, document, lambda: print(f"Wrote {many(document['judgments'], 'judgment')} to {file}.")
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -389,7 +390,7 @@ def export_judgments(
     ):
         report = qrels.export_judgments(feedback.latest_judgments(), file)
     if as_json:
-        terminal.print_json(report._asdict())
+        terminal.print_json(asdict(report))
     else:
         left_out = f", {many(report.skipped, 'vote')} of can't tell skipped" if report.skipped else ""
         print(

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from imgsearch.core.errors import EvaluationError
@@ -78,7 +78,8 @@ def parse_qrels(text: str, name: str) -> dict[str, dict[str, int]]:
     return qrels
 
 
-class ExportReport(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ExportReport:
     """What `export_judgments` wrote; `skipped` counts the verdicts "can't tell"."""
 
     qrels: str
