@@ -7,7 +7,6 @@ import http.client
 import io
 import json
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -59,23 +58,14 @@ ODD_IDS = [
 
 
 @pytest.fixture(scope="module")
-def settings(shared_lite_catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    folder = tmp_path_factory.mktemp("api") / "catalog"
-    shutil.copytree(shared_lite_catalog, folder)
-    return Settings(catalog=folder, max_upload_bytes=MAX_UPLOAD, max_pixels=1_000_000, max_results=60)
+def shared_service_settings(shared_service_settings: Settings) -> Settings:
+    limits = {"max_upload_bytes": MAX_UPLOAD, "max_pixels": 1_000_000, "max_results": 60}
+    return shared_service_settings.model_copy(update=limits)
 
 
 @pytest.fixture(scope="module")
-def service(settings: Settings) -> Iterator[SearchService]:
-    service = SearchService.open(settings)
-    service.engine.encoder.get()
-    yield service
-    service.close()
-
-
-@pytest.fixture(scope="module")
-def api(service: SearchService, settings: Settings) -> Starlette:
-    return create_api(lambda: service, settings)
+def api(shared_service: SearchService, shared_service_settings: Settings) -> Starlette:
+    return create_api(lambda: shared_service, shared_service_settings)
 
 
 @pytest.fixture(scope="module")
@@ -295,11 +285,11 @@ def test_an_empty_part_of_the_catalog_gives_no_hits_and_no_error(client: TestCli
     assert body["matching"] == 0
 
 
-def test_searches_are_recorded_with_their_visitor(client: TestClient, service: SearchService) -> None:
+def test_searches_are_recorded_with_their_visitor(client: TestClient, shared_service: SearchService) -> None:
     body = client.get("/api/v1/search", params={"item": ITEM, "n": 3, "visitor": "anna"}).json()
-    service.feedback.flush()
+    shared_service.feedback.flush()
     rows = (
-        service.catalog.database.cursor()
+        shared_service.catalog.database.cursor()
         .execute(
             "SELECT visitor, query_key, item_id, rank FROM impressions WHERE search_id = ? ORDER BY rank",
             [body["search_id"]],
@@ -350,16 +340,16 @@ def test_a_senseless_search_is_refused_with_a_reason(client: TestClient, params:
     "value", ["' OR 1=1 --", "'; DROP TABLE items; --", '"', "\\", "%", "_", "$1", "?", "\x00"]
 )
 def test_sql_in_a_filter_value_is_only_a_value(
-    client: TestClient, value: str, service: SearchService
+    client: TestClient, value: str, shared_service: SearchService
 ) -> None:
-    before = len(service.catalog)
+    before = len(shared_service.catalog)
     for condition in (f"category={value}", f"title~{value}", f"category in {value}|{value}"):
         response = client.get("/api/v1/search", params={"item": ITEM, "filter": condition})
         if response.status_code == 200:
             assert all(value.lower() in hit["title"].lower() for hit in response.json()["hits"])
         else:
             assert error_of(response, 400) == "bad_filter"
-    assert len(service.catalog) == before
+    assert len(shared_service.catalog) == before
 
 
 @pytest.mark.parametrize(
@@ -630,9 +620,11 @@ ANNA = "0123456789abcdef" * 2
 
 
 def test_a_collection_is_read_by_its_id_with_its_items_and_as_a_table(
-    client: TestClient, service: SearchService, description: dict[str, Any]
+    client: TestClient, shared_service: SearchService, description: dict[str, Any]
 ) -> None:
-    made = service.collections.create("=Spring\n window", ANNA, [ITEM, "mug/blue-0.jpg"], ["text=red+mug"])
+    made = shared_service.collections.create(
+        "=Spring\n window", ANNA, [ITEM, "mug/blue-0.jpg"], ["text=red+mug"]
+    )
     body = client.get(f"/api/v1/collections/{made.id}").json()
     conforms(description, "Collection", body)
     assert [item["item_id"] for item in body["items"]] == [ITEM, "mug/blue-0.jpg"]
@@ -652,15 +644,15 @@ def test_a_collection_is_read_by_its_id_with_its_items_and_as_a_table(
 
 
 def test_a_list_of_collections_is_for_the_visitor_with_the_secret_alone(
-    client: TestClient, service: SearchService, description: dict[str, Any]
+    client: TestClient, shared_service: SearchService, description: dict[str, Any]
 ) -> None:
-    made = service.collections.create("Mine alone", ANNA, [ITEM])
+    made = shared_service.collections.create("Mine alone", ANNA, [ITEM])
     body = client.get("/api/v1/collections", params={"visitor": ANNA}).json()
     conforms(description, "CollectionList", body)
     (mine,) = [each for each in body["collections"] if each["id"] == made.id]
     assert (mine["name"], mine["item_count"], mine["query_count"]) == ("Mine alone", 1, 0)
     assert client.get("/api/v1/collections", params={"visitor": "f" * 32}).json() == {"collections": []}
-    service.collections.create("Of the command line", "cli", [ITEM])
+    shared_service.collections.create("Of the command line", "cli", [ITEM])
     for params in ({}, {"visitor": "cli"}, {"visitor": ANNA.upper()}, {"visitor": "%"}, {"nosuch": "1"}):
         assert error_of(client.get("/api/v1/collections", params=params), 400) == "bad_query"
 
@@ -676,16 +668,18 @@ def test_a_collection_that_is_not_there_is_a_404_that_gives_nothing_away(
     assert error_of(response, response.status_code) in ("unknown_collection", "not_found", "bad_query")
 
 
-def test_what_was_removed_or_has_left_the_catalog_is_said(client: TestClient, service: SearchService) -> None:
-    made = service.collections.create("Short-lived", ANNA, [ITEM])
-    with service.catalog.database.transaction() as cursor:
+def test_what_was_removed_or_has_left_the_catalog_is_said(
+    client: TestClient, shared_service: SearchService
+) -> None:
+    made = shared_service.collections.create("Short-lived", ANNA, [ITEM])
+    with shared_service.catalog.database.transaction() as cursor:
         cursor.execute(
             "INSERT INTO collection_entries SELECT now()::TIMESTAMP, ?, ?, 'item', 'left.jpg', true",
             [ANNA, made.id],
         )
     body = client.get(f"/api/v1/collections/{made.id}").json()
     assert (len(body["items"]), body["gone"]) == (1, ["left.jpg"])
-    service.collections.remove(made.id, ANNA)
+    shared_service.collections.remove(made.id, ANNA)
     for path in (f"/api/v1/collections/{made.id}", f"/api/v1/collections/{made.id}.csv"):
         assert error_of(client.get(path), 404) == "unknown_collection"
 
@@ -694,7 +688,7 @@ def test_what_was_removed_or_has_left_the_catalog_is_said(client: TestClient, se
 
 
 def test_clicks_and_judgments_become_rows(
-    client: TestClient, service: SearchService, description: dict[str, Any]
+    client: TestClient, shared_service: SearchService, description: dict[str, Any]
 ) -> None:
     search = client.get("/api/v1/search", params={"text": "red mug", "filter": "price<90"}).json()
     hit = search["hits"][1]
@@ -719,8 +713,8 @@ def test_clicks_and_judgments_become_rows(
         assert response.status_code == 201
         conforms(description, "FeedbackRecorded", response.json())
         assert response.json() == {"recorded": body["kind"]}
-    service.feedback.flush()
-    cursor = service.catalog.database.cursor()
+    shared_service.feedback.flush()
+    cursor = shared_service.catalog.database.cursor()
     clicked = cursor.execute(
         "SELECT item_id, rank, visitor, action FROM clicks WHERE search_id = ?", [search["search_id"]]
     )
@@ -755,9 +749,9 @@ def test_clicks_and_judgments_become_rows(
     ],
 )
 def test_a_wrong_judgment_is_refused_and_nothing_written(
-    client: TestClient, service: SearchService, change: dict[str, Any], status: int, code: str
+    client: TestClient, shared_service: SearchService, change: dict[str, Any], status: int, code: str
 ) -> None:
-    before = service.feedback.counts()["judgments"]
+    before = shared_service.feedback.counts()["judgments"]
     body = {
         "kind": "judgment",
         "query": "text=x",
@@ -770,11 +764,11 @@ def test_a_wrong_judgment_is_refused_and_nothing_written(
         "/api/v1/feedback", content=json.dumps(body), headers={"content-type": "application/json"}
     )
     assert error_of(response, status) == code
-    assert service.feedback.counts()["judgments"] == before
+    assert shared_service.feedback.counts()["judgments"] == before
 
 
 def test_a_verdict_on_a_long_query_is_stored_under_the_key_of_its_impressions(
-    client: TestClient, service: SearchService
+    client: TestClient, shared_service: SearchService
 ) -> None:
     text = "red mug with a blue handle " * 55 + "🙂"  # 1,486 characters, 1,500 and more in an address
     search = client.get("/api/v1/search", params={"text": text, "n": 2}).json()
@@ -789,9 +783,9 @@ def test_a_verdict_on_a_long_query_is_stored_under_the_key_of_its_impressions(
     assert client.post("/api/v1/feedback", json=judgment).status_code == 201
     key = query_key(Query.of(text=text))
     assert len(key) > 1500
-    service.record_judgment(Judgment(key, search["hits"][1]["item_id"], "bad", "anna"))
-    service.feedback.flush()
-    cursor = service.catalog.database.cursor()
+    shared_service.record_judgment(Judgment(key, search["hits"][1]["item_id"], "bad", "anna"))
+    shared_service.feedback.flush()
+    cursor = shared_service.catalog.database.cursor()
     judged = cursor.execute("SELECT verdict FROM judgments WHERE query_key = ? ORDER BY verdict", [key])
     assert judged.fetchall() == [("bad",), ("good",)]
     shown = cursor.execute(
@@ -819,12 +813,12 @@ def test_health_says_what_is_served(client: TestClient, description: dict[str, A
 
 
 def test_without_a_catalog_health_is_503_and_says_why(
-    settings: Settings, description: dict[str, Any]
+    shared_service_settings: Settings, description: dict[str, Any]
 ) -> None:
     def none() -> SearchService:
         raise CatalogNotFound("There is no catalog in /nowhere.")
 
-    client = TestClient(create_api(none, settings))
+    client = TestClient(create_api(none, shared_service_settings))
     response = client.get("/healthz")
     assert response.status_code == 503
     conforms(description, "Failed", response.json())
@@ -836,9 +830,12 @@ def test_without_a_catalog_health_is_503_and_says_why(
 
 
 def test_while_the_encoder_loads_or_after_it_failed_items_can_be_searched(
-    settings: Settings, service: SearchService, description: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    shared_service_settings: Settings,
+    shared_service: SearchService,
+    description: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    client = TestClient(create_api(lambda: service, settings))
+    client = TestClient(create_api(lambda: shared_service, shared_service_settings))
     for state, status in (("loading", "loading"), ("failed", "degraded")):
         now = EncoderState(state, "No weights.", "lite")  # type: ignore[arg-type]
         monkeypatch.setattr(EncoderProvider, "state", now)
@@ -894,25 +891,28 @@ def test_unknown_paths_and_methods_are_json_too(client: TestClient) -> None:
     assert client.get("/api/v1/feedback").headers["allow"] == "POST"
 
 
-def test_an_unforeseen_failure_is_a_500_that_gives_nothing_away(settings: Settings) -> None:
+def test_an_unforeseen_failure_is_a_500_that_gives_nothing_away(shared_service_settings: Settings) -> None:
     def broken() -> SearchService:
         raise RuntimeError("secret detail")
 
-    client = TestClient(create_api(broken, settings), raise_server_exceptions=False)
+    client = TestClient(create_api(broken, shared_service_settings), raise_server_exceptions=False)
     response = client.get("/api/v1/search?text=x")
     assert error_of(response, 500) == "internal_error"
     assert "secret" not in response.text
 
 
 def test_other_origins_are_let_in_only_where_they_are_named(
-    service: SearchService, settings: Settings
+    shared_service: SearchService, shared_service_settings: Settings
 ) -> None:
 
     asking = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
-    closed = TestClient(create_api(lambda: service, settings))
+    closed = TestClient(create_api(lambda: shared_service, shared_service_settings))
     assert "access-control-allow-origin" not in closed.get("/healthz", headers=asking).headers
     opened = TestClient(
-        create_api(lambda: service, settings.model_copy(update={"cors_origins": "https://shop.example"}))
+        create_api(
+            lambda: shared_service,
+            shared_service_settings.model_copy(update={"cors_origins": "https://shop.example"}),
+        )
     )
     assert (
         opened.get("/healthz", headers=asking).headers["access-control-allow-origin"]
@@ -923,8 +923,10 @@ def test_other_origins_are_let_in_only_where_they_are_named(
     assert "access-control-allow-origin" not in other.headers
 
 
-def test_many_requests_at_once_all_get_their_own_answer(client: TestClient, service: SearchService) -> None:
-    ids = [item.item_id for item in service.catalog.iter_items()]
+def test_many_requests_at_once_all_get_their_own_answer(
+    client: TestClient, shared_service: SearchService
+) -> None:
+    ids = [item.item_id for item in shared_service.catalog.iter_items()]
 
     def ask(item_id: str) -> None:
         search = client.get("/api/v1/search", params={"item": item_id, "n": 5}).json()
@@ -937,19 +939,24 @@ def test_many_requests_at_once_all_get_their_own_answer(client: TestClient, serv
         list(pool.map(ask, ids * 3))
 
 
-def test_a_slow_search_does_not_hold_up_health(settings: Settings, service: SearchService) -> None:
+def test_a_slow_search_does_not_hold_up_health(
+    shared_service_settings: Settings, shared_service: SearchService
+) -> None:
     waiting, go_on = threading.Event(), threading.Event()
 
     class Slow:
         def __getattr__(self, name: str) -> Any:
-            return getattr(service, name)
+            return getattr(shared_service, name)
 
         def search(self, *args: Any, **kwargs: Any) -> Any:
             waiting.set()
             assert go_on.wait(120)
-            return service.search(*args, **kwargs)
+            return shared_service.search(*args, **kwargs)
 
-    with TestClient(create_api(lambda: Slow(), settings)) as client, ThreadPoolExecutor(1) as pool:  # type: ignore[arg-type, return-value]
+    with (
+        TestClient(create_api(lambda: Slow(), shared_service_settings)) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):  # type: ignore[arg-type, return-value]
         search = pool.submit(client.get, f"/api/v1/search?item={ITEM}")
         assert waiting.wait(60)
         assert client.get("/healthz").status_code == 200
