@@ -14,6 +14,7 @@ from imgsearch.encoders.base import Encoder
 from imgsearch.improve.adaptation.evaluation import (
     confidence_interval,
     guard_sets,
+    hit_rate,
     measure_guards,
     ndcg,
     samples,
@@ -115,6 +116,7 @@ def _best_candidate(
     basis = principal_basis(rows[np.linalg.norm(rows, axis=1) > 0.5], BASIS_SIZE)
     validation = data.queries_of("validation")
     guards = guard_sets(base, data, "validation", seed)
+    rates = [hit_rate(guard, active.project) for guard in guards]
     before = ndcg(base, validation, active.project)
     best, best_gain, guards_failed = None, 0.0, False
     for trained, rank in enumerate(RANKS):
@@ -130,7 +132,7 @@ def _best_candidate(
             if gain <= best_gain:
                 continue
             # A guard that only just holds here may fail on the test queries.
-            if not all(guard.holds_easily for guard in measure_guards(guards, active.project, projection)):
+            if not all(guard.holds_easily for guard in measure_guards(guards, rates, projection)):
                 guards_failed = True
                 continue
             best, best_gain = _Candidate(projection, rank, strength), gain
@@ -148,7 +150,8 @@ def _tested(
     test, projection = data.queries_of("test"), candidate.projection
     before, after = ndcg(base, test, active.project), ndcg(base, test, projection)
     low, high = confidence_interval(after - before, report.seed)
-    guards = measure_guards(guard_sets(base, data, "test", report.seed), active.project, projection)
+    sets = guard_sets(base, data, "test", report.seed)
+    guards = measure_guards(sets, [hit_rate(guard, active.project) for guard in sets], projection)
     return replace(
         report,
         rank=candidate.rank,

@@ -27,6 +27,7 @@ __all__ = [
     "condensed_ndcg",
     "confidence_interval",
     "guard_sets",
+    "hit_rate",
     "measure_guards",
     "ndcg",
     "samples",
@@ -115,11 +116,11 @@ def guard_sets(base: VectorSpace, data: TrainingData, part: Part, seed: int) -> 
     return sets
 
 
-def measure_guards(sets: Sequence[GuardSet], before: Project, after: Project) -> tuple[Guard, ...]:
-    """Return each guard in the space before and after."""
+def measure_guards(sets: Sequence[GuardSet], before: Sequence[float], after: Project) -> tuple[Guard, ...]:
+    """Return each guard in a space, against the hit rates `before`."""
     return tuple(
-        Guard(guard.name, _hit_rate(guard, before), _hit_rate(guard, after), len(guard.queries))
-        for guard in sets
+        Guard(guard.name, rate, hit_rate(guard, after), len(guard.queries))
+        for guard, rate in zip(sets, before, strict=True)
     )
 
 
@@ -162,7 +163,7 @@ class _ProjectedSpace:
         return self.projection(self.base.vectors(keys))
 
 
-def _hit_rate(guard: GuardSet, project: Project) -> float:
+def hit_rate(guard: GuardSet, project: Project) -> float:
     """Return the share of queries with a correct row among the first 10."""
     scores = project(guard.queries) @ project(guard.rows).T
     found = 0
