@@ -135,11 +135,12 @@ def query_key(query: Query) -> str:
     given as bytes appear as "(image)".
     """
     terms = tuple(
-        replace(term, kind="text", value="(image)", region=None) if term.kind == "image" else term
-        for term in query.terms
+        Term("text", "(image)", term.weight) if term.kind == "image" else term for term in query.terms
     )
-    searched_for = replace(query, terms=terms, duplicates="show", diversity=0.0, spelling="correct")
-    return query_string(searched_for, default_n=query.n)
+    params = query_to_params(query if terms == query.terms else replace(query, terms=terms))
+    for presentation in ("n", "duplicates", "diversity", "spelling"):
+        params.pop(presentation, None)
+    return urlencode(params, doseq=True)
 
 
 def query_from_params(

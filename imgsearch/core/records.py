@@ -29,7 +29,7 @@ Verdict = Literal["good", "bad", "cant_tell"]
 Confidence = Literal["strong", "fair", "weak"]
 
 TITLE_COLUMNS = ("title", "name", "label")
-"""The metadata columns that name an item: the first of them that has words does."""
+"""The metadata columns that may hold an item's title; the first that is not empty counts."""
 
 
 def display_title(item_id: str, metadata: Mapping[str, Any]) -> str:
@@ -46,9 +46,9 @@ def display_title(item_id: str, metadata: Mapping[str, Any]) -> str:
 class Item:
     """One product photo with its row.
 
-    `key` is the uint64 by which the index and the embeddings know the present content of the photo: a changed
-    photo gets a new key, and keys are never used twice. `location` says where the original lies: a path, a URL,
-    or `archive!member` for a photo inside a .tar or .zip.
+    `key` is the uint64 of the photo's present content in the index and the embeddings: a changed photo gets a new
+    key, and a key is never reused. `location` is the original's path or URL, or `archive!member` for a photo inside
+    a .tar or .zip.
     """
 
     item_id: str
@@ -68,9 +68,9 @@ class Item:
 class Hit:
     """One search result: `rank` counts from 1, `score` is the cosine similarity (higher is better).
 
-    Where the query asks for more than the nearest (an emphasis, diversity, a rule), or where titles count beside the
-    photos (`imgsearch.search.words.titles`), the order is not that of the scores. `also` names the items that are
-    collapsed into this one, best first.
+    Hits are not in the order of their scores where an emphasis, diversity, a rule or titles
+    (`imgsearch.search.words.titles`) count too. `also` has the ids of the items that are collapsed into this one,
+    best first.
     """
 
     item_id: str
@@ -89,10 +89,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The hits of one query, best first, with what produced them.
+    """The hits of one query, best first.
 
-    `search_id` names this search in the feedback; `timing_ms` has one entry a stage plus `total`. `matching` is
-    the number of items that pass the filters, hits or not. `notes` are sentences on what to think of the hits, and
+    `search_id` identifies this search in the feedback; `timing_ms` has one entry for each stage, and `total`.
+    `matching` is the number of items that pass the filters, hits or not. `notes` are remarks on the hits, and
     `confidence` says how good the best of them are for this catalog; None where that is not known.
     """
 
@@ -109,11 +109,11 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """That a visitor's search was answered within an experiment.
+    """A visitor's search that was answered within an experiment.
 
-    `arm` is the system that answered it ("" where the hits of two are mixed), and `failed` says that it could not, so
-    that the live one stepped in. `first_rank` is above 1 for further hits of a search. `total_ms` is what the visitor
-    waited for the service, a failure included.
+    `arm` is the system that answered it ("" where the hits of two are mixed); if it `failed`, the live system
+    answered. `first_rank` is above 1 for further hits of a search. `total_ms` is the service's time, that of a failed
+    system included.
     """
 
     search_id: str
@@ -152,7 +152,7 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One photo that could not be indexed: where it lies, and why in one sentence."""
+    """One photo that could not be indexed: its path, and the reason in one sentence."""
 
     path: str
     reason: str
@@ -162,9 +162,8 @@ class Failure:
 class IndexingReport:
     """What one indexing run did.
 
-    `unchanged` items were left as they are, `vanished` ones are in the catalog but no longer in their source (and
-    among `removed` where pruning was asked for). `seconds` has one entry a stage plus `total`; `notes` are
-    sentences on what a person should look at though nothing failed.
+    `vanished` items are in the catalog but no longer in their source; with pruning they are among `removed`.
+    `seconds` has one entry for each stage, and `total`; `notes` are sentences on what a person should check.
     """
 
     added: int
@@ -194,7 +193,7 @@ class IndexingReport:
 
 @dataclass(frozen=True, slots=True)
 class Judgment:
-    """One labeler's or shopper's verdict on one item for one query (`query_text` describes it in words)."""
+    """One labeler's or shopper's verdict on one item for one query."""
 
     query_key: str
     item_id: str

@@ -125,12 +125,12 @@ def test_an_n_that_is_no_number_of_hits_is_refused(n: str) -> None:
 
 
 @pytest.mark.parametrize("upload", ["", "abc", "0" * 31 + "G", "0" * 33, "../" * 10 + "ab", "0" * 32 + "\n"])
-def test_an_upload_id_that_nobody_gave_out_is_refused(upload: str) -> None:
+def test_a_malformed_upload_id_is_refused(upload: str) -> None:
     with pytest.raises(QueryError, match="upload id"):
         query_from_params({"upload": [upload]})
 
 
-def test_what_is_not_understood_is_refused_and_what_is_unknown_ignored() -> None:
+def test_an_invalid_filter_is_refused_and_an_unknown_name_ignored() -> None:
     with pytest.raises(FilterError):
         query_from_params({"filter": ["nonsense"]})
     assert query_from_params({"utm_source": ["x"], "text": " "}) == Query(())

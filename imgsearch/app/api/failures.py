@@ -103,7 +103,7 @@ async def refuse_http(request: Request, error: Exception) -> Response:
 
 
 async def client_left(request: Request, error: Exception) -> Response:
-    """Return an answer that nobody reads: the client closed the connection while sending."""
+    """Return an answer for the log: the client closed the connection while sending."""
     return _failure(request, "client_left", "The client closed the connection.", 400)
 
 
