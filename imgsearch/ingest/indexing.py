@@ -22,11 +22,12 @@ from imgsearch.encoders.recipe import RunsInWorkers
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.look_backfill import LookMaker
 from imgsearch.ingest.manifests import MetadataFile
-from imgsearch.ingest.precomputed import EmbeddingsByItem, imported_photo, open_embeddings
+from imgsearch.ingest.precomputed import ImportedEmbeddings, imported_photo, open_embeddings
 from imgsearch.ingest.preparation import Preparer
 from imgsearch.ingest.reading import PhotoReader
 from imgsearch.ingest.report import Progress, ProgressCallback, RunReport
 from imgsearch.ingest.scan import Scan
+from imgsearch.ingest.shards import ShardedEmbeddings
 from imgsearch.ingest.sources import Source, open_source
 from imgsearch.ingest.storing import ENCODE_BATCH, BatchWriter
 from imgsearch.store.catalog import CatalogStore
@@ -133,7 +134,7 @@ def _preparer(
 
 def _open_embeddings(
     options: IndexingOptions, sources: Sequence[Source], encoder: Encoder
-) -> EmbeddingsByItem | None:
+) -> ImportedEmbeddings | ShardedEmbeddings | None:
     if not options.embeddings:
         return None
     vectors = open_embeddings(options.embeddings, sources)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Iterable, Sequence
@@ -73,36 +74,22 @@ class LookMaker:
         list(pool.map(lambda part: self.fill(catalog, catalog.by_keys(part)), parts))
 
 
-class LookFiller:
+class LookFiller(BackgroundThread):
     """Makes the missing looks of a served catalog in the background, in small batches with pauses."""
 
     def __init__(self, catalog: CatalogStore, maker: LookMaker) -> None:
+        super().__init__("fill-looks", self._fill)
         self._catalog = catalog
         self._maker = maker
-        self._thread = BackgroundThread("fill-looks", self._run)
-
-    def start(self) -> None:
-        """Start the thread; it ends when no look is missing."""
-        self._thread.start()
 
     def close(self) -> None:
         """Stop after the present photo; closing twice, or before the start, is fine."""
-        self._thread.stop(STOP_TIMEOUT_S)
+        self.stop(STOP_TIMEOUT_S)
 
-    def wait(self, timeout_s: float) -> bool:
-        """Wait until no work is left, at most `timeout_s`; return whether that is so."""
-        return self._thread.wait(timeout_s)
-
-    def _run(self) -> None:
+    def _fill(self) -> None:
         keys = self._catalog.looks.missing()
         for start in range(0, len(keys), BACKGROUND_BATCH):
             began = time.perf_counter()
             batch = self._catalog.by_keys(keys[start : start + BACKGROUND_BATCH])
-            self._maker.fill(self._catalog, self._until_stopped(batch))
-            self._thread.pause((time.perf_counter() - began) * (1 / BACKGROUND_SHARE - 1))
-
-    def _until_stopped(self, items: Sequence[Item]) -> Iterable[Item]:
-        for item in items:
-            if self._thread.stopping:
-                return
-            yield item
+            self._maker.fill(self._catalog, itertools.takewhile(lambda _: not self.stopping, batch))
+            self.pause((time.perf_counter() - began) * (1 / BACKGROUND_SHARE - 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,24 +18,13 @@ from imgsearch.store.originals import content_digest
 from imgsearch.store.photo import Photo
 from imgsearch.store.remote_files import is_remote
 
-__all__ = ["EmbeddingsByItem", "ImportedEmbeddings", "embedding_dim", "imported_photo", "open_embeddings"]
+__all__ = ["ImportedEmbeddings", "embedding_dim", "imported_photo", "open_embeddings"]
 
 ID_NAMES = ("id", "item_id", "image", "path")
 EMBEDDING_NAMES = ("embedding", "vector", "embeddings")
 
 
-class EmbeddingsByItem(Protocol):
-    """Embeddings that are found by item id."""
-
-    @property
-    def dim(self) -> int:
-        """The length of an embedding."""
-
-    def find(self, item_id: str) -> NDArray[np.float32]:
-        """Return the item's (dim,) unit row; raises `SourceError` with the reason where there is none."""
-
-
-def open_embeddings(where: str | Path, sources: Sequence[Source]) -> EmbeddingsByItem:
+def open_embeddings(where: str | Path, sources: Sequence[Source]) -> ImportedEmbeddings | ShardedEmbeddings:
     """Open a file of embeddings, or a folder or URL of shards; raises `SourceError`."""
     if is_remote(str(where)) or Path(where).is_dir():
         return ShardedEmbeddings(str(where))
@@ -92,7 +81,7 @@ class ImportedEmbeddings:
         return unit_row(np.asarray(self._vectors[row], np.float32))
 
 
-def imported_photo(embeddings: EmbeddingsByItem, photo: Photo) -> Outcome:
+def imported_photo(embeddings: ImportedEmbeddings | ShardedEmbeddings, photo: Photo) -> Outcome:
     """Return the photo with its imported embedding, whose checksum is the digest; raises nothing."""
     try:
         vector = embeddings.find(photo.item_id)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import chain, islice
+from typing import TypeVar
 
 from imgsearch.core.memory import available_bytes
 from imgsearch.encoders.base import Encoder
@@ -17,12 +18,31 @@ from imgsearch.ingest.report import RunReport
 from imgsearch.ingest.workers import WorkerPool, WorkersUnavailable
 from imgsearch.store.photo import Photo
 
-__all__ = ["WORKER_BYTES", "PhotoReader", "fitting_workers"]
+__all__ = ["WORKER_BYTES", "PhotoReader", "fitting_workers", "read_ahead"]
+
+T = TypeVar("T")
 
 WORKER_BYTES = 1_250 * 1024**2
 """The memory of a worker process at most."""
 
 _log = logging.getLogger(__name__)
+
+
+def read_ahead(
+    photos: Iterable[Photo], read: Callable[[Photo], T], pool: ThreadPoolExecutor, *, ahead: int
+) -> Iterator[tuple[Photo, Future[T]]]:
+    """Yield each photo with its result, in their order, while up to `ahead` are read; close it to cancel these."""
+    pending: deque[tuple[Photo, Future[T]]] = deque()
+    try:
+        for photo in photos:
+            pending.append((photo, pool.submit(read, photo)))
+            if len(pending) >= ahead:
+                yield pending.popleft()
+        while pending:
+            yield pending.popleft()
+    finally:
+        for _, future in pending:
+            future.cancel()
 
 
 class PhotoReader:
@@ -53,31 +73,14 @@ class PhotoReader:
             with closing(workers):
                 yield from workers.prepared(photos)
         else:
-            yield from self._in_threads(photos, pool, ahead)
-
-    def _in_threads(
-        self, photos: Iterator[Photo], pool: ThreadPoolExecutor, ahead: int
-    ) -> Iterator[tuple[Photo, Outcome]]:
-        pending: deque[tuple[Photo, Future[Outcome]]] = deque()
-        try:
-            for photo in photos:
-                pending.append((photo, pool.submit(self._timed, photo)))
-                if len(pending) >= ahead:
-                    yield self._next(pending)
-            while pending:
-                yield self._next(pending)
-        finally:
-            for _, future in pending:
-                future.cancel()
+            for photo, future in read_ahead(photos, self._timed, pool, ahead=ahead):
+                with self._report.stage("wait"):
+                    outcome = future.result()
+                yield photo, outcome
 
     def _timed(self, photo: Photo) -> Outcome:
         with self._report.stage("decode"):
             return self._prepare(photo)
-
-    def _next(self, pending: deque[tuple[Photo, Future[Outcome]]]) -> tuple[Photo, Outcome]:
-        photo, future = pending.popleft()
-        with self._report.stage("wait"):
-            return photo, future.result()
 
     def _worker_pool(self) -> WorkerPool | None:
         """Return worker processes, or None where they are not available or not faster."""

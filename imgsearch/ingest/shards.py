@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -30,6 +31,7 @@ from imgsearch.core.records import Failure
 from imgsearch.core.text import error_line
 from imgsearch.encoders.base import Embeddings, Encoder
 from imgsearch.ingest.preparation import read_failure
+from imgsearch.ingest.reading import read_ahead
 from imgsearch.ingest.sources import Source
 from imgsearch.store.originals import Originals, is_url
 from imgsearch.store.photo import Photo
@@ -196,15 +198,15 @@ def encode_shard(
 ) -> ShardReport:
     """Encode the photos of one shard and write it; photos that cannot be read are listed in the report."""
     photos = _photos_of_shard(place, plan, number)
-    chunks = [photos[start : start + plan.batch_photos] for start in range(0, len(photos), plan.batch_photos)]
     ids: list[str] = []
     rows: list[Embeddings] = []
     failed: list[Failure] = []
     load = functools.partial(_load, encoder, originals, limits)
     with ThreadPoolExecutor(READ_THREADS, thread_name_prefix="decode") as pool:
-        for chunk, loading in _ahead(pool, chunks, load):
+        loading = read_ahead(photos, load, pool, ahead=2 * plan.batch_photos)
+        while batch := list(itertools.islice(loading, plan.batch_photos)):
             arrays = []
-            for photo, future in zip(chunk, loading, strict=True):
+            for photo, future in batch:
                 loaded = future.result()
                 if isinstance(loaded, Failure):
                     failed.append(loaded)
@@ -299,14 +301,9 @@ def _write_plan(place: str, plan: Plan, photos: Sequence[Photo]) -> None:
     with pq.ParquetWriter(buffer, _PHOTOS) as writer:
         for position, number in enumerate(plan.numbers):
             part = photos[position * plan.shard_photos : (position + 1) * plan.shard_photos]
-            columns = {
-                "shard": [number] * len(part),
-                "item_id": [photo.item_id for photo in part],
-                "location": [photo.location for photo in part],
-                "size_bytes": [photo.size_bytes for photo in part],
-                "modified_ns": [photo.modified_ns for photo in part],
-            }
-            writer.write_table(pa.table(columns, schema=_PHOTOS), row_group_size=len(part))
+            columns = {name: [getattr(photo, name) for photo in part] for name in _PHOTOS.names[1:]}
+            table = pa.table({"shard": [number] * len(part), **columns}, schema=_PHOTOS)
+            writer.write_table(table, row_group_size=len(part))
     write_file(_plan_file(place, plan.number), buffer.getvalue())
     # Last: a plan without this file is incomplete, and is written again.
     write_file(f"{place}/plan-{plan.number:04d}.json", json.dumps(asdict(plan), indent=2).encode())
@@ -324,17 +321,6 @@ def _plan_file(place: str, number: int) -> str:
 
 
 # --- shards -----------------------------------------------------------------------------------------------------
-
-
-def _ahead(
-    pool: ThreadPoolExecutor, chunks: Sequence[list[Photo]], load: Callable[[Photo], NDArray[Any] | Failure]
-) -> Iterator[tuple[list[Photo], list[Future[NDArray[Any] | Failure]]]]:
-    """Yield each chunk with its photos being read, those of the next chunk too."""
-    pending: list[list[Future[NDArray[Any] | Failure]]] = []
-    for number, chunk in enumerate(chunks):
-        for later in chunks[number + len(pending) : number + 2]:
-            pending.append([pool.submit(load, photo) for photo in later])
-        yield chunk, pending.pop(0)
 
 
 def _load(

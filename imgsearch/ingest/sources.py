@@ -13,6 +13,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -150,24 +151,22 @@ class RemoteSource:
     def __init__(self, url: str) -> None:
         self.name = normalised_place(url)
         self.complete = True
-        self._found: list[Photo] | None = None
 
     def count(self) -> int | None:
-        """Return how many image files there are; the listing is cached."""
-        return len(self._listed())
+        """Return how many image files there are."""
+        return len(self._listed)
 
     def photos(self) -> Iterator[Photo | Failure]:
         """Yield the photos by name; raises `SourceError` when the URL cannot be listed."""
-        yield from self._listed()
+        yield from self._listed
 
+    @cached_property
     def _listed(self) -> list[Photo]:
-        if self._found is None:
-            self._found = [
-                Photo(file.path, self.name, file.url, file.size_bytes, file.modified_ns)
-                for file in list_files(self.name)
-                if _is_photo_name(file.path)
-            ]
-        return self._found
+        return [
+            Photo(file.path, self.name, file.url, file.size_bytes, file.modified_ns)
+            for file in list_files(self.name)
+            if _is_photo_name(file.path)
+        ]
 
 
 class ArchiveSource:

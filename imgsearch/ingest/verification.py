@@ -6,7 +6,7 @@ Embeddings are repaired from the photos, the index from the embeddings. Changed 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from imgsearch.core.errors import CatalogCorrupt, IndexCorrupt
@@ -40,13 +40,7 @@ class Verification:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the outcome as the JSON of `imgsearch verify --json`."""
-        return {
-            "clean": self.clean,
-            "items": self.items,
-            "problems": list(self.problems),
-            "repaired": list(self.repaired),
-            "failed": [{"path": failure.path, "reason": failure.reason} for failure in self.failed],
-        }
+        return {"clean": self.clean, **asdict(self)}
 
 
 def verify_catalog(catalog: CatalogStore) -> Verification:
