@@ -73,3 +73,11 @@ def test_links_between_the_pages_in_the_repository_lead_somewhere() -> None:
             if re.match(r"[a-z]+:", target) or "reference/" in target:
                 continue
             assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
+
+
+def test_the_files_that_the_architecture_names_exist() -> None:
+    files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "imgsearch").rglob("*") if path.is_file()]
+    for name in re.findall(
+        r"`([\w/]+\.(?:py|js|css|html))`", (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    ):
+        assert any(f"/{file}".endswith(f"/{name}") for file in files), f"ARCHITECTURE.md names {name}"
