@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from commands import run_in_process
 
 from imgsearch.app.service import SearchService
 from imgsearch.core.config import Settings
@@ -310,8 +311,7 @@ def test_the_service_forgets_a_visitor_with_what_is_still_queued_and_the_picture
 
 
 def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "imgsearch", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    done = run_in_process(list(map(str, arguments)))
     assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
     return done
 
