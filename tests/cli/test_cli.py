@@ -58,7 +58,7 @@ def run(*arguments: str | Path, code: int = 0, **options: Any) -> subprocess.Com
 
 
 def error(*arguments: str | Path, **options: Any) -> str:
-    """Return the one line that a failing command says."""
+    """Return the line that a failing command prints."""
     done = run(*arguments, code=1, **options)
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
