@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,16 +48,16 @@ schema = schemathesis.openapi.from_asgi(
 )
 
 
+@pytest.fixture(scope="module")
+def shared_service_settings(shared_service_settings: Settings) -> Settings:
+    return SETTINGS.model_copy(update={"catalog": shared_service_settings.catalog})
+
+
 @pytest.fixture(scope="module", autouse=True)
-def service(shared_lite_catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    folder = tmp_path_factory.mktemp("openapi") / "catalog"
-    shutil.copytree(shared_lite_catalog, folder)
-    opened = SearchService.open(SETTINGS.model_copy(update={"catalog": folder}))
-    opened.engine.encoder.get()
-    OPENED.append(opened)
+def opened(shared_service: SearchService) -> Iterator[None]:
+    OPENED.append(shared_service)
     yield
     OPENED.clear()
-    opened.close()
 
 
 @schema.parametrize()
