@@ -17,6 +17,7 @@ from imgsearch.core.config import Settings
 
 def write(folder: Path) -> None:
     """Write `cli.md`, `settings.md` and `http.md` into the folder."""
+    folder.mkdir(exist_ok=True)
     for name, text in (("cli", cli_page()), ("settings", settings_page()), ("http", http_page())):
         (folder / f"{name}.md").write_text(text, encoding="utf-8")
 
