@@ -113,17 +113,12 @@ def test_collections_and_recent_searches_show_plain_text(shop: str, page: Any) -
     ("path", "sign"),
     [
         ("duplicates", ".twin"),
-        ("explore", ".map[data-shown]"),
         ("side-by-side?item=copy.jpg", ".agreement"),
     ],
 )
 def test_other_pages_show_plain_text(shop: str, page: Any, path: str, sign: str) -> None:
     page.goto(f"{shop}/{path}")
     page.locator(sign).first.wait_for()
-    if path == "explore":
-        page.locator(".map canvas").first.focus()
-        page.keyboard.press("ArrowRight")
-        page.locator(".map .card strong").wait_for()
     shows_plain_text(page)
 
 
