@@ -129,7 +129,7 @@ def test_an_item_is_not_among_its_own_look_alikes(client: TestClient, descriptio
     assert by_path["hits"] == by_search["hits"]
 
 
-def test_offset_goes_on_where_the_first_page_ended(client: TestClient) -> None:
+def test_offset_continues_after_the_first_page(client: TestClient) -> None:
     def page(n: int, offset: int) -> list[dict[str, Any]]:
         params = {"item": ITEM, "n": n, "offset": offset}
         return list(client.get("/api/v1/search", params=params).json()["hits"])
@@ -420,7 +420,9 @@ def test_bytes_that_are_no_utf8_do_no_harm(client: TestClient) -> None:
         (photo_bytes()[:300], 415, "bad_image"),
     ],
 )
-def test_what_is_no_picture_is_refused(client: TestClient, content: bytes, status: int, code: str) -> None:
+def test_bytes_that_are_not_a_picture_are_refused(
+    client: TestClient, content: bytes, status: int, code: str
+) -> None:
     assert error_of(client.post("/api/v1/search", files={"image": ("x.jpg", content)}), status) == code
     coded = base64.b64encode(content).decode()
     assert error_of(client.post("/api/v1/search", json={"image": coded}), status) == code
@@ -660,15 +662,13 @@ def test_a_list_of_collections_is_for_the_visitor_with_the_secret_alone(
 @pytest.mark.parametrize(
     "name", ["nosuch", "nosuch.csv", "%27%20OR%201=1", "..%2F..%2Fetc", "x" * 150, "%ED%A0%80"]
 )
-def test_a_collection_that_is_not_there_is_a_404_that_gives_nothing_away(
-    client: TestClient, name: str
-) -> None:
+def test_an_unknown_collection_is_a_404_without_details(client: TestClient, name: str) -> None:
     response = client.get(f"/api/v1/collections/{name}")
     assert response.status_code in (400, 404)
     assert error_of(response, response.status_code) in ("unknown_collection", "not_found", "bad_query")
 
 
-def test_what_was_removed_or_has_left_the_catalog_is_said(
+def test_a_collection_lists_items_that_have_left_the_catalog(
     client: TestClient, shared_service: SearchService
 ) -> None:
     made = shared_service.collections.create("Short-lived", ANNA, [ITEM])
@@ -891,7 +891,7 @@ def test_unknown_paths_and_methods_are_json_too(client: TestClient) -> None:
     assert client.get("/api/v1/feedback").headers["allow"] == "POST"
 
 
-def test_an_unforeseen_failure_is_a_500_that_gives_nothing_away(shared_service_settings: Settings) -> None:
+def test_an_unforeseen_failure_is_a_500_without_details(shared_service_settings: Settings) -> None:
     def broken() -> SearchService:
         raise RuntimeError("secret detail")
 
@@ -901,7 +901,7 @@ def test_an_unforeseen_failure_is_a_500_that_gives_nothing_away(shared_service_s
     assert "secret" not in response.text
 
 
-def test_other_origins_are_let_in_only_where_they_are_named(
+def test_only_named_origins_are_allowed(
     shared_service: SearchService, shared_service_settings: Settings
 ) -> None:
 
@@ -939,7 +939,7 @@ def test_many_requests_at_once_all_get_their_own_answer(
         list(pool.map(ask, ids * 3))
 
 
-def test_a_slow_search_does_not_hold_up_health(
+def test_a_slow_search_does_not_block_health(
     shared_service_settings: Settings, shared_service: SearchService
 ) -> None:
     waiting, go_on = threading.Event(), threading.Event()
@@ -1104,7 +1104,7 @@ def test_plain_odd_ids_can_also_stand_in_the_path(app_url: str) -> None:
         "/uploads/..",
     ],
 )
-def test_a_path_that_is_no_file_s_gets_the_error_of_the_api(app_url: str, path: str) -> None:
+def test_an_odd_path_gets_the_json_error_of_the_api(app_url: str, path: str) -> None:
     connection = http.client.HTTPConnection(urlsplit(app_url).netloc)
     connection.request("GET", path)  # as it is: an HTTP library would resolve the dots
     response = connection.getresponse()
