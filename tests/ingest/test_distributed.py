@@ -1,4 +1,4 @@
-"""Shards of embeddings: the same bytes whoever made them, nothing made twice, bad photos listed."""
+"""Shards of embeddings: the same bytes from every worker, nothing encoded twice, bad photos listed."""
 
 from __future__ import annotations
 
@@ -149,9 +149,7 @@ def test_a_place_without_shards_and_a_damaged_shard_are_refused_with_what_to_do(
         ShardedEmbeddings(str(tmp_path / "out"))
 
 
-def test_a_run_killed_in_the_middle_goes_on_with_the_shards_that_are_missing(
-    photos: Path, tmp_path: Path
-) -> None:
+def test_a_killed_run_continues_with_the_missing_shards(photos: Path, tmp_path: Path) -> None:
     run = """
 import sys, time
 from colour_encoder import ColourEncoder

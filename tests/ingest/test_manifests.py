@@ -135,7 +135,7 @@ def test_ids_that_are_numbers_in_parquet_name_their_photos_even_with_gaps(tmp_pa
 
 
 @pytest.mark.parametrize("item_id", ["", ".", "..", "/", "a/", "\n", "a//b", "🙂.jpg"])
-def test_any_id_can_be_asked_for(tmp_path: Path, item_id: str) -> None:
+def test_any_id_may_be_looked_up(tmp_path: Path, item_id: str) -> None:
     assert MetadataFile(table(tmp_path / "m.csv", "id,a\nx,1\n")).row(item_id) == {}
 
 

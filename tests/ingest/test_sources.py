@@ -82,7 +82,7 @@ def test_names_of_every_kind_become_text_ids_that_lead_back_to_their_file(tmp_pa
         photo.item_id.encode("utf-8")
 
 
-def test_what_is_no_photo_file_is_a_failure_and_the_walk_goes_on(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_photo_is_a_failure_and_the_listing_continues(tmp_path: Path) -> None:
     touch(tmp_path / "good.jpg")
     (tmp_path / "broken.jpg").symlink_to(tmp_path / "none")
     (tmp_path / "circle.jpg").symlink_to(tmp_path / "circle.jpg")

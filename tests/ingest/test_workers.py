@@ -198,7 +198,7 @@ def test_where_memory_is_short_of_two_workers_threads_read(
     assert "start" not in report.seconds
 
 
-def test_processes_that_end_as_they_begin_are_said_to_be_unavailable(lite: Encoder) -> None:
+def test_workers_that_cannot_start_raise_workers_unavailable(lite: Encoder) -> None:
     recipe = lite.recipe()  # type: ignore[attr-defined]
     other = type(recipe)(recipe.spec, "lite@another", recipe.backend)
     with pytest.raises(WorkersUnavailable, match="IMGSEARCH_WORKERS=1"):
@@ -271,7 +271,7 @@ def is_worker(process_id: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found in /proc")
-def test_a_killed_run_leaves_no_process_and_the_next_one_goes_on(tmp_path: Path) -> None:
+def test_a_killed_run_leaves_no_process_and_the_next_one_continues(tmp_path: Path) -> None:
     photos, program = tmp_path / "photos", tmp_path / "run.py"
     photos.mkdir()
     rng = np.random.default_rng(0)

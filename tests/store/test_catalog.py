@@ -72,7 +72,7 @@ def test_what_is_stored_is_there_after_closing_and_opening(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("damage", ["garbage", "cut in half", "empty header"])
-def test_a_damaged_database_is_said_to_be_corrupt(colour_catalog: Path, damage: str) -> None:
+def test_a_damaged_database_is_reported_as_corrupt(colour_catalog: Path, damage: str) -> None:
     path = colour_catalog / "catalog.duckdb"
     data = path.read_bytes()
     path.write_bytes(
@@ -236,7 +236,7 @@ def test_the_files_and_metadata_of_thousands_of_photos_are_updated_in_seconds(
 # --- reading ----------------------------------------------------------------------------------------------------
 
 
-def test_items_come_in_the_order_asked_for_and_unknown_ones_are_left_out(catalog: CatalogStore) -> None:
+def test_items_are_returned_in_the_given_order_without_unknown_ones(catalog: CatalogStore) -> None:
     ids = ["mug/red-0.jpg", "none", "chair/blue-1.jpg", "mug/red-0.jpg"]
     found = catalog.get_many(ids)
     assert [item.item_id for item in found] == [ids[0], ids[2], ids[0]]
@@ -248,7 +248,7 @@ def test_items_come_in_the_order_asked_for_and_unknown_ones_are_left_out(catalog
 @pytest.mark.parametrize(
     "item_id", ["", "none.jpg", "x" * 100_000, "'; DROP TABLE items; --", "\ud800", "\x00"]
 )
-def test_an_unknown_id_is_said_to_be_unknown(catalog: CatalogStore, item_id: str) -> None:
+def test_an_unknown_id_raises_unknown_item(catalog: CatalogStore, item_id: str) -> None:
     with pytest.raises(UnknownItem) as raised:
         catalog.get(item_id)
     assert len(str(raised.value)) < 500
@@ -390,7 +390,7 @@ def test_a_column_of_some_items_is_that_part_of_the_column(catalog: CatalogStore
     ]
 
 
-def test_titles_are_told_apart_by_their_words_and_not_by_white_space(make_catalog: MakeCatalog) -> None:
+def test_titles_differ_by_their_words_and_not_by_white_space(make_catalog: MakeCatalog) -> None:
     rows: list[dict[str, Any]] = [
         {"name": "Blue mug"},
         {"title": " Blue  mug ", "name": "no"},

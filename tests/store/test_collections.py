@@ -113,7 +113,7 @@ def test_two_visitors_may_use_the_same_name(collections: Collections) -> None:
     assert len(collections.all()) == 2
 
 
-def test_comparing_tells_what_is_shared(collections: Collections) -> None:
+def test_a_comparison_returns_the_shared_items(collections: Collections) -> None:
     first = collections.create("One", ANNA, MUGS[:2])
     second = collections.create("Two", ANNA, MUGS[1:])
     found = compare(first, second)
@@ -169,7 +169,7 @@ def test_recent_searches_are_each_visitors_own_and_can_be_cleared(
     log.close()
 
 
-def test_forgetting_a_visitor_takes_collections_and_their_pictures_and_nobody_elses(
+def test_forgetting_a_visitor_deletes_their_collections_and_pictures_only(
     collections: Collections, catalog: CatalogStore
 ) -> None:
     upload = "c" * 32

@@ -56,7 +56,7 @@ def reopened(bare: CatalogStore) -> Callable[[], LookTable]:
     return lambda: LookTable(bare.folder / "embeddings", bare.database, bare.settings)
 
 
-def test_looks_come_back_in_the_order_asked_for_and_zeros_where_there_are_none(
+def test_looks_are_returned_in_the_given_order_and_zeros_for_those_without(
     bare: CatalogStore, reopened: Callable[[], LookTable]
 ) -> None:
     looks = some_looks(3)
@@ -75,7 +75,7 @@ def test_looks_come_back_in_the_order_asked_for_and_zeros_where_there_are_none(
     assert bare.looks.rows(keys()).shape == (0, LOOK_DIM)
 
 
-def test_a_look_that_is_there_stays_and_one_tried_in_vain_is_not_missing(bare: CatalogStore) -> None:
+def test_a_stored_look_is_kept_and_a_photo_without_one_is_not_tried_again(bare: CatalogStore) -> None:
     first, second = some_looks(2)
     bare.looks.store(keys(1), [first])
     bare.looks.store(keys(1, 4), [second, None])
@@ -109,7 +109,7 @@ def test_rows_that_the_database_does_not_name_do_not_count(
     assert len(bare.looks.damaged()) == 0
 
 
-def test_looks_of_another_version_are_forgotten_and_made_again(
+def test_looks_of_another_version_are_deleted_and_made_again(
     colour_catalog: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with CatalogStore.open(colour_catalog) as catalog:
@@ -187,7 +187,7 @@ def test_indexing_again_fills_what_an_older_program_left_out(
         assert catalog.looks.has(catalog.keys()).all()
 
 
-def test_a_photo_that_is_no_picture_is_settled_and_one_that_cannot_be_had_now_is_not(
+def test_a_damaged_photo_is_not_tried_again_and_a_missing_file_is(
     without_looks: Path, tmp_path: Path
 ) -> None:
     bad = tmp_path / "bad.jpg"
@@ -233,7 +233,7 @@ def test_a_colour_alone_finds_the_items_of_that_colour(catalog: CatalogStore) ->
     assert scores == pytest.approx(np.sort(exact)[::-1][:6], abs=0.02)
 
 
-def test_only_the_keys_asked_for_are_found_by_colour_and_k_may_be_more_than_there_are(
+def test_only_the_given_keys_are_found_by_colour_and_k_may_exceed_their_number(
     catalog: CatalogStore,
 ) -> None:
     some = catalog.keys()[::5]

@@ -40,7 +40,7 @@ def bucket(shared_photos: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("text", ["s3://bucket/photos", "gs://b/x", "memory://shop", "local:///data"])
-def test_urls_of_stores_are_told_from_paths_and_web_pages(text: str) -> None:
+def test_urls_of_stores_differ_from_paths_and_web_pages(text: str) -> None:
     assert is_remote(text)
     assert file_of(text) is None
 
@@ -82,7 +82,7 @@ def test_a_store_is_indexed_like_a_folder_and_twice_changes_nothing(bucket: str,
         assert index_sources(catalog, index, ColourEncoder(), [bucket]).vanished == 0
 
 
-def test_an_original_that_is_too_large_or_gone_is_said_so(bucket: str) -> None:
+def test_an_original_that_is_too_large_or_missing_raises(bucket: str) -> None:
     with pytest.raises(ImageTooLarge):
         Originals(max_bytes=100).read(next(file.url for file in list_files(bucket) if file.size_bytes > 100))
     with pytest.raises(SourceError, match=r"nothing at memory://shop/none\.jpg"):
@@ -96,7 +96,7 @@ def test_a_store_whose_package_is_missing_is_named_with_what_to_install() -> Non
         list(open_source("s3://bucket/photos").photos())
 
 
-def test_a_scheme_that_nobody_knows_and_an_empty_place_are_refused() -> None:
+def test_an_unknown_scheme_and_an_empty_folder_are_refused() -> None:
     with pytest.raises(SourceError, match="nosuch"):
         list(open_source("nosuch://x/y").photos())
     with pytest.raises(SourceError, match="no file below"):

@@ -22,7 +22,7 @@ def keys(*numbers: int) -> np.ndarray:
     return np.array(numbers, np.uint64)
 
 
-def test_rows_come_back_in_the_order_asked_for_nearly_as_they_were(file: EmbeddingFile) -> None:
+def test_rows_are_returned_in_the_given_order_to_float16_precision(file: EmbeddingFile) -> None:
     rows = clustered(100, 32)
     assert file.append(0, rows[:60]) == zlib.crc32(rows[:60].astype(np.float16).tobytes())
     file.append(60, rows[60:])
@@ -67,7 +67,7 @@ def test_rows_that_are_no_unit_rows_are_refused_and_not_written(file: EmbeddingF
     assert file.rows_on_disk == 0
 
 
-def test_a_file_that_is_too_short_says_how_to_mend_it(file: EmbeddingFile) -> None:
+def test_a_truncated_file_says_how_to_repair_it(file: EmbeddingFile) -> None:
     file.append(0, clustered(10, 32))
     with pytest.raises(CatalogCorrupt, match="verify --repair"):
         file.append(20, clustered(1, 32))
@@ -75,7 +75,7 @@ def test_a_file_that_is_too_short_says_how_to_mend_it(file: EmbeddingFile) -> No
         file.read(keys(10))
 
 
-def test_the_checksum_tells_of_a_changed_byte_and_of_a_missing_end(file: EmbeddingFile) -> None:
+def test_the_checksum_detects_a_changed_byte_and_a_missing_end(file: EmbeddingFile) -> None:
     crc = file.append(0, clustered(10, 32))
     data = bytearray(file.path.read_bytes())
     data[100] ^= 1
