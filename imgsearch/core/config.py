@@ -57,142 +57,68 @@ def replica_token() -> str:
 class Settings(BaseSettings):
     """The settings of one process; the descriptions of the fields are the settings reference."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
 
-    catalog: Path = Field(
-        default_factory=lambda: user_data_dir() / "catalog",
-        description=(
-            "The folder of the catalog: database, embeddings, index, thumbnails. Copying it copies the catalog. "
-            "The default is `imgsearch/catalog` in the user's data folder."
-        ),
-    )
-    encoder: str = Field(
-        default="auto",
-        description=(
-            "The encoder of a *new* catalog: `auto`, `lite`, `open_clip:MODEL/TAG` or "
-            "`open_clip:local-dir:FOLDER`. A catalog keeps its first one."
-        ),
-    )
-    index: str = Field(
-        default="",
-        description=(
-            "Where the index is stored: `milvus://host:19530`, or `local` for the catalog's own folder. "
-            "The default is what the catalog remembers, at first `local`."
-        ),
-    )
-    device: str = Field(
-        default="",
-        description="Where the model runs: `cpu`, `cuda`, `mps`. The default is the fastest available.",
-    )
-    backend: str = Field(
-        default="auto",
-        description=(
-            "The library that computes the image side of `lite` on a CPU: `torch`, `onnx` (ONNX Runtime, "
-            "`pip install 'imgsearch[onnx]'`), or `auto`, the faster of the two by a trial of about a second at the "
-            "first start on a machine (stored in the user's cache folder). Their embeddings agree to a cosine of at "
-            "least 0.999. open_clip models always run in torch."
-        ),
-    )
-    threads: int = Field(
-        default=0,
-        ge=0,
-        description="Threads for decoding, encoding, indexing and the API's searches; 0 is every processor.",
-    )
-    workers: int = Field(
-        default=0,
-        ge=0,
-        description=(
-            "Processes that `imgsearch index` starts for a thousand photos or more: with `lite` they also encode, "
-            "for a model on a GPU they decode photos. Each needs about 1 GiB; fewer start where memory is short. "
-            "0 is as many as threads; 1 uses threads in one process."
-        ),
-    )
-    max_upload_bytes: int = Field(
-        default=20 * 1024**2,
-        ge=1024,
-        description="The largest picture, in bytes, that a visitor or an API client may send.",
-    )
-    max_pixels: int = Field(
-        default=100_000_000,
-        ge=10_000,
-        description=(
-            "The largest picture, in pixels, that is decoded. It is checked before decoding, so that a "
-            "decompression bomb costs nothing."
-        ),
-    )
-    max_results: int = Field(
-        default=500, ge=1, description="The most hits that one search of the API or the app returns."
-    )
-    thumbnail_cache_bytes: int = Field(
-        default=2 * 1024**3,
-        ge=0,
-        description="Disk space for thumbnails; the oldest are deleted first, and made again on request.",
-    )
-    upload_cache_bytes: int = Field(
-        default=256 * 1024**2,
-        ge=0,
-        description=(
-            "Disk space for visitors' pictures; the oldest are deleted first, and links to searches by them end."
-        ),
-    )
-    map_memory_bytes: int = Field(
-        default=0,
-        ge=0,
-        description=(
-            "Memory for computing the map of the Explore page; with less than the catalog needs, the map shows a "
-            "sample and says so. 0 is half of the free memory."
-        ),
-    )
-    feedback: bool = Field(
-        default=True,
-        description="Whether impressions and clicks are recorded. Judgments are always recorded.",
-    )
-    titles: bool = Field(
-        default=True,
-        description="Whether searches by words compare the words with titles as well as with photos.",
-    )
-    find_duplicates: bool = Field(
-        default=True,
-        description=(
-            "Whether near-duplicates are searched for automatically: after indexing for a tenth of its time, and "
-            "the rest while the app runs. Otherwise by `imgsearch duplicates` or on the Duplicates page."
-        ),
-    )
-    keep_events_days: int = Field(
-        default=0,
-        ge=0,
-        description=(
-            "Impressions and clicks older than this many days are deleted once a day while the app runs; counts "
-            "without names stay. 0 keeps all."
-        ),
-    )
-    host: str = Field(
-        default="127.0.0.1",
-        description="The address that `serve` and `demo` listen at; `0.0.0.0` is every address.",
-    )
-    port: int = Field(
-        default=8501,
-        ge=0,
-        le=65535,
-        description="The port that `serve` and `demo` listen at; 0 picks a free one.",
-    )
-    title: str = Field(
-        default="imgsearch", description="The name in the browser's tab and on the API's page."
-    )
-    cors_origins: str = Field(
-        default="",
-        description=(
-            "Web origins, separated by spaces, whose pages may call the API from the browser, such as "
-            "`https://shop.example`. `*` is every origin. The default is none."
-        ),
-    )
-    replica_of: str = Field(
-        default="",
-        description=(
-            "The address of the writer, such as `http://writer:8501`: this process serves a copy of the catalog and "
-            "sends its feedback there. The default is none."
-        ),
-    )
+    catalog: Path = Field(default_factory=lambda: user_data_dir() / "catalog")
+    """The folder of the catalog: database, embeddings, index, thumbnails. Copying it copies the catalog. The
+    default is `imgsearch/catalog` in the user's data folder."""
+    encoder: str = "auto"
+    """The encoder of a *new* catalog: `auto`, `lite`, `open_clip:MODEL/TAG` or `open_clip:local-dir:FOLDER`.
+    A catalog keeps its first one."""
+    index: str = ""
+    """Where the index is stored: `milvus://host:19530`, or `local` for the catalog's own folder. The default
+    is what the catalog remembers, at first `local`."""
+    device: str = ""
+    """Where the model runs: `cpu`, `cuda`, `mps`. The default is the fastest available."""
+    backend: str = "auto"
+    """The library that computes the image side of `lite` on a CPU: `torch`, `onnx` (ONNX Runtime, `pip
+    install 'imgsearch[onnx]'`), or `auto`, the faster of the two by a trial of about a second at the first
+    start on a machine (stored in the user's cache folder). Their embeddings agree to a cosine of at least
+    0.999. open_clip models always run in torch."""
+    threads: int = Field(default=0, ge=0)
+    """Threads for decoding, encoding, indexing and the API's searches; 0 is every processor."""
+    workers: int = Field(default=0, ge=0)
+    """Processes that `imgsearch index` starts for a thousand photos or more: with `lite` they also encode,
+    for a model on a GPU they decode photos. Each needs about 1 GiB; fewer start where memory is short. 0 is
+    as many as threads; 1 uses threads in one process."""
+    max_upload_bytes: int = Field(default=20 * 1024**2, ge=1024)
+    """The largest picture, in bytes, that a visitor or an API client may send."""
+    max_pixels: int = Field(default=100_000_000, ge=10_000)
+    """The largest picture, in pixels, that is decoded. It is checked before decoding, so that a decompression
+    bomb costs nothing."""
+    max_results: int = Field(default=500, ge=1)
+    """The most hits that one search of the API or the app returns."""
+    thumbnail_cache_bytes: int = Field(default=2 * 1024**3, ge=0)
+    """Disk space for thumbnails; the oldest are deleted first, and made again on request."""
+    upload_cache_bytes: int = Field(default=256 * 1024**2, ge=0)
+    """Disk space for visitors' pictures; the oldest are deleted first, and links to searches by them end."""
+    map_memory_bytes: int = Field(default=0, ge=0)
+    """Memory for computing the map of the Explore page; with less than the catalog needs, the map shows a
+    sample and says so. 0 is half of the free memory."""
+    feedback: bool = True
+    """Whether impressions and clicks are recorded. Judgments are always recorded."""
+    titles: bool = True
+    """Whether searches by words compare the words with titles as well as with photos."""
+    find_duplicates: bool = True
+    """Whether near-duplicates are searched for automatically: after indexing for a tenth of its time, and the
+    rest while the app runs. Otherwise by `imgsearch duplicates` or on the Duplicates page."""
+    keep_events_days: int = Field(default=0, ge=0)
+    """Impressions and clicks older than this many days are deleted once a day while the app runs; counts
+    without names stay. 0 keeps all."""
+    host: str = "127.0.0.1"
+    """The address that `serve` and `demo` listen at; `0.0.0.0` is every address."""
+    port: int = Field(default=8501, ge=0, le=65535)
+    """The port that `serve` and `demo` listen at; 0 picks a free one."""
+    title: str = "imgsearch"
+    """The name in the browser's tab and on the API's page."""
+    cors_origins: str = ""
+    """Web origins, separated by spaces, whose pages may call the API from the browser, such as
+    `https://shop.example`. `*` is every origin. The default is none."""
+    replica_of: str = ""
+    """The address of the writer, such as `http://writer:8501`: this process serves a copy of the catalog and
+    sends its feedback there. The default is none."""
 
     @classmethod
     def settings_customise_sources(

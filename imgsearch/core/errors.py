@@ -1,35 +1,6 @@
 """The error tree: every deliberate failure of the library is one of these, with a one-sentence message.
 
 Errors of other libraries are translated into these where they are caught.
-
-    ImgSearchError
-    ├── ConfigError            a setting that cannot be used
-    ├── ImageError             bytes that are not a usable picture
-    │   └── ImageTooLarge      over the byte or pixel limit
-    ├── EncoderError           an encoder that cannot be loaded or used
-    │   ├── EncoderUnavailable weights that are not available now (no network, no cache)
-    │   └── EncoderMismatch    embeddings of another encoder
-    ├── CatalogError           a catalog folder that cannot be used
-    │   ├── CatalogNotFound    no catalog in that folder
-    │   ├── CatalogLocked      another process has it open
-    │   └── CatalogCorrupt     the stored data contradicts itself
-    ├── IndexCorrupt           an index file fails its checksum or header
-    ├── IndexUnavailable       an index on another machine that does not answer
-    ├── SourceError            a folder, archive or manifest that cannot be read
-    ├── QueryError             a search request that is not valid
-    │   ├── FilterError        a filter that cannot be parsed or names no column
-    │   └── UnknownItem        an item id that is not in the catalog
-    ├── CollectionError        a collection that cannot be created or changed
-    │   └── UnknownCollection  no collection of that id
-    ├── FeedbackError          a click or judgment that cannot be recorded
-    │   └── JudgingError       a judging set, a labeler's act or an import that is not valid
-    ├── NotAWriter             a request that only the writer of a catalog may answer
-    ├── JobRunning             another job is still running in the background
-    ├── EvaluationError        qrels, topics or measures that cannot be used
-    ├── ExperimentError        a system or an experiment that cannot be used
-    │   └── UnknownSystem      no system of that name
-    ├── AdaptationError        a head that cannot be trained or published
-    └── ExploreError           a map that cannot be laid out or shown as requested
 """
 
 from __future__ import annotations
@@ -71,164 +42,113 @@ class ImgSearchError(Exception):
 
     code = "error"
 
+    def __init_subclass__(cls, *, code: str | None = None) -> None:
+        cls.code = code or cls.code
 
-class ConfigError(ImgSearchError):
+
+class ConfigError(ImgSearchError, code="bad_setting"):
     """A setting has a value that cannot be used."""
 
-    code = "bad_setting"
 
-
-class ImageError(ImgSearchError):
+class ImageError(ImgSearchError, code="bad_image"):
     """The bytes are not a picture that can be decoded."""
 
-    code = "bad_image"
 
-
-class ImageTooLarge(ImageError):
+class ImageTooLarge(ImageError, code="image_too_large"):
     """The picture is over the limit of bytes or pixels."""
 
-    code = "image_too_large"
 
-
-class EncoderError(ImgSearchError):
+class EncoderError(ImgSearchError, code="encoder_error"):
     """The encoder cannot be loaded or used."""
 
-    code = "encoder_error"
 
-
-class EncoderUnavailable(EncoderError):
+class EncoderUnavailable(EncoderError, code="encoder_unavailable"):
     """The encoder's weights are not available now."""
 
-    code = "encoder_unavailable"
 
-
-class EncoderMismatch(EncoderError):
+class EncoderMismatch(EncoderError, code="encoder_mismatch"):
     """The catalog's embeddings come from another encoder."""
 
-    code = "encoder_mismatch"
 
-
-class CatalogError(ImgSearchError):
+class CatalogError(ImgSearchError, code="catalog_error"):
     """The catalog folder cannot be used."""
 
-    code = "catalog_error"
 
-
-class CatalogNotFound(CatalogError):
+class CatalogNotFound(CatalogError, code="catalog_not_found"):
     """There is no catalog in that folder."""
 
-    code = "catalog_not_found"
 
-
-class CatalogLocked(CatalogError):
+class CatalogLocked(CatalogError, code="catalog_locked"):
     """Another process has the catalog open; the message names it."""
 
-    code = "catalog_locked"
 
-
-class CatalogCorrupt(CatalogError):
+class CatalogCorrupt(CatalogError, code="catalog_corrupt"):
     """The stored data contradicts itself; `imgsearch verify --repair` repairs it."""
 
-    code = "catalog_corrupt"
 
-
-class IndexCorrupt(ImgSearchError):
+class IndexCorrupt(ImgSearchError, code="index_corrupt"):
     """An index file does not match its checksum or header; it can be rebuilt from the embeddings."""
 
-    code = "index_corrupt"
 
-
-class IndexUnavailable(ImgSearchError):
+class IndexUnavailable(ImgSearchError, code="index_unavailable"):
     """The index is on another machine, which does not answer."""
 
-    code = "index_unavailable"
 
-
-class SourceError(ImgSearchError):
+class SourceError(ImgSearchError, code="bad_source"):
     """A folder, archive or manifest cannot be read."""
 
-    code = "bad_source"
 
-
-class QueryError(ImgSearchError):
+class QueryError(ImgSearchError, code="bad_query"):
     """The search request is not valid."""
 
-    code = "bad_query"
 
-
-class FilterError(QueryError):
+class FilterError(QueryError, code="bad_filter"):
     """A filter cannot be parsed, or names no column."""
 
-    code = "bad_filter"
 
-
-class UnknownItem(QueryError):
+class UnknownItem(QueryError, code="unknown_item"):
     """No item of that id is in the catalog."""
 
-    code = "unknown_item"
 
-
-class CollectionError(ImgSearchError):
+class CollectionError(ImgSearchError, code="bad_collection"):
     """A collection cannot be created or changed as requested."""
 
-    code = "bad_collection"
 
-
-class UnknownCollection(CollectionError):
+class UnknownCollection(CollectionError, code="unknown_collection"):
     """There is no collection of that id."""
 
-    code = "unknown_collection"
 
-
-class FeedbackError(ImgSearchError):
+class FeedbackError(ImgSearchError, code="bad_feedback"):
     """A click or judgment cannot be recorded as given."""
 
-    code = "bad_feedback"
 
-
-class JudgingError(FeedbackError):
+class JudgingError(FeedbackError, code="bad_judging"):
     """A judging set, a labeler's act or an import of judgments is not valid."""
 
-    code = "bad_judging"
 
-
-class EvaluationError(ImgSearchError):
+class EvaluationError(ImgSearchError, code="bad_evaluation"):
     """Qrels, topics or measures cannot be used as given."""
 
-    code = "bad_evaluation"
 
-
-class ExperimentError(ImgSearchError):
+class ExperimentError(ImgSearchError, code="bad_experiment"):
     """A system or an experiment cannot be defined, started or stopped as requested."""
 
-    code = "bad_experiment"
 
-
-class UnknownSystem(ExperimentError):
+class UnknownSystem(ExperimentError, code="unknown_system"):
     """There is no system of that name."""
 
-    code = "unknown_system"
 
-
-class NotAWriter(ImgSearchError):
+class NotAWriter(ImgSearchError, code="not_a_writer"):
     """Only the writer of a catalog does this, and for requests with its token."""
 
-    code = "not_a_writer"
 
-
-class JobRunning(ImgSearchError):
+class JobRunning(ImgSearchError, code="job_running"):
     """Another background job is still running."""
 
-    code = "job_running"
 
-
-class AdaptationError(ImgSearchError):
+class AdaptationError(ImgSearchError, code="bad_adaptation"):
     """A head cannot be trained or published as requested."""
 
-    code = "bad_adaptation"
 
-
-class ExploreError(ImgSearchError):
+class ExploreError(ImgSearchError, code="bad_map"):
     """A map of the catalog cannot be laid out or shown as requested."""
-
-    code = "bad_map"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 __all__ = ["available_bytes"]
@@ -15,26 +16,16 @@ def available_bytes(meminfo: Path = MEMINFO, cgroup: Path = CGROUP) -> int | Non
 
     None where the system has neither file, as on macOS and Windows.
     """
-    known = [figure for figure in (_of_machine(meminfo), _of_container(cgroup)) if figure is not None]
-    return min(known) if known else None
+    free = re.search(r"^MemAvailable:\s*(\d+)", _read(meminfo), re.MULTILINE)
+    known = [int(free[1]) * 1024] if free else []
+    limit, used = _read(cgroup / "memory.max").strip(), _read(cgroup / "memory.current").strip()
+    if limit.isdigit() and used.isdigit():  # else there is no limit ("max")
+        known.append(max(0, int(limit) - int(used)))
+    return min(known, default=None)
 
 
-def _of_machine(meminfo: Path) -> int | None:
+def _read(path: Path) -> str:
     try:
-        lines = meminfo.read_text(encoding="ascii").splitlines()
+        return path.read_text(encoding="ascii")
     except OSError:
-        return None
-    fields = dict(line.split(":", 1) for line in lines if ":" in line)
-    words = fields.get("MemAvailable", "").split()
-    return int(words[0]) * 1024 if words and words[0].isdigit() else None
-
-
-def _of_container(cgroup: Path) -> int | None:
-    try:
-        limit = (cgroup / "memory.max").read_text(encoding="ascii").strip()
-        used = (cgroup / "memory.current").read_text(encoding="ascii").strip()
-    except OSError:
-        return None
-    if not (limit.isdigit() and used.isdigit()):  # "max": no limit
-        return None
-    return max(0, int(limit) - int(used))
+        return ""
