@@ -43,11 +43,11 @@ from imgsearch.improve.quality.report_html import Pictures, report_page, rows_of
 from imgsearch.improve.quality.reports import Reports, check_comparable, judgments_digest, run_of
 from imgsearch.improve.quality.robustness import (
     SELF_FIRST,
+    TRANSFORMATIONS,
     RobustnessScore,
     check_robustness,
     wilson_interval,
 )
-from imgsearch.improve.quality.transformations import TRANSFORMATIONS
 from imgsearch.index.opening import open_live_index
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import System, Systems

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -24,72 +25,10 @@ TIME_BUCKETS = 40
 MAX_TIME_S = 1800.0
 """A visitor who does nothing for this long has left: the time is not counted."""
 
-_SPLIT_SEARCHES = f"""
-    WITH shown AS MATERIALIZED (
-        SELECT search_id, happened_at, arm, visitor, query_key,
-            sum((first_rank = 1)::INT) OVER (
-                PARTITION BY visitor, query_key ORDER BY happened_at, first_rank ROWS UNBOUNDED PRECEDING
-            ) AS number
-        FROM exposures WHERE experiment = $experiment
-    ),
-    clicked AS MATERIALIZED (
-        SELECT search_id, item_id, min(nullif(rank, 0)) AS rank, min(happened_at) AS moment
-        FROM clicks SEMI JOIN shown USING (search_id) WHERE action <> 'less' GROUP BY search_id, item_id
-    ),
-    clicks_of AS (
-        SELECT search_id, count(*) AS clicks, count(*) FILTER (rank <= {TOP}) AS top,
-            arg_min(rank, moment) AS first_rank, min(moment) AS first_moment, max(moment) AS last_moment
-        FROM clicked GROUP BY search_id
-    ),
-    verdicts_of AS (
-        SELECT search_id, count(*) FILTER (verdict = 'good') AS good, count(*) FILTER (verdict = 'bad') AS bad
-        FROM (
-            SELECT search_id, arg_max(verdict, happened_at) AS verdict
-            FROM judgments SEMI JOIN shown USING (search_id) GROUP BY search_id, item_id, labeler
-        ) GROUP BY search_id
-    ),
-    pages_joined AS (
-        SELECT arm, visitor, min(happened_at) AS began,
-            coalesce(sum(clicks), 0) AS clicks, coalesce(sum(top), 0) AS top,
-            coalesce(sum(good), 0) AS good, coalesce(sum(bad), 0) AS bad,
-            arg_min(first_rank, first_moment) AS first_rank,
-            min(first_moment) AS first_moment, max(last_moment) AS last_moment
-        FROM shown LEFT JOIN clicks_of USING (search_id) LEFT JOIN verdicts_of USING (search_id)
-        GROUP BY arm, visitor, query_key, number
-    )
-    SELECT *,
-        CASE WHEN epoch(first_moment - began) BETWEEN 0 AND {MAX_TIME_S}
-            THEN epoch(first_moment - began) END AS first_click_s,
-        CASE WHEN epoch(left_at - began) BETWEEN 0 AND {MAX_TIME_S} THEN epoch(left_at - began) END AS time_s
-    FROM (
-        SELECT *, greatest(
-            last_moment, CASE WHEN next_began - began <= to_seconds({MAX_TIME_S}) THEN next_began END
-        ) AS left_at
-        FROM (SELECT *, lead(began) OVER (PARTITION BY visitor ORDER BY began) AS next_began FROM pages_joined)
-    )
-"""
-
-_INTERLEAVED_SEARCHES = """
-    WITH shown AS MATERIALIZED (
-        SELECT search_id, happened_at, visitor FROM exposures WHERE experiment = $experiment
-    ),
-    clicked AS MATERIALIZED (
-        SELECT DISTINCT search_id, item_id FROM clicks SEMI JOIN shown USING (search_id) WHERE action <> 'less'
-    ),
-    credits AS (
-        SELECT search_id,
-            count(*) FILTER (arm = $first) AS first_clicks, count(*) FILTER (arm = $second) AS second_clicks
-        FROM clicked JOIN impressions USING (search_id, item_id) GROUP BY search_id
-    ),
-    counted AS (
-        SELECT visitor, happened_at AS began, coalesce(first_clicks, 0) AS first_clicks,
-            coalesce(second_clicks, 0) AS second_clicks
-        FROM shown LEFT JOIN credits USING (search_id)
-    )
-    SELECT *, '' AS arm, (first_clicks + second_clicks > 0)::INT AS any_click,
-        (first_clicks > second_clicks)::INT AS first_won, (second_clicks > first_clicks)::INT AS second_won
-    FROM counted
-"""
+_SPLIT_SEARCHES, _INTERLEAVED_SEARCHES, _SERIES = (
+    Path(__file__).with_name(f"{name}.sql").read_text(encoding="utf-8")
+    for name in ("split_searches", "interleaved_searches", "series")
+)
 
 
 class ArmTraffic(NamedTuple):
@@ -107,10 +46,12 @@ def read_sums(database: Database, experiment: Experiment, now: datetime) -> Iter
     """Give the sums of an experiment's rows until `now` (UTC), from one table with a row for each search."""
     # A temporary table: only this thread's cursor sees it.
     cursor = database.cursor()
-    values = {"experiment": experiment.name}
+    values: dict[str, Any]
+    searches, values = _SPLIT_SEARCHES, {"top": TOP, "max_time_s": MAX_TIME_S}
     if experiment.interleaved:
-        values |= {"first": experiment.arms[0].system, "second": experiment.arms[1].system}
-    searches = _INTERLEAVED_SEARCHES if experiment.interleaved else _SPLIT_SEARCHES
+        first, second = (arm.system for arm in experiment.arms)
+        searches, values = _INTERLEAVED_SEARCHES, {"first": first, "second": second}
+    values["experiment"] = experiment.name
     cursor.execute(f"CREATE OR REPLACE TEMP TABLE experiment_searches AS {searches}", values)
     try:
         yield ExperimentSums(cursor, experiment, now)
@@ -164,22 +105,8 @@ class ExperimentSums:
         The squares grow by what each visitor's square grew by in a bucket, so one pass over the rows gives them all.
         """
         rows = self._cursor.execute(
-            f"""WITH steps AS (
-                SELECT arm, visitor,
-                    greatest(0, least({TIME_BUCKETS - 1}, floor(epoch(began - $start) / $width)))::INT AS bucket,
-                    sum({x})::DOUBLE AS x, sum({y})::DOUBLE AS y
-                FROM temp.experiment_searches GROUP BY ALL
-            ),
-            paths AS (
-                SELECT arm, bucket, x, y, sum(x) OVER so_far AS xs, sum(y) OVER so_far AS ys,
-                    (row_number() OVER so_far = 1)::INT AS is_new
-                FROM steps
-                WINDOW so_far AS (PARTITION BY arm, visitor ORDER BY bucket ROWS UNBOUNDED PRECEDING)
-            )
-            SELECT arm, bucket, sum(is_new), sum(x), sum(y), sum(xs * xs - (xs - x) * (xs - x)),
-                sum(xs * ys - (xs - x) * (ys - y)), sum(ys * ys - (ys - y) * (ys - y))
-            FROM paths GROUP BY arm, bucket ORDER BY arm, bucket""",
-            {"start": self._start, "width": self._width_s},
+            _SERIES.format(x=x, y=y),
+            {"start": self._start, "width": self._width_s, "last_bucket": TIME_BUCKETS - 1},
         ).fetchall()
         found: dict[str, dict[datetime, Moments]] = {}
         totals: dict[str, list[float]] = {}

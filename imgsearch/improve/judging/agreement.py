@@ -1,6 +1,7 @@
 """How far raters agree: Cohen's kappa for two, Krippendorff's alpha for any number, and where they differ.
 
-Labels may be of any kind and are nominal: two are equal or they are not.
+Labels may be of any kind and are nominal: two are equal or they are not. Tables of verdicts have the columns
+query_key, item_id, labeler, verdict and role, as `JudgingStore.verdicts` returns them.
 """
 
 from __future__ import annotations
@@ -8,9 +9,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-__all__ = ["Agreement", "cohen_kappa", "disagreements", "krippendorff_alpha", "measure_agreement"]
+import pandas as pd
+
+from imgsearch.core.records import Verdict
+from imgsearch.improve.judging.records import Disagreement
+
+__all__ = [
+    "Agreement",
+    "cohen_kappa",
+    "deciding_verdicts",
+    "disagreements",
+    "find_disagreements",
+    "krippendorff_alpha",
+    "measure_agreement",
+    "ratings_of",
+]
 
 _UNIT = TypeVar("_UNIT", bound=Hashable)
 
@@ -105,3 +120,37 @@ def disagreements(ratings: Mapping[_UNIT, Mapping[str, Hashable]]) -> list[_UNIT
         return max(counts.values()) / sum(counts.values())
 
     return sorted((unit for unit in ratings if len(set(ratings[unit].values())) > 1), key=majority)
+
+
+def ratings_of(
+    verdicts: pd.DataFrame, *, with_cant_tell: bool = False
+) -> dict[tuple[str, str], dict[str, Verdict]]:
+    """Return the raters' verdicts by (query_key, item_id) and labeler."""
+    ratings: dict[tuple[str, str], dict[str, Verdict]] = {}
+    for row in verdicts.itertuples(index=False):
+        if row.role == "rater" and (with_cant_tell or row.verdict != "cant_tell"):
+            pair = (str(row.query_key), str(row.item_id))
+            ratings.setdefault(pair, {})[str(row.labeler)] = cast(Verdict, row.verdict)
+    return ratings
+
+
+def find_disagreements(verdicts: pd.DataFrame) -> list[Disagreement]:
+    """Return the pairs that raters judge both good and bad, the most evenly divided first."""
+    with_cant_tell = ratings_of(verdicts, with_cant_tell=True)
+    referees = verdicts.loc[verdicts["role"] == "referee"]
+    decided = dict(
+        zip(zip(referees["query_key"], referees["item_id"], strict=True), referees["verdict"], strict=True)
+    )
+    return [
+        Disagreement(*pair, with_cant_tell[pair], cast("Verdict | None", decided.get(pair)))
+        for pair in disagreements(ratings_of(verdicts))
+    ]
+
+
+def deciding_verdicts(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """Return query_key, item_id, labeler and verdict of each pair: the referee's alone where there is one."""
+    pair = ["query_key", "item_id"]
+    refereed = verdicts.loc[verdicts["role"] == "referee", pair].drop_duplicates()
+    joined = verdicts.merge(refereed, how="left", indicator="refereed", on=pair)
+    kept = (joined["refereed"] == "left_only") | (joined["role"] == "referee")
+    return joined.loc[kept, [*pair, "labeler", "verdict"]].reset_index(drop=True)

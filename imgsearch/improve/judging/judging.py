@@ -18,7 +18,13 @@ from imgsearch.core.errors import JudgingError
 from imgsearch.core.records import Judgment
 from imgsearch.core.text import is_unicode
 from imgsearch.improve.judging import assignment
-from imgsearch.improve.judging.agreement import Agreement, measure_agreement
+from imgsearch.improve.judging.agreement import (
+    Agreement,
+    deciding_verdicts,
+    find_disagreements,
+    measure_agreement,
+    ratings_of,
+)
 from imgsearch.improve.judging.calls import Act, JudgingCall, JudgingReply, PastAct
 from imgsearch.improve.judging.leases import LeaseStore
 from imgsearch.improve.judging.pools import Pool, pool_of
@@ -34,7 +40,6 @@ from imgsearch.improve.judging.records import (
     clean_name,
 )
 from imgsearch.improve.judging.store import JudgingStore
-from imgsearch.improve.judging.verdicts import deciding_verdicts, find_disagreements, ratings_of
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import utc_now
 from imgsearch.store.feedback import FeedbackLog

@@ -17,13 +17,12 @@ import pandas as pd
 
 from imgsearch.improve.judging.calls import Act, ActKind, JudgingCall
 from imgsearch.improve.judging.records import Guideline, ImportedVerdict, JudgingSet, LabelerProgress, PairRow
-from imgsearch.improve.judging.verdicts import pairs_per_hour
 from imgsearch.store.database import Database, insert_frame, utc_now
 
 __all__ = ["LATEST_ACTS", "JudgingStore"]
 
 HISTORY_ACTS = 20
-PACE_ACTS = 50
+PACE_ACTS, MIN_PACE_ACTS = 50, 3
 
 LATEST_ACTS = """
     WITH latest AS (
@@ -142,7 +141,7 @@ class JudgingStore:
             "AND counted AND act IN ('good', 'bad', 'cant_tell') AND took_ms > 0 ORDER BY rowid DESC LIMIT ?)",
             [set_id, labeler, PACE_ACTS],
         )
-        return pairs_per_hour(count, mean_ms)
+        return _per_hour(count, mean_ms)
 
     def undecided(self, set_id: int) -> int:
         """Return on how many pairs raters differ without a referee's verdict."""
@@ -165,7 +164,7 @@ class JudgingStore:
             f"WHERE role = 'rater' AND {_PRESENT} GROUP BY labeler ORDER BY count(*) DESC, labeler",
             {"set": set_id, "gone": list(gone)},
         )
-        return [LabelerProgress(name, int(count), pairs_per_hour(count, ms)) for name, count, ms in rows]
+        return [LabelerProgress(name, int(count), _per_hour(count, ms)) for name, count, ms in rows]
 
     def verdicts(self, set_id: int) -> pd.DataFrame:
         """Return every verdict that was not withdrawn, ordered by query, item and labeler.
@@ -211,3 +210,8 @@ class JudgingStore:
 
     def _rows(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
         return self._database.cursor().execute(sql, values).fetchall()
+
+
+def _per_hour(count: int, mean_ms: float | None) -> float | None:
+    """Return the pace of `count` verdicts; None for fewer than three."""
+    return round(3_600_000 / mean_ms, 1) if mean_ms and count >= MIN_PACE_ACTS else None

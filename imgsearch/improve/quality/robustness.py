@@ -6,21 +6,29 @@ photo of a sample is searched like an upload. Unchanged, it must find itself fir
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from pydantic import BaseModel
 
 from imgsearch.core.errors import EvaluationError, ImageError, SourceError
 from imgsearch.core.query import Query
 from imgsearch.core.records import Item, SearchResult
 from imgsearch.improve.quality.measures import bootstrap_interval
-from imgsearch.improve.quality.transformations import TRANSFORMATIONS
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.images import decode_image
 
-__all__ = ["SELF_FIRST", "RobustnessReport", "RobustnessScore", "check_robustness", "wilson_interval"]
+__all__ = [
+    "SELF_FIRST",
+    "TRANSFORMATIONS",
+    "RobustnessReport",
+    "RobustnessScore",
+    "check_robustness",
+    "wilson_interval",
+]
 
 Search = Callable[[Query], SearchResult]
 
@@ -32,6 +40,9 @@ MAX_SAMPLE = 10_000
 SAME_SCORE = 1e-5
 """Photos this close in score to the first hit are copies of it; either may come first."""
 MANY_UNREADABLE = 0.1
+CROPPED_MARGIN = 0.05
+JPEG_QUALITY = 40
+DEGREES = 5.0
 
 
 class RobustnessScore(BaseModel, frozen=True):
@@ -187,3 +198,43 @@ def _warnings(lost: Sequence[str], unreadable: Mapping[str, str], drawn: int) ->
 
 def _photos(count: int) -> str:
     return f"{count:,} photo{'' if count == 1 else 's'}"
+
+
+def _encoded(image: Image.Image, kind: str = "PNG", **options: int) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **(options or {"compress_level": 1}))
+    return buffer.getvalue()
+
+
+def _mirrored(image: Image.Image) -> bytes:
+    return _encoded(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+
+
+def _cropped(image: Image.Image) -> bytes:
+    width, height = image.size
+    left, top = round(width * CROPPED_MARGIN), round(height * CROPPED_MARGIN)
+    return _encoded(image.crop((left, top, max(left + 1, width - left), max(top + 1, height - top))))
+
+
+def _half_size(image: Image.Image) -> bytes:
+    size = (max(1, image.width // 2), max(1, image.height // 2))
+    return _encoded(image.resize(size, Image.Resampling.LANCZOS))
+
+
+def _rotated(image: Image.Image, degrees: float) -> bytes:
+    # The corners get the median colour of the border, like the background of a scanner or a studio.
+    pixels = np.asarray(image)
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    background = tuple(int(level) for level in np.median(border, axis=0))
+    return _encoded(image.rotate(degrees, Image.Resampling.BICUBIC, fillcolor=background))
+
+
+TRANSFORMATIONS: Mapping[str, Callable[[Image.Image], bytes]] = {
+    "mirrored": _mirrored,
+    "cropped by 10%": _cropped,
+    "saved as JPEG, quality 40": lambda image: _encoded(image, "JPEG", quality=JPEG_QUALITY),
+    "half the size": _half_size,
+    "turned left by 5°": lambda image: _rotated(image, DEGREES),
+    "turned right by 5°": lambda image: _rotated(image, -DEGREES),
+}
+"""The changes by name, in the order of a report: an upright RGB image in, an encoded picture out."""
