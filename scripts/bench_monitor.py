@@ -23,8 +23,7 @@ from million_impressions import fill
 from running_app import chromium_flags, find_chromium, running_app
 
 from imgsearch.improve.monitoring.drift import read_drifts
-from imgsearch.improve.monitoring.overview import PERIODS, Period
-from imgsearch.improve.monitoring.overview_queries import read_overview
+from imgsearch.improve.monitoring.overview import PERIODS, Period, read_overview
 from imgsearch.store.catalog import CatalogStore
 
 TIMES = 3

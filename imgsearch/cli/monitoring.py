@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,12 +52,11 @@ def monitor(
     if period not in PERIOD_NAMES:
         raise typer.BadParameter(f"{period!r} is not one of {', '.join(PERIOD_NAMES)}", param_hint="--period")
     from imgsearch.improve.monitoring.drift import read_drifts
-    from imgsearch.improve.monitoring.overview import Period
-    from imgsearch.improve.monitoring.overview_queries import read_overview
+    from imgsearch.improve.monitoring.overview import Period, read_overview
 
     with terminal.open_catalog(catalog) as opened:
         found, drifts = read_overview(opened.database, Period.last(period)), read_drifts(opened.database)
-    document = {**found.as_dict(), "drift": [drift.as_dict() for drift in drifts]}
+    document = {**found.as_dict(), "drift": [asdict(drift) for drift in drifts]}
     terminal.output(as_json, document, lambda: _print_overview(found, drifts))
 
 
@@ -102,8 +102,8 @@ def forget_visitor(
 
     Example: `imgsearch events forget-visitor 3b241101e2bb4255a3a1`
     """
-    from imgsearch.improve.monitoring.visitor_data import forget_visitor as forget
-    from imgsearch.improve.monitoring.visitor_data import rows_of_visitor
+    from imgsearch.improve.monitoring.retention import forget_visitor as forget
+    from imgsearch.improve.monitoring.retention import rows_of_visitor
     from imgsearch.store.uploads import UploadStore
     from imgsearch.vision.images import ImageLimits
 

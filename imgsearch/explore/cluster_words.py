@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from imgsearch.core.key_arrays import Keys
 from imgsearch.core.records import TITLE_COLUMNS
 from imgsearch.encoders.base import Encoder, KnowsWords
+from imgsearch.explore.vectors import Rows
 from imgsearch.store.catalog import CatalogStore
 
 __all__ = ["best_words", "candidate_words", "cluster_words", "shared_values"]
 
-Rows = NDArray[np.float32]
 
 TITLES_SAMPLE = 5000
 MAX_TITLE_WORDS = 100

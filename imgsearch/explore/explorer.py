@@ -18,27 +18,31 @@ from imgsearch.core.key_arrays import Keys, positions_in
 from imgsearch.core.records import Item
 from imgsearch.encoders.base import Encoder
 from imgsearch.explore.cluster_words import cluster_words, shared_values
-from imgsearch.explore.clusters import medoids
-from imgsearch.explore.layout_process import LayoutProcess
-from imgsearch.explore.map_colors import NO_VALUE, Colors, choice_legend, column_colors, number_colors
-from imgsearch.explore.map_document import encode_map
-from imgsearch.explore.map_size import (
+from imgsearch.explore.layout_process import (
     MAX_POINTS,
     NO_MEMORY_FOR_UMAP,
+    LayoutProcess,
     MapSize,
     map_size,
     memory_budget,
     sample_note,
 )
+from imgsearch.explore.map_document import (
+    NO_VALUE,
+    Colors,
+    choice_legend,
+    column_colors,
+    encode_map,
+    number_colors,
+)
 from imgsearch.explore.map_store import Layout, MapStore
-from imgsearch.explore.projection import principal_axes, project
+from imgsearch.explore.vectors import Rows, medoids, principal_axes, project
 from imgsearch.explore.worker import has_umap
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.store.catalog import CatalogStore
 
 __all__ = ["ClusterCard", "Explorer", "MapState"]
 
-Rows = NDArray[np.float32]
 Projection = Literal["pca", "umap"]
 
 LAYOUT_AXES = 50
@@ -155,7 +159,7 @@ class Explorer:
         keys = _sampled(self._catalog.keys(), size.points, seed)
         axes = principal_axes(index.space.vectors(_sampled(keys, AXES_SAMPLE, seed)), LAYOUT_AXES)
         rows = project(keys, index.space.vectors, axes)
-        with LayoutProcess(self._store.folder / "work", rows, seed=seed, progress=progress) as process:
+        with LayoutProcess.over(self._store.folder / "work", rows, seed=seed, progress=progress) as process:
             clustering, outlier_scores = process.clusters()
             layout = Layout(
                 keys=keys,

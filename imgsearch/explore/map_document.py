@@ -1,4 +1,4 @@
-"""The binary format of a map for a browser.
+"""The binary format of a map for a browser, and the colours of its points.
 
 4 bytes (little-endian, length of the header), the header (JSON, padded to a multiple of 4 bytes), then `keys` (n)
 uint32, `places` (n, 2 or 3) uint16 over the longest side, and `colors` (n) uint16: the number of the value in the
@@ -8,17 +8,24 @@ header's list, or for numbers the place between its `low` and `high`; 65535 is n
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.core.key_arrays import Keys
+from imgsearch.explore.vectors import Rows
+from imgsearch.store.metadata_table import MetadataTable
 
-__all__ = ["encode_map"]
+__all__ = ["NO_VALUE", "Colors", "choice_legend", "column_colors", "encode_map", "number_colors"]
 
-Rows = NDArray[np.float32]
+Colors = tuple[NDArray[np.uint16], dict[str, Any]]
 
+MAX_LEGEND = 20
+"""The most frequent values of a column; the rest is "Other"."""
+NO_VALUE = 65535
 FORMAT = 1
 
 
@@ -47,3 +54,55 @@ def _quantised(positions: Rows) -> NDArray[np.uint16]:
     side = float((high - low).max()) or 1.0
     centred = (positions - (low + high) / 2) / side + 0.5
     return np.asarray(np.round(np.clip(centred, 0.0, 1.0) * 65535), np.dtype("<u2"))
+
+
+def column_colors(metadata: MetadataTable, by: str, keys: Keys) -> Colors:
+    """Return the colours of the ascending keys by `column:NAME`; raises `FilterError` for an unknown column."""
+    known, found, kind = metadata.column(by.removeprefix("column:"), keys)
+    places = np.searchsorted(keys, known)
+    if kind == "number":
+        numbers = np.full(len(keys), np.nan)
+        numbers[places] = found
+        return number_colors(numbers, by)
+    values = np.full(len(keys), None, object)  # None for photos removed at this moment
+    values[places] = found
+    labels = {value: _label(value) for value in set(values.tolist())}
+    return _choice_colors([labels[value] for value in values.tolist()], by)
+
+
+def number_colors(values: NDArray[np.float64], by: str) -> Colors:
+    """Return each value's place between the 2nd and 98th percentile, so that extremes do not flatten the rest."""
+    known = np.isfinite(values)
+    low, high = (
+        (float(bound) for bound in np.percentile(values[known], (2, 98))) if known.any() else (0.0, 0.0)
+    )
+    share = np.clip((np.where(known, values, low) - low) / max(high - low, 1e-12), 0.0, 1.0)
+    codes = np.where(known, np.round(share * (NO_VALUE - 1)), NO_VALUE).astype(np.uint16)
+    return codes, {"kind": "number", "by": by, "low": low, "high": high, "none": int((~known).sum())}
+
+
+def choice_legend(by: str, values: list[dict[str, Any]], codes: NDArray[np.uint16]) -> dict[str, Any]:
+    """Return the legend of codes that number the values."""
+    return {"kind": "choice", "by": by, "values": values, "none": int((codes == NO_VALUE).sum())}
+
+
+def _choice_colors(labels: Sequence[str | None], by: str) -> Colors:
+    """Return the number of each label, most frequent first; labels beyond the legend share one, "Other"."""
+    counts = Counter(label for label in labels if label is not None)
+    order = sorted(counts, key=lambda label: (-counts[label], label))
+    listed, rest = order[:MAX_LEGEND], order[MAX_LEGEND:]
+    numbers: dict[str | None, int] = {label: number for number, label in enumerate(listed)}
+    numbers |= dict.fromkeys(rest, len(listed)) | {None: NO_VALUE}
+    values: list[dict[str, Any]] = [{"label": label, "count": counts[label]} for label in listed]
+    if rest:
+        values.append({"label": "Other", "count": sum(counts[label] for label in rest), "other": True})
+    codes = np.fromiter(map(numbers.__getitem__, labels), np.uint16, len(labels))
+    return codes, choice_legend(by, values, codes)
+
+
+def _label(value: Any) -> str | None:
+    if value is None or value != value:
+        return None
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    return str(value)

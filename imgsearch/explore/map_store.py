@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from imgsearch.core.files import write_durably
 from imgsearch.core.key_arrays import Keys
+from imgsearch.explore.vectors import Rows
 
 __all__ = ["Layout", "MapStore"]
 
-Rows = NDArray[np.float32]
 
 FORMAT = 1
 _FIELDS = ("keys", "umap_2d", "umap_3d", "labels", "outlier_scores", "medoids")

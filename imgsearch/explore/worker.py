@@ -18,12 +18,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from imgsearch.explore.clusters import cluster, outlier_scores
-from imgsearch.explore.projection import interpolate_positions, nearest_rows, principal_axes
+from imgsearch.explore.vectors import (
+    Rows,
+    cluster,
+    interpolate_positions,
+    nearest_rows,
+    outlier_scores,
+    principal_axes,
+)
 
 __all__ = ["NO_MEMORY", "has_umap", "main"]
 
-Rows = NDArray[np.float32]
 
 NO_MEMORY = 12
 """The exit status where memory runs short (as ENOMEM)."""

@@ -27,7 +27,7 @@ from imgsearch.core.query import Filter, Query, Term
 from imgsearch.core.query_address import query_key
 from imgsearch.core.records import Judgment
 from imgsearch.encoders import Encoder
-from imgsearch.improve.monitoring.metrics import render
+from imgsearch.improve.monitoring.telemetry import render
 from imgsearch.index.info import catalog_info
 
 

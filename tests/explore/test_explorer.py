@@ -21,10 +21,16 @@ from imgsearch.core.errors import EncoderUnavailable, ExploreError, FilterError,
 from imgsearch.core.memory import available_bytes
 from imgsearch.encoders import Encoder
 from imgsearch.explore.cluster_words import best_words, candidate_words, shared_values
-from imgsearch.explore.clusters import cluster, medoids, outlier_scores
 from imgsearch.explore.explorer import Explorer
-from imgsearch.explore.map_size import MAX_POINTS, map_size
-from imgsearch.explore.projection import interpolate_positions, nearest_rows, principal_axes
+from imgsearch.explore.layout_process import MAX_POINTS, map_size
+from imgsearch.explore.vectors import (
+    cluster,
+    interpolate_positions,
+    medoids,
+    nearest_rows,
+    outlier_scores,
+    principal_axes,
+)
 from imgsearch.explore.worker import has_umap
 from imgsearch.index.opening import open_live_index
 from imgsearch.store.catalog import CatalogStore

@@ -19,7 +19,7 @@ from imgsearch.core.query import Query
 from imgsearch.improve.experiments.assignment import arm_of, team_draft
 from imgsearch.improve.experiments.experiments import Experiments
 from imgsearch.improve.experiments.records import Arm, Experiment
-from imgsearch.improve.monitoring.metrics import render
+from imgsearch.improve.monitoring.telemetry import render
 from imgsearch.index.opening import open_live_index
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import System, Systems

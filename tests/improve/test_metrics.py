@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from imgsearch.app.api.routes import create_api
 from imgsearch.app.service import SearchService
-from imgsearch.improve.monitoring.metrics import LATENCY_BUCKETS_S, render
+from imgsearch.improve.monitoring.telemetry import LATENCY_BUCKETS_S, render
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 SAMPLE = re.compile(r'([a-z][a-z0-9_]*)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*",?)*)\})? (\S+)')

@@ -12,11 +12,9 @@ import pandas as pd
 import pytest
 
 from imgsearch.improve.monitoring.drift import BINS_TO_1, population_stability, read_drifts
-from imgsearch.improve.monitoring.findings import findings
-from imgsearch.improve.monitoring.health import Health
-from imgsearch.improve.monitoring.latency_sketch import bucket_of_ms
-from imgsearch.improve.monitoring.overview import Overview, Period
-from imgsearch.improve.monitoring.overview_queries import read_overview
+from imgsearch.improve.monitoring.monitor import Health, findings
+from imgsearch.improve.monitoring.overview import Overview, Period, read_overview
+from imgsearch.improve.monitoring.telemetry import bucket_of_ms
 from imgsearch.store.database import Database, insert_frame
 from imgsearch.store.feedback import FeedbackState
 

@@ -20,10 +20,15 @@ from imgsearch.core.errors import FeedbackError
 from imgsearch.core.query import Query, Term
 from imgsearch.core.records import Judgment
 from imgsearch.improve.monitoring.drift import read_drifts
-from imgsearch.improve.monitoring.overview import Period
-from imgsearch.improve.monitoring.overview_queries import read_overview
-from imgsearch.improve.monitoring.retention import EventRetention, compact_telemetry, prune_events
-from imgsearch.improve.monitoring.visitor_data import author_name, forget_visitor, rows_of_visitor
+from imgsearch.improve.monitoring.overview import Period, read_overview
+from imgsearch.improve.monitoring.retention import (
+    EventRetention,
+    author_name,
+    compact_telemetry,
+    forget_visitor,
+    prune_events,
+    rows_of_visitor,
+)
 from imgsearch.search.ranking.duplicates import Duplicates
 from imgsearch.search.ranking.rule_store import Rules
 from imgsearch.search.ranking.rules import Rule
@@ -243,7 +248,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from imgsearch.store.database import Database
-from imgsearch.improve.monitoring.visitor_data import forget_visitor
+from imgsearch.improve.monitoring.retention import forget_visitor
 database = Database(Path(sys.argv[1]))
 forget_visitor(database, sys.argv[2])
 os.kill(os.getpid(), signal.SIGKILL)

@@ -14,13 +14,13 @@ import pytest
 from imgsearch.core.errors import QueryError
 from imgsearch.core.query import Query
 from imgsearch.core.records import Hit, SearchResult
-from imgsearch.improve.monitoring.latency_sketch import (
+from imgsearch.improve.monitoring.telemetry import (
     RELATIVE_ERROR,
+    Telemetry,
     bucket_of_ms,
     ms_of_bucket,
     quantile_ms,
 )
-from imgsearch.improve.monitoring.telemetry import Telemetry
 from imgsearch.store.database import Database
 
 

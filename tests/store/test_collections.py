@@ -13,7 +13,7 @@ from imgsearch.cli.main import app
 from imgsearch.core.errors import CollectionError, FilterError, QueryError, UnknownCollection, UnknownItem
 from imgsearch.core.query import Query, Term
 from imgsearch.core.records import Hit, Item, SearchResult
-from imgsearch.improve.monitoring.visitor_data import forget_visitor, rows_of_visitor
+from imgsearch.improve.monitoring.retention import forget_visitor, rows_of_visitor
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.collections import (
     MAX_NAME,

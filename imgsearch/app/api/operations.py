@@ -15,7 +15,7 @@ from imgsearch.app.api.responses import Failed, Health
 from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.version import __version__
-from imgsearch.improve.monitoring.metrics import CONTENT_TYPE, render
+from imgsearch.improve.monitoring.telemetry import CONTENT_TYPE, render
 
 __all__ = ["router"]
 

@@ -8,18 +8,17 @@ Journal of Risk Model Validation 14(4), 2020), so an index that chance exceeds i
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from imgsearch.improve.monitoring.event_sql import KIND_OF_QUERY
 from imgsearch.store.database import Database
 
-__all__ = ["BINS_TO_1", "SCORE_SERIES", "Drift", "population_stability", "read_drifts"]
+__all__ = ["BINS_TO_1", "KIND_OF_QUERY", "SCORE_SERIES", "Drift", "population_stability", "read_drifts"]
 
 MIN_QUERIES = 100
 """With fewer queries of a kind in either week no drift is reported."""
@@ -30,7 +29,15 @@ BINS_TO_1 = 200
 """Scores are counted in steps of 1 / this."""
 SCORE_SERIES = "first_score"
 """The series of `telemetry` that keeps these counts when impressions are deleted; its label: kind, space, encoder."""
-
+KIND_OF_QUERY = """
+    CASE WHEN regexp_matches(query_key, '(^|&)filter=') THEN 'filtered'
+         WHEN contains(query_key, '&') THEN 'mixed'
+         WHEN starts_with(query_key, 'text=') THEN 'words'
+         WHEN starts_with(query_key, 'upload=') THEN 'photo'
+         WHEN starts_with(query_key, 'item=') THEN 'item'
+         ELSE 'mixed' END
+"""
+"""SQL for the kind of a query by its `query_key`; pure kinds have one term and no filter."""
 _MAIN_ENCODER = """
     SELECT encoder FROM impressions WHERE rank = 1 AND happened_at >= $now - INTERVAL 7 DAY AND happened_at < $now
     GROUP BY encoder ORDER BY count(*) DESC, encoder LIMIT 1
@@ -74,10 +81,6 @@ class Drift:
     high: float = 1.0
     spread_then: tuple[float, ...] = ()
     spread_now: tuple[float, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the drift as JSON."""
-        return asdict(self)
 
 
 def read_drifts(database: Database, *, now: datetime | None = None) -> tuple[Drift, ...]:

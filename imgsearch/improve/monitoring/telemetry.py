@@ -1,33 +1,53 @@
-"""Counts of this process's searches: in memory for `/metrics`, and by the minute in the table `telemetry`.
+"""Counts and latencies of this process's searches: in memory for `/metrics`, and by the minute in table `telemetry`.
 
-A row of `telemetry` has minute, series, label, bucket and amount. A background thread writes the rows; a killed
-process loses at most the last `FLUSH_EVERY_S` seconds. No query, visitor or picture is stored, so the counts may stay
-when the events are deleted.
+A background thread writes the rows; a killed process loses at most the last `FLUSH_EVERY_S` seconds. No query,
+visitor or picture is stored, so the counts may stay when the events are deleted. Durations are a DDSketch (Masson,
+Rim and Lee, PVLDB 12(12), 2019): bucket i counts those in (g^(i-1), g^i] milliseconds with g = (1 + a) / (1 - a).
 """
 
 from __future__ import annotations
 
 import atexit
+import math
+import re
 import threading
 from collections import Counter as Tally
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Final
 
 import pandas as pd
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.registry import Collector
 
 from imgsearch.core.background import BackgroundThread
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Query
 from imgsearch.core.records import SearchResult
-from imgsearch.improve.monitoring.latency_sketch import bucket_of_ms
-from imgsearch.improve.monitoring.metrics import LATENCY_BUCKETS_S
 from imgsearch.store.database import Database, insert_frame
 
-__all__ = ["Telemetry"]
+__all__ = ["CONTENT_TYPE", "Telemetry", "bucket_of_ms", "ms_of_bucket", "quantile_ms", "render"]
 
+CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+LATENCY_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 FLUSH_EVERY_S = 20.0
+RELATIVE_ERROR = 0.02
+SHORTEST_MS = 0.01
+"""Shorter durations count as this long."""
+_GROWTH = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
+_WHOLE_BUCKET = re.compile(rb'([{,]le="\d+)\.0"')
+
+# It would add a series for each counter that no scraper of this program reads.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Telemetry:
@@ -123,3 +143,33 @@ class Telemetry:
         with self._lock:
             for key, amount in amounts.items():
                 self._pending[(minute, *key)] += amount
+
+
+def render(*collectors: Collector) -> bytes:
+    """Return the metrics of registries and other collectors, in that order, as one document."""
+    text = b"".join(generate_latest(collector) for collector in collectors)
+    # The labels of whole buckets stay "1" and "5", as alerts and dashboards name them.
+    return _WHOLE_BUCKET.sub(rb'\1"', text)
+
+
+def bucket_of_ms(milliseconds: float) -> int:
+    """Return the bucket of a duration."""
+    return math.ceil(math.log(max(milliseconds, SHORTEST_MS), _GROWTH))
+
+
+def ms_of_bucket(bucket: int) -> float:
+    """Return the duration in milliseconds that is within `RELATIVE_ERROR` of every duration in the bucket."""
+    return float(2 * _GROWTH**bucket / (_GROWTH + 1))
+
+
+def quantile_ms(buckets: Mapping[int, int], q: float) -> float | None:
+    """Return the q-quantile of a sketch {bucket: count} in milliseconds; None for an empty one."""
+    total = sum(buckets.values())
+    if total == 0:
+        return None
+    below = 0
+    for bucket in sorted(buckets):
+        below += buckets[bucket]
+        if below > q * (total - 1):
+            break
+    return ms_of_bucket(bucket)

@@ -21,7 +21,7 @@ from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Query
 from imgsearch.core.records import SearchResult, Verdict
-from imgsearch.improve.monitoring.visitor_data import author_name
+from imgsearch.improve.monitoring.retention import author_name
 from imgsearch.ui.state.actions import REMEMBERED_EVENTS, merged
 from imgsearch.ui.state.events import BarEvent, GalleryEvent
 from imgsearch.ui.state.links import PAGE_SIZE, Step, extend_past, link_of, read_link, to_query

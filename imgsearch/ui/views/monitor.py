@@ -16,8 +16,7 @@ from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_from_params, thumbnail_url, upload_url
 from imgsearch.core.records import Item
 from imgsearch.improve.monitoring.drift import Drift
-from imgsearch.improve.monitoring.findings import findings
-from imgsearch.improve.monitoring.health import Health
+from imgsearch.improve.monitoring.monitor import Health, findings
 from imgsearch.improve.monitoring.overview import Moment, Overview, Period
 from imgsearch.ui.components.blocks import draw_choice, draw_facts, draw_heading, draw_line, draw_outcome
 from imgsearch.ui.components.charts import columns, sparkline, spreads
