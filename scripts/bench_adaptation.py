@@ -29,7 +29,7 @@ from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
 from imgsearch.encoders import Encoder
 from imgsearch.improve.adaptation.adapting import adapt
-from imgsearch.improve.adaptation.publication import publish_head, roll_back_head
+from imgsearch.improve.adaptation.head_jobs import publish_head, roll_back_head
 from imgsearch.index.heads import Projection, save_head
 from imgsearch.index.opening import open_live_index
 from imgsearch.search.searcher import Searcher

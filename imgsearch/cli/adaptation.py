@@ -11,7 +11,7 @@ from imgsearch.cli import terminal
 from imgsearch.cli.terminal import CatalogOption, JsonOption, many, one_line, say
 
 if TYPE_CHECKING:
-    from imgsearch.improve.adaptation.report import AdaptationReport
+    from imgsearch.improve.adaptation.adapting import AdaptationReport
 
 __all__ = ["app"]
 
@@ -52,7 +52,7 @@ def adapt(
 
     Example: `imgsearch adapt --dry-run`
     """
-    from imgsearch.improve.adaptation import adapting, publication
+    from imgsearch.improve.adaptation import adapting, head_jobs
     from imgsearch.store.feedback import FeedbackLog
 
     settings = terminal.load_settings(catalog=catalog)
@@ -75,7 +75,7 @@ def adapt(
         published = bool(report.head) and not no_publish
         if published:
             with terminal.progress(f"Publishing {report.head}") as show:
-                publication.publish_head(
+                head_jobs.publish_head(
                     engine.catalog, report.head, threads=settings.worker_threads, progress=show
                 )
     terminal.output(
@@ -141,14 +141,14 @@ def publish(
 
     Example: `imgsearch heads publish head-0001`
     """
-    from imgsearch.improve.adaptation import publication
+    from imgsearch.improve.adaptation import head_jobs
 
     settings = terminal.load_settings(catalog=catalog)
     with (
         terminal.open_catalog(settings.catalog) as opened,
         terminal.progress(f"Publishing {one_line(head)}") as show,
     ):
-        index = publication.publish_head(opened, head, threads=settings.worker_threads, progress=show)
+        index = head_jobs.publish_head(opened, head, threads=settings.worker_threads, progress=show)
     _print_live(head, index.generation, as_json=as_json)
 
 
@@ -158,11 +158,11 @@ def rollback(catalog: CatalogOption = None, as_json: JsonOption = False) -> None
 
     Example: `imgsearch heads rollback`
     """
-    from imgsearch.improve.adaptation import publication
+    from imgsearch.improve.adaptation import head_jobs
 
     settings = terminal.load_settings(catalog=catalog)
     with terminal.open_catalog(settings.catalog) as opened:
-        index = publication.roll_back_head(opened, threads=settings.worker_threads)
+        index = head_jobs.roll_back_head(opened, threads=settings.worker_threads)
     _print_live(index.space.head.id if index.space.head else "", index.generation, as_json=as_json)
 
 

@@ -201,7 +201,7 @@ def live_head_id(catalog: CatalogStore) -> str:
 def publish(catalog: CatalogStore, head_id: str) -> Head:
     """Record that a head is published, after checking it; raises `AdaptationError` for an unknown one.
 
-    The caller has built its vectors and index before (`imgsearch.improve.adaptation.publication.publish_head`).
+    The caller has built its vectors and index before (`imgsearch.improve.adaptation.head_jobs.publish_head`).
     """
     head = get_head(catalog, head_id)
     read_projection(catalog, head)

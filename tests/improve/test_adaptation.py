@@ -20,12 +20,10 @@ from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
 from imgsearch.core.records import Item, Judgment
 from imgsearch.encoders import Encoder
-from imgsearch.improve.adaptation.adapting import adapt
-from imgsearch.improve.adaptation.evaluation import condensed_ndcg
-from imgsearch.improve.adaptation.position_bias import estimate_attention, fit_eta
-from imgsearch.improve.adaptation.publication import publish_head
-from imgsearch.improve.adaptation.relevance import read_clicks, relevance_table
-from imgsearch.improve.adaptation.report import AdaptationReport, Guard
+from imgsearch.improve.adaptation.adapting import AdaptationReport, adapt
+from imgsearch.improve.adaptation.evaluation import Guard, condensed_ndcg
+from imgsearch.improve.adaptation.head_jobs import publish_head
+from imgsearch.improve.adaptation.relevance import estimate_attention, fit_eta, read_clicks, relevance_table
 from imgsearch.index.heads import get_head, head_changes, list_heads
 from imgsearch.index.opening import open_live_index
 from imgsearch.index.vector_space import VectorSpace

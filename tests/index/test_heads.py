@@ -19,7 +19,7 @@ from imgsearch.core.config import Settings
 from imgsearch.core.errors import AdaptationError, CatalogCorrupt
 from imgsearch.core.query import Query
 from imgsearch.encoders import Encoder
-from imgsearch.improve.adaptation.publication import publish_head, roll_back_head
+from imgsearch.improve.adaptation.head_jobs import publish_head, roll_back_head
 from imgsearch.index.heads import (
     Head,
     Projection,
@@ -255,7 +255,7 @@ def test_the_service_swaps_the_head_while_searches_go_on(colour_catalog: Path) -
 
 KILLED = """
 import sys, json
-from imgsearch.improve.adaptation.publication import publish_head, roll_back_head
+from imgsearch.improve.adaptation.head_jobs import publish_head, roll_back_head
 from imgsearch.store.catalog import CatalogStore
 catalog = CatalogStore.open(sys.argv[1])
 while True:

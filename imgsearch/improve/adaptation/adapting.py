@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from imgsearch.core.background import Progress
 from imgsearch.core.query import Query
 from imgsearch.encoders.base import Encoder
 from imgsearch.improve.adaptation.evaluation import (
+    Guard,
+    Sample,
     confidence_interval,
     guard_sets,
     hit_rate,
@@ -19,24 +22,65 @@ from imgsearch.improve.adaptation.evaluation import (
     ndcg,
     samples,
 )
-from imgsearch.improve.adaptation.report import AdaptationReport, no_candidate_reason, result_reason
-from imgsearch.improve.adaptation.training import principal_basis, train_head
+from imgsearch.improve.adaptation.training import TrainingSet, principal_basis, train_head, training_set
 from imgsearch.improve.adaptation.training_data import TrainingData, read_training_data
-from imgsearch.improve.adaptation.training_set import TrainingSet, training_set
 from imgsearch.index.heads import Projection, save_head
-from imgsearch.index.vector_space import VectorSpace, live_space
+from imgsearch.index.vector_space import Rows, VectorSpace, live_space
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
 
-__all__ = ["adapt"]
+__all__ = ["AdaptationReport", "adapt"]
 
-Rows = NDArray[np.float32]
-Progress = Callable[[int, int], None]
-
+MEASURE = "nDCG@10"
 RANKS = (8, 32)
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
 STEPS = 300
 BASIS_SIZE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptationReport:
+    """The data of an adaptation and its result on the test queries.
+
+    `before` is the published search, `after` the best candidate; `low` and `high` bound the mean change (99%).
+    `reason` is a sentence that explains `worth_publishing`; `head` is the id of the saved head. `skipped` counts the
+    unusable queries by reason.
+    """
+
+    seed: int
+    space: str
+    impressions: int
+    clicks: int
+    judgments: int
+    eta: float
+    eta_source: str
+    text_pairs: int
+    product_pairs: int
+    queries: Mapping[str, int]
+    skipped: Mapping[str, int]
+    notes: tuple[str, ...]
+    worth_publishing: bool = False
+    reason: str = ""
+    rank: int = 0
+    strength: float = 0.0
+    before: float = 0.0
+    after: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    guards: tuple[Guard, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    head: str = ""
+    seconds: float = 0.0
+
+    @property
+    def change(self) -> float:
+        """The mean change of nDCG@10."""
+        return self.after - self.before
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as the JSON of `imgsearch adapt --json`."""
+        guards = [{**asdict(guard), "holds": guard.holds} for guard in self.guards]
+        return {**asdict(self), "measure": MEASURE, "change": self.change, "guards": guards}
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +117,7 @@ def adapt(
     report = _new_report(data, train, active.id, seed)
     candidate, guards_failed = _best_candidate(base, active, data, train, seed, progress)
     if candidate is None:
-        report = replace(report, reason=no_candidate_reason(guards_failed))
+        report = replace(report, reason=_no_candidate_reason(guards_failed))
     else:
         report = _tested(report, base, active, data, candidate)
         if report.worth_publishing:
@@ -157,10 +201,32 @@ def _tested(
         rank=candidate.rank,
         strength=candidate.strength,
         worth_publishing=low > 0 and all(guard.holds for guard in guards),
-        reason=result_reason(len(test), float((after - before).mean()), low, high, guards),
+        reason=_result_reason(len(test), float((after - before).mean()), low, high, guards),
         before=float(before.mean()),
         after=float(after.mean()),
         low=low,
         high=high,
         guards=guards,
     )
+
+
+def _no_candidate_reason(guards_failed: bool) -> str:
+    """Return why no candidate reached the test queries."""
+    if guards_failed:
+        return (
+            f"The candidates improve {MEASURE} only by making texts or photos of one product harder to find; "
+            "nothing to publish."
+        )
+    return f"No candidate improves {MEASURE} on the validation queries; nothing to publish."
+
+
+def _result_reason(queries: int, change: float, low: float, high: float, guards: Sequence[Guard]) -> str:
+    """Return whether the candidate wins on the test queries, and why or why not."""
+    result = f"{MEASURE} on {queries:,} held-out queries changes by {change:+.4f} ({low:+.4f} to {high:+.4f})"
+    if low <= 0:
+        return f"{result}, which may be chance; nothing to publish."
+    for guard in guards:
+        if not guard.holds:
+            loss = f"{guard.name} falls from {guard.before:.0%} to {guard.after:.0%}"
+            return f"{result}, but {loss}; nothing to publish."
+    return f"{result}: worth publishing."

@@ -15,15 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.core.key_arrays import Keys
-from imgsearch.improve.adaptation.report import Guard, Sample
 from imgsearch.improve.adaptation.training_data import LabeledQuery, Part, TrainingData
 from imgsearch.index.exact_search import exact_top_k
 from imgsearch.index.heads import Projection
-from imgsearch.index.vector_space import VectorSpace
+from imgsearch.index.vector_space import Rows, VectorSpace
 from imgsearch.store.catalog import CatalogStore
 
 __all__ = [
+    "Guard",
     "GuardSet",
+    "Sample",
     "condensed_ndcg",
     "confidence_interval",
     "guard_sets",
@@ -33,11 +34,12 @@ __all__ = [
     "samples",
 ]
 
-Rows = NDArray[np.float32]
 Places = NDArray[np.int64]
 Project = Callable[[Rows], Rows]
 
 CUTOFF = 10
+MAX_GUARD_LOSS = 0.05
+"""A guard may lose this share of its value."""
 QUERY_BATCH = 100
 MAX_GUARD_QUERIES = 300
 MIN_GUARD_QUERIES = 15
@@ -58,6 +60,36 @@ class GuardSet:
     rows: Rows
     correct: list[Places]
     own: Places
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A measure that must not get worse: the share of `queries` with a correct item in the first 10 hits."""
+
+    name: str
+    before: float
+    after: float
+    queries: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether it loses at most `MAX_GUARD_LOSS`."""
+        return self.after >= self.before * (1.0 - MAX_GUARD_LOSS)
+
+    @property
+    def holds_easily(self) -> bool:
+        """Whether it loses at most half of `MAX_GUARD_LOSS`."""
+        return self.after >= self.before * (1 - MAX_GUARD_LOSS / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A test query, the change of its nDCG, and the ids of its first hits before and after, best first."""
+
+    query_key: str
+    change: float
+    before: tuple[str, ...]
+    after: tuple[str, ...]
 
 
 def condensed_ndcg(gains: NDArray[np.floating[Any]], k: int = CUTOFF) -> float:

@@ -1,17 +1,23 @@
-"""Training and publishing of heads while a service runs."""
+"""Training and publishing of heads, also while a service runs.
+
+Publishing makes the vectors and the index first, then one row, so that a killed process leaves one of both active.
+"""
 
 from __future__ import annotations
 
 import threading
 
 from imgsearch.core.background import JobRunner, Progress
-from imgsearch.improve.adaptation.adapting import adapt
-from imgsearch.improve.adaptation.publication import publish_head, roll_back_head
-from imgsearch.improve.adaptation.report import AdaptationReport
+from imgsearch.improve.adaptation.adapting import AdaptationReport, adapt
+from imgsearch.index.heads import get_head, previous_head, publish, rollback
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.opening import open_live_index
+from imgsearch.index.vector_space import VectorSpace
 from imgsearch.search.engine import SearchEngine
+from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
 
-__all__ = ["HeadJobs"]
+__all__ = ["HeadJobs", "publish_head", "roll_back_head"]
 
 
 class HeadJobs:
@@ -74,3 +80,31 @@ class HeadJobs:
     def close(self) -> None:
         """Stop the running job."""
         self.jobs.close()
+
+
+def publish_head(
+    catalog: CatalogStore,
+    head_id: str,
+    *,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> LiveIndex:
+    """Publish a head and return its index; no photo is decoded.
+
+    Raises `AdaptationError` for an unknown head and `CatalogCorrupt` for a damaged one; nothing changes then.
+    """
+    space = VectorSpace(catalog, get_head(catalog, head_id))
+    index = open_live_index(catalog, threads=threads, progress=progress, space=space)
+    publish(catalog, head_id)
+    return index
+
+
+def roll_back_head(catalog: CatalogStore, *, threads: int = 1) -> LiveIndex:
+    """Publish what was active before the published head, and return its index.
+
+    Raises `AdaptationError` where no head is published.
+    """
+    space = VectorSpace(catalog, previous_head(catalog))
+    index = open_live_index(catalog, threads=threads, space=space)
+    rollback(catalog)
+    return index

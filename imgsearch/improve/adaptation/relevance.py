@@ -1,23 +1,30 @@
 """Relevances of shown and judged items, from clicks and judgments.
 
 Clicks follow the position-based model: P(click) = P(examined at this rank) * relevance, P(examined) = 1 / rank^eta.
-The estimate is clicks / expected examinations (inverse propensity: Joachims, Swaminathan and Schnabel, "Unbiased
-Learning-to-Rank with Biased Feedback", WSDM 2017; self-normalised as in Zhang and Jones, WWW 2007), shrunk towards
-the mean where there were few examinations.
+The estimate is clicks / expected examinations (inverse propensity: Joachims, Swaminathan and Schnabel, WSDM 2017;
+self-normalised as in Zhang and Jones, WWW 2007), shrunk towards the mean where there were few examinations.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from imgsearch.improve.adaptation.position_bias import Attention, estimate_attention
 from imgsearch.store.catalog import CatalogStore
 
-__all__ = ["RelevanceTable", "read_clicks", "relevance_table"]
+__all__ = ["Attention", "RelevanceTable", "estimate_attention", "fit_eta", "read_clicks", "relevance_table"]
 
+Column = NDArray[np.float64]
+
+DEFAULT_ETA = 1.0
+MAX_ETA = 3.0
+MAX_STANDARD_ERROR = 0.15
+"""An `eta` from items seen at several ranks is used up to this standard error."""
+MIN_CLICKS = 50
 VOTE_WEIGHT = 5.0
 """A good or bad judgment counts like this many fully examined impressions."""
 PRIOR_WEIGHT = 2.0
@@ -36,6 +43,14 @@ _CLICKS = """
     SELECT query_key, item_id, rank, count(*) AS shown, count_if(clicked) AS clicks, count_if(against) AS against
     FROM opinions GROUP BY query_key, item_id, rank ORDER BY query_key, item_id, rank
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """The exponent, and a phrase that says how it was estimated."""
+
+    eta: float
+    source: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,3 +105,56 @@ def read_clicks(catalog: CatalogStore) -> pd.DataFrame:
     A visitor counts once for a query and item, however often they saw or clicked it. Ordered by the first three.
     """
     return catalog.database.cursor().execute(_CLICKS).df()
+
+
+def estimate_attention(clicks: pd.DataFrame) -> Attention:
+    """Return the exponent that the rows of `read_clicks` support.
+
+    Pairs seen at several ranks give the best estimate, because their relevance cancels out ("intervention
+    harvesting": Agarwal et al., "Estimating Position Bias without Intrusive Interventions", WSDM 2019). Otherwise it
+    is the default, or less if the clicks fall less: too large a correction would overrate the lower ranks.
+    """
+    at_ranks = clicks.groupby(["query_key", "item_id"], sort=False)["rank"].transform("nunique")
+    several = clicks[at_ranks > 1]
+    pair = np.asarray(several.groupby(["query_key", "item_id"], sort=False).ngroup(), np.int64)
+    eta, error = fit_eta(*_columns(several), pair)
+    if error <= MAX_STANDARD_ERROR:
+        return Attention(eta, f"from {len(np.unique(pair)):,} results that were seen at several ranks")
+    if clicks["clicks"].sum() < MIN_CLICKS:
+        return Attention(DEFAULT_ETA, "the default, because there are few clicks")
+    slope, _ = fit_eta(*_columns(clicks), np.zeros(len(clicks), np.int64))
+    if slope < DEFAULT_ETA:
+        return Attention(slope, "no more than clicks fall with the rank")
+    return Attention(DEFAULT_ETA, "the default; no results were seen at several ranks")
+
+
+def fit_eta(ranks: Column, shown: Column, clicks: Column, groups: NDArray[np.int64]) -> tuple[float, float]:
+    """Return the most likely eta and its standard error, from rows of (rank, times shown, clicks, group).
+
+    Given a group's clicks, they fall on its rows in proportion to shown / rank^eta: a multinomial likelihood without
+    the group's relevance, concave in one parameter, maximised by Newton's method. The error is infinite where the
+    rows have no information.
+    """
+    if len(ranks) == 0:
+        return DEFAULT_ETA, math.inf
+    logs = np.log(ranks)
+    total = np.bincount(groups, clicks)
+    eta, information = 0.5, 0.0
+    for _ in range(50):
+        weights = shown * np.exp(-eta * logs)
+        norm = np.maximum(np.bincount(groups, weights), 1e-300)
+        mean = np.bincount(groups, weights * logs) / norm
+        variance = np.bincount(groups, weights * logs**2) / norm - mean**2
+        information = float(total @ variance)
+        if information < 1e-9:
+            return DEFAULT_ETA, math.inf
+        step = (float(total @ mean) - float(clicks @ logs)) / information
+        eta = float(np.clip(eta + np.clip(step, -0.5, 0.5), 0.0, MAX_ETA))
+        if abs(step) < 1e-6:
+            break
+    return eta, 1.0 / math.sqrt(information)
+
+
+def _columns(frame: pd.DataFrame) -> tuple[Column, Column, Column]:
+    rank, shown, clicks = (frame[name].to_numpy(np.float64) for name in ("rank", "shown", "clicks"))
+    return rank, shown, clicks

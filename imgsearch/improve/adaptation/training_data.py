@@ -13,7 +13,6 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from imgsearch.core.errors import AdaptationError, EncoderError, ImgSearchError, QueryError, UnknownItem
 from imgsearch.core.key_arrays import Keys
@@ -21,14 +20,13 @@ from imgsearch.core.query import Query
 from imgsearch.core.records import Item
 from imgsearch.encoders.base import Encoder
 from imgsearch.improve.adaptation.relevance import RelevanceTable, relevance_table
-from imgsearch.improve.adaptation.report import too_little_feedback
 from imgsearch.improve.judging.topics import Topic, topic_query
+from imgsearch.index.vector_space import Rows
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
 
 __all__ = ["SPLIT", "ItemGroup", "LabeledQuery", "Part", "TrainingData", "part_of", "read_training_data"]
 
-Rows = NDArray[np.float32]
 Part = Literal["train", "validation", "test"]
 Embed = Callable[[Query], Rows]
 
@@ -112,7 +110,7 @@ def read_training_data(
     parts = Counter(query.part for query in queries)
     if parts["test"] < MIN_TEST_QUERIES or parts["validation"] < MIN_TEST_QUERIES // 2:
         required = round(MIN_TEST_QUERIES / SPLIT["test"])
-        raise AdaptationError(too_little_feedback(len(queries), required, skipped))
+        raise AdaptationError(_too_little_feedback(len(queries), required, skipped))
     items = _sampled_items(catalog, seed)
     titles, notes = _title_groups(items, encoder, seed)
     sample = np.array([item.key for item in items], np.uint64)
@@ -244,3 +242,12 @@ def _product_column(catalog: CatalogStore, name: str | None) -> str | None:
         raise AdaptationError(f"There is no column {name[:80]!r}; this catalog has: {known}.")
     by_name = {column.casefold(): column for column in catalog.metadata.columns}
     return name or next((by_name[column] for column in PRODUCT_COLUMNS if column in by_name), None)
+
+
+def _too_little_feedback(queries: int, required: int, skipped: Mapping[str, int]) -> str:
+    """Return how many queries are missing and why others cannot be used."""
+    left_out = ", ".join(f"{count:,} {why}" for why, count in skipped.items())
+    return (
+        f"{queries:,} queries have usable feedback{f' (left out: {left_out})' if left_out else ''}, but about "
+        f"{required} are needed to measure an improvement; collect more clicks or judgments."
+    )
