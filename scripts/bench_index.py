@@ -78,9 +78,11 @@ class Ours(Subject):
     parameters: ClassVar[dict[str, Any]]
 
     def _new(self, sample: Callable[[int], Rows]) -> Any:
+        from imgsearch.index.base import VectorSource
         from imgsearch.index.engines import new_index
 
-        return new_index(self.parameters, DIM, self.items, self._rows(), sample, threads=self.threads)
+        source = VectorSource(DIM, self.items, self._rows(), sample)
+        return new_index(self.parameters, source, threads=self.threads)
 
     def _rows(self) -> Callable[..., Any]:
         from imgsearch.store.vector_file import EmbeddingFile
@@ -360,11 +362,11 @@ def _import(subject: Subject) -> None:
     some = np.random.default_rng(0).standard_normal((256, DIM), np.float32)
     (some @ some.T).sum()
     if isinstance(subject, Ours):
+        from imgsearch.index.base import VectorSource
         from imgsearch.index.engines import new_index
 
-        tiny = new_index(
-            subject.parameters, DIM, 256, lambda keys: some[keys].astype(np.float16), lambda count: some
-        )
+        source = VectorSource(DIM, 256, lambda keys: some[keys].astype(np.float16), lambda count: some)
+        tiny = new_index(subject.parameters, source)
         tiny.add(np.arange(len(some), dtype=np.uint64), some)
         tiny.search(some[0], 10)
     with contextlib.suppress(ImportError):

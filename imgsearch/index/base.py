@@ -5,20 +5,53 @@ Every engine is safe to search, grow and shrink from several threads at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Keys", "SubsetSearch", "VectorIndex", "Vectors", "are_unit"]
+__all__ = ["Keys", "ReadRows", "SubsetSearch", "VectorIndex", "VectorSource", "Vectors", "are_unit"]
 
 Keys = NDArray[np.uint64]
 Vectors = NDArray[np.float32]
+ReadRows = Callable[[Keys], NDArray[np.float16]]
+"""Returns the stored (n, dim) float16 unit rows of keys, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSource:
+    """The vectors that a new index is made for: about `items` of `dim` numbers.
+
+    `sample(n)` returns up to n of them, (n, dim), to train on.
+    """
+
+    dim: int
+    items: int
+    read_rows: ReadRows
+    sample: Callable[[int], Vectors]
 
 
 class VectorIndex(Protocol):
-    """An approximate nearest-neighbour index."""
+    """An approximate nearest-neighbour index; `imgsearch.index.engines` has the table of its engines."""
+
+    made_for: int
+    """How many items the index was trained for; 0 where it suits any number."""
+    expansion_search: int
+    """The search effort, in the engine's own unit: HNSW's ef, or the number of re-ranked candidates."""
+
+    @classmethod
+    def create(cls, source: VectorSource, *, threads: int = 1, **parameters: Any) -> Self:
+        """Return an empty index; missing parameters have the engine's defaults."""
+
+    @classmethod
+    def load(cls, path: Path, dim: int, read_rows: ReadRows, *, threads: int = 1, **parameters: Any) -> Self:
+        """Return the index saved at `path` with these parameters; the caller has verified its checksum.
+
+        Raises `IndexCorrupt` where a file is missing, damaged or of another kind or dimension.
+        """
 
     @property
     def dim(self) -> int:
@@ -43,8 +76,7 @@ class VectorIndex(Protocol):
     def search(self, vector: Vectors, k: int, *, expansion: int | None = None) -> tuple[Keys, Vectors]:
         """Return up to k (keys, cosine similarities) near a (dim,) vector, best first.
 
-        `expansion` is the search effort in the engine's own unit (HNSW's ef, or the number of re-ranked candidates);
-        None is the tuned one.
+        `expansion` is the search effort of this one search, `expansion_search` where it is None; never less than k.
         """
 
     def save(self, path: Path) -> None:

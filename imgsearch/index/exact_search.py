@@ -12,8 +12,8 @@ from typing import Protocol
 import numkong
 import numpy as np
 
-from imgsearch.index.base import Keys, Vectors
-from imgsearch.index.rerank import ReadRows, best_first, ranked
+from imgsearch.index.base import Keys, ReadRows, Vectors
+from imgsearch.index.rerank import best_first, ranked
 
 __all__ = ["RecallProbe", "exact_candidates", "exact_top_k"]
 

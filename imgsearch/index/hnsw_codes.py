@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from numpy.typing import NDArray
 
 from imgsearch.core.files import write_durably
-from imgsearch.index.base import Keys, Vectors
+from imgsearch.index.base import Keys, ReadRows, Vectors, VectorSource
 from imgsearch.index.quantisation import Quantiser
-from imgsearch.index.rerank import ReadRows, rerank_candidates
+from imgsearch.index.rerank import rerank_candidates
 from imgsearch.index.usearch import HnswGraph, graph_settings
 
 __all__ = ["HnswCodeIndex"]
+
+_TRAINING_SIZE = 20_000
 
 
 class HnswCodeIndex(HnswGraph):
@@ -44,14 +46,16 @@ class HnswCodeIndex(HnswGraph):
         )
 
     @classmethod
-    def load(
-        cls, path: Path, dim: int, read_rows: ReadRows, *, threads: int = 1, **parameters: Any
-    ) -> HnswCodeIndex:
-        """Return the index saved at `path`, whose checksum the caller has verified.
+    def create(cls, source: VectorSource, *, threads: int = 1, **parameters: Any) -> Self:
+        """Return an empty index; `coding` and `width` are parameters of `Quantiser.train`."""
+        quantiser = Quantiser.train(
+            parameters["coding"], int(parameters["width"]), source.sample(_TRAINING_SIZE)
+        )
+        return cls(quantiser, source.read_rows, threads=threads, **graph_settings(parameters))
 
-        The quantiser's checksum is verified here. Raises `IndexCorrupt` where a file is missing, damaged, or of
-        another dimension.
-        """
+    @classmethod
+    def load(cls, path: Path, dim: int, read_rows: ReadRows, *, threads: int = 1, **parameters: Any) -> Self:
+        """Return the index saved at `path`; the quantiser's checksum is verified here."""
         quantiser = Quantiser.read(_quantiser_file(path), str(parameters.get("coding_sha256")), dim)
         index = cls(quantiser, read_rows, threads=threads, **graph_settings(parameters))
         index.load_graph(path)

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import faiss
 import numpy as np
@@ -27,12 +27,12 @@ from numpy.typing import NDArray
 
 from imgsearch.core.errors import IndexCorrupt
 from imgsearch.core.key_arrays import is_in, without
-from imgsearch.index.base import Keys, Vectors
+from imgsearch.index.base import Keys, ReadRows, Vectors, VectorSource
 from imgsearch.index.quantisation import pca
-from imgsearch.index.rerank import ReadRows, rerank_candidates
+from imgsearch.index.rerank import rerank_candidates
 from imgsearch.index.usearch import check_rows, graph_settings
 
-__all__ = ["MAX_KEPT_SELECTIONS", "IvfPqIndex", "nlist_for", "training_size"]
+__all__ = ["IvfPqIndex"]
 
 PCA_WIDTH = 256  # of 512 dimensions of photos' embeddings, these have about nine tenths of the variance
 MIN_TRAINING_SIZE, TRAINING_ROWS_PER_LIST = 1024, 24
@@ -57,22 +57,15 @@ _IdSelector: Any = faiss.IDSelectorBitmap
 """Any: faiss' stubs lack the constructors that take Python values."""
 
 
-def nlist_for(items: int) -> int:
+def _nlist_for(items: int) -> int:
     """Return the number of posting lists for this number of items: the power of two nearest to 4 sqrt(n), >= 16."""
     return int(2 ** max(round(np.log2(4 * max(items, 1) ** 0.5)), 4))
-
-
-def training_size(items: int) -> int:
-    """Return how many vectors to train an index for this number of items on."""
-    return max(MIN_TRAINING_SIZE, TRAINING_ROWS_PER_LIST * nlist_for(items))
 
 
 class IvfPqIndex:
     """Posting lists of product codes; scores are cosines of the stored vectors."""
 
     engine = "lists"
-    made_for: int
-    """How many items it was trained for; it should be trained again for many times more."""
 
     def __init__(
         self,
@@ -84,7 +77,7 @@ class IvfPqIndex:
         expansion_search: int = 128,
         threads: int = 1,
     ) -> None:
-        """Wrap a trained faiss index, a rotation before posting lists; use `train` or `load`.
+        """Wrap a trained faiss index, a rotation before posting lists; use `create` or `load`.
 
         `margins` maps an nprobe to the squared distance beyond that of the nearest centroid within which this many
         centroids are on average.
@@ -113,14 +106,13 @@ class IvfPqIndex:
         self.expansion_search = expansion_search
 
     @classmethod
-    def train(
-        cls, sample: Vectors, items: int, read_rows: ReadRows, *, threads: int = 1, **settings: int
-    ) -> IvfPqIndex:
-        """Return an empty index for this number of items, trained on a (n, dim) sample of them."""
-        sample = _padded(sample)
-        width = min(PCA_WIDTH, sample.shape[1]) // 2 * 2
-        nlist = min(nlist_for(items), len(sample) // TRAINING_ROWS_PER_LIST)
-        rotation = _balanced_pca(sample, width)
+    def create(cls, source: VectorSource, *, threads: int = 1, **parameters: Any) -> Self:
+        """Return an empty index for this number of items, trained on a sample."""
+        nlist = _nlist_for(source.items)
+        rows = _padded(source.sample(max(MIN_TRAINING_SIZE, TRAINING_ROWS_PER_LIST * nlist)))
+        nlist = min(nlist, len(rows) // TRAINING_ROWS_PER_LIST)
+        width = min(PCA_WIDTH, source.dim) // 2 * 2
+        rotation = _balanced_pca(rows, width)
         # Not by faiss.index_factory: its regular expressions crash where usearch was imported before, which brings a
         # C++ library of its own.
         coarse = faiss.IndexFlatL2(width)
@@ -128,22 +120,18 @@ class IvfPqIndex:
         clustering = trained.cp
         clustering.niter, clustering.min_points_per_centroid = TRAINING_ROUNDS, 1
         clustering.max_points_per_centroid = 2 * TRAINING_ROWS_PER_LIST
-        rotated = rotation.apply(sample)
+        rotated = rotation.apply(rows)
         with _faiss_threads(threads):
             trained.train(rotated)
         margins = _measure_margins(rotated[-MARGIN_SAMPLE:], coarse.reconstruct_n(0, nlist))
         index = faiss.IndexPreTransform(rotation, trained)
-        made_for = max(items, MIN_MADE_FOR)
-        return cls(index, read_rows, margins=margins, made_for=made_for, threads=threads, **settings)
+        made_for = max(source.items, MIN_MADE_FOR)
+        settings = graph_settings(parameters)
+        return cls(index, source.read_rows, margins=margins, made_for=made_for, threads=threads, **settings)
 
     @classmethod
-    def load(
-        cls, path: Path, dim: int, read_rows: ReadRows, *, threads: int = 1, **parameters: Any
-    ) -> IvfPqIndex:
-        """Return the index saved at `path`, whose checksum the caller has verified.
-
-        Raises `IndexCorrupt` where the file is missing or is an index of another kind or dimension.
-        """
+    def load(cls, path: Path, dim: int, read_rows: ReadRows, *, threads: int = 1, **parameters: Any) -> Self:
+        """Return the index saved at `path`."""
         try:
             index = faiss.read_index(str(path))
         except RuntimeError as error:

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from imgsearch.core.errors import IndexCorrupt
 from imgsearch.core.query import Filter
-from imgsearch.index.base import Keys, SubsetSearch, Vectors, are_unit
-from imgsearch.index.engines import IVF_PQ, LocalEngine, is_installed, load_index, new_index
+from imgsearch.index.base import Keys, SubsetSearch, VectorIndex, Vectors, VectorSource, are_unit
+from imgsearch.index.engines import (
+    Parameters,
+    default_parameters,
+    is_installed,
+    is_outgrown,
+    load_index,
+    new_index,
+)
 from imgsearch.index.exact_search import RecallProbe
 from imgsearch.index.generation_files import GenerationFolder
 from imgsearch.index.live_index import TARGET_RECALL, IndexHeader, LiveIndex, Progress
-from imgsearch.index.usearch import UsearchIndex
 from imgsearch.index.vector_space import VectorSpace
 from imgsearch.store.catalog import CatalogStore
 
-__all__ = ["MAX_EXPANSION", "LocalIndex", "check_files", "engine_for"]
+__all__ = ["MAX_EXPANSION", "LocalIndex", "check_files"]
 
 MAX_EXPANSION = 1024
 EXPANSION_STEP = 1.25  # the factor between two trials of the search effort
 PROBES = 100
 STALE_SHARE = 0.2  # from this share of dead keys on, a rebuild is cheaper than searching around them
-MIN_ITEMS_FOR_CODES = 50_000
-"""From this size on, codes are searched, unless `imgsearch tune` chose otherwise or they miss the target recall."""
-SMALL_ENGINE: Mapping[str, Any] = {"engine": UsearchIndex.engine}
-HNSW_ENGINE: Mapping[str, Any] = {"engine": "codes", "coding": "bytes", "width": 128}
-IVF_PQ_ENGINE: Mapping[str, Any] = {"engine": IVF_PQ}
 RETRAIN_FACTOR = 8
 """A trained engine is rebuilt when the catalog is this many times larger than when it was trained."""
 _BLOCK_ROWS = 2048
@@ -43,8 +43,8 @@ class LocalIndex(LiveIndex):
         self._files = GenerationFolder(catalog.folder, self.space)
         self.threads = threads
         self._chosen, self._target_recall = "by size", TARGET_RECALL
-        self._parameters = SMALL_ENGINE
-        self.engine = self._empty(SMALL_ENGINE)
+        self._parameters = default_parameters(0)
+        self.engine = self._empty(self._parameters)
         self._header: IndexHeader | None = None
         self._unsaved = 0
         self._dead = 0
@@ -163,18 +163,19 @@ class LocalIndex(LiveIndex):
             if self._chosen != "by size" and not is_installed(self._parameters):
                 self._chosen = "by size"
             if self._chosen == "by size":
-                self._parameters = engine_for(len(self._catalog))
+                self._parameters = default_parameters(len(self._catalog))
             self._build(progress)
             recall = self._tune()
             missed = recall is not None and recall < self._target_recall
-            if missed and self._chosen == "by size" and self._parameters is not SMALL_ENGINE:
-                self._chosen, self._parameters = "by recall", SMALL_ENGINE
+            small = default_parameters(0)
+            if missed and self._chosen == "by size" and self._parameters != small:
+                self._chosen, self._parameters = "by recall", small
                 self._build(progress)
                 recall = self._tune()
             self._write(recall)
 
     def build_as(
-        self, parameters: Mapping[str, Any], target_recall: float, *, progress: Progress | None = None
+        self, parameters: Parameters, target_recall: float, *, progress: Progress | None = None
     ) -> None:
         """Rebuild with these engine parameters and target recall, and keep both for later rebuilds."""
         with self._changing:
@@ -230,14 +231,13 @@ class LocalIndex(LiveIndex):
     def _fit_dim(self) -> None:
         """Replace an index that was opened before the catalog had an encoder."""
         if self.engine.dim != self._catalog.dim:
-            self.engine = self._empty(SMALL_ENGINE)
+            self.engine = self._empty(default_parameters(0))
 
-    def _empty(self, parameters: Mapping[str, Any]) -> LocalEngine:
+    def _empty(self, parameters: Parameters) -> VectorIndex:
         """Return an empty index of the engine that `parameters` name."""
         dim, items = max(self._catalog.dim, 1), len(self._catalog)
-        return new_index(
-            parameters, dim, items, self.space.stored_vectors, self._sample, threads=self.threads
-        )
+        source = VectorSource(dim, items, self.space.stored_vectors, self._sample)
+        return new_index(parameters, source, threads=self.threads)
 
     def _sample(self, count: int) -> Vectors:
         """Return up to `count` of the vectors, the same ones for the same items."""
@@ -256,10 +256,10 @@ class LocalIndex(LiveIndex):
 
     def _outgrown(self) -> bool:
         """Return whether there are more items than the engine was chosen for or trained on."""
-        small = isinstance(self.engine, UsearchIndex)
-        if self._chosen == "by size" and len(self.engine) >= MIN_ITEMS_FOR_CODES and small:
+        items = len(self.engine)
+        if self._chosen == "by size" and is_outgrown(self._parameters, items):
             return True
-        return 0 < self.engine.made_for * RETRAIN_FACTOR < len(self.engine)
+        return 0 < self.engine.made_for * RETRAIN_FACTOR < items
 
     def _remove_from_engine(self, keys: Keys) -> None:
         before = len(self.engine)
@@ -269,7 +269,7 @@ class LocalIndex(LiveIndex):
     def _too_many_dead(self) -> bool:
         return self._dead > max(STALE_SHARE * (len(self.engine) + self._dead), 50)
 
-    def _add_from_catalog(self, engine: LocalEngine, keys: Keys, progress: Progress | None) -> None:
+    def _add_from_catalog(self, engine: VectorIndex, keys: Keys, progress: Progress | None) -> None:
         for start in range(0, len(keys), _BLOCK_ROWS):
             block = keys[start : start + _BLOCK_ROWS]
             vectors = self.space.vectors(block)
@@ -307,10 +307,3 @@ def check_files(catalog: CatalogStore, space: VectorSpace) -> IndexHeader:
     if not np.array_equal(engine.keys(), catalog.keys()):
         raise IndexCorrupt("it does not hold exactly the items of the catalog")
     return header
-
-
-def engine_for(items: int) -> Mapping[str, Any]:
-    """Return the parameters of the engine that suits this number of items, of those that are installed."""
-    if items < MIN_ITEMS_FOR_CODES:
-        return SMALL_ENGINE
-    return IVF_PQ_ENGINE if is_installed(IVF_PQ_ENGINE) else HNSW_ENGINE

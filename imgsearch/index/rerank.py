@@ -6,18 +6,13 @@ mostly to convert the rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numkong
 import numpy as np
 from numpy.typing import NDArray
 
-from imgsearch.index.base import Keys, Vectors
+from imgsearch.index.base import Keys, ReadRows, Vectors
 
-__all__ = ["ReadRows", "best_first", "ranked", "rerank_candidates"]
-
-ReadRows = Callable[[Keys], NDArray[np.float16]]
-"""Returns the stored (n, dim) float16 unit rows of keys, in their order."""
+__all__ = ["best_first", "ranked", "rerank_candidates"]
 
 
 def rerank_candidates(keys: Keys, read_rows: ReadRows, vector: Vectors, k: int) -> tuple[Keys, Vectors]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from imgsearch.core.errors import CatalogError, ConfigError
-from imgsearch.index.base import Keys, Vectors
-from imgsearch.index.engines import IVF_PQ, LocalEngine, is_installed, new_index
+from imgsearch.index.base import Keys, VectorIndex, Vectors, VectorSource
+from imgsearch.index.engines import Parameters, new_index, parameters_to_try
 from imgsearch.index.exact_search import exact_top_k
 from imgsearch.index.live_index import LiveIndex, Progress
 from imgsearch.index.local_index import MAX_EXPANSION, LocalIndex
@@ -32,14 +32,6 @@ K = 10
 EFFORTS = (16, 24, 32, 48, 64, 80, 96, 128, 192, 256, 384, 512, 768, MAX_EXPANSION)
 ACCEPTED_SLOWDOWN = 1.2
 """A smaller index is preferred while it takes at most this much of the fastest one's time."""
-ENGINES: tuple[Mapping[str, Any], ...] = (
-    {"engine": "usearch"},
-    {"engine": "codes", "coding": "bytes", "width": 64},
-    {"engine": "codes", "coding": "bytes", "width": 128},
-    {"engine": "codes", "coding": "bytes", "width": 256},
-    {"engine": "codes", "coding": "signs", "width": 512},
-    {"engine": IVF_PQ},
-)
 _BLOCK_ROWS = 2048
 
 
@@ -50,7 +42,7 @@ class Trial:
     `index_bytes` is the size on disk; `milliseconds` is the median of single searches in one thread.
     """
 
-    parameters: Mapping[str, Any]
+    parameters: Parameters
     build_s: float
     index_bytes: int
     effort: int
@@ -129,7 +121,7 @@ def measure(
     indexed = np.sort(drawn[held_out : held_out + sample])
     queries = space.vectors(np.sort(drawn[:held_out]))
     truth = [found for found, _ in exact_top_k(space, indexed, queries, K)]
-    engines = [parameters for parameters in ENGINES if _suits(parameters, space.dim)]
+    engines = [parameters for parameters in parameters_to_try() if _suits(parameters, space.dim)]
     trials = []
     for number, parameters in enumerate(engines):
         if progress:
@@ -152,16 +144,16 @@ def best(trials: Sequence[Trial]) -> Trial:
     return min((trial for trial in good if trial.milliseconds <= limit), key=lambda trial: trial.index_bytes)
 
 
-def _suits(parameters: Mapping[str, Any], dim: int) -> bool:
-    """Return whether the engine is installed and `dim` components suffice for its codes."""
+def _suits(parameters: Parameters, dim: int) -> bool:
+    """Return whether `dim` components suffice for the codes of an engine that has any."""
     if "coding" not in parameters:
-        return is_installed(parameters)
+        return True
     return int(parameters["width"]) <= (dim if parameters["coding"] == "bytes" else 8 * dim)
 
 
 def _trial(
     space: VectorSpace,
-    parameters: Mapping[str, Any],
+    parameters: Parameters,
     keys: Keys,
     queries: Vectors,
     truth: Sequence[Keys],
@@ -169,14 +161,10 @@ def _trial(
     threads: int,
 ) -> Trial:
     started = time.perf_counter()
-    index = new_index(
-        parameters,
-        space.dim,
-        len(keys),
-        space.stored_vectors,
-        lambda count: space.vectors(keys[:count]),
-        threads=threads,
+    source = VectorSource(
+        space.dim, len(keys), space.stored_vectors, lambda count: space.vectors(keys[:count])
     )
+    index = new_index(parameters, source, threads=threads)
     for start in range(0, len(keys), _BLOCK_ROWS):
         block = keys[start : start + _BLOCK_ROWS]
         index.add(block, space.vectors(block))
@@ -198,7 +186,7 @@ def _trial(
     )
 
 
-def _median_ms(index: LocalEngine, queries: Vectors, effort: int) -> float:
+def _median_ms(index: VectorIndex, queries: Vectors, effort: int) -> float:
     times = []
     for _ in range(TIMING_ROUNDS):
         for query in queries:
@@ -208,7 +196,7 @@ def _median_ms(index: LocalEngine, queries: Vectors, effort: int) -> float:
     return float(np.median(times)) * 1000
 
 
-def _bytes_on_disk(index: LocalEngine) -> int:
+def _bytes_on_disk(index: VectorIndex) -> int:
     with tempfile.TemporaryDirectory() as folder:
         index.save(Path(folder) / "index")
         return sum(file.stat().st_size for file in Path(folder).iterdir())

@@ -10,14 +10,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from usearch.index import Index
 
 from imgsearch.core.errors import IndexCorrupt
-from imgsearch.index.base import Keys, Vectors
+from imgsearch.index.base import Keys, ReadRows, Vectors, VectorSource
 
 __all__ = ["HnswGraph", "UsearchIndex", "check_rows", "graph_settings"]
 
@@ -38,7 +38,6 @@ class HnswGraph:
     """
 
     made_for = 0
-    """How many items the engine was trained for; 0: it suits any number."""
 
     def __init__(
         self,
@@ -199,11 +198,13 @@ class UsearchIndex(HnswGraph):
         )
 
     @classmethod
-    def load(cls, path: Path, dim: int, *, threads: int = 1, **parameters: Any) -> UsearchIndex:
-        """Return the index saved at `path`, whose checksum the caller has verified.
+    def create(cls, source: VectorSource, *, threads: int = 1, **parameters: Any) -> Self:
+        """Return an empty index, which needs no training."""
+        return cls(source.dim, threads=threads, **graph_settings(parameters))
 
-        Raises `IndexCorrupt` where the file is missing or is an index of another dimension or dtype.
-        """
+    @classmethod
+    def load(cls, path: Path, dim: int, read_rows: ReadRows, *, threads: int = 1, **parameters: Any) -> Self:
+        """Return the index saved at `path`."""
         index = cls(dim, threads=threads, **graph_settings(parameters))
         index.load_graph(path)
         return index

@@ -14,12 +14,10 @@ import pytest
 from samples import clustered
 
 from imgsearch.core.errors import IndexCorrupt
-from imgsearch.index.base import Keys, VectorIndex, Vectors
-from imgsearch.index.engines import is_installed
-from imgsearch.index.hnsw_codes import HnswCodeIndex
+from imgsearch.index.base import Keys, VectorIndex, Vectors, VectorSource
+from imgsearch.index.engines import ENGINES as TABLE
+from imgsearch.index.engines import Parameters, is_installed, load_index, new_index
 from imgsearch.index.quantisation import Kind, Quantiser
-from imgsearch.index.rerank import ReadRows
-from imgsearch.index.usearch import UsearchIndex
 
 DIM = 24
 
@@ -50,52 +48,33 @@ class Stored:
         return len(self._index)
 
 
-def engine_over_codes(new: Callable[..., Any], load: Callable[..., Any]) -> Engine:
-    """Return an engine whose vectors lie in a dictionary."""
+def engine_with(parameters: Parameters) -> Engine:
+    """Return an engine of the table whose vectors are stored in a dictionary."""
     stored: dict[int, Any] = {}
+    kept: dict[str, Any] = {}
 
     def read(keys: Keys) -> Any:
         return np.stack([stored[key] for key in keys.tolist()])
 
     def make(dim: int) -> Any:
         stored.clear()
-        return Stored(new(clustered(500, dim, seed=7), read), stored)
-
-    return Engine(make, lambda path, dim: Stored(load(path, dim, read), stored))
-
-
-def graph_of(kind: Kind, width: int) -> Engine:
-    """Return the engine with an HNSW graph over codes."""
-
-    def load(path: Path, dim: int, read: ReadRows) -> HnswCodeIndex:
-        coding = path.with_name(path.name + ".coding.npz")
-        digest = hashlib.sha256(coding.read_bytes()).hexdigest() if coding.is_file() else ""
-        return HnswCodeIndex.load(path, dim, read, coding_sha256=digest)
-
-    return engine_over_codes(
-        lambda sample, read: HnswCodeIndex(Quantiser.train(kind, width, sample), read, threads=2), load
-    )
-
-
-def ivf_pq() -> Engine:
-    """Return the IVF-PQ engine."""
-    from imgsearch.index.ivf_pq import IvfPqIndex
-
-    kept: dict[str, Any] = {"margins": {"1": 0.0}, "made_for": 0}
-
-    def new(sample: Vectors, read: ReadRows) -> IvfPqIndex:
-        index = IvfPqIndex.train(sample, 4000, read, threads=2)
+        sample = clustered(500, dim, seed=7)
+        index = new_index(parameters, VectorSource(dim, 4000, read, lambda n: sample[:n]), threads=2)
         kept.update(index.parameters)
-        return index
+        return Stored(index, stored)
 
-    return engine_over_codes(new, lambda path, dim, read: IvfPqIndex.load(path, dim, read, **kept))
+    return Engine(make, lambda path, dim: Stored(load_index(path, dim, read, kept), stored))
 
 
 ENGINES = {
-    "usearch": Engine(lambda dim: UsearchIndex(dim, threads=2), UsearchIndex.load),
-    "bytes": graph_of("bytes", DIM),
-    "signs": graph_of("signs", 512),
-    **({"lists": ivf_pq()} if is_installed({"engine": "lists"}) else {}),
+    name: engine_with(parameters)
+    for name, parameters in {
+        "usearch": {"engine": "usearch"},
+        "bytes": {"engine": "codes", "coding": "bytes", "width": DIM},
+        "signs": {"engine": "codes", "coding": "signs", "width": 512},
+        "lists": {"engine": "lists"},
+    }.items()
+    if is_installed(parameters)
 }
 
 
@@ -265,6 +244,23 @@ def test_searching_while_another_thread_adds_and_removes_gives_no_wrong_score(en
         thread.join()
     assert errors == []
     assert len(index) == 500 + 12 * 30
+
+
+def test_every_engine_of_the_table_is_checked_here() -> None:
+    checked = {engine.make(DIM).parameters["engine"] for engine in ENGINES.values()}
+    assert checked == {name for name in TABLE if is_installed({"engine": name})}
+
+
+def test_an_unknown_engine_is_neither_made_nor_loaded(tmp_path: Path) -> None:
+    source = VectorSource(DIM, 10, lambda keys: np.zeros((len(keys), DIM)), lambda n: clustered(n, DIM))
+    unknown = {"engine": "annoy", "coding": "bytes", "width": 8}
+    assert not is_installed(unknown)
+    with pytest.raises(
+        IndexCorrupt, match=r"^There is no index engine 'annoy'; use one of usearch, codes, lists.$"
+    ):
+        new_index(unknown, source)
+    with pytest.raises(IndexCorrupt, match="annoy"):
+        load_index(tmp_path / "index", DIM, source.read_rows, unknown)
 
 
 # --- quantisation -----------------------------------------------------------------------------------------------

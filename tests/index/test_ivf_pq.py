@@ -95,14 +95,16 @@ def test_faiss_and_usearch_work_in_one_process(tmp_path: Path) -> None:
     script = f"""
 import usearch.index, numpy as np
 from pathlib import Path
+from imgsearch.index.base import VectorSource
 from imgsearch.index.ivf_pq import IvfPqIndex
 rows = np.random.default_rng(0).standard_normal((2000, 32), np.float32)
 rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-index = IvfPqIndex.train(rows, 2000, lambda keys: rows[keys].astype(np.float16))
+read_rows = lambda keys: rows[keys].astype(np.float16)
+index = IvfPqIndex.create(VectorSource(32, 2000, read_rows, lambda n: rows[:n]))
 index.add(np.arange(2000, dtype=np.uint64), rows)
 path = Path({str(tmp_path / "index")!r})
 index.save(path)
-again = IvfPqIndex.load(path, 32, lambda keys: rows[keys].astype(np.float16), **index.parameters)
+again = IvfPqIndex.load(path, 32, read_rows, **index.parameters)
 print(again.search(rows[7], 3)[0][0])
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

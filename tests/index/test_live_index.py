@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 from samples import clustered, raw_items
 
 from imgsearch.core.errors import IndexCorrupt
+from imgsearch.core.files import sha256_of_text
 from imgsearch.index import engines, local_index
 from imgsearch.index.exact_search import exact_top_k
 from imgsearch.index.live_index import LiveIndex
@@ -247,20 +250,26 @@ def test_the_search_effort_that_was_needed_is_kept(make_catalog: MakeCatalog) ->
 # --- engines ----------------------------------------------------------------------------------------------------
 
 
+def default_from(monkeypatch: pytest.MonkeyPatch, items: int) -> None:
+    """Make the engines of many items the default from this number of items on."""
+    for name in ("codes", "lists"):
+        monkeypatch.setitem(engines.ENGINES, name, replace(engines.ENGINES[name], default_from=items))
+
+
 @pytest.fixture(params=["codes", "lists"])
 def many_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the engine of catalogs of many items, where faiss is missing and where it is installed."""
     if request.param == "lists":
         pytest.importorskip("faiss")
     else:
-        monkeypatch.setattr(local_index, "is_installed", lambda parameters: parameters["engine"] != "lists")
+        monkeypatch.setitem(sys.modules, "faiss", None)  # as if it were not installed
     return str(request.param)
 
 
 @pytest.fixture
 def coded(shop: CatalogStore, many_engine: str, monkeypatch: pytest.MonkeyPatch) -> CatalogStore:
     """Return the catalog of 400 with an index over codes, as catalogs of many items have."""
-    monkeypatch.setattr(local_index, "MIN_ITEMS_FOR_CODES", 400)
+    default_from(monkeypatch, 400)
     index = open_live_index(shop)
     assert index.header is not None
     assert index.header.parameters["engine"] == many_engine
@@ -280,7 +289,7 @@ def test_from_many_items_on_codes_are_searched(coded: CatalogStore) -> None:
 def test_a_catalog_that_grows_gets_codes_when_it_has_many_items(
     make_catalog: MakeCatalog, many_engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_index, "MIN_ITEMS_FOR_CODES", 300)
+    default_from(monkeypatch, 300)
     catalog = make_catalog(clustered(290, 16))
     index = open_live_index(catalog)
     for number, engine in enumerate(["usearch", many_engine]):
@@ -327,10 +336,24 @@ def test_an_engine_that_is_no_longer_installed_gives_way_to_one_that_is(
     pytest.importorskip("faiss")
     open_live_index(shop).build_as({"engine": "lists"}, 0.99)
     assert check_index(shop).parameters["engine"] == "lists"
-    for module in (engines, local_index):
-        monkeypatch.setattr(module, "is_installed", lambda parameters: parameters["engine"] != "lists")
+    monkeypatch.setitem(sys.modules, "faiss", None)  # as if it were not installed
     index = open_live_index(shop)
     assert "imgsearch[faiss]" in index.rebuild_reason
+    assert check_index(shop).parameters["engine"] == "usearch"
+    assert_right(shop, index)
+
+
+def test_an_index_of_an_unknown_engine_is_rebuilt_with_the_default_one(shop: CatalogStore) -> None:
+    folder = active_generation(shop)
+    header = json.loads((folder / "header.json").read_text())
+    header |= {"chosen": "by tuning", "parameters": {"engine": "annoy"}}
+    text = json.dumps(header)
+    (folder / "header.json").write_text(text)
+    (folder.parent / "current").write_text(f"{folder.name} {sha256_of_text(text)}\n")
+    with pytest.raises(IndexCorrupt, match="annoy"):
+        check_index(shop)
+    index = open_live_index(shop)
+    assert "annoy" in index.rebuild_reason
     assert check_index(shop).parameters["engine"] == "usearch"
     assert_right(shop, index)
 
@@ -350,11 +373,11 @@ def test_lists_are_learned_anew_when_there_are_many_times_more_items(make_catalo
 def test_codes_that_miss_the_target_give_way_to_the_vectors_themselves(
     make_catalog: MakeCatalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_index, "MIN_ITEMS_FOR_CODES", 3000)
+    default_from(monkeypatch, 3000)
+    signs = replace(engines.ENGINES["codes"], defaults={"coding": "signs", "width": 8})
+    monkeypatch.setitem(engines.ENGINES, "codes", signs)
+    monkeypatch.setitem(sys.modules, "faiss", None)
     monkeypatch.setattr(local_index, "MAX_EXPANSION", 64)
-    monkeypatch.setattr(
-        local_index, "engine_for", lambda items: {"engine": "codes", "coding": "signs", "width": 8}
-    )
     catalog = make_catalog(clustered(3000, 16))
     index = open_live_index(catalog)
     assert index.header is not None
