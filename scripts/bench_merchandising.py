@@ -32,8 +32,8 @@ from imgsearch.encoders import load_encoder
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.index.opening import open_live_index
 from imgsearch.ingest.indexing import index_sources
-from imgsearch.search.ranking.diversity import mmr_order
 from imgsearch.search.ranking.duplicates import Duplicates
+from imgsearch.search.ranking.reranking import mmr_order
 from imgsearch.search.ranking.rules import Rule
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from imgsearch.core.query_address import LESS_WEIGHT, MORE_WEIGHT
 from imgsearch.demo import ensure_demo_catalog
 from imgsearch.encoders import load_encoder
-from imgsearch.search.ranking.composition import composed
+from imgsearch.search.query_encoder import composed
 from imgsearch.store.catalog import CatalogStore
 
 Vectors = NDArray[np.float32]

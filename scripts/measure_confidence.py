@@ -15,8 +15,16 @@ import numpy as np
 from imgsearch.demo import sample_store
 from imgsearch.encoders import load_encoder
 from imgsearch.improve.judging.topics import read_topics
-from imgsearch.search.ranking.calibration import PHOTO_PROBES, WORD_PROBES
-from imgsearch.search.ranking.confidence import BEST_SCORES, Kind, Levels, photo_levels, word_levels, words_of
+from imgsearch.search.ranking.confidence import (
+    BEST_SCORES,
+    PHOTO_PROBES,
+    WORD_PROBES,
+    Kind,
+    Levels,
+    photo_levels,
+    word_levels,
+    words_of,
+)
 
 
 def main() -> None:

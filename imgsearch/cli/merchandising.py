@@ -14,8 +14,7 @@ from imgsearch.cli import terminal
 from imgsearch.cli.terminal import CatalogOption, JsonOption, many, one_line, say
 
 if TYPE_CHECKING:
-    from imgsearch.search.ranking.rule_store import Rules
-    from imgsearch.search.ranking.rules import Rule, RuleAction
+    from imgsearch.search.ranking.rules import Rule, RuleAction, Rules
 
 __all__ = ["app"]
 
@@ -102,7 +101,7 @@ def list_rules(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
     Example: `imgsearch rules list`
     """
     from imgsearch.core.errors import ImgSearchError
-    from imgsearch.search.ranking.rule_store import Rules
+    from imgsearch.search.ranking.rules import Rules
 
     rows: list[dict[str, Any]] = []
     with terminal.open_catalog(catalog) as opened:
@@ -313,7 +312,7 @@ def _new_rule(
 
 def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: bool, as_json: bool) -> None:
     """Save the rule, or with `dry_run` only print what it affects."""
-    from imgsearch.search.ranking.rule_store import Rules
+    from imgsearch.search.ranking.rules import Rules
 
     with terminal.open_catalog(catalog) as opened:
         stored = Rules(opened)
@@ -335,7 +334,7 @@ def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: boo
 
 
 def _act(catalog: CatalogOption, act: Callable[[Rules], Rule], *, as_json: bool) -> None:
-    from imgsearch.search.ranking.rule_store import Rules
+    from imgsearch.search.ranking.rules import Rules
 
     with terminal.open_catalog(catalog) as opened:
         rule = act(Rules(opened))

@@ -45,8 +45,7 @@ def compare(
         raise typer.BadParameter("give at least one of --text and --item")
     from imgsearch.core.filter_grammar import parse_filters
     from imgsearch.core.query import Query, Term
-    from imgsearch.search.side_by_side import search_both
-    from imgsearch.search.sides import parse_side
+    from imgsearch.search.side_by_side import parse_side, search_both
 
     sides = parse_side(left), parse_side(right)
     terms = [Term("text", words) for words in text or ()] + [Term("item", item_id) for item_id in item or ()]

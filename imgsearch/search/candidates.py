@@ -21,7 +21,7 @@ from imgsearch.index.exact_search import exact_candidates
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.index.rerank import ranked
 from imgsearch.search.query_encoder import Target
-from imgsearch.search.ranking.active_rules import ActiveRules
+from imgsearch.search.ranking.rules import ActiveRules
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.looks import COLOR
 

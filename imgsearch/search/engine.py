@@ -18,9 +18,9 @@ from imgsearch.index.live_index import LiveIndex
 from imgsearch.index.opening import open_live_index
 from imgsearch.index.vector_space import live_space
 from imgsearch.search.encoder_provider import EncoderProvider
-from imgsearch.search.ranking.calibration import Calibration
+from imgsearch.search.ranking.confidence import Calibration
 from imgsearch.search.ranking.duplicates import Duplicates
-from imgsearch.search.ranking.rule_store import Rules
+from imgsearch.search.ranking.rules import Rules
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import Systems
 from imgsearch.search.words.titles import Titles

@@ -12,11 +12,10 @@ from imgsearch.core.query import Query
 from imgsearch.index.rerank import best_first
 from imgsearch.search.candidates import EXTRA_CANDIDATES, CandidateFinder, Scope
 from imgsearch.search.query_encoder import Target
-from imgsearch.search.ranking.active_rules import ActiveRules
 from imgsearch.search.ranking.confidence import BEST_SCORES
-from imgsearch.search.ranking.diversity import DIVERSITY_CANDIDATES, diversify
-from imgsearch.search.ranking.groups import Groups
-from imgsearch.search.ranking.reranking import by_value
+from imgsearch.search.ranking.duplicates import Groups
+from imgsearch.search.ranking.reranking import DIVERSITY_CANDIDATES, by_value, diversify
+from imgsearch.search.ranking.rules import ActiveRules
 from imgsearch.store.look_table import LookTable
 from imgsearch.vision.looks import same_color
 

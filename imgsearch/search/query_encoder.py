@@ -16,23 +16,24 @@ from imgsearch.core.query import Query, Term
 from imgsearch.core.records import Item
 from imgsearch.encoders.base import Encoder, KnowsWords
 from imgsearch.index.vector_space import VectorSpace
-from imgsearch.search.ranking.composition import composed
 from imgsearch.search.ranking.reranking import LookTarget, look_target
-from imgsearch.search.words.title_fusion import TitleMatch
-from imgsearch.search.words.titles import Titles
+from imgsearch.search.words.titles import TitleMatch, Titles
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.originals import content_digest
 from imgsearch.store.uploads import UploadStore
 from imgsearch.vision.images import ImageLimits, decode_region
 from imgsearch.vision.looks import LOOK_DIM, describe
 
-__all__ = ["QueryEncoder", "Target"]
+__all__ = ["QueryEncoder", "Target", "composed"]
 
 Keys = NDArray[np.uint64]
 Vector = NDArray[np.float32]
 
 SPREAD_SAMPLE = 1024
 """How many of the catalog's vectors show how much the cosines of a term vary."""
+MIN_SAMPLE_ROWS = 32
+"""A spread over fewer rows is too uncertain; weights are then used as they are."""
+MIN_SPREAD = 1e-3
 CACHED_TEXTS, CACHED_PICTURES = 2048, 512
 
 
@@ -240,3 +241,17 @@ class QueryEncoder:
 def _check(query: Query) -> None:
     if not query.terms:
         raise QueryError("The query is empty; give a text, an item or an image.")
+
+
+def composed(terms: Vector, weights: NDArray[np.float64], sample: Vector) -> Vector:
+    """Return the (dim,) float32 sum of the terms, (m, dim) unit rows, each by its weight over its spread.
+
+    A text's cosines to the photos of a catalog vary far less than a photo's: in a plain weighted mean of both, the
+    photo decides alone. So each weight is divided by the spread of its term's cosines over `sample`, (s, dim) unit
+    rows of the catalog: the result ranks by the weighted sum of standardised cosines (measured by
+    `scripts/compare_composition.py`). Not normalised: terms that cancel out result in near zeros.
+    """
+    if len(terms) > 1 and len(sample) >= MIN_SAMPLE_ROWS:
+        spreads = np.maximum((sample @ terms.T).std(0), MIN_SPREAD)
+        weights = weights * (spreads.min() / spreads)
+    return np.asarray((weights[:, None] * terms).sum(0), np.float32)

@@ -23,7 +23,7 @@ from imgsearch.search.page import Page, PageFinder
 from imgsearch.search.query_encoder import QueryEncoder
 from imgsearch.search.ranking.confidence import Kind, Levels
 from imgsearch.search.ranking.duplicates import Duplicates
-from imgsearch.search.ranking.rule_store import Rules
+from imgsearch.search.ranking.rules import Rules
 from imgsearch.search.words.titles import Titles
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.uploads import UploadStore

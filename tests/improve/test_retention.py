@@ -30,8 +30,7 @@ from imgsearch.improve.monitoring.retention import (
     rows_of_visitor,
 )
 from imgsearch.search.ranking.duplicates import Duplicates
-from imgsearch.search.ranking.rule_store import Rules
-from imgsearch.search.ranking.rules import Rule
+from imgsearch.search.ranking.rules import Rule, Rules
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import Database, insert_frame
 

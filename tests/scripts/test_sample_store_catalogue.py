@@ -20,7 +20,7 @@ from PIL import Image, ImageEnhance
 from imgsearch.demo import ensure_demo_catalog, sample_store
 from imgsearch.encoders import Encoder
 from imgsearch.index.opening import open_live_index
-from imgsearch.search.ranking.calibration import Calibration
+from imgsearch.search.ranking.confidence import Calibration
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.images import decode_image
 from imgsearch.vision.looks import describe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from imgsearch.search.ranking.composition import composed
+from imgsearch.search.query_encoder import composed
 
 
 def unit_rows(n: int, dim: int, seed: int = 0) -> np.ndarray:

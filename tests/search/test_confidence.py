@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from imgsearch.core.query import Query, Region, Term
 from imgsearch.core.records import Confidence
 from imgsearch.index.opening import open_live_index
-from imgsearch.search.ranking.calibration import Calibration
 from imgsearch.search.ranking.confidence import (
     BEST_SCORES,
+    Calibration,
     Kind,
     Levels,
     Nearest,

@@ -34,8 +34,7 @@ from imgsearch.search.ranking.duplicate_pairs import (
     is_one_photo,
     near_threshold,
 )
-from imgsearch.search.ranking.duplicates import Duplicates
-from imgsearch.search.ranking.groups import Groups, connected_components
+from imgsearch.search.ranking.duplicates import Duplicates, Groups, connected_components
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.alignment import compare_pictures

@@ -16,9 +16,8 @@ from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.core.query import Emphasis, Query, Term
 from imgsearch.core.records import SearchResult
 from imgsearch.index.opening import open_live_index
-from imgsearch.search.ranking.diversity import diversify
 from imgsearch.search.ranking.duplicates import Duplicates
-from imgsearch.search.ranking.reranking import by_value, look_target
+from imgsearch.search.ranking.reranking import by_value, diversify, look_target
 from imgsearch.search.ranking.rules import Rule
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore

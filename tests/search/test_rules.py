@@ -19,8 +19,7 @@ from imgsearch.core.errors import FilterError, QueryError, UnknownItem
 from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.core.query import Filter, Query
 from imgsearch.index.opening import open_live_index
-from imgsearch.search.ranking.rule_store import Rules
-from imgsearch.search.ranking.rules import Rule
+from imgsearch.search.ranking.rules import Rule, Rules
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
 

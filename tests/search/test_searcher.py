@@ -22,8 +22,7 @@ from imgsearch.encoders import Encoder
 from imgsearch.index.local_index import LocalIndex
 from imgsearch.index.opening import open_live_index
 from imgsearch.search.candidates import MAX_EXACT_ITEMS
-from imgsearch.search.query_encoder import SPREAD_SAMPLE
-from imgsearch.search.ranking.composition import composed
+from imgsearch.search.query_encoder import SPREAD_SAMPLE, composed
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
 

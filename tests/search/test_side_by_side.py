@@ -24,8 +24,18 @@ from imgsearch.index.heads import Projection, save_head
 from imgsearch.index.opening import open_live_index
 from imgsearch.search.ranking.rules import Rule
 from imgsearch.search.searcher import Searcher
-from imgsearch.search.side_by_side import Answer, Mark, SideBySide, rank_biased_overlap, search_both
-from imgsearch.search.sides import Side, describe, parse_side, side_of, title_of
+from imgsearch.search.side_by_side import (
+    Answer,
+    Mark,
+    Side,
+    SideBySide,
+    describe,
+    parse_side,
+    rank_biased_overlap,
+    search_both,
+    side_of,
+    title_of,
+)
 from imgsearch.search.systems import System, Systems
 from imgsearch.store.catalog import CatalogStore
 

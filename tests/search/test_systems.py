@@ -19,7 +19,7 @@ from imgsearch.encoders import Encoder
 from imgsearch.index.heads import Projection, publish, save_head
 from imgsearch.index.opening import open_live_index
 from imgsearch.index.vector_space import live_space
-from imgsearch.search.ranking.diversity import mmr_order
+from imgsearch.search.ranking.reranking import mmr_order
 from imgsearch.search.ranking.rules import Rule
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.systems import System, Systems

@@ -22,8 +22,7 @@ from imgsearch.index.opening import open_live_index
 from imgsearch.search.page import RERANK_CANDIDATES
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.words import titles as titles_module
-from imgsearch.search.words.title_fusion import RRF_K, TitleIndex, rrf_scores, title_weight
-from imgsearch.search.words.titles import Titles
+from imgsearch.search.words.titles import RRF_K, TitleIndex, Titles, rrf_scores, title_weight
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.title_vectors import TitleStore
 

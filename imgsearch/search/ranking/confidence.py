@@ -8,22 +8,32 @@ a search by words with searches by its titles. A text whose words are all in one
 
 from __future__ import annotations
 
+import json
+import logging
 import re
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgsearch.core.records import Confidence
+from imgsearch.core.background import BackgroundThread, Stopped
+from imgsearch.core.files import write_durably
+from imgsearch.core.records import TITLE_COLUMNS, Confidence
+from imgsearch.encoders.base import Encoder
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.rerank import ranked
+from imgsearch.store.catalog import CatalogStore
 
 __all__ = [
     "BEST_SCORES",
     "WEAK_SENTENCE",
+    "Calibration",
     "Kind",
     "Levels",
-    "Nearest",
     "photo_levels",
     "word_levels",
     "words_of",
@@ -47,6 +57,20 @@ STRONG_QUANTILE = 0.5
 STOP_WORDS = frozenset(
     ("a", "an", "and", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with")
 )
+FILE_VERSION = 1
+PHOTO_PROBES = 500
+WORD_PROBES = 200
+"""Fewer than photos: words must be encoded, and their level is not an extreme quantile."""
+MAX_ROWS_READ = 4000
+"""From how many items titles and words are taken."""
+MAX_TITLE_CHARS = 200
+MAX_VALUE_CHARS = 60
+"""A longer value is a description, which mentions more than the item."""
+EXTRA_CANDIDATES = 16
+BATCH = 32
+STOP_TIMEOUT_S = 30.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +134,173 @@ def _levels(lists: Iterable[Rows], weak_quantile: float) -> Levels | None:
         return None
     weak, strong = np.quantile(values, [weak_quantile, STRONG_QUANTILE])
     return Levels(float(weak), float(strong))
+
+
+class LevelsFile:
+    """Reads and writes the file; used under the caller's lock. It is a cache: a damaged file is ignored."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._entries: dict[tuple[str, str], dict[str, Any]] | None = None
+
+    def get(self, space: str, kind: Kind) -> tuple[Levels | None, list[int]]:
+        """Return the levels of a space, and what identifies the items they were computed for; (None, []) for none."""
+        try:
+            entry = self._read()[space, kind]
+            described = frozenset(frozenset(map(str, words)) for words in entry["described"])
+            return Levels(float(entry["weak"]), float(entry["strong"]), described), entry["items"]
+        except (KeyError, TypeError, ValueError):
+            return None, []
+
+    def store(self, space: str, kind: Kind, levels: Levels, items: list[int]) -> None:
+        """Store the levels of a space; logs a warning where the folder cannot be written."""
+        words = sorted(sorted(row) for row in levels.described)
+        entry = {"weak": levels.weak, "strong": levels.strong, "described": words, "items": items}
+        entries = self._read()
+        entries[space, kind] = {"space": space, "kind": kind, **entry}
+        document = {"version": FILE_VERSION, "levels": list(entries.values())}
+        try:
+            write_durably(self._path, json.dumps(document, ensure_ascii=False))
+        except OSError as error:
+            _log.warning("the levels of confidence cannot be stored in %s: %s", self._path, error)
+
+    def _read(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """Return the entries by space and kind; none of a missing, damaged or other version of the file."""
+        if self._entries is None:
+            self._entries = {}
+            try:
+                document = json.loads(self._path.read_text(encoding="utf-8"))
+                if document["version"] == FILE_VERSION:
+                    self._entries = {(entry["space"], entry["kind"]): entry for entry in document["levels"]}
+            except FileNotFoundError:
+                pass
+            except (OSError, ValueError, KeyError, TypeError):
+                _log.warning("%s is damaged; the levels of confidence are computed again", self._path)
+        return self._entries
+
+
+class Calibration:
+    """The levels of one catalog; safe to use from any thread.
+
+    Every process that serves a catalog computes them again, also when it has doubled or halved. Until then those of
+    an earlier process are used, so that only the first search of a new space may lack them.
+    """
+
+    def __init__(
+        self, catalog: CatalogStore, encoder: Callable[[], Encoder], *, in_background: bool = True
+    ) -> None:
+        """Calibrate `catalog`, whose titles are encoded by `encoder`.
+
+        Without `in_background`, the first caller waits while levels are computed, unless an earlier process has
+        computed them for the very same items.
+        """
+        self._catalog = catalog
+        self._encoder = encoder
+        self._in_background = in_background
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, Kind], tuple[int, Levels | None]] = {}
+        self._pending: dict[tuple[str, Kind], LiveIndex] = {}
+        self._thread = BackgroundThread("calibration", self._run)
+        self._file = LevelsFile(catalog.folder / "confidence.json")
+
+    def levels(self, index: LiveIndex, kind: Kind) -> Levels | None:
+        """Return the levels for scores of `index`; None where they cannot be computed, or are not yet.
+
+        Missing levels are computed in the background for a later call.
+        """
+        name = index.space.id, kind
+        with self._lock:
+            size, levels = self._known.get(name, (-1, None))
+            if size == _size(index) or self._thread.stopping:
+                return levels
+            if size < 0:
+                levels, items = self._file.get(*name)
+                if levels is not None and items == self._items() and not self._in_background:
+                    self._known[name] = _size(index), levels
+                    return levels
+            if self._in_background:
+                self._pending[name] = index
+                self._thread.start()
+                return levels
+        self._calibrate(index, kind)
+        return self._known[name][1]
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until no levels are being computed; return False if that takes longer than `timeout_s`."""
+        return self._thread.wait(timeout_s)
+
+    def close(self) -> None:
+        """Stop the background thread and wait for it; closing twice is fine."""
+        self._thread.stop(STOP_TIMEOUT_S)
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if not self._pending:
+                    return
+                name = next(iter(self._pending))
+                index = self._pending.pop(name)
+            self._calibrate(index, name[1])
+
+    def _calibrate(self, index: LiveIndex, kind: Kind) -> None:
+        """Compute and store the levels. They must not fail a search: an error is logged, and there are none."""
+        size, levels = _size(index), None
+        try:
+            levels = self._of_photos(index) if kind == "photo" else self._of_words(index)
+        except Stopped:
+            raise
+        except Exception:
+            _log.exception("the confidence of searches by %s cannot be computed", kind)
+        with self._lock:
+            self._known[index.space.id, kind] = size, levels
+            if levels is not None:
+                self._file.store(index.space.id, kind, levels, self._items())
+
+    def _items(self) -> list[int]:
+        """Return what identifies the items: how many, and the last key, as keys are never reused."""
+        keys = self._catalog.keys()
+        return [len(keys), int(keys[-1]) if len(keys) else -1]
+
+    def _of_photos(self, index: LiveIndex) -> Levels | None:
+        keys = _sample(self._catalog.keys(), PHOTO_PROBES)
+        return photo_levels(self._nearest(index), keys, index.space.vectors(keys)) if len(keys) else None
+
+    def _of_words(self, index: LiveIndex) -> Levels | None:
+        titles, described = self._texts()
+        if not titles:
+            return None
+        encoder, rows = self._encoder(), []
+        for start in range(0, len(titles), BATCH):
+            self._thread.check()
+            rows.append(encoder.encode_texts(titles[start : start + BATCH]))
+        return word_levels(self._nearest(index), index.space.project(np.concatenate(rows)), described)
+
+    def _nearest(self, index: LiveIndex) -> Callable[[Rows, int], tuple[Keys, Rows]]:
+        def nearest(row: Rows, k: int) -> tuple[Keys, Rows]:
+            self._thread.check()
+            keys, _ = index.search(row, k + EXTRA_CANDIDATES)
+            return ranked(keys, index.space.vectors(keys), row, k)
+
+        return nearest
+
+    def _texts(self) -> tuple[list[str], set[frozenset[str]]]:
+        """Return distinct titles and the words of each row, of a sample of items: the same for the same catalog."""
+        titles: dict[str, None] = {}
+        described: set[frozenset[str]] = set()
+        for item in self._catalog.by_keys(_sample(self._catalog.keys(), MAX_ROWS_READ)):
+            texts = {name: value for name, value in item.metadata.items() if isinstance(value, str)}
+            named = [texts[column] for column in TITLE_COLUMNS if texts.get(column, "").strip()]
+            if named and len(titles) < WORD_PROBES:
+                titles[" ".join(named[0].split())[:MAX_TITLE_CHARS]] = None
+            short = (text for text in texts.values() if len(text) <= MAX_VALUE_CHARS)
+            described.add(words_of(" ".join(short)))
+        return list(titles), described
+
+
+def _sample(keys: Keys, n: int) -> Keys:
+    """Return up to n of the keys in random order, the same for the same keys."""
+    return np.random.default_rng(0).permutation(keys)[:n]
+
+
+def _size(index: LiveIndex) -> int:
+    return len(index).bit_length()

@@ -10,24 +10,29 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
+from itertools import combinations
 
 import numpy as np
+import pandas as pd
+import scipy
 from numpy.typing import NDArray
 
 from imgsearch.core.background import BackgroundThread
 from imgsearch.core.errors import QueryError
+from imgsearch.core.key_arrays import positions_in
 from imgsearch.core.records import Item
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.ranking.duplicate_pairs import Pair, PairFinder, near_threshold
-from imgsearch.search.ranking.duplicate_store import DuplicateState, DuplicateStore
-from imgsearch.search.ranking.groups import Groups, connected_components
 from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.database import insert_frame, utc_now
 
-__all__ = ["DuplicateGroup", "Duplicates"]
+__all__ = ["DuplicateGroup", "Duplicates", "Groups", "connected_components"]
 
 Keys = NDArray[np.uint64]
 Progress = Callable[[int, int], None]
+Labels = NDArray[np.int64]
 
 PRODUCT_COLUMN = "product_id"
 BATCH, COMMIT_EVERY = 64, 512
@@ -36,6 +41,7 @@ PUBLISH_EVERY_S, MAX_PUBLISH_SHARE = 10.0, 0.02
 this may take: to group a million photos takes a second."""
 BACKGROUND_GROUPS = 100_000
 """With more photos in groups, a search uses the former groups while those of a changed catalog are computed."""
+MAX_AUTHOR = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,3 +216,138 @@ def _pairs_of(finder: PairFinder, keys: Keys, report: Callable[[int], None]) -> 
 def _report(progress: Progress | None, start: int, total: int, done: int) -> None:
     if progress is not None:
         progress(start + done, total)
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateState:
+    """How many photos were compared and how many were not yet; `threshold` is the cosine that proposes pairs.
+
+    All photos with a key below `next_key` were compared.
+    """
+
+    compared: int
+    waiting: int
+    threshold: float | None
+    happened_at: datetime | None
+    next_key: int
+
+
+class DuplicateStore:
+    """Reads and appends rows of one open catalog; safe to use from any thread."""
+
+    def __init__(self, catalog: CatalogStore) -> None:
+        self._database = catalog.database
+
+    def state(self) -> DuplicateState:
+        """Return how far the photos of the catalog were compared."""
+        cursor = self._database.cursor()
+        row = cursor.execute(
+            "SELECT upto, threshold, happened_at FROM duplicate_passes ORDER BY upto DESC, happened_at DESC LIMIT 1"
+        ).fetchone()
+        next_key, threshold, happened_at = row or (0, None, None)
+        counts = cursor.execute(
+            "SELECT count(*) FILTER (key < $1), count(*) FILTER (key >= $1) FROM items", [next_key]
+        ).fetchone()
+        assert counts is not None
+        return DuplicateState(counts[0], counts[1], threshold, happened_at, next_key)
+
+    def pairs(self) -> pd.DataFrame:
+        """Return the pairs of existing photos that nobody rejected: first_key, second_key, cosine, residual."""
+        pairs: pd.DataFrame = (
+            self._database.cursor()
+            .execute(
+                "SELECT first_key, second_key, cosine, residual FROM duplicate_pairs AS p "
+                "JOIN items AS a ON a.key = p.first_key JOIN items AS b ON b.key = p.second_key "
+                "WHERE NOT EXISTS (SELECT 1 FROM duplicate_verdicts AS v WHERE v.first_item = "
+                "least(a.item_id, b.item_id) AND v.second_item = greatest(a.item_id, b.item_id))"
+            )
+            .df()
+        )
+        return pairs
+
+    def add(self, pairs: Sequence[Pair], *, upto: int, threshold: float) -> None:
+        """Store pairs, and that all photos below the key `upto` were compared."""
+        with self._database.transaction() as cursor:
+            if pairs:
+                columns = ["first_key", "second_key", "cosine", "residual"]
+                frame = pd.DataFrame(pairs, columns=columns)
+                frame = frame.astype({"first_key": "uint64", "second_key": "uint64"})
+                insert_frame(cursor, "duplicate_pairs", frame)
+            cursor.execute(
+                "INSERT INTO duplicate_passes VALUES (?, ?, ?)",
+                [utc_now(), upto, threshold],
+            )
+
+    def forget_pairs(self) -> None:
+        """Delete all pairs and progress; verdicts stay."""
+        with self._database.transaction() as cursor:
+            cursor.execute("DELETE FROM duplicate_pairs")
+            cursor.execute("DELETE FROM duplicate_passes")
+
+    def reject(self, item_ids: Sequence[str], *, author: str) -> None:
+        """Store that no two of these distinct items are copies of each other."""
+        pairs = list(combinations(sorted(item_ids), 2))
+        frame = pd.DataFrame(
+            {
+                "happened_at": utc_now(),
+                "author": author[:MAX_AUTHOR],
+                "first_item": [first for first, _ in pairs],
+                "second_item": [second for _, second in pairs],
+                "verdict": "different",
+            }
+        )
+        with self._database.transaction() as cursor:
+            insert_frame(cursor, "duplicate_verdicts", frame)
+
+
+class Groups:
+    """Which keys belong together, in memory; immutable, safe to use from any thread."""
+
+    def __init__(self, keys: Keys, labels: Labels) -> None:
+        """Take ascending `keys`, each with the label of its group; keys in no group are left out."""
+        self._keys = keys
+        self._labels = labels
+        self._by_label = np.argsort(labels, kind="stable")
+        self._sorted_labels = labels[self._by_label]
+
+    def __len__(self) -> int:
+        """Return how many keys are in a group."""
+        return len(self._keys)
+
+    def of(self, keys: Keys) -> Labels:
+        """Return the group of each key, (n,) int64 in their order; -1 for a key in none."""
+        if len(self._keys) == 0:
+            return np.full(len(keys), -1, np.int64)
+        place, there = positions_in(self._keys, keys)
+        return np.where(there, self._labels[place], -1)
+
+    def members(self, label: int) -> Keys:
+        """Return the keys of a group, ascending; none for -1."""
+        low, high = np.searchsorted(self._sorted_labels, [label, label + 1])
+        return self._keys[self._by_label[low:high]] if label >= 0 else self._keys[:0]
+
+    def collapse(self, keys: Keys, n: int | None = None) -> tuple[Labels, Labels]:
+        """Return (positions of the first n keys that stay, for each key the position it collapses into).
+
+        The first key of each group stays, in the given order; a key that stays has its own position.
+        """
+        labels = self.of(keys)
+        alone = np.arange(len(keys)) + (labels.max(initial=0) + 1)
+        _, first, inverse = np.unique(
+            np.where(labels < 0, alone, labels), return_index=True, return_inverse=True
+        )
+        return np.sort(first)[:n], first[inverse]
+
+
+def connected_components(first: Keys, second: Keys) -> tuple[Keys, Labels]:
+    """Return (ascending keys of the pairs, the label of the connected component of each)."""
+    keys, places = np.unique(
+        np.concatenate([first, second]).astype(np.uint64, copy=False), return_inverse=True
+    )
+    if len(keys) == 0:
+        return keys, np.zeros(0, np.int64)
+    half = len(first)
+    edges = scipy.sparse.coo_array(
+        (np.ones(half, bool), (places[:half], places[half:])), shape=(len(keys), len(keys))
+    )
+    return keys, scipy.sparse.csgraph.connected_components(edges, directed=False)[1].astype(np.int64)

@@ -9,8 +9,7 @@ import streamlit as st
 
 from imgsearch.app.service import SearchService
 from imgsearch.core.query_address import thumbnail_url
-from imgsearch.search.side_by_side import PERSISTENCE, Answer, Mark, SideBySide
-from imgsearch.search.sides import describe, title_of
+from imgsearch.search.side_by_side import PERSISTENCE, Answer, Mark, SideBySide, describe, title_of
 from imgsearch.ui.components.blocks import draw_line
 from imgsearch.ui.components.gallery import pass_on, sent_by
 from imgsearch.ui.markup import asset, draw_html, script

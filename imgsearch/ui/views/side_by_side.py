@@ -17,8 +17,7 @@ from imgsearch.app.service import SearchService, get_service
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Query
 from imgsearch.index.heads import list_heads
-from imgsearch.search.side_by_side import SideBySide, search_both
-from imgsearch.search.sides import Side, parse_side, side_of, title_of
+from imgsearch.search.side_by_side import Side, SideBySide, parse_side, search_both, side_of, title_of
 from imgsearch.search.systems import LIVE
 from imgsearch.ui.components.adjust_panel import VARIETY, adjustments, draw_settings, without_settings
 from imgsearch.ui.components.blocks import draw_heading, draw_line
