@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from running_app import running_app
 
+from imgsearch.core.records import Judgment
 from imgsearch.improve.judging.judging import Judging
-from imgsearch.improve.judging.records import ImportedVerdict
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
 from imgsearch.store.photo import Photo
@@ -66,11 +66,11 @@ def make_catalog(folder: Path, pairs: int) -> None:
         )
         feedback = FeedbackLog(catalog.database)
         verdicts = [
-            ImportedVerdict(
+            Judgment(
                 f"item={ids[number // 20 % ITEMS]}",
                 ids[(number * 7 + number // ITEMS) % ITEMS],
-                "history",
                 "good" if number % 2 else "bad",
+                "history",
             )
             for number in range(pairs)
         ]

@@ -147,7 +147,7 @@ def list_sets(catalog: CatalogOption = None, as_json: JsonOption = False) -> Non
     with _opened(catalog) as judging:
         found = [(each, judging.progress(each)) for each in judging.all()]
     if as_json:
-        terminal.print_json([_document(each) | {"progress": progress.as_dict()} for each, progress in found])
+        terminal.print_json([_document(each) | {"progress": asdict(progress)} for each, progress in found])
         return
     if not found:
         say("There is no judging set yet; make one with `imgsearch judge-set create`.")
@@ -168,7 +168,7 @@ def show_progress(name: NameArgument, catalog: CatalogOption = None, as_json: Js
     with _opened(catalog) as judging:
         found = judging.progress(judging.get(name))
     if as_json:
-        terminal.print_json(found.as_dict())
+        terminal.print_json(asdict(found))
         return
     print(
         f"{found.judged:,} of {many(found.wanted, 'judgment')}; {found.pairs_done:,} of {many(found.pairs, 'pair')} "

@@ -348,7 +348,7 @@ def robustness(
             )
         if save:
             Reports(engine.catalog.database).save_robustness(report, system=system)
-    terminal.output(as_json, report.as_dict(), lambda: _print_robustness(report))
+    terminal.output(as_json, report.model_dump(mode="json"), lambda: _print_robustness(report))
     for warning in report.warnings:
         say(f"Warning: {warning}")
 

@@ -18,13 +18,14 @@ from colour_encoder import ColourEncoder
 from imgsearch.core.errors import EvaluationError, ImgSearchError, JudgingError, UnknownSystem
 from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
+from imgsearch.core.records import Judgment
 from imgsearch.improve.judging.assignment import PREFETCH_PAIRS
 from imgsearch.improve.judging.calls import Act, JudgingCall, JudgingReply
 from imgsearch.improve.judging.judging import Judging
 from imgsearch.improve.judging.pools import Pool, make_pool, pool_of
 from imgsearch.improve.judging.qrels import export_judgments, read_qrels
 from imgsearch.improve.judging.query_sets import most_clicked, most_searched, parse_list, random_items
-from imgsearch.improve.judging.records import ImportedVerdict, JudgingSet, clean_name
+from imgsearch.improve.judging.records import JudgingSet, clean_name
 from imgsearch.improve.judging.topics import Topic
 from imgsearch.improve.judging.verdict_files import qrels_zip, read_verdicts, write_verdicts_csv
 from imgsearch.index.opening import open_live_index
@@ -199,8 +200,13 @@ def test_a_labeler_never_sees_rank_score_or_system(
     pool = make_pool(random_items(catalog, 2, seed=0), systems.search, systems=["live"], depth=3, seed=0)
     made = judging.create("blind", pool, source="random photos", systems=["live"], depth=3)
     reply = Labeler(judging, made, "ann").sync(history=True)
-    assert {name for pair in reply.as_dict()["pairs"] for name in pair} == {"pair", "query", "title", "image"}
-    assert "live" not in str(reply.as_dict())
+    assert {name for pair in reply.model_dump()["pairs"] for name in pair} == {
+        "pair",
+        "query",
+        "title",
+        "image",
+    }
+    assert "live" not in str(reply.model_dump())
 
 
 def test_verdicts_are_stored_in_the_feedback_and_the_next_pairs_are_prefetched(
@@ -530,9 +536,7 @@ def test_an_import_whose_name_is_taken_leaves_the_old_set_alone(
 ) -> None:
     made = small("taken")
     with pytest.raises(JudgingError, match="already"):
-        judging.import_set(
-            " taken ", [ImportedVerdict("text=a", "mug/red-0.jpg", "ann", "good")], source="a file"
-        )
+        judging.import_set(" taken ", [Judgment("text=a", "mug/red-0.jpg", "good", "ann")], source="a file")
     assert judging.all() == [made]
     assert judging.progress(made).judged == 0
 

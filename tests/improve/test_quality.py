@@ -31,7 +31,7 @@ from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
 from imgsearch.core.records import Item, Judgment
 from imgsearch.improve.judging.judging import Judging
-from imgsearch.improve.judging.qrels import Votes, topics_from_qrels
+from imgsearch.improve.judging.qrels import count_votes, topics_from_qrels
 from imgsearch.improve.judging.topics import Topic
 from imgsearch.improve.quality.comparison import compare, randomisation_p_value
 from imgsearch.improve.quality.evaluation import EvaluationReport, RatedHit, evaluate
@@ -771,5 +771,5 @@ def test_cant_tell_votes_are_counted_separately() -> None:
     import pandas as pd
 
     rows = [("text=x", "a", "l", "cant_tell"), ("text=x", "b", "l", "good")]
-    votes = Votes.count(pd.DataFrame(rows, columns=["query_key", "item_id", "labeler", "verdict"]))
-    assert (votes.qrels, votes.skipped) == ({"text=x": {"b": 1}}, 1)
+    judgments = pd.DataFrame(rows, columns=["query_key", "item_id", "labeler", "verdict"])
+    assert count_votes(judgments) == ({"text=x": {"b": 1}}, 1)

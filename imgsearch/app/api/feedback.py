@@ -147,6 +147,6 @@ async def judging(request: Request) -> Response:
 
     def work() -> dict[str, object]:
         call = JudgingCall.parse(parse_object(body))
-        return context.open_service().judging.sync(call).as_dict()
+        return context.open_service().judging.sync(call).model_dump(mode="json")
 
     return json_answer(await context.search(work), cache="no-store")

@@ -151,7 +151,3 @@ class JudgingReply(_Frozen):
     """How many of them are this labeler's."""
     per_hour: float | None
     """This labeler's pace; null before there are enough verdicts to estimate it."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the reply as JSON."""
-        return self.model_dump(mode="json")

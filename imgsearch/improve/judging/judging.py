@@ -33,7 +33,6 @@ from imgsearch.improve.judging.records import (
     MAX_NAME,
     Disagreement,
     Guideline,
-    ImportedVerdict,
     JudgingProgress,
     JudgingSet,
     PairRow,
@@ -96,7 +95,7 @@ class Judging:
         return self.get(name)
 
     def import_set(
-        self, name: str, verdicts: Sequence[ImportedVerdict], *, source: str, raters: int = 0
+        self, name: str, verdicts: Sequence[Judgment], *, source: str, raters: int = 0
     ) -> JudgingSet:
         """Store a new set made of verdicts from elsewhere, and return it; all of them or nothing.
 

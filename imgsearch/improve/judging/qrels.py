@@ -8,6 +8,7 @@ An id that contains white space or a percent sign is percent-encoded.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ExportReport",
     "Qrels",
-    "Votes",
+    "count_votes",
     "export_judgments",
     "known_qrels",
     "parse_qrels",
@@ -90,61 +91,46 @@ class ExportReport:
 
 
 def export_judgments(judgments: pd.DataFrame, qrels_path: Path) -> ExportReport:
-    """Write judgments as qrels (`Votes.count`), and their queries as topics beside them.
+    """Write judgments as qrels (`count_votes`), and their queries as topics beside them.
 
     Raises `EvaluationError` where there is nothing to write or the file cannot be written.
     """
-    votes = Votes.count(judgments)
-    if not votes.qrels:
+    qrels, skipped = count_votes(judgments)
+    if not qrels:
         raise EvaluationError("There are no good or bad judgments to export; judge some results first.")
     topics_path = default_topics_path(qrels_path)
     lines = [
         f"{percent_encoded(query)} 0 {percent_encoded(item, escape='%')} {level}\n"
-        for query, levels in votes.qrels.items()
+        for query, levels in qrels.items()
         for item, level in levels.items()
     ]
-    topics = [f"{percent_encoded(topic.query_id)}\t{topic.kind}\t{topic.query}\n" for topic in votes.topics]
+    topics = [
+        f"{percent_encoded(topic.query_id)}\t{topic.kind}\t{topic.query}\n" for topic in map(topic_of, qrels)
+    ]
     try:
         qrels_path.parent.mkdir(parents=True, exist_ok=True)
         qrels_path.write_text("".join(lines), encoding="utf-8")
         topics_path.write_text("".join(topics), encoding="utf-8")
     except OSError as error:
         raise EvaluationError(f"{qrels_path} cannot be written: {error.strerror}.") from error
-    return ExportReport(str(qrels_path), str(topics_path), len(topics), len(lines), votes.skipped)
+    return ExportReport(str(qrels_path), str(topics_path), len(topics), len(lines), skipped)
 
 
-@dataclass(frozen=True, slots=True)
-class Votes:
-    """Labelers' verdicts as qrels by query key; `skipped` counts the verdicts "can't tell"."""
+def count_votes(judgments: pd.DataFrame) -> tuple[dict[str, dict[str, int]], int]:
+    """Return judgments as qrels by query key, and how many verdicts are "can't tell".
 
-    qrels: Qrels
-    skipped: int
-
-    @staticmethod
-    def count(judgments: pd.DataFrame) -> Votes:
-        """Count judgments: relevance is 1 where more labelers said good than bad, else 0.
-
-        `judgments` has the columns query_key, item_id, labeler and verdict, with one row for each labeler's latest
-        verdict on a pair. A pair with no good or bad verdict is left out. Queries and items are sorted.
-        """
-        votes: dict[tuple[str, str], int] = {}
-        skipped = 0
-        for row in judgments.itertuples(index=False):
-            vote = _VOTE.get(str(row.verdict))
-            if vote is None:
-                skipped += 1
-                continue
-            pair = (str(row.query_key), str(row.item_id))
-            votes[pair] = votes.get(pair, 0) + vote
-        qrels: dict[str, dict[str, int]] = {}
-        for (query_key, item_id), vote in sorted(votes.items()):
-            qrels.setdefault(query_key, {})[item_id] = int(vote > 0)
-        return Votes(qrels, skipped)
-
-    @property
-    def topics(self) -> list[Topic]:
-        """The judged queries."""
-        return [topic_of(query_key) for query_key in self.qrels]
+    `judgments` has the columns query_key, item_id and verdict, with one row for each labeler's latest verdict on a
+    pair. Relevance is 1 where more labelers said good than bad, else 0; a pair with no good or bad verdict is left
+    out. Queries and items are sorted.
+    """
+    votes: Counter[tuple[str, str]] = Counter()
+    for row in judgments.itertuples(index=False):
+        if (verdict := str(row.verdict)) in _VOTE:
+            votes[str(row.query_key), str(row.item_id)] += _VOTE[verdict]
+    qrels: dict[str, dict[str, int]] = {}
+    for (query_key, item_id), vote in sorted(votes.items()):
+        qrels.setdefault(query_key, {})[item_id] = int(vote > 0)
+    return qrels, int((~judgments["verdict"].isin(_VOTE)).sum())
 
 
 def topics_from_qrels(qrels: Qrels, catalog: CatalogStore) -> list[Topic]:

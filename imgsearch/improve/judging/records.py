@@ -1,10 +1,10 @@
-"""Records of judging: sets of pairs, guidelines, progress, disagreements and imported verdicts."""
+"""Records of judging: sets of pairs, guidelines, progress and disagreements."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -16,7 +16,6 @@ __all__ = [
     "MAX_NAME",
     "Disagreement",
     "Guideline",
-    "ImportedVerdict",
     "JudgingProgress",
     "JudgingSet",
     "LabelerProgress",
@@ -90,10 +89,6 @@ class JudgingProgress:
     gone: int
     labelers: tuple[LabelerProgress, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the figures as JSON."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
@@ -103,16 +98,6 @@ class Disagreement:
     item_id: str
     verdicts: Mapping[str, Verdict]
     referee: Verdict | None
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedVerdict:
-    """A verdict that was made elsewhere."""
-
-    query_key: str
-    item_id: str
-    labeler: str
-    verdict: Verdict
 
 
 def clean_name(name: Any, what: str) -> str:

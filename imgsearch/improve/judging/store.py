@@ -15,8 +15,9 @@ from typing import Any
 
 import pandas as pd
 
+from imgsearch.core.records import Judgment
 from imgsearch.improve.judging.calls import Act, ActKind, JudgingCall
-from imgsearch.improve.judging.records import Guideline, ImportedVerdict, JudgingSet, LabelerProgress, PairRow
+from imgsearch.improve.judging.records import Guideline, JudgingSet, LabelerProgress, PairRow
 from imgsearch.store.database import Database, insert_frame, utc_now
 
 __all__ = ["LATEST_ACTS", "JudgingStore"]
@@ -181,12 +182,12 @@ class JudgingStore:
             .df()
         )
 
-    def add_imported(self, set_id: int, verdicts: Sequence[ImportedVerdict]) -> None:
+    def add_imported(self, set_id: int, verdicts: Sequence[Judgment]) -> None:
         """Append verdicts of raters as acts and as judgments of the feedback."""
         rows = self._rows("SELECT query_key, item_id, pair_id FROM judging_pairs WHERE set_id = ?", [set_id])
         pair_ids = {(query_key, item_id): int(pair_id) for query_key, item_id, pair_id in rows}
         cursor, frame = self._database.cursor(), pd.DataFrame(verdicts)
-        frame["now"], frame["search_id"] = utc_now(), pd.Series([None] * len(frame), dtype="object")
+        frame["now"] = utc_now()
         acts = pd.DataFrame(
             {
                 "event_id": [f"import-{set_id}-{number}" for number in range(len(frame))],

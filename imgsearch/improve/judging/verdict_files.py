@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from imgsearch.core.errors import EvaluationError, JudgingError
 from imgsearch.core.query_address import query_key
-from imgsearch.core.records import Verdict
+from imgsearch.core.records import Judgment, Verdict
 from imgsearch.improve.judging.qrels import export_judgments, known_qrels, parse_qrels, topics_from_qrels
-from imgsearch.improve.judging.records import ImportedVerdict, clean_name
+from imgsearch.improve.judging.records import clean_name
 from imgsearch.improve.judging.topics import Topic, default_topics_path, read_text, read_topics, topic_query
 from imgsearch.store.catalog import CatalogStore
 
@@ -39,7 +39,7 @@ _REQUIRED = ("query", "item_id", "verdict")
 
 def read_verdicts(
     path: Path, catalog: CatalogStore, *, labeler: str, topics: Path | None = None
-) -> list[ImportedVerdict]:
+) -> list[Judgment]:
     """Return the verdicts of a file: CSV if its name ends in .csv, else TREC qrels with their topics.
 
     The topics of qrels are those of `topics`, else the file beside the qrels, else what the query ids say. `labeler`
@@ -55,7 +55,7 @@ def read_verdicts(
 
 def verdicts_from_qrels(
     text: str, name: str, catalog: CatalogStore, *, labeler: str, topics: list[Topic] | None = None
-) -> list[ImportedVerdict]:
+) -> list[Judgment]:
     """Return the judgments in the text of a qrels file as one labeler's verdicts: above 0 is good, else bad.
 
     Raises `EvaluationError` for a malformed line or a query without a topic.
@@ -72,13 +72,13 @@ def verdicts_from_qrels(
         )
     keys = {query_id: query_key(topic_query(by_id[query_id])) for query_id in qrels}
     return [
-        ImportedVerdict(keys[query_id], item_id, labeler, "good" if level > 0 else "bad")
+        Judgment(keys[query_id], item_id, "good" if level > 0 else "bad", labeler)
         for query_id, levels in qrels.items()
         for item_id, level in levels.items()
     ]
 
 
-def verdicts_from_csv(text: str, name: str, catalog: CatalogStore, *, labeler: str) -> list[ImportedVerdict]:
+def verdicts_from_csv(text: str, name: str, catalog: CatalogStore, *, labeler: str) -> list[Judgment]:
     """Return the verdicts in the text of a CSV file with the columns query, item_id, verdict and perhaps labeler.
 
     Rows of referees are left out: only the raters' verdicts are imported. Raises `EvaluationError` for a missing
@@ -105,7 +105,7 @@ def verdicts_from_csv(text: str, name: str, catalog: CatalogStore, *, labeler: s
             if query not in keys:
                 keys[query] = _key_of(query, catalog)
             judge = clean_name(row.get("labeler") or fallback, "The labeler's name")
-            found.append(ImportedVerdict(keys[query], item_id, judge, cast(Verdict, verdict)))
+            found.append(Judgment(keys[query], item_id, cast(Verdict, verdict), judge))
     except (EvaluationError, JudgingError) as error:
         raise EvaluationError(f"Line {rows.line_num} of {name}: {error}") from None
     except csv.Error as error:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+
+import pandas as pd
 
 from imgsearch.core.errors import EvaluationError, SourceError
 from imgsearch.demo import sample_store
 from imgsearch.improve.judging.judging import Judging
-from imgsearch.improve.judging.qrels import Qrels, Votes, parse_qrels, read_qrels, topics_from_qrels
-from imgsearch.improve.judging.records import JudgingSet
-from imgsearch.improve.judging.topics import Topic, decode_text, parse_topics, read_topics
+from imgsearch.improve.judging.qrels import Qrels, count_votes, parse_qrels, read_qrels, topics_from_qrels
+from imgsearch.improve.judging.topics import Topic, decode_text, parse_topics, read_topics, topic_of
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
 
@@ -52,18 +54,19 @@ def judgment_sources(catalog: CatalogStore, feedback: FeedbackLog, judging: Judg
     First the judging sets, the oldest first, then all judgments made here, then the Sample Store's ground truth
     if the catalog has its photos.
     """
-    sources = [_of_set(judging, judging_set) for judging_set in reversed(judging.all())]
+    sources = [
+        _of_judgments(
+            f"set/{each.name}",
+            f"Judging set: {each.name}",
+            f"{each.pairs:,} pairs of {each.queries:,} queries, {each.raters:,} labelers each.",
+            partial(judging.votes, each),
+        )
+        for each in reversed(judging.all())
+    ]
     row = catalog.database.cursor().execute("SELECT count(*) FROM judgments").fetchone()
     if row and row[0]:
         detail = f"{row[0]:,} judgments from the search and judge pages."
-        sources.append(
-            JudgmentSource(
-                "judged-here",
-                JUDGED_HERE,
-                detail,
-                lambda: _of_votes(JUDGED_HERE, Votes.count(feedback.latest_judgments())),
-            )
-        )
+        sources.append(_of_judgments("judged-here", JUDGED_HERE, detail, feedback.latest_judgments))
     if _has_sample_store(catalog):
         sources += [_of_sample_store(name) for name in SAMPLE_STORE]
     return sources
@@ -89,21 +92,16 @@ def uploaded(
     return GroundTruth(name, judged, tuple(asked))
 
 
-def _of_set(judging: Judging, judging_set: JudgingSet) -> JudgmentSource:
-    label = f"Judging set: {judging_set.name}"
-    detail = f"{judging_set.pairs:,} pairs of {judging_set.queries:,} queries, {judging_set.raters:,} labelers each."
-    return JudgmentSource(
-        f"set/{judging_set.name}",
-        label,
-        detail,
-        lambda: _of_votes(label, Votes.count(judging.votes(judging_set))),
-    )
+def _of_judgments(
+    name: str, label: str, detail: str, judgments: Callable[[], pd.DataFrame]
+) -> JudgmentSource:
+    def load() -> GroundTruth:
+        qrels, _ = count_votes(judgments())
+        if not qrels:
+            raise EvaluationError(f"{label}: nothing was judged good or bad yet; judge some results first.")
+        return GroundTruth(label, qrels, tuple(map(topic_of, qrels)))
 
-
-def _of_votes(label: str, votes: Votes) -> GroundTruth:
-    if not votes.qrels:
-        raise EvaluationError(f"{label}: nothing was judged good or bad yet; judge some results first.")
-    return GroundTruth(label, votes.qrels, tuple(votes.topics))
+    return JudgmentSource(name, label, detail, load)
 
 
 def _of_sample_store(name: str) -> JudgmentSource:

@@ -167,7 +167,13 @@ class Reports:
         with self._database.transaction() as cursor:
             cursor.execute(
                 "INSERT INTO robustness_runs VALUES (?, ?, ?, ?, ?)",
-                [_new_id(), stored.happened_at, system, report.encoder, json.dumps(report.as_dict())],
+                [
+                    _new_id(),
+                    stored.happened_at,
+                    system,
+                    report.encoder,
+                    json.dumps(report.model_dump(mode="json")),
+                ],
             )
         return stored
 

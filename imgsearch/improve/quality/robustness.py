@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -60,7 +59,7 @@ class RobustnessScore(BaseModel, frozen=True):
 
 
 class RobustnessReport(BaseModel, frozen=True):
-    """What a robustness check found.
+    """What a robustness check found, the JSON of `imgsearch robustness --json`.
 
     `score` is the mean over the changes, `lost` the photos that do not find themselves. `unreadable` maps photos that
     could not be read to the reason.
@@ -74,10 +73,6 @@ class RobustnessReport(BaseModel, frozen=True):
     lost: tuple[str, ...]
     unreadable: Mapping[str, str]
     warnings: tuple[str, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report as the JSON of `imgsearch robustness --json`; `model_validate` reads it."""
-        return self.model_dump(mode="json")
 
 
 def check_robustness(
