@@ -25,7 +25,16 @@ from imgsearch.core.errors import EncoderError
 from imgsearch.core.files import write_durably
 from imgsearch.encoders.base import Embeddings
 
-__all__ = ["AUTO", "BACKENDS", "ONNX", "TORCH", "Trial", "cached_trial", "check_backend", "compare_backends"]
+__all__ = [
+    "AUTO",
+    "BACKENDS",
+    "ONNX",
+    "TORCH",
+    "BackendTrial",
+    "cached_trial",
+    "check_backend",
+    "compare_backends",
+]
 
 AUTO, TORCH, ONNX = "auto", "torch", "onnx"
 BACKENDS = (AUTO, TORCH, ONNX)
@@ -40,7 +49,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class BackendTrial:
     """The chosen `backend`, and the milliseconds and the least cosine to torch of each one."""
 
     backend: str
@@ -54,7 +63,7 @@ def check_backend(name: str) -> None:
         raise EncoderError(f"There is no backend {name!r}: use {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}.")
 
 
-def compare_backends(encoders: Mapping[str, Callable[[], Embeddings]]) -> Trial:
+def compare_backends(encoders: Mapping[str, Callable[[], Embeddings]]) -> BackendTrial:
     """Run every function in turn, each of which embeds the same photos, and choose a backend.
 
     Each returns (n, dim) float32 unit rows; `torch` is the reference. The least time of a few rounds counts, because
@@ -77,10 +86,12 @@ def compare_backends(encoders: Mapping[str, Callable[[], Embeddings]]) -> Trial:
         if name != TORCH and cosine[name] >= MIN_COSINE and fastest[name] * MIN_SPEEDUP <= fastest[TORCH]
     ]
     best = min(better, key=lambda name: fastest[name], default=TORCH)
-    return Trial(best, {name: round(seconds * 1000, 2) for name, seconds in fastest.items()}, cosine)
+    return BackendTrial(best, {name: round(seconds * 1000, 2) for name, seconds in fastest.items()}, cosine)
 
 
-def cached_trial(encoder_id: str, threads: int, libraries: Sequence[str], run: Callable[[], Trial]) -> Trial:
+def cached_trial(
+    encoder_id: str, threads: int, libraries: Sequence[str], run: Callable[[], BackendTrial]
+) -> BackendTrial:
     """Return the cached trial of this encoder on this machine, or `run` and cache it.
 
     Weights, processor, number of threads and versions of `libraries` are part of the cache key. Where the cache
@@ -88,7 +99,7 @@ def cached_trial(encoder_id: str, threads: int, libraries: Sequence[str], run: C
     """
     file = user_cache_dir() / "backends" / f"{_cache_key(encoder_id, threads, libraries)}.json"
     with suppress(OSError, ValueError, TypeError):
-        cached = Trial(**json.loads(file.read_text(encoding="utf-8")))
+        cached = BackendTrial(**json.loads(file.read_text(encoding="utf-8")))
         if cached.backend in BACKENDS:
             return cached
     trial = run()

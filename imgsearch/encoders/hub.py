@@ -17,7 +17,7 @@ from huggingface_hub import constants
 from imgsearch.core.errors import EncoderError, EncoderUnavailable
 from imgsearch.encoders.spec import EncoderSpec
 
-__all__ = ["download_obstacle", "download_weights", "find_weights", "tag_config"]
+__all__ = ["download_obstacle", "download_weights", "failure_within", "find_weights", "tag_config"]
 
 _URL_CACHE = "~/.cache/clip"  # open_clip's cache of weights that are not on the hub
 
@@ -70,7 +70,7 @@ def download_obstacle(spec: EncoderSpec, timeout_s: float) -> str | None:
             with urllib.request.urlopen(head, timeout=timeout_s) as answer:  # noqa: S310
                 return answer.status
 
-    return _failure_within(request, server, timeout_s)
+    return failure_within(request, server, timeout_s)
 
 
 def download_weights(spec: EncoderSpec, progress: Callable[[str], None], timeout_s: float) -> Path:
@@ -108,7 +108,7 @@ def _file_names(hf_hub: str) -> list[str]:
     return [safe, name] if name.endswith((".bin", ".pth")) else [name]
 
 
-def _failure_within(request: Callable[[], object], server: str, timeout_s: float) -> str | None:
+def failure_within(request: Callable[[], object], server: str, timeout_s: float) -> str | None:
     """Return None if `request` succeeds within `timeout_s`, else a clause that says why not.
 
     It runs in a thread, because a socket's timeout covers neither the name lookup before it nor retries.

@@ -80,7 +80,7 @@ class SharedIndex(LiveIndex):
         shared = cls(catalog, address, space=space)
         if not catalog.dim:
             return shared
-        shared._connected()
+        shared.connected()
         if catalog.index_read_only:
             return shared
         if rebuild:
@@ -140,7 +140,7 @@ class SharedIndex(LiveIndex):
     def add(self, keys: Keys, vectors: Vectors) -> None:
         """Add new keys with their embeddings and the rows of their items; this process finds them at once."""
         with self._changing:
-            store = self._connected()
+            store = self.connected()
             items = {item.key: item for item in self._catalog.by_keys(keys)}
             self._push(store, keys, self.space.project(vectors), items, new=True)
             self._items += len(keys)
@@ -157,7 +157,7 @@ class SharedIndex(LiveIndex):
         """Push the rows of items whose metadata changed."""
         with self._changing:
             if len(keys):
-                self._push_from_catalog(self._connected(), keys, new=False)
+                self._push_from_catalog(self.connected(), keys, new=False)
 
     def sync(self, *, progress: Progress | None = None) -> None:
         """Bring the collection in step with the catalog's live keys and their metadata.
@@ -166,7 +166,7 @@ class SharedIndex(LiveIndex):
         compared, so an interrupted run resumes where it stopped.
         """
         with self._changing:
-            store = self._connected()
+            store = self.connected()
             widened = self._widened()
             if not widened and self._note.rows == self._catalog.metadata.fingerprint() and self._count(store):
                 return
@@ -215,7 +215,7 @@ class SharedIndex(LiveIndex):
 
     def check(self) -> IndexHeader:
         """Return the header after comparing every key and row with the catalog; raises `IndexCorrupt`."""
-        store = self._connected()
+        store = self.connected()
         alive, digests = self._catalog.metadata.row_digests()
         indexed, pushed_digests = store.digests()
         if not np.array_equal(alive, indexed):
@@ -228,7 +228,8 @@ class SharedIndex(LiveIndex):
 
     # --- internal ---------------------------------------------------------------------------------------------
 
-    def _connected(self) -> MilvusIndex:
+    def connected(self) -> MilvusIndex:
+        """Return the collection in Milvus; the first call connects to it."""
         if self._store is None:
             self._store = self._connect()
             kept = self._catalog.settings.get(self._note_name())

@@ -20,9 +20,9 @@ from imgsearch.core.records import SearchResult
 from imgsearch.search.systems import BASE, LIVE, System, Systems
 
 __all__ = [
-    "Answer",
     "Mark",
     "Side",
+    "SideAnswer",
     "SideBySide",
     "describe",
     "parse_side",
@@ -163,7 +163,7 @@ def _fraction(setting: str, text: str) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SideAnswer:
     """What one side answered, and the median of `rounds` searches in milliseconds, all caches warm."""
 
     side: Side
@@ -221,8 +221,8 @@ class SideBySide:
     """
 
     query: Query
-    left: Answer
-    right: Answer
+    left: SideAnswer
+    right: SideAnswer
     shared: int
     overlap: float
     rbo: float
@@ -316,7 +316,7 @@ def search_both(
             systems.search(*requests[place])
             times_ms[place].append((time.perf_counter() - started) * 1000)
     first, second = (
-        Answer(side, result, round(statistics.median(times), 3), len(times))
+        SideAnswer(side, result, round(statistics.median(times), 3), len(times))
         for side, result, times in zip((left, right), results, times_ms, strict=True)
     )
     shared = len(set(first.item_ids) & set(second.item_ids))

@@ -31,7 +31,15 @@ from imgsearch.store.database import insert_frame, utc_now
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["Collection", "Collections", "Comparison", "Recent", "collection_csv", "compare", "set_query"]
+__all__ = [
+    "Collection",
+    "CollectionComparison",
+    "Collections",
+    "Recent",
+    "collection_csv",
+    "compare",
+    "set_query",
+]
 
 Kind = Literal["item", "query"]
 
@@ -73,7 +81,7 @@ class Collection:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class CollectionComparison:
     """The items in the first collection only, in both, and in the second only; each in the order saved."""
 
     only_first: tuple[str, ...]
@@ -286,10 +294,10 @@ class Collections:
         return sorted(found, key=lambda each: (each.changed, each.name), reverse=True)
 
 
-def compare(first: Collection, second: Collection) -> Comparison:
+def compare(first: Collection, second: Collection) -> CollectionComparison:
     """Return which items two collections share and which they do not."""
     ours, theirs = set(first.items), set(second.items)
-    return Comparison(
+    return CollectionComparison(
         only_first=tuple(each for each in first.items if each not in theirs),
         both=tuple(each for each in first.items if each in theirs),
         only_second=tuple(each for each in second.items if each not in ours),

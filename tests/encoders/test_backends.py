@@ -16,7 +16,7 @@ from PIL import Image
 from imgsearch.core.errors import EncoderError
 from imgsearch.demo import sample_store
 from imgsearch.encoders import Encoder, load_encoder
-from imgsearch.encoders.backends import MIN_COSINE, Trial, cached_trial, compare_backends
+from imgsearch.encoders.backends import MIN_COSINE, BackendTrial, cached_trial, compare_backends
 from imgsearch.encoders.lite.onnx import has_onnx
 from imgsearch.vision.images import decode_image
 
@@ -66,10 +66,10 @@ def test_a_backend_that_is_not_faster_is_not_chosen() -> None:
 
 
 def test_a_trial_runs_once_for_an_encoder_its_libraries_and_its_threads(cache: Path) -> None:
-    made: list[Trial] = []
+    made: list[BackendTrial] = []
 
-    def make() -> Trial:
-        made.append(Trial("torch", {"torch": 1.0}, {"torch": 1.0}))
+    def make() -> BackendTrial:
+        made.append(BackendTrial("torch", {"torch": 1.0}, {"torch": 1.0}))
         return made[-1]
 
     for _ in range(2):
@@ -92,7 +92,7 @@ def test_a_trial_runs_once_for_an_encoder_its_libraries_and_its_threads(cache: P
 
 def test_a_cache_that_cannot_be_written_is_no_error(cache: Path) -> None:
     cache.write_text("a file where the folder should be", encoding="utf-8")
-    assert cached_trial("lite@1", 2, [], lambda: Trial("torch", {}, {})).backend == "torch"
+    assert cached_trial("lite@1", 2, [], lambda: BackendTrial("torch", {}, {})).backend == "torch"
 
 
 def test_an_unknown_backend_raises_one_sentence_with_the_known_ones() -> None:
@@ -125,7 +125,7 @@ def test_onnx_runtime_computes_the_embeddings_of_torch(
 def test_auto_uses_the_backend_of_its_trial_and_caches_it(cache: Path, lite: Encoder) -> None:
     chosen = load_encoder("lite", backend="auto")
     (file,) = (cache / "backends").iterdir()
-    trial = Trial(**json.loads(file.read_text()))
+    trial = BackendTrial(**json.loads(file.read_text()))
     assert chosen.backend == trial.backend  # type: ignore[attr-defined]
     assert trial.cosine["onnx"] >= MIN_COSINE
     assert chosen.id == lite.id

@@ -219,7 +219,7 @@ def test_offline_mode_and_forbidden_downloads_are_kept(monkeypatch: pytest.Monke
 
 def test_a_server_that_hangs_is_given_up_in_time() -> None:
     start = time.monotonic()
-    reason = hub._failure_within(lambda: time.sleep(300), "the hub", 0.2)
+    reason = hub.failure_within(lambda: time.sleep(300), "the hub", 0.2)
     assert time.monotonic() - start < 60
     assert reason == "the hub did not answer within 0.2 s"
 

@@ -194,9 +194,8 @@ def opened(catalog: CatalogStore, **options: Any) -> SharedIndex:
 
 def passing(index: SharedIndex, catalog: CatalogStore, filters: Sequence[Filter]) -> list[int]:
     """Return the keys that Milvus lets pass: all of them, where a search finds those near a vector."""
-    assert index._store is not None
     where = expression(filters, lambda name: Column(*catalog.metadata.find_column(name)))
-    return [int(key) for key in index._store.keys(where=where)]
+    return [int(key) for key in index.connected().keys(where=where)]
 
 
 def test_a_catalog_that_names_a_milvus_is_indexed_there_and_remembers_it(
@@ -306,9 +305,7 @@ def test_a_column_that_turns_from_numbers_to_text_is_pushed_anew(shop: CatalogSt
 
 def test_a_collection_that_lost_items_is_noticed_by_its_count_and_filled_again(shop: CatalogStore) -> None:
     index = opened(shop)
-    store = index._store
-    assert store is not None
-    store.remove(np.arange(50, dtype=np.uint64))
+    index.connected().remove(np.arange(50, dtype=np.uint64))
     assert len(opened(shop)) == 400
     assert check_index(shop).items == 400
 

@@ -25,9 +25,9 @@ from imgsearch.index.opening import open_live_index
 from imgsearch.search.ranking.rules import Rule
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.side_by_side import (
-    Answer,
     Mark,
     Side,
+    SideAnswer,
     SideBySide,
     describe,
     parse_side,
@@ -141,13 +141,13 @@ def found(
 ) -> SideBySide:
     """Return two answers of the given hits; `also` names what is collapsed into them."""
 
-    def answer(ids: Sequence[str], side: Side) -> Answer:
+    def answer(ids: Sequence[str], side: Side) -> SideAnswer:
         hits = tuple(
             Hit(item_id, rank, 1.0, rank, "", also=(also or {}).get(item_id, ()))
             for rank, item_id in enumerate(ids, start=1)
         )
         result = SearchResult(Query.of(text="x"), hits, "test", 1, 100, {"total": 1.0}, "s")
-        return Answer(side, result, 1.0, 5)
+        return SideAnswer(side, result, 1.0, 5)
 
     shared = len(set(left) & set(right))
     return SideBySide(

@@ -97,7 +97,7 @@ async def collection_table(request: Request, id: _Id) -> Response:
 
 @router.get(
     "/api/v1/collections/{id}",
-    response_model=responses.Collection,
+    response_model=responses.CollectionDocument,
     responses=failures(400, 404, 503),
     summary="One collection with its items",
     description="Anyone who has a collection's id, which cannot be guessed, may read it.",

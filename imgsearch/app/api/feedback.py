@@ -15,19 +15,19 @@ from imgsearch.app.api.bodies import MAX_FEEDBACK_BYTES, parse_model, parse_obje
 from imgsearch.app.api.context import context_of
 from imgsearch.app.api.failures import RequestError, failures
 from imgsearch.app.api.parameters import ApiRoute
-from imgsearch.app.api.requests import Click, Feedback, Judgment
+from imgsearch.app.api.requests import ClickDocument, Feedback, JudgmentDocument
 from imgsearch.app.api.responses import FeedbackRecorded, ReplicaBatchTaken
 from imgsearch.app.service import SearchService
-from imgsearch.core import records
 from imgsearch.core.errors import FeedbackError, NotAWriter
 from imgsearch.core.query_address import query_from_params, query_key
+from imgsearch.core.records import Judgment
 from imgsearch.improve.judging.calls import JudgingCall, JudgingReply
 
 __all__ = ["router"]
 
 router = APIRouter(route_class=ApiRoute)
 
-_FEEDBACK: TypeAdapter[Click | Judgment] = TypeAdapter(Feedback)
+_FEEDBACK: TypeAdapter[ClickDocument | JudgmentDocument] = TypeAdapter(Feedback)
 
 
 def _json_body(schema: str) -> dict[str, object]:
@@ -59,7 +59,7 @@ async def feedback(request: Request) -> Response:
 
     def work() -> str:
         given = parse_model(body, _FEEDBACK, FeedbackError)
-        if isinstance(given, Click):
+        if isinstance(given, ClickDocument):
             _record_click(context.open_service(), given)
         else:
             judgment = _judgment(given)
@@ -69,7 +69,7 @@ async def feedback(request: Request) -> Response:
     return json_answer({"recorded": await context.search(work)}, status_code=201)
 
 
-def _record_click(service: SearchService, click: Click) -> None:
+def _record_click(service: SearchService, click: ClickDocument) -> None:
     if not service.settings.feedback:
         raise RequestError("This service keeps no feedback.", status=403, code="feedback_off")
     service.record_click(
@@ -81,11 +81,11 @@ def _record_click(service: SearchService, click: Click) -> None:
     )
 
 
-def _judgment(given: Judgment) -> records.Judgment:
+def _judgment(given: JudgmentDocument) -> Judgment:
     query = query_from_params(parse_qs(given.query))
     if not query.terms:
         raise FeedbackError("query must say what was searched for, such as text=red+mug or item=1.jpg.")
-    return records.Judgment(
+    return Judgment(
         query_key=query_key(query),
         item_id=given.item_id,
         verdict=given.verdict,

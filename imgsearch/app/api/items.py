@@ -17,13 +17,13 @@ from imgsearch.app.api.failures import RequestError, failures
 from imgsearch.app.api.item_paths import ID
 from imgsearch.app.api.parameters import ApiRoute
 from imgsearch.app.api.requests import ClosedParams
-from imgsearch.app.api.responses import Item, Regions, item_document
+from imgsearch.app.api.responses import ItemDocument, Regions, item_document
 from imgsearch.app.api.search import IMAGE_PX, THUMBNAIL_PX
 from imgsearch.app.service import SearchService
-from imgsearch.core import records
 from imgsearch.core.errors import ImageError, QueryError, SourceError
 from imgsearch.core.query import MAX_ID_CHARS, Region, Term
 from imgsearch.core.query_address import part_of, thumbnail_url
+from imgsearch.core.records import Item
 
 __all__ = ["ItemIdPath", "ItemIdQuery", "described_item", "router"]
 
@@ -38,7 +38,7 @@ router = APIRouter(route_class=ApiRoute)
 @router.get(
     "/api/v1/items",
     name="item",
-    response_model=Item,
+    response_model=ItemDocument,
     responses=failures(400, 404, 503),
     summary="One item, its id as a parameter",
 )
@@ -49,7 +49,7 @@ async def item_by_parameter(request: Request, id: ItemIdQuery) -> Response:
 
 @router.get(
     f"/api/v1/items/{ID}",
-    response_model=Item,
+    response_model=ItemDocument,
     responses=failures(400, 404, 503),
     summary="One item",
     openapi_extra={"x-example": "curl HOST/api/v1/items/shoes/1.jpg"},
@@ -60,7 +60,7 @@ async def item(request: Request, id: ItemIdPath) -> Response:
     return json_answer(described_item(found))
 
 
-def described_item(item: records.Item) -> Item:
+def described_item(item: Item) -> ItemDocument:
     """Return an item with the paths of its pictures."""
     return item_document(item, thumbnail_url(item, IMAGE_PX), thumbnail_url(item, THUMBNAIL_PX))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from fastapi.openapi.utils import get_openapi
 from jinja2 import Environment, PackageLoader
@@ -48,7 +50,7 @@ def openapi_document(settings: Settings, routes: Sequence[BaseRoute]) -> dict[st
             operation["description"] = operation["description"].format(**limits)
     _limit_pages(document, settings.max_results)
     _tidy(document)
-    return document
+    return _short_names(document)
 
 
 def docs_page(document: dict[str, Any]) -> str:
@@ -86,6 +88,12 @@ def _limit_pages(document: dict[str, Any], max_results: int) -> None:
         for branch in (schema, *schema.get("anyOf", ())):
             if branch.get("type") == "integer":
                 branch["maximum"] = max_results
+
+
+def _short_names(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document with the schema of the class `ItemDocument` as `Item`."""
+    text = re.sub(r'"((?:#/components/schemas/)?\w+)Document"', r'"\1"', json.dumps(document))
+    return cast(dict[str, Any], json.loads(text))
 
 
 def _tidy(node: Any) -> None:

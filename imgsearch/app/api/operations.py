@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 from imgsearch.app.api.answers import json_answer
 from imgsearch.app.api.context import context_of
 from imgsearch.app.api.parameters import ApiRoute
-from imgsearch.app.api.responses import Failed, Health
+from imgsearch.app.api.responses import Failed, HealthDocument
 from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.version import __version__
@@ -24,7 +24,7 @@ router = APIRouter(route_class=ApiRoute)
 
 @router.get(
     "/healthz",
-    response_model=Health,
+    response_model=HealthDocument,
     response_description="Usable.",
     responses={503: {"model": Failed, "description": "Not usable."}},
     summary="Whether the service can answer",
@@ -37,7 +37,7 @@ router = APIRouter(route_class=ApiRoute)
 async def health(request: Request) -> Response:
     """Answer with what is possible: 503 only where no search at all is."""
 
-    def work(service: SearchService) -> Health:
+    def work(service: SearchService) -> HealthDocument:
         encoder = service.engine.encoder.state
         return {
             "status": encoder.status if encoder.status != "failed" else "degraded",

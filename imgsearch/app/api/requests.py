@@ -36,10 +36,10 @@ from imgsearch.store.feedback import MAX_TEXT
 
 __all__ = [
     "MAX_NAME_CHARS",
-    "Click",
+    "ClickDocument",
     "ClosedParams",
     "Feedback",
-    "Judgment",
+    "JudgmentDocument",
     "PageParams",
     "ReplicaBatch",
     "SearchBody",
@@ -287,7 +287,7 @@ def _terms(given: _Entry | list[Any] | None, kind: TermKind, usual: float) -> It
         yield Term(kind, f"#{value.removeprefix('#').lower()}" if kind == "color" else value, weight, region)
 
 
-class Click(_Body):
+class ClickDocument(_Body):
     """A visitor's click on a hit."""
 
     kind: Literal["click"] = Field(description="What this is.")
@@ -302,7 +302,7 @@ class Click(_Body):
     visitor: _Name = Field("", description="Your own name for the visitor.")
 
 
-class Judgment(_Body):
+class JudgmentDocument(_Body):
     """A verdict on a hit."""
 
     kind: Literal["judgment"] = Field(description="What this is.")
@@ -315,7 +315,7 @@ class Judgment(_Body):
     search_id: _Name = Field("", description="The search in which it was judged, if any.")
 
 
-Feedback = TypeAliasType("Feedback", Annotated[Click | Judgment, Field(discriminator="kind")])
+Feedback = TypeAliasType("Feedback", Annotated[ClickDocument | JudgmentDocument, Field(discriminator="kind")])
 
 
 class ReplicaBatch(BaseModel):

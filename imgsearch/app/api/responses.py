@@ -16,31 +16,28 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypeAliasType, TypedDict
 
 from imgsearch.core import query as core
-from imgsearch.core.records import Confidence
-from imgsearch.core.records import Hit as HitRecord
-from imgsearch.core.records import Item as ItemRecord
-from imgsearch.core.records import SearchResult as Result
+from imgsearch.core.records import Confidence, Hit, Item, SearchResult
 from imgsearch.search.words import filter_suggestions, spelling
 
 __all__ = [
-    "Collection",
+    "CollectionDocument",
     "CollectionList",
     "CollectionSummary",
     "Error",
     "ErrorBody",
     "Failed",
     "FeedbackRecorded",
-    "Health",
-    "Hit",
-    "Item",
+    "HealthDocument",
+    "HitDocument",
+    "ItemDocument",
     "MapPhoto",
     "MapPhotos",
-    "Query",
+    "QueryDocument",
     "Regions",
     "ReplicaBatchTaken",
-    "SearchResult",
-    "Term",
-    "WordHelp",
+    "SearchResultDocument",
+    "TermDocument",
+    "WordHelpDocument",
     "item_document",
     "plain",
     "query_document",
@@ -55,7 +52,7 @@ Metadata = TypeAliasType("Metadata", dict[str, str | float | bool | None])
 
 
 @with_config(_CONFIG)
-class Term(TypedDict):
+class TermDocument(TypedDict):
     """One part of a query."""
 
     kind: Literal["text", "item", "image", "upload", "color"]
@@ -81,10 +78,10 @@ class EmphasisValues(TypedDict):
 
 
 @with_config(_CONFIG)
-class Query(TypedDict):
+class QueryDocument(TypedDict):
     """A query as it was understood."""
 
-    terms: list[Term]
+    terms: list[TermDocument]
     """What was searched for."""
     n: Annotated[int, Field(ge=1)]
     """How many hits were requested."""
@@ -117,7 +114,7 @@ class _Photo(TypedDict):
 
 
 @with_config(_CONFIG)
-class Hit(_Photo):
+class HitDocument(_Photo):
     """One search result."""
 
     rank: Annotated[int, Field(ge=1)]
@@ -129,7 +126,7 @@ class Hit(_Photo):
 
 
 @with_config(_CONFIG)
-class Item(_Photo):
+class ItemDocument(_Photo):
     """A photo of the catalog with its row."""
 
     width_px: Annotated[_Count, Field(description="The original's width; 0 where unknown.")]
@@ -137,7 +134,7 @@ class Item(_Photo):
 
 
 @with_config(_CONFIG)
-class MapPhoto(Item):
+class MapPhoto(ItemDocument):
     """An item at a key of the map."""
 
     key: _Count
@@ -145,7 +142,7 @@ class MapPhoto(Item):
 
 
 @with_config(_CONFIG)
-class Suggestion(TypedDict):
+class SuggestionDocument(TypedDict):
     """Filters that words of the text may mean."""
 
     filters: list[str]
@@ -157,7 +154,7 @@ class Suggestion(TypedDict):
 
 
 @with_config(_CONFIG)
-class Spelling(TypedDict):
+class SpellingDocument(TypedDict):
     """How a misspelt text was probably meant."""
 
     text: str
@@ -167,15 +164,15 @@ class Spelling(TypedDict):
 
 
 @with_config(_CONFIG)
-class WordHelp(TypedDict):
+class WordHelpDocument(TypedDict):
     """What the words of a query suggest."""
 
     suggestions: Annotated[
-        list[Suggestion],
+        list[SuggestionDocument],
         Field(description="Filters that the words of the text may mean. None is applied: offer them."),
     ]
     spelling: Annotated[
-        Spelling | None,
+        SpellingDocument | None,
         Field(
             description="How a misspelt text was probably meant. The hits are those of the text as it was sent."
         ),
@@ -183,12 +180,12 @@ class WordHelp(TypedDict):
 
 
 @with_config(_CONFIG)
-class SearchResult(WordHelp):
+class SearchResultDocument(WordHelpDocument):
     """The answer to a search."""
 
     search_id: str
     """Identifies this search; send it with feedback."""
-    query: Query
+    query: QueryDocument
     """The query as it was understood."""
     encoder: str
     """The model that compared the photos."""
@@ -196,7 +193,7 @@ class SearchResult(WordHelp):
     """The generation of the index that answered."""
     matching: _Count
     """How many items pass the filters."""
-    hits: list[Hit]
+    hits: list[HitDocument]
     """Best first."""
     confidence: Confidence | None
     """How good the hits are for this catalog; null for a mix, a further page, or while not known."""
@@ -233,10 +230,10 @@ class CollectionList(TypedDict):
 
 
 @with_config(_CONFIG)
-class Collection(_CollectionHead):
+class CollectionDocument(_CollectionHead):
     """A collection with its items."""
 
-    items: list[Item]
+    items: list[ItemDocument]
     """In the order in which they were saved."""
     queries: list[str]
     """The searches saved in it, in the grammar of GET search."""
@@ -305,7 +302,7 @@ class EncoderHealth(TypedDict):
 
 
 @with_config(_CONFIG)
-class Health(TypedDict):
+class HealthDocument(TypedDict):
     """What the service can answer."""
 
     status: Literal["ready", "loading", "degraded"]
@@ -350,7 +347,7 @@ class Failed(TypedDict):
     """Why."""
 
 
-def query_document(query: core.Query) -> Query:
+def query_document(query: core.Query) -> QueryDocument:
     """Return the query as it was understood; a term of raw bytes is shown by its length."""
     return {
         "terms": [_term_document(term) for term in query.terms],
@@ -369,9 +366,9 @@ def query_document(query: core.Query) -> Query:
     }
 
 
-def _term_document(term: core.Term) -> Term:
+def _term_document(term: core.Term) -> TermDocument:
     value = term.value if isinstance(term.value, str) else f"{len(term.value)} bytes"
-    document: Term = {"kind": term.kind, "value": value, "weight": term.weight}
+    document: TermDocument = {"kind": term.kind, "value": value, "weight": term.weight}
     if term.region is not None:
         document["region"] = list(term.region)
     return document
@@ -379,7 +376,7 @@ def _term_document(term: core.Term) -> Term:
 
 def words_document(
     suggestions: Sequence[filter_suggestions.Suggestion], correction: spelling.Correction | None
-) -> WordHelp:
+) -> WordHelpDocument:
     """Return what a query's words suggest, and how they were probably meant."""
     return {
         "suggestions": [
@@ -393,11 +390,11 @@ def words_document(
 
 
 def result_document(
-    result: Result,
-    words: WordHelp,
-    image: Callable[[HitRecord], str],
-    thumbnail: Callable[[HitRecord], str] | None = None,
-) -> SearchResult:
+    result: SearchResult,
+    words: WordHelpDocument,
+    image: Callable[[Hit], str],
+    thumbnail: Callable[[Hit], str] | None = None,
+) -> SearchResultDocument:
     """Return a search result; `image` and `thumbnail` return where a hit's photo is found (a path, a URL).
 
     Without `thumbnail`, as on the command line, hits have no such field.
@@ -417,8 +414,8 @@ def result_document(
 
 
 def _hit_document(
-    hit: HitRecord, image: Callable[[HitRecord], str], thumbnail: Callable[[HitRecord], str] | None
-) -> Hit:
+    hit: Hit, image: Callable[[Hit], str], thumbnail: Callable[[Hit], str] | None
+) -> HitDocument:
     document = {
         "item_id": hit.item_id,
         "rank": hit.rank,
@@ -430,10 +427,10 @@ def _hit_document(
     }
     if thumbnail is not None:
         document["thumbnail"] = thumbnail(hit)
-    return cast(Hit, document)
+    return cast(HitDocument, document)
 
 
-def item_document(item: ItemRecord, image: str, thumbnail: str) -> Item:
+def item_document(item: Item, image: str, thumbnail: str) -> ItemDocument:
     """Return an item with its row."""
     return {
         "item_id": item.item_id,

@@ -18,7 +18,7 @@ from imgsearch.app.api.failures import RequestError, failures
 from imgsearch.app.api.item_paths import ID
 from imgsearch.app.api.parameters import ApiRoute
 from imgsearch.app.api.requests import MAX_NAME_CHARS, PageParams, SearchBody, SearchForm, SearchParams
-from imgsearch.app.api.responses import SearchResult, result_document, words_document
+from imgsearch.app.api.responses import SearchResultDocument, result_document, words_document
 from imgsearch.app.service import SearchService
 from imgsearch.core import query as core
 from imgsearch.core.errors import EncoderUnavailable, QueryError
@@ -40,7 +40,7 @@ _BODY = TypeAdapter(SearchBody)
 
 @router.get(
     "/api/v1/search",
-    response_model=SearchResult,
+    response_model=SearchResultDocument,
     responses=failures(400, 404, 503),
     summary="Search by text, item, or a mix",
     description=(
@@ -58,7 +58,7 @@ async def search(request: Request, params: Annotated[SearchParams, Query()]) -> 
 
 @router.get(
     f"/api/v1/items/{ID}/similar",
-    response_model=SearchResult,
+    response_model=SearchResultDocument,
     responses=failures(400, 404, 503),
     summary="An item's look-alikes",
     description="The same as a search with `item=`; the item itself is left out.",
@@ -77,7 +77,7 @@ async def similar(
 
 @router.post(
     "/api/v1/search",
-    response_model=SearchResult,
+    response_model=SearchResultDocument,
     responses=failures(400, 404, 413, 415, 503),
     summary="Search by a picture, or by a JSON query",
     description=(

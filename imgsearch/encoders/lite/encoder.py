@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imgsearch.core.errors import EncoderError
-from imgsearch.encoders.backends import AUTO, ONNX, TORCH, Trial, cached_trial, compare_backends
+from imgsearch.encoders.backends import AUTO, ONNX, TORCH, BackendTrial, cached_trial, compare_backends
 from imgsearch.encoders.base import Embeddings, require_texts, unit_rows
 from imgsearch.encoders.device import pick_device
 from imgsearch.encoders.lite import weights as lite_weights
@@ -151,7 +151,7 @@ class LiteEncoder:
             return OnnxImageNetwork(backbone.network, tower, threads=threads), ONNX
         in_onnx: list[ImageNetwork] = []
 
-        def trial() -> Trial:
+        def trial() -> BackendTrial:
             arrays = [self.preprocess(decode_image(photo, target_px=INPUT_PX)) for photo in _trial_photos()]
             in_onnx.append(OnnxImageNetwork(backbone.network, tower, threads=threads))
             networks: dict[str, ImageNetwork] = {TORCH: in_torch, ONNX: in_onnx[0]}

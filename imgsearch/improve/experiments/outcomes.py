@@ -13,8 +13,8 @@ from imgsearch.improve.experiments.recommendation import MIN_VISITORS, find_warn
 from imgsearch.improve.experiments.records import ArmOutcome, Contrast, Experiment, Outcome, Point, Value
 from imgsearch.improve.experiments.statistics import (
     ALPHA,
-    Comparison,
     Estimate,
+    EstimateComparison,
     SequentialTest,
     estimate,
     sample_ratio_p,
@@ -130,7 +130,7 @@ def _outcome(
     goal: Measure,
     traffic: Sequence[ArmTraffic],
     estimates: Sequence[Estimates],
-    compared: Mapping[tuple[str, str], Comparison],
+    compared: Mapping[tuple[str, str], EstimateComparison],
     *,
     effect: float,
     **figures: Any,
@@ -172,13 +172,13 @@ def _values(estimates: Estimates, experiment: Experiment) -> dict[str, Value]:
     return values
 
 
-def _contrast(system: str, measure: str, compared: Comparison, control: Estimate | None) -> Contrast:
+def _contrast(system: str, measure: str, compared: EstimateComparison, control: Estimate | None) -> Contrast:
     value = compared.difference.value
     relative = value / control.value if control and control.value else None
     return Contrast(system, measure, value, compared.low, compared.high, compared.p, relative)
 
 
-def _point(moment: datetime, compared: Comparison, fewest: int) -> Point:
+def _point(moment: datetime, compared: EstimateComparison, fewest: int) -> Point:
     """Return a point of the series; `fewest` are the visitors of the smaller arm."""
     found = compared.difference
     return Point(moment, found.visitors, found.value, compared.low, compared.high, fewest >= MIN_VISITORS)

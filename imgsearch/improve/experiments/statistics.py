@@ -17,8 +17,8 @@ import scipy
 __all__ = [
     "ALPHA",
     "POWER",
-    "Comparison",
     "Estimate",
+    "EstimateComparison",
     "Moments",
     "SequentialTest",
     "estimate",
@@ -55,7 +55,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class EstimateComparison:
     """The difference of two estimates (second minus first) with its always-valid interval and p-value."""
 
     difference: Estimate
@@ -88,16 +88,16 @@ class SequentialTest:
     tuned_for: int
     alpha: float = ALPHA
 
-    def compare(self, control: Estimate, other: Estimate) -> Comparison:
+    def compare(self, control: Estimate, other: Estimate) -> EstimateComparison:
         """Return `other` minus `control`, measured on different visitors."""
         error = math.hypot(control.standard_error, other.standard_error)
         visitors = control.visitors + other.visitors
         return self.compare_with_zero(Estimate(other.value - control.value, error, visitors))
 
-    def compare_with_zero(self, difference: Estimate) -> Comparison:
+    def compare_with_zero(self, difference: Estimate) -> EstimateComparison:
         """Return a difference with its interval and p-value."""
         value, radius = difference.value, self.radius(difference)
-        return Comparison(difference, value - radius, value + radius, self.p_value(difference))
+        return EstimateComparison(difference, value - radius, value + radius, self.p_value(difference))
 
     def radius(self, estimate: Estimate) -> float:
         """Return half the width of the confidence sequence around an estimate.

@@ -10,14 +10,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import duckdb
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgsearch.improve.experiments.measures import TOP
 from imgsearch.improve.experiments.records import Experiment
 from imgsearch.improve.experiments.statistics import Moments
 from imgsearch.store.database import Database
+
+if TYPE_CHECKING:
+    import duckdb
 
 __all__ = ["ArmTraffic", "ExperimentSums", "read_sums"]
 

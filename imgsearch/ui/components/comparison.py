@@ -9,7 +9,7 @@ import streamlit as st
 
 from imgsearch.app.service import SearchService
 from imgsearch.core.query_address import thumbnail_url
-from imgsearch.search.side_by_side import PERSISTENCE, Answer, Mark, SideBySide, describe, title_of
+from imgsearch.search.side_by_side import PERSISTENCE, Mark, SideAnswer, SideBySide, describe, title_of
 from imgsearch.ui.components.blocks import draw_line
 from imgsearch.ui.components.gallery import pass_on, sent_by
 from imgsearch.ui.markup import asset, draw_html, script
@@ -59,7 +59,7 @@ def _faster(left_ms: float, right_ms: float) -> str:
     return f"{'Left' if left_ms < right_ms else 'Right'} is faster"
 
 
-def _column(service: SearchService, place: str, answer: Answer, marks: list[Mark]) -> dict[str, Any]:
+def _column(service: SearchService, place: str, answer: SideAnswer, marks: list[Mark]) -> dict[str, Any]:
     return {
         "place": place,
         "title": title_of(answer.side),

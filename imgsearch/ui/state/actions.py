@@ -20,7 +20,7 @@ from imgsearch.ui.state.links import PAGE_SIZE, START, read_link
 __all__ = [
     "REMEMBERED_EVENTS",
     "Click",
-    "Outcome",
+    "EventOutcome",
     "PageState",
     "apply_bar_event",
     "apply_event",
@@ -56,7 +56,7 @@ class Click:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class EventOutcome:
     """The next state, and what feedback records."""
 
     state: PageState
@@ -64,7 +64,7 @@ class Outcome:
     judged: tuple[str, Verdict] | None = None
 
 
-def apply_event(state: PageState, event: GalleryEvent) -> Outcome:
+def apply_event(state: PageState, event: GalleryEvent) -> EventOutcome:
     """Return the outcome of an action on a tile; an event that was handled before changes nothing.
 
     `open` searches for items similar to this one alone (filters stay), and so does `part`, after which the visitor
@@ -72,31 +72,31 @@ def apply_event(state: PageState, event: GalleryEvent) -> Outcome:
     second `good` or `bad` withdraws the first (`cant_tell`).
     """
     if event.id in state.handled:
-        return Outcome(state)
+        return EventOutcome(state)
     state = replace(state, details=None, saving=None, handled=(*state.handled, event.id)[-REMEMBERED_EVENTS:])
     is_click = event.search_id and event.item_id
     click = Click(event.search_id, event.item_id, event.rank, event.action) if is_click else None
     match event.action:
         case "open" | "part":
-            return Outcome(_search(state, (Term("item", event.item_id),)), click)
+            return EventOutcome(_search(state, (Term("item", event.item_id),)), click)
         case "more":
-            return Outcome(_search(state, _with_item(state.query, event.item_id, MORE_WEIGHT)), click)
+            return EventOutcome(_search(state, _with_item(state.query, event.item_id, MORE_WEIGHT)), click)
         case "less":
-            return Outcome(_search(state, _with_item(state.query, event.item_id, LESS_WEIGHT)), click)
+            return EventOutcome(_search(state, _with_item(state.query, event.item_id, LESS_WEIGHT)), click)
         case "next":
-            return Outcome(replace(state, query=replace(state.query, n=state.query.n + PAGE_SIZE)))
+            return EventOutcome(replace(state, query=replace(state.query, n=state.query.n + PAGE_SIZE)))
         case "details":
-            return Outcome(replace(state, details=event.item_id), click)
+            return EventOutcome(replace(state, details=event.item_id), click)
         case "save":
-            return Outcome(replace(state, saving=event.item_id), click)
+            return EventOutcome(replace(state, saving=event.item_id), click)
         case "remove":
-            return Outcome(state)
+            return EventOutcome(state)
         case "good" | "bad":
             verdict: Verdict = (
                 "cant_tell" if state.judged.get(event.item_id) == event.action else event.action
             )
             judged = {**state.judged, event.item_id: verdict}
-            return Outcome(replace(state, judged=judged), judged=(event.item_id, verdict))
+            return EventOutcome(replace(state, judged=judged), judged=(event.item_id, verdict))
 
 
 def apply_bar_event(state: PageState, event: BarEvent, *, keep_upload: Callable[[bytes], str]) -> PageState:

@@ -17,13 +17,13 @@ from streamlit.runtime.scriptrunner import RerunException
 
 from imgsearch.core.errors import ImgSearchError
 
-__all__ = ["Outcome", "attempt", "go", "in_full", "take_outcome"]
+__all__ = ["AttemptOutcome", "attempt", "go", "in_full", "take_outcome"]
 
 P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AttemptOutcome:
     """What came of a click: a problem, or what was done; both empty where there is nothing to report."""
 
     problem: str = ""
@@ -62,15 +62,15 @@ def attempt(action: Callable[..., object], *args: Any, done: str = "", place: st
     try:
         action(*args)
     except ImgSearchError as error:
-        outcome = Outcome(problem=str(error))
+        outcome = AttemptOutcome(problem=str(error))
     else:
-        outcome = Outcome(done=done)
+        outcome = AttemptOutcome(done=done)
     st.session_state[f"outcome:{place}"] = outcome
 
 
-def take_outcome(place: str = "page") -> Outcome:
+def take_outcome(place: str = "page") -> AttemptOutcome:
     """Return what the last attempt at `place` reported, once."""
-    outcome: Outcome = st.session_state.pop(f"outcome:{place}", Outcome())
+    outcome: AttemptOutcome = st.session_state.pop(f"outcome:{place}", AttemptOutcome())
     return outcome
 
 

@@ -14,7 +14,7 @@ from imgsearch.app.service import SearchService
 from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
 from imgsearch.core.records import Judgment
-from imgsearch.ui.state.actions import Outcome, PageState, apply_bar_event, apply_event, merged
+from imgsearch.ui.state.actions import EventOutcome, PageState, apply_bar_event, apply_event, merged
 from imgsearch.ui.state.events import BarEvent, GalleryEvent
 from imgsearch.ui.state.links import LinkedQuery, read_link
 from imgsearch.ui.state.session import Details, Saving, Session
@@ -54,7 +54,9 @@ def handle_gallery_event(service: SearchService, session: Session, raw: Any) -> 
     session.handle(GalleryEvent.parse(raw), act)
 
 
-def _record(service: SearchService, session: Session, key: str, outcome: Outcome, search_id: str) -> None:
+def _record(
+    service: SearchService, session: Session, key: str, outcome: EventOutcome, search_id: str
+) -> None:
     """Store the click or the verdict in feedback."""
     if outcome.click is not None:
         click = outcome.click
