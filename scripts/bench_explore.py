@@ -63,7 +63,7 @@ def main() -> None:
             projection = "umap" if explorer.state().umap else "pca"
             result["document_s"] = _seconds(lambda: explorer.document(projection, 2, "cluster"))
             result["document_bytes"] = len(explorer.document(projection, 2, "cluster")[0])
-            explorer.close()
+            explorer.jobs.close()
         with running_app(folder / "catalog", log=folder / "app.log") as address:
             result["chromium"] = _browse(address, options.frames)
     print(json.dumps(result, indent=2))

@@ -6,12 +6,13 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 
 import numpy as np
 
 from imgsearch.app.regions import RegionSuggestions
 from imgsearch.app.replicas import ForwardedFeedback, Inbox
-from imgsearch.core.background import JobRunner, Progress, low_priority
+from imgsearch.core.background import BackgroundThread, JobRunner, Progress, low_priority
 from imgsearch.core.config import Settings, replica_token
 from imgsearch.core.query import Filter, Query
 from imgsearch.core.query_address import query_key
@@ -21,7 +22,7 @@ from imgsearch.improve.adaptation.head_jobs import HeadJobs
 from imgsearch.improve.experiments.experiments import Experiments
 from imgsearch.improve.judging.judging import Judging
 from imgsearch.improve.monitoring.monitor import Monitor
-from imgsearch.improve.monitoring.retention import EventRetention
+from imgsearch.improve.monitoring.retention import retain_events
 from imgsearch.improve.monitoring.telemetry import Telemetry
 from imgsearch.improve.quality.measuring import Quality
 from imgsearch.ingest.look_backfill import LookFiller, LookMaker
@@ -34,6 +35,7 @@ from imgsearch.vision.images import ImageLimits
 __all__ = ["SearchService", "close_service", "get_service", "set_service"]
 
 LATENCIES = 1000
+PRUNE_EVERY_S = 24 * 3600.0
 
 
 class SearchService:
@@ -67,8 +69,9 @@ class SearchService:
             )
             self.look_filler = LookFiller(catalog, looks)
             opened.callback(self.look_filler.close)
-            self._retention = EventRetention(catalog.database, keep_days=settings.keep_events_days)
-            opened.callback(self._retention.close)
+            prune = partial(retain_events, catalog.database, settings.keep_events_days)
+            self._retention = BackgroundThread("retention", prune, every_s=PRUNE_EVERY_S)
+            opened.callback(self._retention.stop, timeout_s=60)
             self.explorer = Explorer(
                 catalog,
                 lambda: engine.index,
@@ -76,13 +79,13 @@ class SearchService:
                 hidden=self.rules.hidden_keys,
                 memory_bytes=settings.map_memory_bytes,
             )
-            opened.callback(self.explorer.close)
+            opened.callback(self.explorer.jobs.close)
             self.quality = Quality(catalog, engine.systems, self.feedback, self.judging, engine.read_photo)
             opened.callback(self.quality.close)
             self.duplicate_search = JobRunner()
             opened.callback(self.duplicate_search.close)
             self.heads = HeadJobs(engine, self.feedback)
-            opened.callback(self.heads.close)
+            opened.callback(self.heads.jobs.close)
             self._opened = opened.pop_all()
         self._latencies_ms: deque[float] = deque(maxlen=LATENCIES)
 

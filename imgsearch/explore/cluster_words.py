@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from imgsearch.core.key_arrays import Keys
 from imgsearch.core.records import TITLE_COLUMNS
 from imgsearch.encoders.base import Encoder, KnowsWords
+from imgsearch.explore.map_document import column_values
 from imgsearch.explore.vectors import Rows
 from imgsearch.store.catalog import CatalogStore
 
@@ -36,19 +38,7 @@ MIN_OF_BEST = 0.55
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _STOP_WORDS = frozenset({"the", "and", "for", "with", "without", "from", "set", "new", "our", "your", "pack"})
 
-VOCABULARY: tuple[str, ...] = (
-    "chair", "armchair", "sofa", "table", "desk", "bed", "lamp", "shelf", "cabinet", "mirror", "rug", "curtain",
-    "cushion", "vase", "bowl", "plate", "cup", "mug", "bottle", "glass", "kettle", "pan", "pot", "knife", "clock",
-    "watch", "ring", "necklace", "earrings", "bracelet", "sunglasses", "glasses", "handbag", "backpack", "suitcase",
-    "wallet", "belt", "hat", "cap", "scarf", "gloves", "shirt", "t-shirt", "blouse", "sweater", "hoodie", "jacket",
-    "coat", "dress", "skirt", "trousers", "jeans", "shorts", "underwear", "socks", "swimsuit", "shoe", "sneaker",
-    "boot", "sandal", "high heels", "phone", "laptop", "tablet", "keyboard", "headphones", "loudspeaker", "camera",
-    "television", "toy", "teddy bear", "doll", "ball", "bicycle", "car", "tool", "book", "painting", "poster",
-    "plant", "flower", "food", "fruit", "cosmetics", "perfume", "person", "face", "animal", "building", "landscape",
-    "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey", "gold", "silver",
-    "wood", "metal", "leather", "fabric", "plastic", "ceramic", "stone", "wicker", "striped", "checked", "dotted",
-    "floral", "plain", "round", "square", "tall", "modern", "vintage", "outdoor", "for children", "sport",
-)  # fmt: skip
+VOCABULARY = Path(__file__).with_name("vocabulary.txt").read_text(encoding="utf-8").splitlines()
 """Products and their looks: words for catalogs that have none of their own."""
 
 
@@ -140,9 +130,11 @@ def _named_masks(catalog: CatalogStore, keys: Keys) -> Iterator[tuple[str, NDArr
     for facet in catalog.metadata.facets():
         if facet.kind == "choice" and facet.column != column:
             names = [value.value for value in facet.values if _is_short(value.value)]
-            yield from _masks(_values(catalog, facet.column, keys), names, lambda value: (value,))
+            values, _ = column_values(catalog.metadata, facet.column, keys)
+            yield from _masks(values, names, lambda value: (value,))
     if column:
-        yield from _masks(_values(catalog, column, keys), _title_words(catalog), _words_of)
+        titles, _ = column_values(catalog.metadata, column, keys)
+        yield from _masks(titles, _title_words(catalog), _words_of)
 
 
 def _masks(
@@ -160,14 +152,6 @@ def _masks(
         has = np.zeros(len(numbers), bool)
         has[list(having[name])] = True
         yield name, has[codes]
-
-
-def _values(catalog: CatalogStore, column: str, keys: Keys) -> NDArray[np.object_]:
-    """Return the values of a column, None for removed photos."""
-    known, found, _ = catalog.metadata.column(column, keys)
-    values = np.full(len(keys), None, object)
-    values[np.searchsorted(keys, known)] = found
-    return values
 
 
 def _title_column(catalog: CatalogStore) -> str | None:

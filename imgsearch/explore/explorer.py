@@ -114,12 +114,6 @@ class Explorer:
         self._computing_pca = threading.Lock()
         self._pca: tuple[tuple[str, int], Keys, Rows] | None = None
 
-    def close(self) -> None:
-        """Stop the background job."""
-        self.jobs.close()
-
-    # --- the layout -------------------------------------------------------------------------------------------
-
     def layout(self) -> Layout | None:
         """Return the last layout, or None."""
         return self._store.layout()
@@ -194,8 +188,6 @@ class Explorer:
             for values, words in zip(shared, fitting, strict=True)
         )
 
-    # --- clusters and outliers --------------------------------------------------------------------------------
-
     def clusters(self) -> list[ClusterCard]:
         """Return the clusters of the active space, largest first, without removed and hidden photos."""
         layout = self._active_layout()
@@ -234,8 +226,6 @@ class Explorer:
         """Return the items of the keys in that order, without removed and hidden ones."""
         valid = np.array([key for key in keys if 0 <= key < 2**63], np.uint64)
         return self._catalog.by_keys(valid[self._visible(valid)])
-
-    # --- maps -------------------------------------------------------------------------------------------------
 
     def document(self, projection: Projection, dimensions: Literal[2, 3], by: str = "") -> tuple[bytes, str]:
         """Return a map in the format of `imgsearch.explore.map_document`, and its entity tag.

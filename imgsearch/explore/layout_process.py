@@ -80,7 +80,7 @@ def memory_budget(limit_bytes: int) -> int:
     """Return half of the available memory, at most `limit_bytes` where that is not 0."""
     available = available_bytes()
     half = (DEFAULT_AVAILABLE_BYTES if available is None else available) // 2
-    return min(limit_bytes, half) if limit_bytes else half
+    return min(limit_bytes or half, half)
 
 
 def sample_note(points: int, fit: int, *, memory_short: bool) -> tuple[str, ...]:
@@ -137,25 +137,25 @@ class LayoutProcess:
         """Run the worker to its end and return its exit status."""
         (self.folder / "job.json").write_text(json.dumps({"fit": fit, "seed": self.seed}), encoding="utf-8")
         command = [sys.executable, "-m", "imgsearch.explore.worker", str(self.folder)]
-        environment = {**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": _python_path()}
+        paths = (str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", ""))
+        path = os.pathsep.join(filter(None, paths))
+        environment = {**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": path}
         with (self.folder / "log").open("wb") as log:
             process = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)  # noqa: S603
+        done = 0
         try:
             while True:
                 try:
                     return process.wait(POLL_S)
                 except subprocess.TimeoutExpired:
-                    self.progress(*self._progress_of_worker())
+                    with suppress(OSError, ValueError):  # nothing is reported yet
+                        report = (self.folder / "progress").read_text(encoding="ascii")
+                        done = int(report.split()[0])
+                    self.progress(done, 100)
         finally:
             if process.poll() is None:
                 process.kill()
                 process.wait()
-
-    def _progress_of_worker(self) -> tuple[int, int]:
-        with suppress(OSError, ValueError):
-            done, total = (self.folder / "progress").read_text(encoding="ascii").split()
-            return int(done), int(total)
-        return 0, 100
 
     def _check(self, status: int) -> None:
         if status in OUT_OF_MEMORY:
@@ -164,9 +164,3 @@ class LayoutProcess:
             log = (self.folder / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
             reason = log[-1][:300] if log else f"its process ended with status {status}."
             raise ExploreError(f"The map could not be laid out: {reason}")
-
-
-def _python_path() -> str:
-    """Return where the worker finds this package."""
-    package = str(Path(__file__).resolve().parent.parent.parent)
-    return os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH", ""))))

@@ -56,16 +56,19 @@ def _quantised(positions: Rows) -> NDArray[np.uint16]:
     return np.asarray(np.round(np.clip(centred, 0.0, 1.0) * 65535), np.dtype("<u2"))
 
 
+def column_values(metadata: MetadataTable, column: str, keys: Keys) -> tuple[NDArray[np.object_], str]:
+    """Return the (n,) values of the ascending keys, None for removed photos, and the kind of the column."""
+    known, found, kind = metadata.column(column, keys)
+    values = np.full(len(keys), None, object)
+    values[np.searchsorted(keys, known)] = found
+    return values, kind
+
+
 def column_colors(metadata: MetadataTable, by: str, keys: Keys) -> Colors:
     """Return the colours of the ascending keys by `column:NAME`; raises `FilterError` for an unknown column."""
-    known, found, kind = metadata.column(by.removeprefix("column:"), keys)
-    places = np.searchsorted(keys, known)
+    values, kind = column_values(metadata, by.removeprefix("column:"), keys)
     if kind == "number":
-        numbers = np.full(len(keys), np.nan)
-        numbers[places] = found
-        return number_colors(numbers, by)
-    values = np.full(len(keys), None, object)  # None for photos removed at this moment
-    values[places] = found
+        return number_colors(values.astype(np.float64), by)
     labels = {value: _label(value) for value in set(values.tolist())}
     return _choice_colors([labels[value] for value in values.tolist()], by)
 

@@ -96,14 +96,10 @@ def interpolate_positions(fitted: Rows, positions: Rows, others: Rows, neighbour
     Each is the mean of its nearest rows' positions, weighted by the inverse distance (Shepard, "A two-dimensional
     interpolation function for irregularly-spaced data", 1968).
     """
-    found = np.zeros((len(others), positions.shape[1]), np.float32)
-    for start in range(0, len(others), COMPARE_BLOCK):
-        part = others[start : start + COMPARE_BLOCK]
-        near, distances = nearest_rows(fitted, part, neighbours)
-        weights = 1.0 / np.maximum(distances, 1e-6)
-        weights /= weights.sum(axis=1, keepdims=True)
-        found[start : start + len(part)] = np.einsum("nk,nkd->nd", weights, positions[near])
-    return found
+    near, distances = nearest_rows(fitted, others, neighbours)
+    weights = 1.0 / np.maximum(distances, 1e-6)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return np.asarray(np.einsum("nk,nkd->nd", weights, positions[near]), np.float32)
 
 
 def nearest_rows(rows: Rows, queries: Rows, k: int) -> tuple[NDArray[np.int64], Rows]:
@@ -115,12 +111,17 @@ def nearest_rows(rows: Rows, queries: Rows, k: int) -> tuple[NDArray[np.int64], 
     if rows.shape[1] <= 3:
         distances, near = scipy.spatial.cKDTree(rows).query(queries, k=list(range(1, k + 1)))
         return np.asarray(near, np.int64), np.asarray(distances, np.float32)
-    squares = (queries**2).sum(axis=1)[:, None] + (rows**2).sum(axis=1)[None, :] - 2.0 * (queries @ rows.T)
-    near = np.argpartition(squares, k - 1, axis=1)[:, :k]
-    found = np.take_along_axis(squares, near, axis=1)
-    order = np.lexsort((near, found), axis=1)
-    near, found = np.take_along_axis(near, order, axis=1), np.take_along_axis(found, order, axis=1)
-    return np.asarray(near, np.int64), np.asarray(np.sqrt(np.maximum(found, 0.0)), np.float32)
+    near, squares = np.zeros((len(queries), k), np.int64), np.zeros((len(queries), k), np.float32)
+    lengths = (rows**2).sum(axis=1)
+    for start in range(0, len(queries), COMPARE_BLOCK):
+        part = queries[start : start + COMPARE_BLOCK]
+        block = (part**2).sum(axis=1)[:, None] + lengths[None, :] - 2.0 * (part @ rows.T)
+        first = np.argpartition(block, k - 1, axis=1)[:, :k]
+        order = np.lexsort((first, np.take_along_axis(block, first, axis=1)), axis=1)
+        first = np.take_along_axis(first, order, axis=1)
+        near[start : start + len(part)] = first
+        squares[start : start + len(part)] = np.take_along_axis(block, first, axis=1)
+    return near, np.sqrt(np.maximum(squares, 0.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,13 +177,9 @@ def outlier_scores(rows: Rows, *, seed: int = 0) -> Rows:
     among = np.arange(len(rows))
     if len(rows) > MAX_SAMPLE:
         among = np.sort(np.random.default_rng(seed).permutation(len(rows))[:MAX_SAMPLE])
-    found = np.zeros(len(rows), np.float32)
-    for start in range(0, len(rows), COMPARE_BLOCK):
-        numbers = np.arange(start, min(start + COMPARE_BLOCK, len(rows)))
-        near, distances = nearest_rows(rows[among], rows[numbers], NEIGHBOURS)
-        distances[among[near] == numbers[:, None]] = np.nan  # a row is no neighbour of its own
-        found[numbers] = np.nanmean(distances, axis=1)
-    return found
+    near, distances = nearest_rows(rows[among], rows, NEIGHBOURS)
+    distances[among[near] == np.arange(len(rows))[:, None]] = np.nan  # a row is no neighbour of its own
+    return np.asarray(np.nanmean(distances, axis=1), np.float32)
 
 
 def _k_means(rows: Rows, k: int, seed: int) -> Rows:

@@ -16,7 +16,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imgsearch.explore.vectors import (
     Rows,
@@ -34,7 +33,6 @@ NO_MEMORY = 12
 """The exit status where memory runs short (as ENOMEM)."""
 NEIGHBOURS = 15
 NICENESS = 15
-BLOCK = 512
 
 
 def has_umap() -> bool:
@@ -44,7 +42,10 @@ def has_umap() -> bool:
 
 def main(folder: Path) -> int:
     """Do the job in the folder and return the exit status."""
-    _lower_priority()
+    with suppress(OSError, AttributeError):
+        os.nice(NICENESS)  # searches run first
+    with suppress(OSError):  # the system kills this process before others where memory runs short
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     try:
         rows: Rows = np.load(folder / "rows.npy")
         job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
@@ -75,13 +76,15 @@ def _lay_out(folder: Path, rows: Rows, fit: int, seed: int) -> None:
     drawn = np.sort(np.random.default_rng(seed).permutation(len(rows))[:fit])
     others = np.setdiff1d(np.arange(len(rows)), drawn)
     fitted, neighbours = rows[drawn], min(NEIGHBOURS, len(drawn) - 1)
-    nearest = _nearest_neighbours(fitted, neighbours)
+    # Exact, because for some ten thousand rows that is faster than compiling UMAP's approximate search.
+    nearest = nearest_rows(fitted, fitted, neighbours)
     _report(folder, 35)
     for dimensions, done in ((2, 65), (3, 95)):
         layout = umap.UMAP(
             n_components=dimensions,
             n_neighbors=neighbours,
-            min_dist=_min_dist(len(fitted)),
+            # Few photos may be far apart, of many each cluster should stay together.
+            min_dist=0.6 if fit < 2500 else 0.35 if fit < 10_000 else 0.15,
             init=_initial_positions(fitted, dimensions),
             precomputed_knn=(*nearest, None),
             random_state=seed,
@@ -96,34 +99,12 @@ def _lay_out(folder: Path, rows: Rows, fit: int, seed: int) -> None:
         _report(folder, done)
 
 
-def _min_dist(photos: int) -> float:
-    """Return UMAP's `min_dist`: few photos may be far apart, of many each cluster should stay together."""
-    return 0.6 if photos < 2500 else 0.35 if photos < 10_000 else 0.15
-
-
-def _nearest_neighbours(rows: Rows, k: int) -> tuple[NDArray[np.int64], Rows]:
-    """Return the numbers and distances of the nearest rows, (n, k) each; a row is its own first neighbour.
-
-    Exact, because for some ten thousand rows that is faster than compiling UMAP's approximate search.
-    """
-    parts = [nearest_rows(rows, rows[start : start + BLOCK], k) for start in range(0, len(rows), BLOCK)]
-    return np.concatenate([near for near, _ in parts]), np.concatenate([far for _, far in parts])
-
-
 def _initial_positions(rows: Rows, dimensions: int) -> Rows:
     """Return the first principal axes, scaled to UMAP's usual range, with noise that separates equal rows."""
     first = np.zeros((len(rows), dimensions), np.float32)
     first[:, : rows.shape[1]] = rows[:, :dimensions]
     first *= 10.0 / max(float(np.abs(first).max()), 1e-9)
     return np.asarray(first + np.random.default_rng(0).normal(0, 1e-3, first.shape), np.float32)
-
-
-def _lower_priority() -> None:
-    """Let searches run first, and let the system kill this process before others where memory runs short."""
-    with suppress(OSError, AttributeError):
-        os.nice(NICENESS)
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _report(folder: Path, done: int) -> None:

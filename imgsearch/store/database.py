@@ -27,6 +27,7 @@ from imgsearch.core.text import error_line
 
 __all__ = [
     "MIGRATIONS",
+    "Cursor",
     "Database",
     "borrowed_keys",
     "delete_rows",
@@ -34,6 +35,8 @@ __all__ = [
     "update_from_frame",
     "utc_now",
 ]
+
+Cursor = duckdb.DuckDBPyConnection
 
 PARAMETERS_PER_STATEMENT = 900
 

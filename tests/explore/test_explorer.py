@@ -55,7 +55,7 @@ def explorer(catalog: CatalogStore) -> Iterator[Explorer]:
     """Return the explorer of the catalog of 48 photos; too little memory for UMAP, so that it is quick."""
     made = explorer_of(catalog, ColourEncoder, memory_bytes=100 * MIB)
     yield made
-    made.close()
+    made.jobs.close()
 
 
 # --- arithmetic -----------------------------------------------------------------------------------------------------
@@ -337,7 +337,7 @@ def test_searching_goes_on_and_a_stopped_job_leaves_the_map_as_it_was(
         keys, _ = index.search(clustered(1, 32)[0], 5)
         assert len(keys) == 5
     made.jobs.stop()
-    made.close()
+    made.jobs.close()
     assert made.jobs.job is not None
     assert made.jobs.job.status in ("stopped", "done")
     assert (made.state().made_at == "") == (made.jobs.job.status == "stopped")

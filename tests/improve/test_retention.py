@@ -22,11 +22,11 @@ from imgsearch.core.records import Judgment
 from imgsearch.improve.monitoring.drift import read_drifts
 from imgsearch.improve.monitoring.overview import Period, read_overview
 from imgsearch.improve.monitoring.retention import (
-    EventRetention,
     author_name,
     compact_telemetry,
     forget_visitor,
     prune_events,
+    retain_events,
     rows_of_visitor,
 )
 from imgsearch.search.ranking.duplicates import Duplicates
@@ -287,8 +287,8 @@ def test_the_sweep_deletes_what_is_older_than_the_setting_and_nothing_where_it_i
     database: Database,
 ) -> None:
     now = START + timedelta(days=15)
-    assert EventRetention(database, keep_days=0).prune(now=now) == {}
-    assert EventRetention(database, keep_days=10).prune(now=now)["impressions"] == 40
+    assert retain_events(database, 0, now=now) == {}
+    assert retain_events(database, 10, now=now)["impressions"] == 40
     assert count(database, "impressions") == 40
 
 

@@ -77,10 +77,6 @@ class HeadJobs:
         with self._changing:
             engine.use_index(roll_back_head(engine.catalog, threads=threads))
 
-    def close(self) -> None:
-        """Stop the running job."""
-        self.jobs.close()
-
 
 def publish_head(
     catalog: CatalogStore,

@@ -8,6 +8,7 @@ Journal of Risk Model Validation 14(4), 2020), so an index that chance exceeds i
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -93,14 +94,11 @@ def read_drifts(database: Database, *, now: datetime | None = None) -> tuple[Dri
     main_encoder = cursor.execute(_MAIN_ENCODER, {"now": now}).fetchone()
     if main_encoder is None:
         return ()
-    histograms: dict[str, tuple[Counts, Counts]] = {}
+    histograms: dict[str, Counts] = defaultdict(lambda: np.zeros((2, 2 * BINS_TO_1 + 1), np.int64))
     for kind, bin, then, recent in cursor.execute(
         _SCORES, {"encoder": main_encoder[0], "now": now}
     ).fetchall():
-        counts = histograms.setdefault(kind, (_zero_counts(), _zero_counts()))
-        place = int(np.clip(bin + BINS_TO_1, 0, 2 * BINS_TO_1))
-        counts[0][place] += int(then)
-        counts[1][place] += int(recent)
+        histograms[kind][:, np.clip(bin + BINS_TO_1, 0, 2 * BINS_TO_1)] += (int(then), int(recent))
     found = [_drift(kind, then, recent) for kind, (then, recent) in histograms.items()]
     return tuple(sorted(found, key=lambda drift: (-drift.queries_now - drift.queries_then, drift.kind)))
 
@@ -154,7 +152,3 @@ def _histograms(
         shares.append(tuple((parts / counts.sum()).round(5).tolist()))
     low = (first - BINS_TO_1) / BINS_TO_1
     return low, low + width * steps / BINS_TO_1, shares[0], shares[1]
-
-
-def _zero_counts() -> Counts:
-    return np.zeros(2 * BINS_TO_1 + 1, np.int64)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from imgsearch.improve.monitoring.drift import KIND_OF_QUERY
 from imgsearch.improve.monitoring.telemetry import quantile_ms
-from imgsearch.store.database import Database
-
-if TYPE_CHECKING:
-    import duckdb
+from imgsearch.store.database import Cursor, Database
 
 __all__ = [
     "FIRST_PAGES",
@@ -47,28 +47,11 @@ STAGES = ("encode", "filter", "search", "fetch", "total")
 MIN_SEARCHES = 3
 """A query searched less often without a click may be chance."""
 
-FIRST_PAGES = """
-    firsts AS (
-        SELECT search_id, happened_at, visitor, query_key, encoder, score, total_ms
-        FROM impressions WHERE rank = 1 AND happened_at >= $start AND happened_at < $end
-    ),
-    clicked AS (SELECT DISTINCT search_id FROM clicks WHERE happened_at >= $start),
-    later_pages AS (
-        SELECT DISTINCT search_id, happened_at, visitor, query_key
-        FROM impressions SEMI JOIN (FROM clicked ANTI JOIN firsts USING (search_id)) USING (search_id)
-        WHERE rank > 1 AND happened_at >= $start AND happened_at < $end
-    ),
-    begun_by AS (
-        SELECT firsts.search_id FROM later_pages ASOF JOIN firsts
-        ON later_pages.visitor = firsts.visitor AND later_pages.query_key = firsts.query_key
-        AND later_pages.happened_at >= firsts.happened_at
-    ),
-    searches AS (
-        SELECT *, search_id IN (SELECT search_id FROM clicked UNION ALL SELECT search_id FROM begun_by) AS was_clicked
-        FROM firsts
-    )
-"""
-"""SQL of the searches from $start to before $end; a click on a later page counts for the first page of that query."""
+FIRST_PAGES, _MOMENTS, _QUERIES = (
+    Path(__file__).with_name(f"{name}.sql").read_text(encoding="utf-8")
+    for name in ("searches", "moments", "queries")
+)
+"""`FIRST_PAGES` are the common table expressions of a period's searches; the others continue them."""
 _COUNTS = """
     SELECT (SELECT count(DISTINCT visitor) FROM impressions
             WHERE rank = 1 AND visitor <> '' AND happened_at >= $start AND happened_at < $end),
@@ -92,74 +75,6 @@ _STAGES = """
 _WHOLE_SEARCHES = """
     SELECT count(*), quantile_cont(total_ms, [0.5, 0.95, 0.99]) FROM impressions
     WHERE rank = 1 AND happened_at >= $start AND happened_at < $end
-"""
-_PLACE = "CAST(floor((epoch({}) - epoch($start)) / $step) AS INTEGER) AS place"
-_MOMENTS = f"""
-    WITH {FIRST_PAGES},
-    events AS (
-        SELECT {_PLACE.format("happened_at")}, count(*) AS searches,
-               count(*) FILTER (NOT was_clicked) AS unclicked,
-               quantile_cont(total_ms, [0.5, 0.95]) AS latency
-        FROM searches GROUP BY place
-    ),
-    empties AS (
-        SELECT {_PLACE.format("happened_at")}, count(*) AS empty FROM empty_searches
-        WHERE happened_at >= $start AND happened_at < $end GROUP BY place
-    ),
-    counts AS (
-        SELECT {_PLACE.format("minute")},
-               coalesce(sum(amount) FILTER (series = 'searches'), 0) AS searches,
-               coalesce(sum(amount) FILTER (series = 'unclicked'), 0) AS unclicked,
-               coalesce(sum(amount) FILTER (series = 'empty'), 0) AS empty,
-               coalesce(sum(amount) FILTER (series = 'failure'), 0) AS failed
-        FROM telemetry WHERE minute >= $start AND minute < $end GROUP BY place
-    )
-    SELECT place,
-           coalesce(events.searches, 0) + coalesce(empties.empty, 0) + coalesce(counts.searches, 0),
-           coalesce(events.unclicked, 0) + coalesce(empties.empty, 0) + coalesce(counts.unclicked, 0),
-           coalesce(empties.empty, 0) + coalesce(counts.empty, 0), coalesce(counts.failed, 0), latency
-    FROM events FULL JOIN empties USING (place) FULL JOIN counts USING (place)
-"""
-_QUERIES = f"""
-    WITH {FIRST_PAGES},
-    seen AS (
-        SELECT query_key, count(*) AS searches, count(*) FILTER (was_clicked) AS clicked,
-               avg(score) AS best_score FROM searches GROUP BY query_key
-    ),
-    ranked AS (
-        SELECT *, {KIND_OF_QUERY} AS kind,
-               cume_dist() OVER (PARTITION BY kind ORDER BY best_score) AS place,
-               count(*) OVER (PARTITION BY kind) AS comparable
-        FROM seen
-    ),
-    empties AS (
-        SELECT query_key, count(*) AS empty FROM empty_searches
-        WHERE happened_at >= $start AND happened_at < $end GROUP BY query_key
-    ),
-    verdicts AS (
-        SELECT query_key, arg_max(verdict, (happened_at, rowid)) AS verdict FROM judgments
-        WHERE happened_at < $end GROUP BY query_key, item_id, labeler HAVING max(happened_at) >= $start
-    ),
-    judged AS (
-        SELECT query_key, count(*) FILTER (verdict = 'good') AS good, count(*) FILTER (verdict = 'bad') AS bad
-        FROM verdicts GROUP BY query_key
-    ),
-    figures AS (
-        SELECT query_key, coalesce(searches, 0) + coalesce(empty, 0) AS searches, coalesce(clicked, 0) AS clicked,
-               coalesce(empty, 0) AS empty, coalesce(good, 0) AS good, coalesce(bad, 0) AS bad, best_score,
-               coalesce(clicked, 0) = 0 AND kind <> 'filtered'
-               AND coalesce(place <= {WEAK_SHARE} AND comparable >= {MIN_COMPARABLE_QUERIES}, false) AS weak
-        FROM ranked FULL JOIN empties USING (query_key) FULL JOIN judged USING (query_key)
-    ),
-    top AS (
-        SELECT 'top', * FROM figures WHERE searches > 0 ORDER BY searches DESC, query_key LIMIT {MAX_QUERIES}
-    ),
-    failing AS (
-        SELECT 'failing', * FROM figures
-        WHERE empty > 0 OR bad > good OR (clicked = 0 AND searches >= {MIN_SEARCHES}) OR weak
-        ORDER BY empty + bad + if(clicked = 0, searches, 0) DESC, query_key LIMIT {MAX_QUERIES}
-    )
-    FROM top UNION ALL FROM failing
 """
 
 
@@ -262,11 +177,7 @@ class Overview:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the overview as the JSON of `imgsearch monitor --json`."""
-        document = asdict(self)
-        del document["period"]["step"]
-        document["period"] = {name: at.isoformat() for name, at in document["period"].items()}
-        for moment in document["moments"]:
-            moment["at"] = moment["at"].isoformat()
+        document = TypeAdapter(Overview).dump_python(self, mode="json", exclude={"period": {"step"}})
         return {**document, "zero_click_rate": self.zero_click_rate}
 
 
@@ -295,10 +206,10 @@ def read_overview(database: Database, period: Period) -> Overview:
     )
 
 
-def _read_moments(cursor: duckdb.DuckDBPyConnection, period: Period) -> tuple[Moment, ...]:
+def _read_moments(cursor: Cursor, period: Period) -> tuple[Moment, ...]:
     """Return every moment of the period, also those without searches."""
     values = {"start": period.start, "end": period.end, "step": period.step.total_seconds()}
-    found = {row[0]: row[1:] for row in cursor.execute(_MOMENTS, values).fetchall()}
+    found = {row[0]: row[1:] for row in cursor.execute(f"WITH {FIRST_PAGES}, {_MOMENTS}", values).fetchall()}
     moments = []
     for number in range(period.moments):
         searches, unclicked, empty, failed, latency = found.get(number, (0, 0, 0, 0, None))
@@ -308,9 +219,7 @@ def _read_moments(cursor: duckdb.DuckDBPyConnection, period: Period) -> tuple[Mo
     return tuple(moments)
 
 
-def _read_stages(
-    cursor: duckdb.DuckDBPyConnection, bounds: Mapping[str, datetime]
-) -> tuple[StageLatency, ...]:
+def _read_stages(cursor: Cursor, bounds: Mapping[str, datetime]) -> tuple[StageLatency, ...]:
     """Return each stage's latency in the order of a search, `total` last.
 
     A catalog whose searches were recorded without stages has `total` alone, from its impressions.
@@ -333,11 +242,18 @@ def _read_stages(
 
 
 def _read_queries(
-    cursor: duckdb.DuckDBPyConnection, bounds: Mapping[str, datetime]
+    cursor: Cursor, bounds: Mapping[str, datetime]
 ) -> tuple[tuple[QueryFigures, ...], tuple[QueryFigures, ...]]:
     """Return the most frequent queries, and the failing ones, most empty, bad and unclicked searches first."""
     top, failing = [], []
-    for which, *values, weak in cursor.execute(_QUERIES, bounds).fetchall():
+    limits = {
+        "max_queries": MAX_QUERIES,
+        "min_comparable": MIN_COMPARABLE_QUERIES,
+        "min_searches": MIN_SEARCHES,
+        "weak_share": WEAK_SHARE,
+    }
+    sql = f"WITH {FIRST_PAGES}, {_QUERIES.format(kind=KIND_OF_QUERY)}"
+    for which, *values, weak in cursor.execute(sql, {**bounds, **limits}).fetchall():
         figures = QueryFigures(*values)
         if which == "top":
             top.append(figures)

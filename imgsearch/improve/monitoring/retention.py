@@ -11,31 +11,25 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
-from imgsearch.core.background import BackgroundThread
 from imgsearch.core.errors import FeedbackError
 from imgsearch.core.text import check_text
 from imgsearch.improve.monitoring.drift import BINS_TO_1, KIND_OF_QUERY, SCORE_SERIES
 from imgsearch.improve.monitoring.overview import FIRST_PAGES
-from imgsearch.store.database import Database
+from imgsearch.store.database import Cursor, Database
 from imgsearch.store.feedback import MAX_TEXT
 
-if TYPE_CHECKING:
-    import duckdb
-
 __all__ = [
-    "EventRetention",
     "ForgottenVisitor",
     "author_name",
     "compact_telemetry",
     "forget_visitor",
     "prune_events",
+    "retain_events",
     "rows_of_visitor",
 ]
 
 EVENT_TABLES = ("impressions", "empty_searches", "clicks", "exposures")
-PRUNE_EVERY_S = 24 * 3600.0
 MINUTES_KEPT = timedelta(days=7)
 """Counts older than this are kept by the hour."""
 
@@ -96,16 +90,16 @@ def prune_events(database: Database, before: datetime) -> dict[str, int]:
     return deleted
 
 
-def _keep_counts(cursor: duckdb.DuckDBPyConnection, where: str, values: Mapping[str, object]) -> None:
+def _keep_counts(cursor: Cursor, where: str, values: Mapping[str, object]) -> None:
     """Add the searches that match to the counts of their hours, before they are deleted."""
     ever = {"start": datetime(1970, 1, 1), "end": datetime(9999, 1, 1)}
     cursor.execute(_KEEP_SEARCHES.format(where=where), {**ever, **values})
     cursor.execute(_KEEP_EMPTY_SEARCHES.format(where=where), dict(values))
 
 
-def compact_telemetry(database: Database, *, now: datetime | None = None) -> None:
+def compact_telemetry(database: Database, *, now: datetime) -> None:
     """Merge the counts of single minutes that are more than a week old into counts of hours."""
-    before = (now or _now()) - MINUTES_KEPT
+    before = now - MINUTES_KEPT
     values = {"before": before.replace(minute=0, second=0, microsecond=0)}
     with database.transaction() as cursor:
         cursor.execute(
@@ -118,37 +112,17 @@ def compact_telemetry(database: Database, *, now: datetime | None = None) -> Non
         cursor.execute("DROP TABLE hours")
 
 
-class EventRetention:
-    """Deletes old events once a day while a service runs."""
-
-    def __init__(self, database: Database, *, keep_days: int) -> None:
-        """Keep events for `keep_days` days; 0 keeps all."""
-        self._database = database
-        self._keep_days = keep_days
-        self._thread = BackgroundThread("retention", self.prune, every_s=PRUNE_EVERY_S)
-
-    def start(self) -> None:
-        """Prune now and then once a day, in the background."""
-        self._thread.start()
-
-    def prune(self, *, now: datetime | None = None) -> dict[str, int]:
-        """Delete old events; return the number of rows by table."""
-        compact_telemetry(self._database, now=now)
-        if self._keep_days == 0:
-            return {}
-        deleted = prune_events(self._database, (now or _now()) - timedelta(days=self._keep_days))
-        if any(deleted.values()):
-            rows = ", ".join(f"{count:,} {table}" for table, count in deleted.items() if count)
-            _log.info("deleted events older than %d days: %s", self._keep_days, rows)
-        return deleted
-
-    def close(self) -> None:
-        """Stop after the current run; closing twice is fine."""
-        self._thread.stop(timeout_s=60)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
+def retain_events(database: Database, keep_days: int, *, now: datetime | None = None) -> dict[str, int]:
+    """Compact the telemetry, delete events older than `keep_days` (0 keeps all); return the deleted rows by table."""
+    now = now or datetime.now(UTC).replace(tzinfo=None)
+    compact_telemetry(database, now=now)
+    if keep_days == 0:
+        return {}
+    deleted = prune_events(database, now - timedelta(days=keep_days))
+    if any(deleted.values()):
+        rows = ", ".join(f"{count:,} {table}" for table, count in deleted.items() if count)
+        _log.info("deleted events older than %d days: %s", keep_days, rows)
+    return deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,13 +180,11 @@ def forget_visitor(database: Database, visitor: str) -> ForgottenVisitor:
     return ForgottenVisitor(rows, tuple(upload for (upload,) in found), unsigned)
 
 
-def _tables_with(cursor: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> list[tuple[str, str]]:
+def _tables_with(cursor: Cursor, columns: Sequence[str]) -> list[tuple[str, str]]:
     return cursor.execute(_TABLES_WITH_COLUMNS, [list(columns)]).fetchall()
 
 
-def _count_rows(
-    cursor: duckdb.DuckDBPyConnection, columns: Sequence[str], names: Sequence[str]
-) -> dict[str, int]:
+def _count_rows(cursor: Cursor, columns: Sequence[str], names: Sequence[str]) -> dict[str, int]:
     """Return by table the number of rows with one of the names in one of the columns, where there are any."""
     found = {}
     for table, column in _tables_with(cursor, columns):
