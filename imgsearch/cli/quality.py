@@ -192,16 +192,17 @@ def _write_files(
     html: Path | None,
     csv: Path | None,
 ) -> None:
-    from imgsearch.improve.quality.report_files import report_csv, standalone_html, write_file
+    from imgsearch.improve.judging.topics import write_text
+    from imgsearch.improve.quality.rendering import report_csv, standalone_html
 
     if csv is not None:
-        write_file(csv, report_csv(*measured, other[1] if other else None))
+        write_text(csv, report_csv(*measured, other[1] if other else None), errors="replace")
     if html is not None:
         beside = (*other, _compared(measured, other)) if other else None
         page = standalone_html(
             *measured, catalog, lambda item: thumbnails.get(item, THUMBNAIL_PX).data, other=beside
         )
-        write_file(html, page)
+        write_text(html, page, errors="replace")
 
 
 def _print_measures(measures: Sequence[MeasureResult]) -> None:

@@ -38,8 +38,7 @@ from imgsearch.improve.quality.evaluation import EvaluationReport, RatedHit, eva
 from imgsearch.improve.quality.ground_truth import GroundTruth, judgment_sources, uploaded
 from imgsearch.improve.quality.measures import MeasureResult, measure_run, parse_measures
 from imgsearch.improve.quality.measuring import Quality
-from imgsearch.improve.quality.report_files import report_csv, standalone_html
-from imgsearch.improve.quality.report_html import Pictures, report_page, rows_of
+from imgsearch.improve.quality.rendering import Pictures, report_csv, report_page, rows_of, standalone_html
 from imgsearch.improve.quality.reports import Reports, check_comparable, judgments_digest, run_of
 from imgsearch.improve.quality.robustness import (
     SELF_FIRST,

@@ -44,7 +44,8 @@ class Experiments:
         """Route visitors among `systems`; an experiment that was running continues."""
         self._database = database
         self._systems = systems
-        self._running = next((each for each in self.all() if each.state == "running"), None)
+        self.running = next((each for each in self.all() if each.state == "running"), None)
+        """The experiment that visitors take part in now."""
 
     def all(self) -> list[Experiment]:
         """Return every experiment, the newest first."""
@@ -96,10 +97,10 @@ class Experiments:
                 raise ExperimentError(f"The experiment {name!r} is stopped for good; create a new one.")
             if state == "running":
                 raise ExperimentError(f"The experiment {name!r} is running already.")
-            if self._running is not None:
-                raise ExperimentError(f"One experiment runs at a time; stop {self._running.name!r} first.")
-            self._running = self._add_event(name, "start")
-            return self._running
+            if self.running is not None:
+                raise ExperimentError(f"One experiment runs at a time; stop {self.running.name!r} first.")
+            self.running = self._add_event(name, "start")
+            return self.running
 
     def stop(self, name: str) -> Experiment:
         """Return all visitors to the live system for good; raises `ExperimentError` if it does not run."""
@@ -108,17 +109,12 @@ class Experiments:
             if state != "running":
                 raise ExperimentError(f"The experiment {name!r} is not running: it is {state}.")
             stopped = self._add_event(name, "stop")
-            self._running = None
+            self.running = None
             return stopped
-
-    @property
-    def running(self) -> Experiment | None:
-        """The experiment that visitors take part in now."""
-        return self._running
 
     def warm(self) -> None:
         """Open what the running experiment's arms need, so that no visitor waits for it; failures are logged."""
-        for arm in self._running.arms if self._running else ():
+        for arm in self.running.arms if self.running else ():
             try:
                 self._systems.warm(arm.system)
             except Exception as error:
@@ -135,7 +131,7 @@ class Experiments:
 
         Raises what the live system raises: the live system replaces an arm that fails alone.
         """
-        experiment = self._running
+        experiment = self.running
         arm = arm_of(experiment, visitor) if experiment and visitor else None
         if experiment is None or arm is None:
             return Answer(self._systems.search(query))

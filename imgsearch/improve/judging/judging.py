@@ -1,7 +1,7 @@
 """Judging sets of one catalog: create and import them, hand out pairs to labelers, and read what they decided.
 
 Leases, the limit of raters and the verdict are decided inside one transaction. Verdicts are also appended to the
-feedback's judgments.
+feedback's judgments. Labelers do not learn which system found an item, nor its rank or score.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from datetime import datetime
 import pandas as pd
 from cachetools import LRUCache, cached
 
-from imgsearch.core.errors import JudgingError
+from imgsearch.core.errors import ImgSearchError, JudgingError
+from imgsearch.core.query import Term
+from imgsearch.core.query_address import thumbnail_url, upload_url
 from imgsearch.core.records import Judgment
 from imgsearch.core.text import is_unicode
 from imgsearch.improve.judging import assignment
@@ -25,10 +27,17 @@ from imgsearch.improve.judging.agreement import (
     measure_agreement,
     ratings_of,
 )
-from imgsearch.improve.judging.calls import Act, JudgingCall, JudgingReply, PastAct
+from imgsearch.improve.judging.calls import (
+    Act,
+    JudgingCall,
+    JudgingPair,
+    JudgingQuery,
+    JudgingReply,
+    PastAct,
+    QueryPart,
+)
 from imgsearch.improve.judging.leases import LeaseStore
 from imgsearch.improve.judging.pools import Pool, pool_of
-from imgsearch.improve.judging.presentation import DEFAULT_GUIDELINE, present_pair, present_query
 from imgsearch.improve.judging.records import (
     MAX_NAME,
     Disagreement,
@@ -39,6 +48,7 @@ from imgsearch.improve.judging.records import (
     clean_name,
 )
 from imgsearch.improve.judging.store import JudgingStore
+from imgsearch.improve.judging.topics import topic_of, topic_query
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import utc_now
 from imgsearch.store.feedback import FeedbackLog
@@ -49,6 +59,14 @@ MAX_RATERS = 20
 MAX_PAIRS = 500_000
 MAX_GUIDELINE = 10_000
 CACHED_SETS = 64
+DEFAULT_GUIDELINE = (
+    "Good: a person who searches for this would be glad to see it.\n"
+    "Bad: it does not match the search.\n"
+    "Can't tell: the photo does not show enough to decide.\n"
+    "Judge what you see, not the brand or the price."
+)
+PHOTO_PX = 768
+UPLOAD_PX = 384
 
 
 class Judging:
@@ -180,10 +198,10 @@ class Judging:
         return JudgingReply(
             handled=tuple(act.event_id for act in call.acts),
             refused={event_id: reason for event_id, reason in reasons.items() if reason},
-            pairs=tuple(present_pair(self._catalog, *pair[:3]) for pair in pairs),
-            queries={key: present_query(self._catalog, key) for key in query_keys},
+            pairs=tuple(_present_pair(self._catalog, *pair[:3]) for pair in pairs),
+            queries={key: _present_query(self._catalog, key) for key in query_keys},
             history=tuple(
-                PastAct(**dict(present_pair(self._catalog, *row[:3])), act=row[3], took_ms=row[4])
+                PastAct(**dict(_present_pair(self._catalog, *row[:3])), act=row[3], took_ms=row[4])
                 for row in history
             ),
             waiting=waiting,
@@ -267,3 +285,35 @@ class Judging:
     def disagreements(self, judging_set: JudgingSet) -> list[Disagreement]:
         """Return the pairs on which raters differ (good against bad), the most evenly divided first."""
         return find_disagreements(self.verdicts(judging_set))
+
+
+def _present_pair(catalog: CatalogStore, pair_id: int, query_key: str, item_id: str) -> JudgingPair:
+    """Return a pair with its item's title and photo."""
+    title, image = _title_and_photo(catalog, item_id)
+    return JudgingPair(pair=pair_id, query=query_key, title=title, image=image)
+
+
+def _present_query(catalog: CatalogStore, query_key: str) -> JudgingQuery:
+    """Return a query with the photos of its terms; one that cannot be parsed is shown as text."""
+    try:
+        query = topic_query(topic_of(query_key))
+    except ImgSearchError:
+        return JudgingQuery(parts=(QueryPart(kind="text", label=query_key),))
+    return JudgingQuery(
+        parts=tuple(_present_term(catalog, term) for term in query.terms),
+        filters=tuple(str(condition) for condition in query.filters),
+    )
+
+
+def _present_term(catalog: CatalogStore, term: Term) -> QueryPart:
+    label, image = str(term.value), ""
+    if term.kind == "upload":
+        label, image = "An uploaded photo", upload_url(label, UPLOAD_PX)
+    elif term.kind == "item":
+        label, image = _title_and_photo(catalog, label)
+    return QueryPart(kind=term.kind, label=label, image=image, weight=term.weight)
+
+
+def _title_and_photo(catalog: CatalogStore, item_id: str) -> tuple[str, str]:
+    items = catalog.get_many([item_id])
+    return (items[0].title, thumbnail_url(items[0], PHOTO_PX)) if items else (item_id, "")

@@ -24,6 +24,7 @@ from imgsearch.improve.judging.topics import (
     query_from_text,
     read_text,
     topic_of,
+    write_text,
 )
 from imgsearch.store.catalog import CatalogStore
 
@@ -107,12 +108,8 @@ def export_judgments(judgments: pd.DataFrame, qrels_path: Path) -> ExportReport:
     topics = [
         f"{percent_encoded(topic.query_id)}\t{topic.kind}\t{topic.query}\n" for topic in map(topic_of, qrels)
     ]
-    try:
-        qrels_path.parent.mkdir(parents=True, exist_ok=True)
-        qrels_path.write_text("".join(lines), encoding="utf-8")
-        topics_path.write_text("".join(topics), encoding="utf-8")
-    except OSError as error:
-        raise EvaluationError(f"{qrels_path} cannot be written: {error.strerror}.") from error
+    write_text(qrels_path, "".join(lines))
+    write_text(topics_path, "".join(topics))
     return ExportReport(str(qrels_path), str(topics_path), len(topics), len(lines), skipped)
 
 

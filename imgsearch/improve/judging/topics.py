@@ -29,6 +29,7 @@ __all__ = [
     "read_topics",
     "topic_of",
     "topic_query",
+    "write_text",
 ]
 
 TopicKind = Literal["item", "text", "query"]
@@ -135,6 +136,15 @@ def read_text(path: Path) -> str:
         return decode_text(path.read_bytes(), str(path))
     except OSError as error:
         raise EvaluationError(f"The file {path} cannot be read: {error.strerror}.") from None
+
+
+def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
+    """Write a text as UTF-8; raises `EvaluationError` if the file cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", errors=errors, newline="")
+    except OSError as error:
+        raise EvaluationError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def numbered_lines(text: str) -> Iterable[tuple[int, str]]:

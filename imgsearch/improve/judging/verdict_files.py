@@ -18,7 +18,14 @@ from imgsearch.core.query_address import query_key
 from imgsearch.core.records import Judgment, Verdict
 from imgsearch.improve.judging.qrels import export_judgments, known_qrels, parse_qrels, topics_from_qrels
 from imgsearch.improve.judging.records import clean_name
-from imgsearch.improve.judging.topics import Topic, default_topics_path, read_text, read_topics, topic_query
+from imgsearch.improve.judging.topics import (
+    Topic,
+    default_topics_path,
+    read_text,
+    read_topics,
+    topic_query,
+    write_text,
+)
 from imgsearch.store.catalog import CatalogStore
 
 if TYPE_CHECKING:
@@ -138,11 +145,7 @@ def write_verdicts_csv(verdicts: pd.DataFrame, path: Path) -> None:
     """Write verdicts as CSV. Raises `EvaluationError` if there are none or the file cannot be written."""
     if verdicts.empty:
         raise EvaluationError("There are no judgments in this set to export yet.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(verdicts_csv(verdicts), encoding="utf-8", newline="")
-    except OSError as error:
-        raise EvaluationError(f"{path} cannot be written: {error.strerror}.") from error
+    write_text(path, verdicts_csv(verdicts))
 
 
 def qrels_zip(votes: pd.DataFrame, stem: str) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from imgsearch.core.errors import EvaluationError, ImgSearchError
@@ -79,9 +79,9 @@ class EvaluationReport:
 
 def measures_as_dict(measures: Iterable[MeasureResult]) -> dict[str, dict[str, float]]:
     """Return means by measure as JSON."""
-    found = {result.measure: asdict(result) for result in measures}
     return {
-        name: {key: value for key, value in row.items() if key != "measure"} for name, row in found.items()
+        each.measure: {"mean": each.mean, "low": each.low, "high": each.high, "queries": each.queries}
+        for each in measures
     }
 
 
@@ -143,7 +143,13 @@ def evaluate(
         items=len(catalog),
         seconds=time.perf_counter() - started,
         topics=by_id,
-        hits={query_id: _rated(answer.ranking, judgments[query_id]) for query_id, answer in answers.items()},
+        hits={
+            query_id: tuple(
+                RatedHit(item_id, rank, judgments[query_id].get(item_id))
+                for rank, item_id in enumerate(answer.ranking[:STORED_HITS], start=1)
+            )
+            for query_id, answer in answers.items()
+        },
     )
 
 
@@ -168,13 +174,6 @@ def _answer(
         raise EvaluationError("None of its relevant items is in the catalog.")
     result = search(query)
     return _Answer([hit.item_id for hit in result.hits], judgments, result.encoder)
-
-
-def _rated(ranking: Sequence[str], judgments: Mapping[str, int]) -> tuple[RatedHit, ...]:
-    return tuple(
-        RatedHit(item_id, rank, judgments.get(item_id))
-        for rank, item_id in enumerate(ranking[:STORED_HITS], start=1)
-    )
 
 
 def _warnings(

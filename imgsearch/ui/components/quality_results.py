@@ -13,15 +13,16 @@ from imgsearch.core.query_address import query_string, thumbnail_url
 from imgsearch.improve.judging.topics import Topic, topic_query
 from imgsearch.improve.quality.comparison import Comparison
 from imgsearch.improve.quality.evaluation import EvaluationReport
-from imgsearch.improve.quality.report_files import report_csv, standalone_html
-from imgsearch.improve.quality.report_html import (
+from imgsearch.improve.quality.rendering import (
     Pictures,
     Row,
     comparison_html,
     legend_html,
     measures_html,
+    report_csv,
     rows_html,
     rows_of,
+    standalone_html,
     warnings_html,
 )
 from imgsearch.improve.quality.reports import Run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from imgsearch.app.service import SearchService
-from imgsearch.improve.quality.report_html import robustness_html, warnings_html
+from imgsearch.improve.quality.rendering import robustness_html, warnings_html
 from imgsearch.ui.components.messages import draw_message
 from imgsearch.ui.markup import draw_html, plain
 from imgsearch.ui.state.callbacks import attempt

@@ -11,7 +11,7 @@ import streamlit as st
 
 from imgsearch.app.service import SearchService, get_service
 from imgsearch.core.background import Job
-from imgsearch.improve.quality.report_html import report_css
+from imgsearch.improve.quality.rendering import report_css
 from imgsearch.ui.components.blocks import draw_choice, draw_heading, draw_outcome
 from imgsearch.ui.components.jobs import draw_job
 from imgsearch.ui.components.messages import draw_no_items
