@@ -36,7 +36,7 @@ from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import insert_frame
 from imgsearch.store.feedback import FeedbackLog
-from imgsearch.store.photo import Photo
+from imgsearch.store.item_table import Photo
 
 BLOCK = 10_000
 COLOURS, TYPES = 12, 40

@@ -46,8 +46,8 @@ from imgsearch.encoders.batching import BatchingEncoder
 from imgsearch.encoders.lite.onnx import onnx_model
 from imgsearch.encoders.openclip import OpenClipEncoder
 from imgsearch.ingest.sources import open_source
+from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import file_of
-from imgsearch.store.photo import Photo
 from imgsearch.vision.images import decode_image
 
 BATCHES = (1, 8, 32)

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from imgsearch.improve.experiments.assignment import arm_of
 from imgsearch.improve.experiments.outcomes import outcome_of
 from imgsearch.improve.experiments.records import Arm, Experiment
 from imgsearch.search.systems import System
+from imgsearch.store.database import utc_now
 from imgsearch.store.sampling import sample_items
 
 HALVES = (Arm("live", 0.5), Arm("varied", 0.5))
@@ -56,7 +57,7 @@ def fill_experiments(service: SearchService, rows: int) -> None:
         service.experiments.create(Experiment(f"bench-{mode}", HALVES, mode=mode))  # type: ignore[arg-type]
         service.experiments.start(f"bench-{mode}")
         service.experiments.stop(f"bench-{mode}")
-    month_ago = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=30)
+    month_ago = utc_now() - timedelta(days=30)
     with service.catalog.database.transaction() as cursor:
         cursor.execute("UPDATE experiment_events SET happened_at = ? WHERE event = 'start'", [month_ago])
         cursor.execute("UPDATE impressions SET arm = if(rank % 2 = 0, 'live', 'varied')")

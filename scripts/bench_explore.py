@@ -29,7 +29,7 @@ from imgsearch.explore.explorer import Explorer
 from imgsearch.index.opening import open_live_index
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
-from imgsearch.store.photo import Photo
+from imgsearch.store.item_table import Photo
 
 BLOCK = 10_000
 TYPES = 40

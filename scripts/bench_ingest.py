@@ -41,11 +41,11 @@ from imgsearch.core.records import IndexingReport
 from imgsearch.encoders import Encoder, load_encoder
 from imgsearch.index.opening import open_live_index
 from imgsearch.ingest.indexing import IndexingOptions, index_sources
+from imgsearch.ingest.run import ENCODE_BATCH
 from imgsearch.ingest.sources import open_source
-from imgsearch.ingest.storing import ENCODE_BATCH
 from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import file_of
-from imgsearch.store.photo import Photo
 from imgsearch.vision.images import decode_picture
 from imgsearch.vision.looks import describe
 

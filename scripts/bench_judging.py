@@ -26,7 +26,7 @@ from imgsearch.core.records import Judgment
 from imgsearch.improve.judging.judging import Judging
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
-from imgsearch.store.photo import Photo
+from imgsearch.store.item_table import Photo
 
 ITEMS = 2000
 DIM = 32

@@ -27,8 +27,7 @@ import pandas as pd
 
 from imgsearch.core.query import Emphasis
 from imgsearch.demo import sample_store
-from imgsearch.store.catalog_settings import CatalogSettings
-from imgsearch.store.database import Database, insert_frame
+from imgsearch.store.database import CatalogSettings, Database, insert_frame
 from imgsearch.store.look_table import LookTable
 from imgsearch.vision.images import decode_image
 from imgsearch.vision.looks import LOOK_DIM, color_look, describe, emphasised_scores

@@ -37,7 +37,7 @@ from imgsearch.search.ranking.reranking import mmr_order
 from imgsearch.search.ranking.rules import Rule
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
-from imgsearch.store.photo import Photo
+from imgsearch.store.item_table import Photo
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STORE = REPOSITORY / "imgsearch" / "data" / "sample_store" / "images"

@@ -31,7 +31,7 @@ from imgsearch.ingest.distributed import encode_to_shards
 from imgsearch.ingest.sources import open_source
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
-from imgsearch.store.photo import Photo
+from imgsearch.store.item_table import Photo
 
 DIM = 512
 SEARCHES = 50

@@ -28,7 +28,7 @@ from imgsearch.demo import sample_store
 from imgsearch.encoders.lite.weights import lite_id
 from imgsearch.index.opening import open_live_index
 from imgsearch.store.catalog import CatalogStore
-from imgsearch.store.photo import Photo
+from imgsearch.store.item_table import Photo
 from imgsearch.vision.images import decode_image
 from imgsearch.vision.looks import Look, describe
 

@@ -11,7 +11,7 @@ import argparse
 import sys
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ import pandas as pd
 from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_string
 from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.database import utc_now
 
 HITS_A_SEARCH = 24
 DAYS = 30
@@ -51,7 +52,7 @@ def fill(
     ones each time. Clicks fall off with the rank. The same seed and catalog give the same rows.
     """
     rng = np.random.default_rng(seed)
-    until = until or datetime.now(UTC).replace(tzinfo=None)
+    until = until or utc_now()
     item_ids = np.array([item.item_id for item in catalog.iter_items()], object)
     if len(item_ids) == 0:
         raise SystemExit("The catalog is empty; index some photos first.")

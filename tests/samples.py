@@ -14,7 +14,7 @@ from imgsearch.encoders import Encoder
 from imgsearch.index.opening import open_live_index
 from imgsearch.ingest.indexing import IndexingOptions, index_sources
 from imgsearch.store.catalog import CatalogStore
-from imgsearch.store.photo import Photo
+from imgsearch.store.item_table import Photo
 
 Vectors = NDArray[np.float32]
 

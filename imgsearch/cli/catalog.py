@@ -11,8 +11,8 @@ from imgsearch.cli.indexing import print_failures
 from imgsearch.cli.terminal import CatalogOption, JsonOption, many, one_line, say
 
 if TYPE_CHECKING:
+    from imgsearch.index.info import CatalogInfo
     from imgsearch.ingest.verification import Verification
-    from imgsearch.store.catalog_info import CatalogInfo
 
 __all__ = ["app"]
 

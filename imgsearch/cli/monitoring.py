@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -77,8 +77,9 @@ def prune(
             param_hint="--older-than",
         )
     from imgsearch.improve.monitoring.retention import prune_events
+    from imgsearch.store.database import utc_now
 
-    before = datetime.now(UTC).replace(tzinfo=None) - int(found[1]) * _UNITS[found[2]]
+    before = utc_now() - int(found[1]) * _UNITS[found[2]]
     with terminal.open_catalog(catalog) as opened:
         deleted = prune_events(opened.database, before)
     _warn_if_not_erased(opened.database)

@@ -25,6 +25,7 @@ from imgsearch.core.errors import AdaptationError, CatalogCorrupt
 from imgsearch.core.files import flush_to_disk, sha256_of_file, write_durably
 from imgsearch.index.base import are_unit
 from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.database import utc_now
 
 __all__ = [
     "Head",
@@ -243,7 +244,7 @@ def _published_stack(catalog: CatalogStore) -> list[str]:
 
 def _append(catalog: CatalogStore, action: str, head_id: str) -> None:
     with catalog.database.transaction() as cursor:
-        now = datetime.now(UTC).replace(tzinfo=None)
+        now = utc_now()
         cursor.execute("INSERT INTO head_changes VALUES (?, ?, ?)", [now, action, head_id])
 
 

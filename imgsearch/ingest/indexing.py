@@ -1,17 +1,19 @@
 """Indexing: photos from sources are read, encoded, stored in the catalog and added to the index.
 
-scan -> preparation (threads or workers, ahead of the rest) -> storing; report collects what happens. Every batch is
+Photos are read ahead of the rest by threads or worker processes. Every batch is
 committed whole: a run that is killed loses the batch in work, and the next run continues from there. A photo that
 cannot be read becomes a `Failure` of the report and never stops a run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 
 from imgsearch.core.config import cpu_count
@@ -23,14 +25,13 @@ from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.look_backfill import LookMaker
 from imgsearch.ingest.manifests import MetadataFile
 from imgsearch.ingest.precomputed import ImportedEmbeddings, imported_photo, open_embeddings
-from imgsearch.ingest.preparation import Preparer
-from imgsearch.ingest.reading import PhotoReader
-from imgsearch.ingest.report import Progress, ProgressCallback, RunReport
-from imgsearch.ingest.scan import Scan
+from imgsearch.ingest.preparation import Outcome, Preparer, read_ahead
+from imgsearch.ingest.run import ENCODE_BATCH, BatchWriter, Progress, ProgressCallback, RunReport, Scan
 from imgsearch.ingest.shards import ShardedEmbeddings
 from imgsearch.ingest.sources import Source, open_source
-from imgsearch.ingest.storing import ENCODE_BATCH, BatchWriter
+from imgsearch.ingest.workers import WorkerPool, WorkersUnavailable, fitting_workers
 from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import Originals
 from imgsearch.store.thumbnails import ThumbnailCache
 from imgsearch.vision.images import ImageLimits
@@ -39,6 +40,9 @@ __all__ = ["IndexingOptions", "Progress", "ProgressCallback", "index_sources"]
 
 MIN_PHOTOS_FOR_WORKERS = 1_000
 """Fewer photos are done before worker processes have started."""
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +95,13 @@ def index_sources(
         with report.stage("scan"):
             counts = [source.count() for source in opened]
             report.total = None if None in counts else sum(count or 0 for count in counts)
-        threads = options.threads or max(2, cpu_count())
-        pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="decode"))
-        reader = PhotoReader(
+        pool = stack.enter_context(ThreadPoolExecutor(_threads(options), thread_name_prefix="decode"))
+        prepare = (
             partial(imported_photo, vectors)
             if vectors is not None
-            else _preparer(encoder, files, options, thumbnails),
-            encoder,
-            report,
-            workers=options.workers,
-            min_photos_for_workers=options.worth_workers,
+            else _preparer(encoder, files, options, thumbnails)
         )
-        with closing(reader.outcomes(scan.photos(opened), pool, ahead=threads * 2 + ENCODE_BATCH)) as read:
+        with closing(_read_photos(scan.photos(opened), prepare, encoder, report, options, pool)) as read:
             writer.write(read)
         if scan.without_look:
             with report.stage("looks"):
@@ -122,6 +121,59 @@ def _open_sources(sources: Sequence[str | Path], options: IndexingOptions) -> li
     if not named:
         raise SourceError("No source was given; name a folder, an archive or a manifest.")
     return list({source.name: source for source in named}.values())
+
+
+def _threads(options: IndexingOptions) -> int:
+    return options.threads or max(2, cpu_count())
+
+
+def _read_photos(
+    photos: Iterator[Photo],
+    prepare: Preparer | Callable[[Photo], Outcome],
+    encoder: Encoder,
+    report: RunReport,
+    options: IndexingOptions,
+    pool: ThreadPoolExecutor,
+) -> Generator[tuple[Photo, Outcome], None, None]:
+    """Yield each photo with its outcome, in their order, some of them in work; close it to cancel these."""
+    first = list(islice(photos, options.worth_workers)) if options.workers > 1 else []
+    photos = chain(first, photos)
+    enough = first and len(first) == options.worth_workers
+    if (
+        enough
+        and isinstance(prepare, Preparer)
+        and (workers := _worker_pool(prepare, encoder, report, options))
+    ):
+        with closing(workers):
+            yield from workers.prepared(photos)
+        return
+
+    def timed(photo: Photo) -> Outcome:
+        with report.stage("decode"):
+            return prepare(photo)
+
+    for photo, future in read_ahead(photos, timed, pool, ahead=_threads(options) * 2 + ENCODE_BATCH):
+        with report.stage("wait"):
+            outcome = future.result()
+        yield photo, outcome
+
+
+def _worker_pool(
+    preparer: Preparer, encoder: Encoder, report: RunReport, options: IndexingOptions
+) -> WorkerPool | None:
+    """Return worker processes, or None where they are not available or not faster."""
+    workers = fitting_workers(options.workers)
+    if workers < 2 or not isinstance(encoder, RunsInWorkers):
+        return None
+    recipe = encoder.recipe()
+    if recipe is None and not encoder.accelerated:
+        return None
+    try:
+        with report.stage("start"):
+            return WorkerPool(preparer, recipe, workers, on_seconds=report.add_seconds)
+    except WorkersUnavailable as error:
+        _log.warning("this process reads all photos itself: %s", error)
+        return None
 
 
 def _preparer(

@@ -18,8 +18,8 @@ import pandas as pd
 
 from imgsearch.core.errors import SourceError
 from imgsearch.core.records import Failure
+from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import is_url, path_location, printable_name
-from imgsearch.store.photo import Photo
 
 __all__ = ["ManifestSource", "MetadataFile", "Row", "id_text", "read_table", "rows_of"]
 

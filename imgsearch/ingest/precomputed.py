@@ -14,8 +14,8 @@ from imgsearch.ingest.manifests import ManifestSource, id_text, read_table, rows
 from imgsearch.ingest.preparation import Outcome, PreparedPhoto, read_failure
 from imgsearch.ingest.shards import ShardedEmbeddings, unit_row
 from imgsearch.ingest.sources import Source
+from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import content_digest
-from imgsearch.store.photo import Photo
 from imgsearch.store.remote_files import is_remote
 
 __all__ = ["ImportedEmbeddings", "embedding_dim", "imported_photo", "open_embeddings"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +17,25 @@ from imgsearch.core.records import Failure
 from imgsearch.core.text import error_line
 from imgsearch.encoders.base import Encoder
 from imgsearch.encoders.recipe import Preprocessor
+from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import Originals, content_digest, is_url
-from imgsearch.store.photo import Photo
 from imgsearch.vision.images import ImageLimits, decode_picture, encode_thumbnail
 from imgsearch.vision.looks import Look, describe
 
-__all__ = ["KEPT_URL_PX", "Outcome", "PreparedPhoto", "Preparer", "encode_prepared", "read_failure"]
+__all__ = [
+    "KEPT_URL_PX",
+    "Outcome",
+    "PreparedPhoto",
+    "Preparer",
+    "encode_prepared",
+    "read_ahead",
+    "read_failure",
+]
 
 KEPT_URL_PX = 768
 """The longest side of the picture that is kept of a photo at a URL, which may disappear."""
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +100,23 @@ def read_failure(error: Exception, photo: Photo) -> Failure:
         return Failure(path, str(error))
     _log.error("the photo %s could not be read", photo.location, exc_info=error)
     return Failure(path, f"The photo cannot be read ({type(error).__name__}: {error_line(error)}).")
+
+
+def read_ahead(
+    photos: Iterable[Photo], read: Callable[[Photo], T], pool: ThreadPoolExecutor, *, ahead: int
+) -> Iterator[tuple[Photo, Future[T]]]:
+    """Yield each photo with its result, in their order, while up to `ahead` are read; close it to cancel these."""
+    pending: deque[tuple[Photo, Future[T]]] = deque()
+    try:
+        for photo in photos:
+            pending.append((photo, pool.submit(read, photo)))
+            if len(pending) >= ahead:
+                yield pending.popleft()
+        while pending:
+            yield pending.popleft()
+    finally:
+        for _, future in pending:
+            future.cancel()
 
 
 def encode_prepared(encoder: Encoder, photos: Sequence[PreparedPhoto]) -> None:

@@ -30,11 +30,10 @@ from imgsearch.core.errors import EncoderMismatch, SourceError
 from imgsearch.core.records import Failure
 from imgsearch.core.text import error_line
 from imgsearch.encoders.base import Embeddings, Encoder
-from imgsearch.ingest.preparation import read_failure
-from imgsearch.ingest.reading import read_ahead
+from imgsearch.ingest.preparation import read_ahead, read_failure
 from imgsearch.ingest.sources import Source
+from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import Originals, is_url
-from imgsearch.store.photo import Photo
 from imgsearch.store.remote_files import (
     file_exists,
     is_remote,

@@ -21,8 +21,8 @@ from imgsearch.core.errors import SourceError
 from imgsearch.core.records import Failure
 from imgsearch.core.text import error_line
 from imgsearch.ingest.manifests import ManifestSource
+from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import archive_location, path_location, printable_name
-from imgsearch.store.photo import Photo
 from imgsearch.store.remote_files import is_remote, list_files, normalised_place
 
 __all__ = ["IMAGE_SUFFIXES", "ArchiveSource", "FolderSource", "RemoteSource", "Source", "open_source"]

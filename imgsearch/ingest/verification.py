@@ -16,7 +16,7 @@ from imgsearch.index.heads import rollback
 from imgsearch.index.opening import check_index, open_live_index
 from imgsearch.index.vector_space import VectorSpace, live_space
 from imgsearch.ingest.preparation import Preparer, encode_prepared
-from imgsearch.ingest.storing import ENCODE_BATCH, store_photos
+from imgsearch.ingest.run import ENCODE_BATCH, store_photos
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.health import drop_broken_rows, ids_of_batch, pad_vectors, row_problems, vector_problems
 from imgsearch.store.originals import Originals

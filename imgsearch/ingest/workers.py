@@ -26,14 +26,15 @@ from types import ModuleType
 from typing import Any
 
 from imgsearch.core.errors import ImgSearchError, SourceError
+from imgsearch.core.memory import available_bytes
 from imgsearch.encoders.base import Encoder
 from imgsearch.encoders.recipe import EncoderRecipe
 from imgsearch.ingest.preparation import Outcome, PreparedPhoto, Preparer, encode_prepared, read_failure
+from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import is_url
-from imgsearch.store.photo import Photo
 from imgsearch.store.remote_files import is_remote
 
-__all__ = ["WorkerPool", "WorkersUnavailable"]
+__all__ = ["WorkerPool", "WorkersUnavailable", "fitting_workers"]
 
 CHUNK_PHOTOS = 32
 """Photos of one task."""
@@ -41,6 +42,8 @@ CHUNKS_AHEAD = 6
 """Submitted tasks for each process: with 2, processes are idle while the run stores (12% slower)."""
 FETCH_THREADS = 8
 """Remote photos that a process fetches at the same time."""
+WORKER_BYTES = 1_250 * 1024**2
+"""The memory of a worker process at most."""
 _CRASHED = (
     "Reading the photo crashed the worker process: the file is damaged or malicious, or memory ran out."
 )
@@ -144,6 +147,12 @@ class WorkerPool:
                 "Continue without them: IMGSEARCH_WORKERS=1."
             ) from error
         return pool
+
+
+def fitting_workers(workers: int) -> int:
+    """Return how many of the requested worker processes there is memory for."""
+    free = available_bytes()
+    return workers if free is None else min(workers, free // WORKER_BYTES)
 
 
 class _Process(SpawnProcess):

@@ -20,22 +20,25 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import CatalogError, CatalogNotFound, EncoderMismatch, UnknownItem
+from imgsearch.core.key_arrays import Keys
 from imgsearch.core.records import Item
-from imgsearch.store.catalog_settings import CatalogSettings
-from imgsearch.store.database import Database, delete_rows, insert_frame, update_from_frame, utc_now
-from imgsearch.store.item_reader import CACHED_ITEMS, ItemReader
+from imgsearch.store.database import (
+    CatalogSettings,
+    Database,
+    delete_rows,
+    insert_frame,
+    update_from_frame,
+    utc_now,
+)
+from imgsearch.store.item_table import CACHED_ITEMS, ItemReader, Photo
 from imgsearch.store.look_table import LookTable
-from imgsearch.store.metadata_columns import insert_metadata
-from imgsearch.store.metadata_table import MetadataTable
-from imgsearch.store.photo import Photo
+from imgsearch.store.metadata_table import MetadataTable, insert_metadata
 from imgsearch.store.vector_file import EmbeddingFile
 
 if TYPE_CHECKING:
     import duckdb
 
 __all__ = ["CatalogStore"]
-
-Keys = NDArray[np.uint64]
 
 LOCAL_INDEX = "local"
 
@@ -172,8 +175,7 @@ class CatalogStore:
 
     def __len__(self) -> int:
         """Return the number of items."""
-        row = self.database.cursor().execute("SELECT count(*) FROM items").fetchone()
-        return int(row[0]) if row else 0
+        return int(self.database.value("SELECT count(*) FROM items"))
 
     def get(self, item_id: str) -> Item:
         """Return the item; raises `UnknownItem`."""
@@ -210,8 +212,7 @@ class CatalogStore:
         keys = self._keys
         if keys is None:
             version = self.version
-            found = self.database.cursor().execute("SELECT key FROM items").fetchnumpy()["key"]
-            keys = np.sort(np.asarray(found, np.uint64))
+            keys = np.sort(self.database.keys("SELECT key FROM items"))
             keys.setflags(write=False)
             with self._lock:
                 if version == self.version:
@@ -259,8 +260,7 @@ class CatalogStore:
         if not photos:
             return np.zeros(0, np.uint64), np.zeros(0, np.uint64)
         with self.writing() as cursor:
-            row = cursor.execute("SELECT coalesce(max(first_key + rows), 0) FROM vector_batches").fetchone()
-            first = int(row[0]) if row else 0
+            first = int(self.database.value("SELECT coalesce(max(first_key + rows), 0) FROM vector_batches"))
             crc32 = self.vector_file.append(first, vectors)
             replaced = self._delete_items(cursor, ids)
             keys = np.arange(first, first + len(photos), dtype=np.uint64)

@@ -15,18 +15,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
-from numpy.typing import NDArray
 
 from imgsearch.core.errors import CatalogCorrupt, CatalogError, CatalogLocked
+from imgsearch.core.key_arrays import Keys
 from imgsearch.core.text import error_line
 
 __all__ = [
     "MIGRATIONS",
+    "CatalogSettings",
     "Cursor",
     "Database",
     "borrowed_keys",
@@ -129,6 +131,15 @@ class Database:
             self._local.cursor = cursor
         return cursor
 
+    def value(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """Return the first value of the first row of a query."""
+        row = self.cursor().execute(sql, list(values)).fetchone()
+        return row[0] if row else None
+
+    def keys(self, sql: str, values: Sequence[Any] = ()) -> Keys:
+        """Return the column `key` of a query, in its order."""
+        return np.asarray(self.cursor().execute(sql, list(values)).fetchnumpy()["key"], np.uint64)
+
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a cursor in a transaction: committed at the end, rolled back by any exception.
@@ -213,6 +224,30 @@ class Database:
             return "another process"
 
 
+class CatalogSettings:
+    """The table `settings`: texts by name, read from memory and written through; safe to use from any thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._values: dict[str, str] = dict(
+            database.cursor().execute("SELECT name, value FROM settings").fetchall()
+        )
+
+    def get(self, name: str) -> str:
+        """Return the value, or "" where there is none."""
+        return self._values.get(name, "")
+
+    def save(self, **values: str) -> None:
+        """Store the values, all of them or none."""
+        changed = {name: value for name, value in values.items() if self.get(name) != value}
+        if changed:
+            with self._database.transaction() as cursor:
+                for name, value in changed.items():
+                    cursor.execute("DELETE FROM settings WHERE name = ?", [name])
+                    cursor.execute("INSERT INTO settings VALUES (?, ?)", [name, value])
+            self._values.update(changed)
+
+
 def insert_frame(cursor: duckdb.DuckDBPyConnection, table: str, frame: pd.DataFrame) -> None:
     """Append a data frame to a table, column by position."""
     cursor.register("incoming_rows", frame)
@@ -233,7 +268,7 @@ def delete_rows(
 
 @contextmanager
 def borrowed_keys(
-    cursor: duckdb.DuckDBPyConnection, name: str, keys: NDArray[np.uint64]
+    cursor: duckdb.DuckDBPyConnection, name: str, keys: Keys
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield a new cursor, for reading committed rows, with a table `name` of one column, `key`.
 

@@ -145,12 +145,8 @@ class FeedbackLog:
     def counts(self) -> dict[str, int]:
         """Write the queue and return the number of rows of each table."""
         self.flush()
-        cursor = self._database.cursor()
-        found = {}
-        for table in ("impressions", "clicks", "judgments"):
-            row = cursor.execute(f"SELECT count(*) FROM {table}").fetchone()
-            found[table] = int(row[0]) if row else 0
-        return found
+        tables = ("impressions", "clicks", "judgments")
+        return {table: int(self._database.value(f"SELECT count(*) FROM {table}")) for table in tables}
 
     def state(self) -> FeedbackState:
         """Return how many rows of this process are written, queued and lost."""

@@ -59,13 +59,8 @@ def row_problems(catalog: CatalogStore) -> list[str]:
         "metadata rows without an item": "SELECT count(*) FROM metadata ANTI JOIN items USING (key)",
         "items without an embedding": f"SELECT count(*) FROM items WHERE {_WITHOUT_EMBEDDING}",
     }
-    cursor = catalog.database.cursor()
-    problems = []
-    for what, sql in checks.items():
-        row = cursor.execute(sql).fetchone()
-        if row and row[0]:
-            problems.append(f"{row[0]} {what}")
-    return problems
+    counts = {what: catalog.database.value(sql) for what, sql in checks.items()}
+    return [f"{count} {what}" for what, count in counts.items() if count]
 
 
 def drop_broken_rows(catalog: CatalogStore) -> int:
@@ -84,9 +79,9 @@ def drop_broken_rows(catalog: CatalogStore) -> int:
 
 def pad_vectors(catalog: CatalogStore) -> None:
     """Lengthen a truncated embeddings file to what was committed, with zeros for the lost rows."""
-    row = catalog.database.cursor().execute("SELECT max(first_key + rows) FROM vector_batches").fetchone()
-    if catalog.vector_file is not None and row and row[0]:
-        catalog.vector_file.pad(int(row[0]))
+    rows = catalog.database.value("SELECT max(first_key + rows) FROM vector_batches")
+    if catalog.vector_file is not None and rows:
+        catalog.vector_file.pad(int(rows))
 
 
 def ids_of_batch(catalog: CatalogStore, first_key: int, rows: int) -> list[str]:

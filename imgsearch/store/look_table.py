@@ -18,14 +18,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from imgsearch.store.catalog_settings import CatalogSettings
-from imgsearch.store.database import Database, delete_rows, insert_frame
+from imgsearch.core.key_arrays import Keys
+from imgsearch.store.database import CatalogSettings, Database, delete_rows, insert_frame
 from imgsearch.store.vector_file import RowFile
 from imgsearch.vision.looks import COLOR, LOOK_DIM, LOOK_VERSION, Look
 
 __all__ = ["LookTable"]
 
-Keys = NDArray[np.uint64]
 Floats = NDArray[np.float32]
 T = TypeVar("T", bound=np.generic)
 
@@ -95,8 +94,7 @@ class LookTable:
 
     def missing(self) -> Keys:
         """Return the ascending keys of the items whose look was never tried."""
-        sql = "SELECT key FROM items ANTI JOIN looks USING (key) ORDER BY key"
-        return np.asarray(self._database.cursor().execute(sql).fetchnumpy()["key"], np.uint64)
+        return self._database.keys("SELECT key FROM items ANTI JOIN looks USING (key) ORDER BY key")
 
     def store(self, keys: Keys, looks: Sequence[Look | None]) -> None:
         """Store the looks of keys that have none, all or nothing; None says that the photo has none (no retry)."""

@@ -1,30 +1,34 @@
-"""The catalog's metadata: its columns, what filters match, the facets of the filter panel, and titles."""
+"""The catalog's metadata: its columns, what filters match, the facets of the filter panel, and titles.
+
+The table `metadata` has the columns c0, c1, ... beside `key`; `metadata_columns` names them, since a file may call
+its columns anything.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import FilterError
 from imgsearch.core.filter_grammar import ColumnKind, condition
+from imgsearch.core.key_arrays import Keys
 from imgsearch.core.query import Filter
 from imgsearch.core.records import TITLE_COLUMNS, Facet, FacetValue
-from imgsearch.store.database import Database, borrowed_keys
-from imgsearch.store.metadata_columns import read_columns
+from imgsearch.store.database import Database, borrowed_keys, insert_frame
 
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["MetadataTable"]
-
-Keys = NDArray[np.uint64]
+__all__ = ["MetadataTable", "insert_metadata"]
 
 FEW_CHOICES = 12
 MAX_CHOICES = 60
@@ -35,6 +39,10 @@ CACHED_FACETS = 64
 
 WHITE_SPACE = ("'  '", "chr(9)", "chr(10)", "chr(12)", "chr(13)")
 """SQL texts of which a title contains one where its white space is not single spaces."""
+
+
+_SQL_TYPES: dict[ColumnKind, str] = {"text": "VARCHAR", "number": "DOUBLE", "boolean": "BOOLEAN"}
+_PANDAS_TYPES: dict[ColumnKind, str] = {"text": "object", "number": "float64", "boolean": "boolean"}
 
 
 class MetadataTable:
@@ -128,8 +136,7 @@ class MetadataTable:
         if not filters:
             return self._all_keys()
         where, values = self._where(filters)
-        sql = f"SELECT key FROM metadata WHERE {where} ORDER BY key"
-        return np.asarray(self._database.cursor().execute(sql, values).fetchnumpy()["key"], np.uint64)
+        return self._database.keys(f"SELECT key FROM metadata WHERE {where} ORDER BY key", values)
 
     def count(self, filters: Sequence[Filter] = (), *, without: Keys | None = None) -> int:
         """Return how many items match every filter and are not among `without`; raises `FilterError`."""
@@ -137,10 +144,7 @@ class MetadataTable:
             keys = self.keys_matching(filters)
             return len(keys) - int(np.isin(keys, without, assume_unique=True).sum())
         where, values = self._where(filters)
-        row = (
-            self._database.cursor().execute(f"SELECT count(*) FROM metadata WHERE {where}", values).fetchone()
-        )
-        return int(row[0]) if row else 0
+        return int(self._database.value(f"SELECT count(*) FROM metadata WHERE {where}", values))
 
     def _where(self, filters: Sequence[Filter]) -> tuple[str, list[Any]]:
         parts: list[str] = ["true"]
@@ -205,9 +209,7 @@ class MetadataTable:
 
     def count_titles(self) -> int:
         """Return how many distinct titles there are: those of `Item.title`, apart from file names."""
-        sql = f"SELECT count(DISTINCT t) FROM {self._distinct_titles()}"
-        row = self._database.cursor().execute(sql).fetchone()
-        return int(row[0]) if row else 0
+        return int(self._database.value(f"SELECT count(DISTINCT t) FROM {self._distinct_titles()}"))
 
     def titles(self, max_length: int) -> tuple[Keys, NDArray[np.int64], list[str]]:
         """Return (ascending keys of the items with a title, the position of each one's title, the distinct titles).
@@ -271,3 +273,75 @@ def _by_key(result: duckdb.DuckDBPyConnection) -> tuple[Keys, NDArray[np.int64]]
     keys, codes = np.asarray(found["key"], np.uint64), np.asarray(found["code"], np.int64)
     order = np.argsort(keys)
     return keys[order], codes[order]
+
+
+# --- writing -----------------------------------------------------------------------------------------------------
+
+
+def read_columns(cursor: duckdb.DuckDBPyConnection) -> dict[str, ColumnKind]:
+    """Return the columns by name, in the order of c0, c1, ..."""
+    return dict(cursor.execute("SELECT name, kind FROM metadata_columns ORDER BY position").fetchall())
+
+
+def insert_metadata(
+    cursor: duckdb.DuckDBPyConnection, keys: NDArray[np.uint64], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Insert a row for each key, inside the caller's transaction."""
+    frame = pd.DataFrame({"key": keys})
+    for column, kind in _fit_columns(cursor, rows).items():
+        values = [_as_kind(row.get(column), kind) for row in rows]
+        frame[f"v{len(frame.columns)}"] = pd.Series(values, dtype=_PANDAS_TYPES[kind])
+    insert_frame(cursor, "metadata", frame)
+
+
+def _fit_columns(
+    cursor: duckdb.DuckDBPyConnection, rows: Sequence[Mapping[str, Any]]
+) -> dict[str, ColumnKind]:
+    """Add columns for new names, widen those whose new values do not fit to text, and return all columns."""
+    before = read_columns(cursor)
+    columns = dict(before)
+    for row in rows:
+        for name, value in row.items():
+            if value is not None:
+                kind = _kind_of(value)
+                columns[name] = kind if columns.get(name, kind) == kind else "text"
+    for position, (name, kind) in enumerate(columns.items()):
+        known = before.get(name)
+        if known is None:
+            cursor.execute(f"ALTER TABLE metadata ADD COLUMN c{position} {_SQL_TYPES[kind]}")
+            cursor.execute("INSERT INTO metadata_columns VALUES (?, ?, ?)", [name, kind, position])
+        elif known != kind:
+            # DuckDB changes no type of a table that has an index. The cast writes 50 as '50', not as '50.0'.
+            cursor.execute("DROP INDEX metadata_by_key")
+            cursor.execute(
+                f"ALTER TABLE metadata ALTER c{position} SET DATA TYPE VARCHAR "
+                f"USING regexp_replace(CAST(c{position} AS VARCHAR), '\\.0$', '')"
+            )
+            cursor.execute("CREATE INDEX metadata_by_key ON metadata (key)")
+            cursor.execute("UPDATE metadata_columns SET kind = ? WHERE name = ?", [kind, name])
+    return columns
+
+
+def _kind_of(value: Any) -> ColumnKind:
+    if isinstance(value, bool | np.bool_):
+        return "boolean"
+    if isinstance(value, int | float | np.integer | np.floating):
+        return "number"
+    return "text"
+
+
+def _as_kind(value: Any, kind: ColumnKind) -> Any:
+    """Return a metadata value as its column stores it; NaN counts as missing."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if kind == "number":
+        return float(value)
+    if kind == "boolean":
+        return bool(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)

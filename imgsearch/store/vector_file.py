@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import CatalogCorrupt
+from imgsearch.core.key_arrays import Keys
 
 __all__ = ["EmbeddingFile", "RowFile"]
-
-Keys = NDArray[np.uint64]
 
 
 class RowFile:

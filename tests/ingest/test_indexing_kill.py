@@ -16,7 +16,7 @@ from colour_encoder import ColourEncoder
 from PIL import Image
 
 from imgsearch.index.opening import open_live_index
-from imgsearch.ingest.storing import COMMIT_BATCH
+from imgsearch.ingest.run import COMMIT_BATCH, ENCODE_BATCH
 from imgsearch.ingest.verification import verify_catalog
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.images import decode_picture
@@ -28,16 +28,21 @@ RUN = """
 import sys, time
 from pathlib import Path
 from colour_encoder import ColourEncoder
-from imgsearch.ingest import indexing, storing
+from imgsearch.ingest import indexing, run
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.index.opening import open_live_index
 
 class Slow(ColourEncoder):
+    left = int(sys.argv.pop())  # photos to encode before waiting for the kill, which may come late
+
     def encode_arrays(self, arrays):
         time.sleep(0.02)
+        while self.left < len(arrays):
+            time.sleep(1)
+        self.left -= len(arrays)
         return super().encode_arrays(arrays)
 
-storing.SAVE_INDEX_EVERY = 1  # so that kills fall into the saving of the index too
+run.SAVE_INDEX_EVERY = 1  # so that kills fall into the saving of the index too
 folder, photos, log = map(Path, sys.argv[1:])
 print("started", flush=True)
 with CatalogStore.open(folder, create=True) as catalog:
@@ -46,10 +51,10 @@ print(report.added, report.unchanged, len(report.failed), flush=True)
 """
 
 
-def start(folder: Path, photos: Path, log: Path) -> subprocess.Popen[str]:
-    """Start a run in a process of its own and wait until its imports are done."""
+def start(folder: Path, photos: Path, log: Path, *, at_most: int = PHOTOS) -> subprocess.Popen[str]:
+    """Start a run that encodes `at_most` photos in a process of its own; wait until its imports are done."""
     process = subprocess.Popen(
-        [sys.executable, "-c", RUN, str(folder), str(photos), str(log)],
+        [sys.executable, "-c", RUN, str(folder), str(photos), str(log), str(at_most)],
         stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[1],
     )  # fmt: skip
     assert process.stdout is not None
@@ -63,8 +68,9 @@ def lines(log: Path) -> list[str]:
 
 def wait_for(log: Path, count: int) -> None:
     """Wait until that many photos have been encoded."""
-    give_up = time.monotonic() + 60
-    while len(lines(log)) < count and time.monotonic() < give_up:
+    give_up = time.monotonic() + 300
+    while len(lines(log)) < count:
+        assert time.monotonic() < give_up
         time.sleep(0.005)
 
 
@@ -116,9 +122,11 @@ def test_ten_kills_at_random_moments_lose_at_most_the_batch_in_flight(tmp_path: 
     while_working = 0
     for number in range(KILLS):
         seen = len(lines(log))
-        process = start(folder, photos, log)
+        at_most = PHOTOS - len(before) - COMMIT_BATCH  # so that no run ends before its kill
+        process = start(folder, photos, log, at_most=at_most)
         if number >= 3:  # the first three are killed while the catalog is made
-            wait_for(log, seen + chance.randint(1, 360))
+            # The encoder may wait with less than a batch of its allowance left.
+            wait_for(log, seen + max(0, min(chance.randint(1, 360), at_most - ENCODE_BATCH)))
         time.sleep(chance.uniform(0.0, 0.3 if number < 3 else 0.15))
         while_working += process.poll() is None
         process.send_signal(signal.SIGKILL)
@@ -133,10 +141,10 @@ def test_ten_kills_at_random_moments_lose_at_most_the_batch_in_flight(tmp_path: 
     assert 0 < len(before) < PHOTOS
 
     seen = len(lines(log))
-    output, _ = start(folder, photos, log).communicate(timeout=120)
+    output, _ = start(folder, photos, log).communicate(timeout=600)
     assert output.split() == [str(PHOTOS - len(before)), str(len(before)), "0"]
     assert {by_hash[line] for line in lines(log)[seen:]}.isdisjoint(before)
     assert contents(folder) == contents(tmp_path / "unkilled")
-    output, _ = start(folder, photos, log).communicate(timeout=120)
+    output, _ = start(folder, photos, log).communicate(timeout=600)
     assert output.split() == ["0", str(PHOTOS), "0"]
     assert not list((folder / "index").glob(".*.part"))

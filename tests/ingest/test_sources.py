@@ -15,8 +15,8 @@ from imgsearch.core.errors import SourceError
 from imgsearch.core.records import Failure
 from imgsearch.ingest.manifests import ManifestSource
 from imgsearch.ingest.sources import Source, open_source
+from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import file_of
-from imgsearch.store.photo import Photo
 
 
 def listed(source: Source) -> tuple[list[Photo], list[Failure]]:

@@ -25,10 +25,10 @@ from samples import index_into
 from imgsearch.core.records import IndexingReport
 from imgsearch.encoders import Encoder
 from imgsearch.index.opening import open_live_index
-from imgsearch.ingest import reading
+from imgsearch.ingest import workers
 from imgsearch.ingest.indexing import IndexingOptions, Progress, index_sources
 from imgsearch.ingest.preparation import Preparer
-from imgsearch.ingest.storing import COMMIT_BATCH, ENCODE_BATCH
+from imgsearch.ingest.run import COMMIT_BATCH, ENCODE_BATCH
 from imgsearch.ingest.verification import verify_catalog
 from imgsearch.ingest.workers import WorkerPool, WorkersUnavailable
 from imgsearch.store.catalog import CatalogStore
@@ -184,15 +184,15 @@ def test_what_cannot_be_sent_to_a_process_is_done_by_threads(
 
 
 def test_where_memory_is_short_there_are_fewer_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    for free, fitting in ((None, 8), (0, 0), (reading.WORKER_BYTES * 3, 3), (reading.WORKER_BYTES * 30, 8)):
-        monkeypatch.setattr(reading, "available_bytes", lambda free=free: free)
-        assert reading.fitting_workers(8) == fitting
+    for free, fitting in ((None, 8), (0, 0), (workers.WORKER_BYTES * 3, 3), (workers.WORKER_BYTES * 30, 8)):
+        monkeypatch.setattr(workers, "available_bytes", lambda free=free: free)
+        assert workers.fitting_workers(8) == fitting
 
 
 def test_where_memory_is_short_of_two_workers_threads_read(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "available_bytes", lambda: 2 * reading.WORKER_BYTES - 1)
+    monkeypatch.setattr(workers, "available_bytes", lambda: 2 * workers.WORKER_BYTES - 1)
     report = with_workers(tmp_path / "catalog", OnAnAccelerator(), photos)
     assert report.added > 3
     assert "start" not in report.seconds

@@ -16,10 +16,11 @@ from samples import clustered, raw_items, relabelled
 
 from imgsearch.core.errors import CatalogCorrupt, CatalogError, CatalogNotFound, EncoderMismatch, UnknownItem
 from imgsearch.core.query import Filter
+from imgsearch.index.info import catalog_info
+from imgsearch.index.opening import open_live_index
 from imgsearch.store.catalog import CatalogStore
-from imgsearch.store.catalog_info import read_info
 from imgsearch.store.health import ids_of_batch, row_problems, vector_problems
-from imgsearch.store.photo import Photo
+from imgsearch.store.item_table import Photo
 from imgsearch.store.sampling import sample_items
 
 MakeCatalog = Callable[..., CatalogStore]
@@ -311,7 +312,7 @@ def test_an_empty_catalog_answers_everything(make_catalog: MakeCatalog) -> None:
     )
     assert len(catalog.keys()) == 0
     assert catalog.vectors(catalog.keys()).shape == (0, 8)
-    assert read_info(catalog).items == 0
+    assert catalog_info(catalog, open_live_index(catalog)).items == 0
 
 
 def test_facets_offer_choices_ranges_and_text_with_counts(catalog: CatalogStore) -> None:
@@ -485,11 +486,12 @@ def test_info_can_be_asked_while_files_come_and_go(make_catalog: MakeCatalog) ->
             path.unlink()
             number += 1
 
+    index = open_live_index(catalog)
     thread = threading.Thread(target=churn)
     thread.start()
     try:
         for _ in range(60):
-            assert read_info(catalog).bytes_on_disk > 0
+            assert catalog_info(catalog, index).bytes_on_disk > 0
     finally:
         stop.set()
         thread.join()

@@ -17,9 +17,9 @@ from imgsearch.ingest.look_backfill import LookMaker
 from imgsearch.ingest.verification import repair_catalog, verify_catalog
 from imgsearch.store import look_table as look_store
 from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.item_table import Photo
 from imgsearch.store.look_table import LookTable
 from imgsearch.store.originals import Originals
-from imgsearch.store.photo import Photo
 from imgsearch.vision.looks import COLOR, LOOK_DIM, LOOK_VERSION, Look, color_look
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from imgsearch.store.database import Database
+from imgsearch.store.database import Database, utc_now
 
 __all__ = ["BINS_TO_1", "KIND_OF_QUERY", "SCORE_SERIES", "Drift", "population_stability", "read_drifts"]
 
@@ -89,7 +89,7 @@ def read_drifts(database: Database, *, now: datetime | None = None) -> tuple[Dri
 
     Only scores of one encoder compare: of the one that answered most searches of the last week.
     """
-    now = now or datetime.now(UTC).replace(tzinfo=None)
+    now = now or utc_now()
     cursor = database.cursor()
     main_encoder = cursor.execute(_MAIN_ENCODER, {"now": now}).fetchone()
     if main_encoder is None:

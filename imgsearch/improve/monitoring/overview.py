@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 
 from imgsearch.improve.monitoring.drift import KIND_OF_QUERY
 from imgsearch.improve.monitoring.telemetry import quantile_ms
-from imgsearch.store.database import Cursor, Database
+from imgsearch.store.database import Cursor, Database, utc_now
 
 __all__ = [
     "FIRST_PAGES",
@@ -90,7 +90,7 @@ class Period:
     def last(name: str, *, now: datetime | None = None) -> Period:
         """Return the period of `PERIODS` that ends with the current moment."""
         length, step = PERIODS[name]
-        now = now or datetime.now(UTC).replace(tzinfo=None)
+        now = now or utc_now()
         began = datetime(2001, 1, 1)
         end = began + math.ceil((now - began + timedelta(microseconds=1)) / step) * step
         return Period(end - length, end, step)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from imgsearch.core.errors import FeedbackError
 from imgsearch.core.text import check_text
 from imgsearch.improve.monitoring.drift import BINS_TO_1, KIND_OF_QUERY, SCORE_SERIES
 from imgsearch.improve.monitoring.overview import FIRST_PAGES
-from imgsearch.store.database import Cursor, Database
+from imgsearch.store.database import Cursor, Database, utc_now
 from imgsearch.store.feedback import MAX_TEXT
 
 __all__ = [
@@ -114,7 +114,7 @@ def compact_telemetry(database: Database, *, now: datetime) -> None:
 
 def retain_events(database: Database, keep_days: int, *, now: datetime | None = None) -> dict[str, int]:
     """Compact the telemetry, delete events older than `keep_days` (0 keeps all); return the deleted rows by table."""
-    now = now or datetime.now(UTC).replace(tzinfo=None)
+    now = now or utc_now()
     compact_telemetry(database, now=now)
     if keep_days == 0:
         return {}

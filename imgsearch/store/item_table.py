@@ -1,9 +1,10 @@
-"""Reading items with their metadata from the database, through a cache."""
+"""The table `items`: its rows as a `Photo`, and as an `Item` with metadata, read through a cache."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cachetools import LRUCache
@@ -13,10 +14,31 @@ from imgsearch.core.text import is_unicode
 from imgsearch.store.database import Database
 from imgsearch.store.metadata_table import MetadataTable
 
-__all__ = ["CACHED_ITEMS", "ItemReader"]
+__all__ = ["CACHED_ITEMS", "ItemReader", "Photo"]
 
 CACHED_ITEMS = 50_000
 """How many items are cached: a query to DuckDB for ten items takes about 2 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A row of the table `items` with its metadata; a source fills the first fields, reading the photo the others.
+
+    `size_bytes` and `modified_ns` change when the file does (0: unknown). `digest` is that of the bytes, `row_digest`
+    that of the metadata; "" means unknown. `key` is None before the photo is stored.
+    """
+
+    item_id: str
+    source: str
+    location: str
+    size_bytes: int = 0
+    modified_ns: int = 0
+    digest: str = ""
+    row_digest: str = ""
+    width_px: int = 0
+    height_px: int = 0
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    key: int | None = None
 
 
 class ItemReader:

@@ -1,0 +1,346 @@
+"""An indexing run: `Scan` finds the photos to read, `BatchWriter` stores them, `RunReport` counts."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgsearch.core.key_arrays import Keys
+from imgsearch.core.records import Failure, IndexingReport
+from imgsearch.encoders.base import Encoder
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.ingest.manifests import MetadataFile
+from imgsearch.ingest.preparation import KEPT_URL_PX, Outcome, PreparedPhoto, encode_prepared
+from imgsearch.ingest.sources import Source
+from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.item_table import Photo
+from imgsearch.store.originals import content_digest, file_of, is_url
+from imgsearch.store.thumbnails import ThumbnailCache
+
+__all__ = ["BatchWriter", "Progress", "ProgressCallback", "RunReport", "Scan", "store_photos"]
+
+SCAN_BATCH = 512
+"""Photos that are looked up, or updated, in one query."""
+ENCODE_BATCH = 32
+COMMIT_BATCH = 128
+SAVE_INDEX_EVERY = 50_000
+
+Batch = list[tuple[Photo, PreparedPhoto]]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: photos processed (`done`) of `total` (None while unknown), of these encoded and failed."""
+
+    done: int
+    total: int | None
+    encoded: int
+    failed: int
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+class RunReport:
+    """Collects what a run does; counts are of its main thread, seconds of any."""
+
+    def __init__(self, progress: ProgressCallback | None) -> None:
+        self.total: int | None = None
+        self.added = self.changed = self.unchanged = self.removed = self.vanished = 0
+        self.pending = 0  # read, but not stored yet
+        self.notes: list[str] = []
+        self._failures: list[Failure] = []
+        self._progress = progress
+        self._seconds: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._started = time.perf_counter()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the seconds of a block to a stage; `decode` is summed over threads."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add_seconds(name, time.perf_counter() - started)
+
+    def add_seconds(self, stage: str, seconds: float) -> None:
+        """Add seconds to a stage."""
+        with self._lock:
+            self._seconds[stage] = self._seconds.get(stage, 0.0) + seconds
+
+    def fail(self, failure: Failure) -> None:
+        """Add a photo that cannot be used."""
+        self._failures.append(failure)
+        self.show()
+
+    def show(self) -> None:
+        """Call the progress callback."""
+        if self._progress is not None:
+            encoded = self.added + self.changed + self.pending
+            done = encoded + self.unchanged + len(self._failures)
+            self._progress(Progress(done, self.total, encoded, len(self._failures)))
+
+    def finish(self, encoder_id: str) -> IndexingReport:
+        """Return the report of the ended run."""
+        return IndexingReport(
+            added=self.added,
+            changed=self.changed,
+            unchanged=self.unchanged,
+            removed=self.removed,
+            vanished=self.vanished,
+            failed=tuple(self._failures),
+            seconds={**self._seconds, "total": time.perf_counter() - self._started},
+            encoder=encoder_id,
+            notes=tuple(self.notes),
+        )
+
+
+class Scan:
+    """One pass over the sources of a run.
+
+    `stored`: the known photos that are being read again, by id. `without_look`: keys of known photos without a look.
+    """
+
+    def __init__(
+        self,
+        catalog: CatalogStore,
+        index: LiveIndex,
+        report: RunReport,
+        metadata: MetadataFile | None,
+        *,
+        trust_files: bool,
+    ) -> None:
+        """Without `trust_files`, photos of the same size and time are read too (their embeddings are imported)."""
+        self.stored: dict[str, Photo] = {}
+        self.without_look: list[int] = []
+        self._catalog = catalog
+        self._index = index
+        self._report = report
+        self._metadata = metadata
+        self._trust_files = trust_files
+        self._locations: dict[str, str] = {}  # of the ids of this run
+        self._moved: list[Photo] = []
+        self._relabelled: list[Photo] = []
+
+    def photos(self, sources: Sequence[Source]) -> Iterator[Photo]:
+        """Yield the photos that must be read, with the `digest` of their stored content; settle the others."""
+        for source in sources:
+            entries = source.photos()
+            while batch := self._next(entries):
+                photos = [photo for entry in batch if (photo := self._accepted(entry)) is not None]
+                with self._report.stage("scan"):
+                    found = self._catalog.stored_photos([photo.item_id for photo in photos])
+                    self._note_missing_looks(found.values())
+                for photo in photos:
+                    stored = found.get(photo.item_id)
+                    if stored is None:
+                        yield photo
+                    elif _id_is_taken(photo, stored):
+                        self._report.fail(
+                            Failure(photo.item_id, f"The id is used by the photo {stored.location}.")
+                        )
+                    else:
+                        self.stored[photo.item_id] = stored
+                        if self._trust_files and _same_file(photo, stored):
+                            self.settle(photo)
+                        else:
+                            yield replace(photo, digest=stored.digest)
+
+    def settle(self, photo: Photo) -> None:
+        """Count a photo whose content is unchanged, and queue the update of its file or metadata."""
+        stored = self.stored.pop(photo.item_id)
+        if _file_fields(photo) != _file_fields(stored):
+            self._moved.append(photo)
+        row_digest = metadata_digest(photo.metadata)
+        # A run without a metadata file says nothing about rows that came from one.
+        if row_digest != stored.row_digest and photo.metadata:
+            self._relabelled.append(replace(photo, row_digest=row_digest))
+            self._report.changed += 1
+        else:
+            self._report.unchanged += 1
+        if len(self._moved) + len(self._relabelled) >= SCAN_BATCH:
+            self.flush()
+        self._report.show()
+
+    def flush(self) -> None:
+        """Write the queued updates."""
+        with self._report.stage("store"):
+            self._catalog.update_files(self._moved)
+            self._catalog.update_metadata(self._relabelled)
+            found = self._catalog.stored_photos([photo.item_id for photo in self._relabelled])
+            keys = sorted(photo.key for photo in found.values() if photo.key is not None)
+            self._index.refresh(np.array(keys, np.uint64))
+        self._moved, self._relabelled = [], []
+
+    def find_vanished(self, sources: Sequence[Source], *, prune: bool) -> None:
+        """Count the stored photos that their source no longer lists; with `prune`, remove them."""
+        for source in sources:
+            if not source.complete:
+                self._report.notes.append(
+                    f"{source.name} could not be read to its end: none of its photos counts as vanished."
+                )
+                continue
+            vanished = sorted(self._catalog.ids_of_source(source.name) - self._locations.keys())
+            self._report.vanished += len(vanished)
+            if vanished and prune:
+                self._index.remove(self._catalog.remove(vanished))
+                self._report.removed += len(vanished)
+
+    def _next(self, entries: Iterator[Photo | Failure]) -> list[Photo | Failure]:
+        with self._report.stage("scan"):
+            return list(islice(entries, SCAN_BATCH))
+
+    def _accepted(self, entry: Photo | Failure) -> Photo | None:
+        """Return the photo with its metadata; report a failure or a duplicate id and return None."""
+        if isinstance(entry, Failure):
+            self._report.fail(entry)
+            return None
+        if first := self._locations.get(entry.item_id):
+            reason = f"The id {entry.item_id} was already used by {first} in this run."
+            self._report.fail(Failure(entry.location, reason))
+            return None
+        self._locations[entry.item_id] = entry.location
+        if self._metadata is None:
+            return entry
+        return replace(entry, metadata={**entry.metadata, **self._metadata.row(entry.item_id)})
+
+    def _note_missing_looks(self, stored: Iterable[Photo]) -> None:
+        if self._trust_files:  # the photos of imported embeddings may not be readable
+            keys = np.array([photo.key for photo in stored], np.uint64)
+            self.without_look += keys[~self._catalog.looks.has(keys)].tolist()
+
+
+def metadata_digest(metadata: Mapping[str, Any]) -> str:
+    """Return the `row_digest` of metadata."""
+    return content_digest(json.dumps(metadata, sort_keys=True, ensure_ascii=False, default=str).encode())
+
+
+def _file_fields(photo: Photo) -> tuple[str, str, int, int]:
+    return photo.source, photo.location, photo.size_bytes, photo.modified_ns
+
+
+def _same_file(photo: Photo, stored: Photo) -> bool:
+    """Return whether the file looks unchanged without reading it; the content of a URL is taken to stay the same."""
+    if is_url(photo.location):
+        return photo.location == stored.location
+    return (photo.size_bytes, photo.modified_ns) == (stored.size_bytes, stored.modified_ns)
+
+
+def _id_is_taken(photo: Photo, stored: Photo) -> bool:
+    """Return whether the id belongs to another source's photo that still exists."""
+    if stored.source == photo.source or stored.location == photo.location:
+        return False
+    return all((file := file_of(place)) and file.exists() for place in (stored.location, stored.source))
+
+
+class BatchWriter:
+    """Collects the photos of a run into batches; a batch is stored whole or not at all."""
+
+    def __init__(
+        self,
+        catalog: CatalogStore,
+        index: LiveIndex,
+        encoder: Encoder,
+        scan: Scan,
+        report: RunReport,
+        thumbnails: ThumbnailCache | None,
+    ) -> None:
+        self._catalog = catalog
+        self._index = index
+        self._encoder = encoder
+        self._scan = scan
+        self._report = report
+        self._thumbnails = thumbnails
+        self._prepared: Batch = []
+        self._encoded: Batch = []
+        self._unsaved = 0
+
+    def write(self, outcomes: Iterable[tuple[Photo, Outcome]]) -> None:
+        """Store the photos that were read; settle those whose content is the stored one, report those that failed."""
+        for photo, outcome in outcomes:
+            if isinstance(outcome, Failure):
+                self._report.fail(outcome)
+            elif outcome.digest == photo.digest:
+                self._scan.settle(photo)
+            else:
+                self._prepared.append((photo, outcome))
+                self._report.pending += 1
+                if len(self._prepared) >= ENCODE_BATCH:
+                    self._encode()
+        self._encode()
+        self._commit()
+
+    def _encode(self) -> None:
+        arrays = [prepared for _, prepared in self._prepared if prepared.array is not None]
+        if arrays:
+            with self._report.stage("encode"):
+                encode_prepared(self._encoder, arrays)
+        self._encoded += self._prepared
+        self._prepared = []
+        if len(self._encoded) >= COMMIT_BATCH:
+            self._commit()
+        self._report.show()
+
+    def _commit(self) -> None:
+        self._scan.flush()
+        batch, self._encoded = self._encoded, []
+        if not batch:
+            return
+        with self._report.stage("store"):
+            keys, replaced, vectors = store_photos(self._catalog, self._with_metadata(batch))
+        with self._report.stage("index"):
+            self._index.add(keys, vectors)
+            self._index.remove(replaced)
+        if self._thumbnails is not None:
+            for key, (_, prepared) in zip(keys, batch, strict=True):
+                if prepared.thumbnail is not None:
+                    self._thumbnails.put(int(key), prepared.thumbnail, KEPT_URL_PX)
+        changed = sum(self._scan.stored.pop(photo.item_id, None) is not None for photo, _ in batch)
+        self._report.changed += changed
+        self._report.added += len(batch) - changed
+        self._report.pending -= len(batch)
+        self._unsaved += len(batch)
+        if self._unsaved >= SAVE_INDEX_EVERY:
+            with self._report.stage("index"):
+                self._index.save()
+            self._unsaved = 0
+
+    def _with_metadata(self, batch: Batch) -> Batch:
+        """Return the batch with row digests; changed photos that the run has no metadata for keep their rows."""
+        bare = [
+            photo.item_id for photo, _ in batch if not photo.metadata and photo.item_id in self._scan.stored
+        ]
+        kept = {item.item_id: item.metadata for item in self._catalog.get_many(bare)}
+        rows: Batch = []
+        for photo, prepared in batch:
+            metadata, row_digest = photo.metadata, ""
+            if kept.get(photo.item_id):
+                metadata, row_digest = kept[photo.item_id], self._scan.stored[photo.item_id].row_digest
+            row_digest = row_digest or metadata_digest(metadata)
+            rows.append((replace(photo, metadata=metadata, row_digest=row_digest), prepared))
+        return rows
+
+
+def store_photos(
+    catalog: CatalogStore, batch: Sequence[tuple[Photo, PreparedPhoto]]
+) -> tuple[Keys, Keys, NDArray[np.float32]]:
+    """Store encoded photos and their looks in the catalog; return (their keys, the replaced keys, their vectors)."""
+    vectors = np.stack([prepared.vector for _, prepared in batch if prepared.vector is not None])
+    photos = [
+        replace(photo, digest=prepared.digest, width_px=prepared.width_px, height_px=prepared.height_px)
+        for photo, prepared in batch
+    ]
+    keys, replaced = catalog.store(photos, vectors)
+    looks = [(key, prepared.look) for key, (_, prepared) in zip(keys, batch, strict=True) if prepared.look]
+    catalog.looks.store(np.array([key for key, _ in looks], np.uint64), [look for _, look in looks])
+    return keys, replaced, vectors
