@@ -1,19 +1,22 @@
-"""What every handler of the API shares: the service, the settings, the threads for blocking work, the counters."""
+"""What every handler of the API shares: the service, the threads for blocking work, the counters, the answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, cast
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
 
 import anyio.to_thread
 from anyio import CapacityLimiter
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from starlette.requests import Request
+from starlette.responses import Response
 
 from imgsearch.app.service import SearchService
 from imgsearch.core.config import Settings
 
-__all__ = ["Context", "context_of"]
+__all__ = ["Context", "bytes_answer", "context_of", "json_answer"]
 
 DEFAULT_N = 10
 
@@ -64,3 +67,21 @@ class Context:
 def context_of(request: Request) -> Context:
     """Return the context of the application that answers a request."""
     return cast(Context, request.app.state.context)
+
+
+def json_answer(
+    document: Any, status_code: int = 200, headers: Mapping[str, str] | None = None, cache: str = "no-cache"
+) -> Response:
+    """Return a document as JSON."""
+    # Starlette's JSONResponse refuses lone surrogates, which a hostile request can bring into a message.
+    body = json.dumps(document, ensure_ascii=False, allow_nan=False).encode("utf-8", errors="replace")
+    return Response(body, status_code, {"Cache-Control": cache, **(headers or {})}, "application/json")
+
+
+def bytes_answer(request: Request, data: bytes, etag: str, cache: str, media_type: str) -> Response:
+    """Return bytes, or 304 where the client has them."""
+    headers = {"ETag": etag, "Cache-Control": cache}
+    known = request.headers.get("if-none-match", "")
+    if known.strip() == "*" or etag in re.findall(r'"[^"]*"', known):
+        return Response(status_code=304, headers=headers)
+    return Response(data, media_type=media_type, headers=headers)

@@ -12,8 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from imgsearch.app.api.answers import json_answer
-from imgsearch.app.api.context import context_of
+from imgsearch.app.api.context import context_of, json_answer
 from imgsearch.app.api.responses import Error
 from imgsearch.core.errors import (
     CollectionError,

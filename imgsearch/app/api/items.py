@@ -1,23 +1,21 @@
-"""Items: their rows, and the boxes around the things in their photos."""
+"""Items: their rows, the boxes around the things in their photos, and their map."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query
-from pydantic import Field, WithJsonSchema
+from fastapi import Query
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from imgsearch.app.api.answers import json_answer
-from imgsearch.app.api.context import context_of
-from imgsearch.app.api.failures import RequestError, failures
-from imgsearch.app.api.item_paths import ID
-from imgsearch.app.api.parameters import ApiRoute
-from imgsearch.app.api.requests import ClosedParams
-from imgsearch.app.api.responses import ItemDocument, Regions, item_document
+from imgsearch.app.api.context import bytes_answer, context_of, json_answer
+from imgsearch.app.api.failures import RequestError
+from imgsearch.app.api.requests import MAX_NAME_CHARS
+from imgsearch.app.api.responses import ItemDocument, MapPhoto, MapPhotos, Regions, item_document
+from imgsearch.app.api.routing import ID, ApiRouter, ClosedParams, ItemIdPath, ItemIdQuery, digits
 from imgsearch.app.api.search import IMAGE_PX, THUMBNAIL_PX
 from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImageError, QueryError, SourceError
@@ -25,39 +23,38 @@ from imgsearch.core.query import MAX_ID_CHARS, Region, Term
 from imgsearch.core.query_address import part_of, thumbnail_url
 from imgsearch.core.records import Item
 
-__all__ = ["ItemIdPath", "ItemIdQuery", "described_item", "router"]
+__all__ = ["described_item", "router"]
 
-ItemIdQuery = Annotated[str, Query(description="The item's id.", min_length=1, max_length=MAX_ID_CHARS)]
-ItemIdPath = Annotated[
-    str, Path(description="The item's id, percent-encoded; slashes may stay.", max_length=MAX_ID_CHARS)
-]
+MAP_PHOTO_PX = 96
+MAX_MAP_PHOTOS = 100
 
-router = APIRouter(route_class=ApiRoute)
+router = ApiRouter()
 
 
-@router.get(
+@router.endpoint(
     "/api/v1/items",
+    "One item, its id as a parameter",
     name="item",
     response_model=ItemDocument,
-    responses=failures(400, 404, 503),
-    summary="One item, its id as a parameter",
+    fails=(400, 404, 503),
 )
 async def item_by_parameter(request: Request, id: ItemIdQuery) -> Response:
     """Answer with an item whose id no path can carry, such as '../x'."""
     return await item(request, id)
 
 
-@router.get(
+@router.endpoint(
     f"/api/v1/items/{ID}",
+    "One item",
     response_model=ItemDocument,
-    responses=failures(400, 404, 503),
-    summary="One item",
-    openapi_extra={"x-example": "curl HOST/api/v1/items/shoes/1.jpg"},
+    fails=(400, 404, 503),
+    example="curl HOST/api/v1/items/shoes/1.jpg",
 )
 async def item(request: Request, id: ItemIdPath) -> Response:
     """Answer with an item."""
-    found = await context_of(request).read(lambda service: service.catalog.get(id))
-    return json_answer(described_item(found))
+    return json_answer(
+        await context_of(request).read(lambda service: described_item(service.catalog.get(id)))
+    )
 
 
 def described_item(item: Item) -> ItemDocument:
@@ -76,19 +73,17 @@ class RegionParams(ClosedParams):
     )
 
 
-@router.get(
+@router.endpoint(
     "/api/v1/regions",
+    "Boxes around the things in a photo",
     response_model=Regions,
-    responses=failures(400, 404, 503),
-    summary="Boxes around the things in a photo",
-    description=(
-        "At most five, the clearest first, found by colour and contrast; none where nothing stands out. Each comes "
-        "with the `part` that searches by it. Give `item` or `upload`, one of them."
-    ),
-    openapi_extra={"x-example": "curl 'HOST/api/v1/regions?item=rooms/1.jpg'"},
+    fails=(400, 404, 503),
+    example="curl 'HOST/api/v1/regions?item=rooms/1.jpg'",
 )
 async def regions(request: Request, params: Annotated[RegionParams, Query()]) -> Response:
-    """Answer with the boxes around the things in the photo of an item or an upload."""
+    """At most five, the clearest first, found by colour and contrast; none where nothing stands out. Each comes
+    with the `part` that searches by it. Give `item` or `upload`, one of them.
+    """
     if len(params.item) + len(params.upload) != 1:
         raise QueryError("Name one photo: item=ID or upload=ID, once.")
     term = Term("item", params.item[0]) if params.item else Term("upload", params.upload[0])
@@ -106,3 +101,65 @@ async def regions(request: Request, params: Annotated[RegionParams, Query()]) ->
 
     found = await context_of(request).read(work)
     return json_answer({"regions": [{**asdict(region), "part": part_of(term, region)} for region in found]})
+
+
+class MapParams(ClosedParams):
+    """Which map."""
+
+    projection: Literal["pca", "umap"] = Field(
+        "pca", description="`pca` (there at once; the default) or `umap` (once laid out)."
+    )
+    dimensions: Annotated[Literal[2, 3], BeforeValidator(digits)] = Field(
+        2, description="2 (the default) or 3."
+    )
+    by: str = Field(
+        "",
+        description="What to colour by: nothing, `cluster`, `outlier` or `column:NAME`.",
+        max_length=MAX_NAME_CHARS,
+    )
+
+
+@router.endpoint(
+    "/api/v1/map",
+    "The map of the catalog, as bytes",
+    content=("application/octet-stream", "The map."),
+    cached=True,
+    fails=(400, 503),
+    example="curl -o map.bin 'HOST/api/v1/map?dimensions=3&by=column:category'",
+)
+async def map(request: Request, params: Annotated[MapParams, Query()]) -> Response:
+    """What the Explore page draws: 4 bytes (little-endian) that say how long the header is; the header, JSON with
+    `count`, `dimensions` and `legend`; then the arrays `keys` (count) uint32, `places` (count, dimensions)
+    uint16 over the longest side, and `colors` (count) uint16: the number of a value in the legend, or how far
+    from `low` to `high`; 65535 is no value. It has an ETag.
+    """
+    body, etag = await context_of(request).read(
+        lambda service: service.explorer.document(params.projection, params.dimensions, params.by)
+    )
+    return bytes_answer(request, body, etag, "no-cache", "application/octet-stream")
+
+
+class MapPhotosParams(ClosedParams):
+    """Keys of the map."""
+
+    key: list[Annotated[int, Field(ge=0), BeforeValidator(digits)]] = Field(
+        description="A key of the map; at most 100. May be repeated.", min_length=1, max_length=MAX_MAP_PHOTOS
+    )
+
+
+@router.endpoint(
+    "/api/v1/map/photos",
+    "The items at keys of the map",
+    response_model=MapPhotos,
+    fails=(400, 503),
+    example="curl 'HOST/api/v1/map/photos?key=0&key=7'",
+)
+async def map_photos(request: Request, params: Annotated[MapPhotosParams, Query()]) -> Response:
+    """Answer with the items at the keys of a map."""
+    found = await context_of(request).read(lambda service: service.explorer.photos(params.key))
+    return json_answer({"photos": [_map_photo(item) for item in found]})
+
+
+def _map_photo(item: Item) -> MapPhoto:
+    document = item_document(item, thumbnail_url(item, THUMBNAIL_PX), thumbnail_url(item, MAP_PHOTO_PX))
+    return {**document, "key": item.key}

@@ -46,8 +46,10 @@ def openapi_document(settings: Settings, routes: Sequence[BaseRoute]) -> dict[st
     for operation in _operations(document):
         operation["responses"].pop("422", None)
         limits = {"max_upload_bytes": settings.max_upload_bytes, "max_pixels": settings.max_pixels}
-        if "{max_upload_bytes" in operation.get("description", ""):
-            operation["description"] = operation["description"].format(**limits)
+        description = " ".join(operation["description"].split())
+        operation["description"] = (
+            description.format(**limits) if "{max_upload_bytes" in description else description
+        )
     _limit_pages(document, settings.max_results)
     _tidy(document)
     return _short_names(document)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from pydantic import BeforeValidator, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from imgsearch.app.api.answers import bytes_answer
-from imgsearch.app.api.context import context_of
-from imgsearch.app.api.failures import RequestError, failures
-from imgsearch.app.api.item_paths import ID
-from imgsearch.app.api.items import ItemIdPath, ItemIdQuery
-from imgsearch.app.api.parameters import ApiRoute
-from imgsearch.app.api.requests import digits
+from imgsearch.app.api.context import bytes_answer, context_of
+from imgsearch.app.api.failures import RequestError
+from imgsearch.app.api.routing import ID, ApiRouter, ItemIdPath, ItemIdQuery, digits
 from imgsearch.app.api.search import THUMBNAIL_PX
 from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImageError, QueryError, SourceError
@@ -33,21 +30,13 @@ _Version = Annotated[
     str, Query(description="The content's version, as in the addresses that search results hold.")
 ]
 
-_PICTURE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The picture.", "content": {"image/webp": {"schema": {"type": "string"}}}},
-    304: {"description": "You have it already (`If-None-Match`)."},
-    **failures(400, 404, 503),
-}
-
-router = APIRouter(route_class=ApiRoute)
-
-
-@router.get(
-    "/thumbnails",
-    name="thumbnail",
-    responses=_PICTURE,
-    summary="A photo's thumbnail, the item's id as a parameter",
+router = ApiRouter()
+_picture = partial(
+    router.endpoint, content=("image/webp", "The picture."), cached=True, fails=(400, 404, 503)
 )
+
+
+@_picture("/thumbnails", "A photo's thumbnail, the item's id as a parameter", name="thumbnail")
 async def thumbnail_by_parameter(
     request: Request, id: ItemIdQuery, size: _Size = THUMBNAIL_PX, v: _Version = ""
 ) -> Response:
@@ -55,20 +44,17 @@ async def thumbnail_by_parameter(
     return await thumbnail(request, id, size, v)
 
 
-@router.get(
+@_picture(
     f"/thumbnails/{ID}",
-    responses=_PICTURE,
-    summary="A photo's thumbnail (WebP)",
-    description=(
-        "Search results hold ready addresses in `thumbnail` and `image`. With the item's present `v` the answer may "
-        "be cached for a year, without it for a minute; it has an ETag either way."
-    ),
-    openapi_extra={"x-example": "curl -O 'HOST/thumbnails/shoes/1.jpg?size=384'"},
+    "A photo's thumbnail (WebP)",
+    example="curl -O 'HOST/thumbnails/shoes/1.jpg?size=384'",
 )
 async def thumbnail(
     request: Request, id: ItemIdPath, size: _Size = THUMBNAIL_PX, v: _Version = ""
 ) -> Response:
-    """Answer with an item's thumbnail."""
+    """Search results hold ready addresses in `thumbnail` and `image`. With the item's present `v` the answer may
+    be cached for a year, without it for a minute; it has an ETag either way.
+    """
     # Of any number one of the few sizes is made: else every number would be encoded and stored.
     size_px = nearest_thumbnail_size(size)
 
@@ -88,22 +74,16 @@ async def thumbnail(
     return bytes_answer(request, data, etag, lifetime, "image/webp")
 
 
-@router.get(
-    "/uploads/{id}",
-    responses=_PICTURE,
-    summary="A picture sent before (WebP)",
-    description="Pictures are kept until newer ones need their space.",
-)
+@_picture("/uploads/{id}", "A picture sent before (WebP)")
 async def upload(
     request: Request, id: Annotated[str, Path(description="The upload's id.")], size: _Size = THUMBNAIL_PX
 ) -> Response:
-    """Answer with an uploaded picture."""
+    """Pictures are kept until newer ones need their space."""
     size_px = nearest_thumbnail_size(size)
     try:
         data = await context_of(request).read(lambda service: service.engine.uploads.webp(id, size_px))
     except QueryError as error:
         raise RequestError(str(error), status=404, code="unknown_upload") from error
     # The id is a hash of the content, so the address never means another picture; but it is a visitor's own.
-    return bytes_answer(
-        request, data, f'"{id}-{size_px}"', "private, max-age=31536000, immutable", "image/webp"
-    )
+    lifetime = "private, max-age=31536000, immutable"
+    return bytes_answer(request, data, f'"{id}-{size_px}"', lifetime, "image/webp")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
+from imgsearch.app.api.routing import ClosedParams
 from imgsearch.core.errors import QueryError
 from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.core.query import (
@@ -37,7 +36,6 @@ from imgsearch.store.feedback import MAX_TEXT
 __all__ = [
     "MAX_NAME_CHARS",
     "ClickDocument",
-    "ClosedParams",
     "Feedback",
     "JudgmentDocument",
     "PageParams",
@@ -45,7 +43,6 @@ __all__ = [
     "SearchBody",
     "SearchForm",
     "SearchParams",
-    "digits",
 ]
 
 MAX_NAME_CHARS = 200
@@ -70,15 +67,6 @@ N_HELP = "How many hits; 10 if not given."
 WEIGHT_HELP = "Not 0; negative means: less like this."
 OFFSET_HELP = "How many of the best hits to skip; ranks continue from there."
 REPEATED = " May be repeated."
-
-
-def digits(text: Any) -> Any:
-    """Return the number that ASCII digits say: pydantic also takes "5.0" and " 5"."""
-    if not isinstance(text, str):
-        return text
-    if not re.fullmatch(r"[0-9]{1,15}", text):
-        raise PydanticCustomError("int_parsing", "must be a whole number")
-    return int(text)
 
 
 # In addresses and forms, `imgsearch.core.query_address` reads the values: here they are texts of a described form.
@@ -120,17 +108,6 @@ _FilterText = Annotated[str, Field(max_length=MAX_FILTER_CHARS)]
 _Weight = Annotated[float, Field(ge=-MAX_WEIGHT, le=MAX_WEIGHT)]
 _Name = Annotated[str, Field(max_length=MAX_TEXT)]
 _ItemId = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS)]
-
-
-class ClosedParams(BaseModel):
-    """Parameters of which none other is allowed."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    def lists(self) -> dict[str, list[str]]:
-        """Return the given parameters with their values."""
-        given = {name: getattr(self, name) for name in self.model_fields_set}
-        return {name: value if isinstance(value, list) else [value] for name, value in given.items()}
 
 
 class PageParams(ClosedParams):

@@ -6,19 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from imgsearch.app.api.answers import json_answer
 from imgsearch.app.api.bodies import OVERHEAD_BYTES, content_type, parse_model, read_bytes, read_form
-from imgsearch.app.api.context import Context, context_of
-from imgsearch.app.api.failures import RequestError, failures
-from imgsearch.app.api.item_paths import ID
-from imgsearch.app.api.parameters import ApiRoute
+from imgsearch.app.api.context import Context, context_of, json_answer
+from imgsearch.app.api.failures import RequestError
 from imgsearch.app.api.requests import MAX_NAME_CHARS, PageParams, SearchBody, SearchForm, SearchParams
 from imgsearch.app.api.responses import SearchResultDocument, result_document, words_document
+from imgsearch.app.api.routing import ID, ApiRouter
 from imgsearch.app.service import SearchService
 from imgsearch.core import query as core
 from imgsearch.core.errors import EncoderUnavailable, QueryError
@@ -31,72 +29,59 @@ __all__ = ["IMAGE_PX", "THUMBNAIL_PX", "router"]
 IMAGE_PX = 768
 THUMBNAIL_PX = 384
 
-router = APIRouter(route_class=ApiRoute)
+router = ApiRouter()
 
 _Search = tuple[core.Query, Sequence[bytes], str]
 """The query, pictures to keep as uploads, and the visitor."""
 _BODY = TypeAdapter(SearchBody)
 
 
-@router.get(
+@router.endpoint(
     "/api/v1/search",
+    "Search by text, item, or a mix",
     response_model=SearchResultDocument,
-    responses=failures(400, 404, 503),
-    summary="Search by text, item, or a mix",
-    description=(
-        "Hits come best first; equal scores in the order in which the photos were indexed. For words alone the order "
-        "is by photos and titles together, and the scores are the photos'."
-    ),
-    openapi_extra={"x-example": "curl 'HOST/api/v1/search?text=red+mug&n=5&filter=price<50'"},
+    fails=(400, 404, 503),
+    example="curl 'HOST/api/v1/search?text=red+mug&n=5&filter=price<50'",
 )
 async def search(request: Request, params: Annotated[SearchParams, Query()]) -> Response:
-    """Answer a search by parameters."""
+    """Hits come best first; equal scores in the order in which the photos were indexed. For words alone the order
+    is by photos and titles together, and the scores are the photos'.
+    """
     context = context_of(request)
     given = params.lists()
     return await _answer(context, lambda: (_query(context, given), (), params.visitor))
 
 
-@router.get(
+@router.endpoint(
     f"/api/v1/items/{ID}/similar",
+    "An item's look-alikes",
     response_model=SearchResultDocument,
-    responses=failures(400, 404, 503),
-    summary="An item's look-alikes",
-    description="The same as a search with `item=`; the item itself is left out.",
-    openapi_extra={"x-example": "curl 'HOST/api/v1/items/shoes/1.jpg/similar?n=5'"},
+    fails=(400, 404, 503),
+    example="curl 'HOST/api/v1/items/shoes/1.jpg/similar?n=5'",
 )
 async def similar(
     request: Request,
     id: Annotated[str, Path(description="The item's id, percent-encoded.", max_length=MAX_ID_CHARS)],
     params: Annotated[PageParams, Query()],
 ) -> Response:
-    """Answer a search for the look-alikes of an item."""
+    """The same as a search with `item=`; the item itself is left out."""
     context = context_of(request)
     given = {**params.lists(), "item": [id]}
     return await _answer(context, lambda: (_query(context, given), (), params.visitor))
 
 
-@router.post(
+@router.endpoint(
     "/api/v1/search",
+    "Search by a picture, or by a JSON query",
     response_model=SearchResultDocument,
-    responses=failures(400, 404, 413, 415, 503),
-    summary="Search by a picture, or by a JSON query",
-    description=(
-        "A picture of at most {max_upload_bytes:,} bytes and {max_pixels:,} pixels (JPEG, PNG, WebP, GIF, BMP, TIFF, "
-        "HEIC), as the form's file field `image` or as base64 in JSON."
-    ),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": {"schema": {"$ref": "#/components/schemas/SearchForm"}},
-                "application/json": {"schema": {"$ref": "#/components/schemas/SearchBody"}},
-            },
-        },
-        "x-example": "curl -F image=@photo.jpg -F n=5 HOST/api/v1/search",
-    },
+    fails=(400, 404, 413, 415, 503),
+    body={"multipart/form-data": "SearchForm", "application/json": "SearchBody"},
+    example="curl -F image=@photo.jpg -F n=5 HOST/api/v1/search",
 )
 async def search_posted(request: Request) -> Response:
-    """Answer a search by a multipart form, or by a JSON body."""
+    """A picture of at most {max_upload_bytes:,} bytes and {max_pixels:,} pixels (JPEG, PNG, WebP, GIF, BMP, TIFF,
+    HEIC), as the form's file field `image` or as base64 in JSON.
+    """
     context = context_of(request)
     kind = content_type(request)
     most = context.settings.max_upload_bytes
