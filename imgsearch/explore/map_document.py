@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -65,20 +64,31 @@ def column_values(metadata: MetadataTable, column: str, keys: Keys) -> tuple[NDA
 
 
 def column_colors(metadata: MetadataTable, by: str, keys: Keys) -> Colors:
-    """Return the colours of the ascending keys by `column:NAME`; raises `FilterError` for an unknown column."""
+    """Return the colours of the ascending keys by `column:NAME`; raises `FilterError` for an unknown column.
+
+    Values are numbered, most frequent first; those beyond the legend share one number, "Other".
+    """
     values, kind = column_values(metadata, by.removeprefix("column:"), keys)
     if kind == "number":
         return number_colors(values.astype(np.float64), by)
-    labels = {value: _label(value) for value in set(values.tolist())}
-    return _choice_colors([labels[value] for value in values.tolist()], by)
+    label_of = {value: _label(value) for value in set(values.tolist())}
+    labels = [label_of[value] for value in values.tolist()]
+    counts = Counter(label for label in labels if label is not None)
+    order = sorted(counts, key=lambda label: (-counts[label], label))
+    listed, rest = order[:MAX_LEGEND], order[MAX_LEGEND:]
+    numbers: dict[str | None, int] = {label: number for number, label in enumerate(listed)}
+    numbers |= dict.fromkeys(rest, len(listed)) | {None: NO_VALUE}
+    legend: list[dict[str, Any]] = [{"label": label, "count": counts[label]} for label in listed]
+    if rest:
+        legend.append({"label": "Other", "count": sum(counts[label] for label in rest), "other": True})
+    codes = np.fromiter(map(numbers.__getitem__, labels), np.uint16, len(labels))
+    return codes, choice_legend(by, legend, codes)
 
 
 def number_colors(values: NDArray[np.float64], by: str) -> Colors:
     """Return each value's place between the 2nd and 98th percentile, so that extremes do not flatten the rest."""
     known = np.isfinite(values)
-    low, high = (
-        (float(bound) for bound in np.percentile(values[known], (2, 98))) if known.any() else (0.0, 0.0)
-    )
+    low, high = map(float, np.percentile(values[known], (2, 98)) if known.any() else (0, 0))
     share = np.clip((np.where(known, values, low) - low) / max(high - low, 1e-12), 0.0, 1.0)
     codes = np.where(known, np.round(share * (NO_VALUE - 1)), NO_VALUE).astype(np.uint16)
     return codes, {"kind": "number", "by": by, "low": low, "high": high, "none": int((~known).sum())}
@@ -87,20 +97,6 @@ def number_colors(values: NDArray[np.float64], by: str) -> Colors:
 def choice_legend(by: str, values: list[dict[str, Any]], codes: NDArray[np.uint16]) -> dict[str, Any]:
     """Return the legend of codes that number the values."""
     return {"kind": "choice", "by": by, "values": values, "none": int((codes == NO_VALUE).sum())}
-
-
-def _choice_colors(labels: Sequence[str | None], by: str) -> Colors:
-    """Return the number of each label, most frequent first; labels beyond the legend share one, "Other"."""
-    counts = Counter(label for label in labels if label is not None)
-    order = sorted(counts, key=lambda label: (-counts[label], label))
-    listed, rest = order[:MAX_LEGEND], order[MAX_LEGEND:]
-    numbers: dict[str | None, int] = {label: number for number, label in enumerate(listed)}
-    numbers |= dict.fromkeys(rest, len(listed)) | {None: NO_VALUE}
-    values: list[dict[str, Any]] = [{"label": label, "count": counts[label]} for label in listed]
-    if rest:
-        values.append({"label": "Other", "count": sum(counts[label] for label in rest), "other": True})
-    codes = np.fromiter(map(numbers.__getitem__, labels), np.uint16, len(labels))
-    return codes, choice_legend(by, values, codes)
 
 
 def _label(value: Any) -> str | None:

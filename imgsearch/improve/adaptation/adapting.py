@@ -36,6 +36,11 @@ RANKS = (8, 32)
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
 STEPS = 300
 BASIS_SIZE = 256
+NO_CANDIDATE = f"No candidate improves {MEASURE} on the validation queries; nothing to publish."
+ALL_FAIL_GUARDS = (
+    f"The candidates improve {MEASURE} only by making texts or photos of one product harder to find; "
+    "nothing to publish."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +88,6 @@ class AdaptationReport:
         return {**asdict(self), "measure": MEASURE, "change": self.change, "guards": guards}
 
 
-@dataclass(frozen=True, eq=False)
-class _Candidate:
-    projection: Projection
-    rank: int
-    strength: float
-
-
 def adapt(
     catalog: CatalogStore,
     feedback: FeedbackLog,
@@ -114,26 +112,10 @@ def adapt(
     )
     base, active = VectorSpace(catalog), live_space(catalog)
     train = training_set(base, data)
-    report = _new_report(data, train, active.id, seed)
-    candidate, guards_failed = _best_candidate(base, active, data, train, seed, progress)
-    if candidate is None:
-        report = replace(report, reason=_no_candidate_reason(guards_failed))
-    else:
-        report = _tested(report, base, active, data, candidate)
-        if report.worth_publishing:
-            found = samples(catalog, base, data.queries_of("test"), active, candidate.projection)
-            report = replace(report, samples=found, seconds=time.monotonic() - started)
-            if keep:
-                saved = save_head(catalog, candidate.projection, report=report.as_dict())
-                report = replace(report, head=saved.id)
-    return replace(report, seconds=round(time.monotonic() - started, 2))
-
-
-def _new_report(data: TrainingData, train: TrainingSet, space_id: str, seed: int) -> AdaptationReport:
     table = data.relevance
-    return AdaptationReport(
+    report = AdaptationReport(
         seed=seed,
-        space=space_id,
+        space=active.id,
         impressions=table.impressions,
         clicks=table.clicks,
         judgments=table.judgments,
@@ -145,6 +127,18 @@ def _new_report(data: TrainingData, train: TrainingSet, space_id: str, seed: int
         skipped=data.skipped,
         notes=data.notes,
     )
+    candidate, strength, guards_failed = _best_candidate(base, active, data, train, seed, progress)
+    if candidate is None:
+        report = replace(report, reason=ALL_FAIL_GUARDS if guards_failed else NO_CANDIDATE)
+    else:
+        report = _tested(replace(report, strength=strength), base, active, data, candidate)
+        if report.worth_publishing:
+            found = samples(catalog, base, data.queries_of("test"), active, candidate)
+            report = replace(report, samples=found, seconds=time.monotonic() - started)
+            if keep:
+                saved = save_head(catalog, candidate, report=report.as_dict())
+                report = replace(report, head=saved.id)
+    return replace(report, seconds=round(time.monotonic() - started, 2))
 
 
 def _best_candidate(
@@ -154,15 +148,15 @@ def _best_candidate(
     train: TrainingSet,
     seed: int,
     progress: Progress | None,
-) -> tuple[_Candidate | None, bool]:
-    """Return the best candidate on the validation queries, if any, and whether guards refused a better one."""
+) -> tuple[Projection | None, float, bool]:
+    """Return the best candidate on the validation queries, its strength, and whether guards refused a better one."""
     rows = base.vectors(data.sample)
     basis = principal_basis(rows[np.linalg.norm(rows, axis=1) > 0.5], BASIS_SIZE)
     validation = data.queries_of("validation")
     guards = guard_sets(base, data, "validation", seed)
     rates = [hit_rate(guard, active.project) for guard in guards]
     before = ndcg(base, validation, active.project)
-    best, best_gain, guards_failed = None, 0.0, False
+    best, best_strength, best_gain, guards_failed = None, 0.0, 0.0, False
     for trained, rank in enumerate(RANKS):
 
         def step(done: int, total: int, offset: int = trained * STEPS) -> None:
@@ -179,8 +173,8 @@ def _best_candidate(
             if not all(guard.holds_easily for guard in measure_guards(guards, rates, projection)):
                 guards_failed = True
                 continue
-            best, best_gain = _Candidate(projection, rank, strength), gain
-    return best, guards_failed
+            best, best_strength, best_gain = projection, strength, gain
+    return best, best_strength, guards_failed
 
 
 def _tested(
@@ -188,18 +182,17 @@ def _tested(
     base: VectorSpace,
     active: VectorSpace,
     data: TrainingData,
-    candidate: _Candidate,
+    candidate: Projection,
 ) -> AdaptationReport:
     """Return the report with the candidate's result on the test queries."""
-    test, projection = data.queries_of("test"), candidate.projection
-    before, after = ndcg(base, test, active.project), ndcg(base, test, projection)
+    test = data.queries_of("test")
+    before, after = ndcg(base, test, active.project), ndcg(base, test, candidate)
     low, high = confidence_interval(after - before, report.seed)
     sets = guard_sets(base, data, "test", report.seed)
-    guards = measure_guards(sets, [hit_rate(guard, active.project) for guard in sets], projection)
+    guards = measure_guards(sets, [hit_rate(guard, active.project) for guard in sets], candidate)
     return replace(
         report,
-        rank=candidate.rank,
-        strength=candidate.strength,
+        rank=candidate.u.shape[1],
         worth_publishing=low > 0 and all(guard.holds for guard in guards),
         reason=_result_reason(len(test), float((after - before).mean()), low, high, guards),
         before=float(before.mean()),
@@ -208,16 +201,6 @@ def _tested(
         high=high,
         guards=guards,
     )
-
-
-def _no_candidate_reason(guards_failed: bool) -> str:
-    """Return why no candidate reached the test queries."""
-    if guards_failed:
-        return (
-            f"The candidates improve {MEASURE} only by making texts or photos of one product harder to find; "
-            "nothing to publish."
-        )
-    return f"No candidate improves {MEASURE} on the validation queries; nothing to publish."
 
 
 def _result_reason(queries: int, change: float, low: float, high: float, guards: Sequence[Guard]) -> str:

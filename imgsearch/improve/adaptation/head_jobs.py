@@ -6,9 +6,9 @@ Publishing makes the vectors and the index first, then one row, so that a killed
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 from imgsearch.core.background import JobRunner, Progress
-from imgsearch.improve.adaptation.adapting import AdaptationReport, adapt
 from imgsearch.index.heads import get_head, previous_head, publish, rollback
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.index.opening import open_live_index
@@ -16,6 +16,9 @@ from imgsearch.index.vector_space import VectorSpace
 from imgsearch.search.engine import SearchEngine
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
+
+if TYPE_CHECKING:
+    from imgsearch.improve.adaptation.adapting import AdaptationReport
 
 __all__ = ["HeadJobs", "publish_head", "roll_back_head"]
 
@@ -40,6 +43,8 @@ class HeadJobs:
         """
 
         def work(progress: Progress) -> str:
+            from imgsearch.improve.adaptation.adapting import adapt
+
             engine = self._engine
             self.report = adapt(
                 engine.catalog,

@@ -10,18 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from imgsearch.core.background import Progress
 from imgsearch.core.key_arrays import Keys
+from imgsearch.encoders.device import torch_threads
 from imgsearch.improve.adaptation.training_data import LabeledQuery, TrainingData
 from imgsearch.index.vector_space import Rows, VectorSpace
-
-if TYPE_CHECKING:
-    import torch
 
 __all__ = ["Basis", "TrainingSet", "principal_basis", "train_head", "training_set"]
 
@@ -126,26 +124,12 @@ def principal_basis(rows: Rows, size: int) -> Basis:
     return Basis(mean.astype(np.float32), np.ascontiguousarray(axes[:, order], np.float32))
 
 
+# The products are too small to share: two threads would mostly wait for each other.
+@torch_threads(1)
 def train_head(
     data: TrainingSet, basis: Basis, *, rank: int, steps: int, seed: int = 0, progress: Progress | None = None
 ) -> tuple[Rows, Rows]:
     """Return `u` and `v`, (dim, rank) float32 each, equal for the same seed on the same machine."""
-    import torch
-
-    threads = torch.get_num_threads()
-    # The products are too small to share: two threads would mostly wait for each other.
-    torch.set_num_threads(1)
-    try:
-        return _train(data, basis, rank=rank, steps=steps, seed=seed, progress=progress)
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _train(
-    data: TrainingSet, basis: Basis, *, rank: int, steps: int, seed: int, progress: Progress | None
-) -> tuple[Rows, Rows]:
-    import torch
-
     rng = np.random.default_rng(seed)
     size = basis.axes.shape[1]
     generator = torch.Generator().manual_seed(seed)
@@ -168,7 +152,8 @@ def _train(
         schedule.step()
         if progress:
             progress(step + 1, steps)
-    return _to_full_space(basis.axes, u), _to_full_space(basis.axes, v)
+    inside = torch.stack([u, v]).detach().numpy()
+    return np.asarray(basis.axes @ inside[0], np.float32), np.asarray(basis.axes @ inside[1], np.float32)
 
 
 class _Losses:
@@ -178,21 +163,20 @@ class _Losses:
     """
 
     def __init__(self, data: TrainingSet, basis: Basis, u: torch.Tensor, v: torch.Tensor) -> None:
-        import torch
-
         self._queries, self._u, self._v = data.queries, u, v
         self._rows, axes = torch.from_numpy(data.rows), torch.from_numpy(basis.axes)
         self._inside = self._rows @ axes
         self._centred = self._inside - torch.from_numpy(basis.mean) @ axes
         self._lists = np.where(data.lists < 0, 0, data.lists)
-        self._list_cosines = torch.from_numpy(_list_cosines(data.rows, data.queries, self._lists))
+        # One query at a time, to save memory.
+        lists = zip(data.queries, self._lists, strict=True)
+        cosines = [data.rows[listed] @ data.rows[query] for query, listed in lists]
+        self._list_cosines = torch.from_numpy(np.array(cosines, np.float32).reshape(self._lists.shape))
         self._padding = torch.from_numpy(data.lists < 0)
         self._targets = torch.from_numpy(data.targets)
 
     def of_lists(self, batch: Places, negatives: Places) -> torch.Tensor:
         """Return the ListNet loss of the queries numbered `batch`."""
-        import torch
-
         chosen = torch.from_numpy(batch)
         queries = self._moved(self._queries[batch])
         scores = queries.scores_of_lists(self._moved(self._lists[batch].ravel()), self._list_cosines[chosen])
@@ -203,41 +187,30 @@ class _Losses:
 
     def of_pairs(self, pairs: Places) -> torch.Tensor:
         """Return the InfoNCE loss of (n, 2) pairs."""
-        import torch
-
         left, right = pairs.T
         scores = self._moved(left).scores(self._moved(right), self._cosines(left, right)) / TEMPERATURE
         return torch.nn.functional.cross_entropy(scores, torch.arange(len(left)))
 
     def _moved(self, rows: Places) -> _MovedRows:
-        import torch
-
         chosen = torch.from_numpy(rows)
-        return _MovedRows.of(
-            self._centred[chosen] @ self._u, self._inside[chosen] @ self._v, self._v.T @ self._v
-        )
+        a, b = self._centred[chosen] @ self._u, self._inside[chosen] @ self._v
+        square = self._v.T @ self._v
+        lengths = (1.0 + 2.0 * (a * b).sum(1) + ((a @ square) * a).sum(1)).clamp_min(1e-6).sqrt()
+        return _MovedRows(a, b, square, lengths)
 
     def _cosines(self, left: Places, right: Places) -> torch.Tensor:
         """Return all cosines before the move; by torch, because numpy's threads spin at such small products."""
-        import torch
-
         return self._rows[torch.from_numpy(left)] @ self._rows[torch.from_numpy(right)].T
 
 
 @dataclass(frozen=True, eq=False)
 class _MovedRows:
-    """Rows x + v a moved by the head, as the numbers that their cosines need: a, b = x v, v^T v, and the lengths."""
+    """Rows x moved by the head, as what their cosines need: a = (x - mean) u, b = x v, v^T v, and the lengths."""
 
     a: torch.Tensor
     b: torch.Tensor
     square: torch.Tensor
     length: torch.Tensor
-
-    @staticmethod
-    def of(a: torch.Tensor, b: torch.Tensor, square: torch.Tensor) -> _MovedRows:
-        """Return rows with a = (x - mean) u, b = x v and `square` = v^T v."""
-        lengths = (1.0 + 2.0 * (a * b).sum(1) + ((a @ square) * a).sum(1)).clamp_min(1e-6).sqrt()
-        return _MovedRows(a, b, square, lengths)
 
     def scores(self, other: _MovedRows, cosines: torch.Tensor) -> torch.Tensor:
         """Return the cosines of all with all, from those before the move."""
@@ -251,15 +224,3 @@ class _MovedRows:
         own = self.b + self.a @ self.square
         dots = cosines + (a @ own[:, :, None])[:, :, 0] + (b @ self.a[:, :, None])[:, :, 0]
         return dots / (self.length[:, None] * listed.length.view(n, -1))
-
-
-def _list_cosines(rows: Rows, queries: Places, lists: Places) -> Rows:
-    """Return the cosines of each query with its list, (queries, list); one query at a time, to save memory."""
-    cosines = np.zeros(lists.shape, np.float32)
-    for number, (query, listed) in enumerate(zip(queries, lists, strict=True)):
-        cosines[number] = rows[listed] @ rows[query]
-    return cosines
-
-
-def _to_full_space(axes: Rows, inside: torch.Tensor) -> Rows:
-    return np.asarray(axes @ inside.detach().numpy(), np.float32)

@@ -109,8 +109,12 @@ def read_training_data(
     queries, skipped = _labeled_queries(catalog, table.frame, embed, column, seed)
     parts = Counter(query.part for query in queries)
     if parts["test"] < MIN_TEST_QUERIES or parts["validation"] < MIN_TEST_QUERIES // 2:
-        required = round(MIN_TEST_QUERIES / SPLIT["test"])
-        raise AdaptationError(_too_little_feedback(len(queries), required, skipped))
+        reasons = ", ".join(f"{count:,} {why}" for why, count in skipped.items())
+        raise AdaptationError(
+            f"{len(queries):,} queries have usable feedback{f' (left out: {reasons})' if reasons else ''}, but "
+            f"about {MIN_TEST_QUERIES / SPLIT['test']:.0f} are needed to measure an improvement; collect more "
+            "clicks or judgments."
+        )
     items = _sampled_items(catalog, seed)
     titles, notes = _title_groups(items, encoder, seed)
     sample = np.array([item.key for item in items], np.uint64)
@@ -143,7 +147,9 @@ def _labeled_queries(
             break
         rated = groups.get_group(query_key).nlargest(MAX_ITEMS_PER_QUERY, "weight")
         try:
-            query = _stored_query(query_key)
+            query = topic_query(Topic(query_key, "query", query_key))
+            if any(term.value == UNKNOWN_PICTURE for term in query.terms):
+                raise QueryError("The picture of this query was not stored.")
             own = [str(term.value) for term in query.terms if term.kind == "item"]
             rated = rated[~rated["item_id"].isin(own)]
             if len(rated) < 2 or rated["relevance"].max() - rated["relevance"].min() < 1e-3:
@@ -165,13 +171,6 @@ def _labeled_queries(
             relevances, weights = (rated[name].to_numpy(np.float32) for name in ("relevance", "weight"))
             queries.append(LabeledQuery(query_key, part, vector, own_keys, keys, relevances, weights))
     return queries, dict(skipped)
-
-
-def _stored_query(query_key: str) -> Query:
-    query = topic_query(Topic(query_key, "query", query_key))
-    if any(term.value == UNKNOWN_PICTURE for term in query.terms):
-        raise QueryError("The picture of this query was not stored.")
-    return query
 
 
 def _split_name(query: Query, query_key: str, catalog: CatalogStore, column: str | None) -> str:
@@ -242,12 +241,3 @@ def _product_column(catalog: CatalogStore, name: str | None) -> str | None:
         raise AdaptationError(f"There is no column {name[:80]!r}; this catalog has: {known}.")
     by_name = {column.casefold(): column for column in catalog.metadata.columns}
     return name or next((by_name[column] for column in PRODUCT_COLUMNS if column in by_name), None)
-
-
-def _too_little_feedback(queries: int, required: int, skipped: Mapping[str, int]) -> str:
-    """Return how many queries are missing and why others cannot be used."""
-    left_out = ", ".join(f"{count:,} {why}" for why, count in skipped.items())
-    return (
-        f"{queries:,} queries have usable feedback{f' (left out: {left_out})' if left_out else ''}, but about "
-        f"{required} are needed to measure an improvement; collect more clicks or judgments."
-    )

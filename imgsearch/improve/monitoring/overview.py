@@ -39,10 +39,6 @@ PERIODS: Mapping[str, tuple[timedelta, timedelta]] = {
     "1y": (timedelta(days=364), timedelta(days=7)),
 }
 """The named periods: their length, and the length of one of their moments."""
-MAX_QUERIES = 12
-WEAK_SHARE = 0.05
-MIN_COMPARABLE_QUERIES = 20
-"""Only scores of one kind of query compare; among fewer queries of a kind, none counts as weak."""
 STAGES = ("encode", "filter", "search", "fetch", "total")
 MIN_SEARCHES = 3
 """A query searched less often without a click may be chance."""
@@ -212,10 +208,8 @@ def _read_moments(cursor: Cursor, period: Period) -> tuple[Moment, ...]:
     found = {row[0]: row[1:] for row in cursor.execute(f"WITH {FIRST_PAGES}, {_MOMENTS}", values).fetchall()}
     moments = []
     for number in range(period.moments):
-        searches, unclicked, empty, failed, latency = found.get(number, (0, 0, 0, 0, None))
-        p50_ms, p95_ms = latency or (None, None)
-        at = period.start + number * period.step
-        moments.append(Moment(at, int(searches), int(unclicked), int(empty), int(failed), p50_ms, p95_ms))
+        *counts, latency = found.get(number, (0, 0, 0, 0, None))
+        moments.append(Moment(period.start + number * period.step, *map(int, counts), *(latency or ())))
     return tuple(moments)
 
 
@@ -230,15 +224,11 @@ def _read_stages(cursor: Cursor, bounds: Mapping[str, datetime]) -> tuple[StageL
     if not sketches:
         count, quantiles = cursor.execute(_WHOLE_SEARCHES, bounds).fetchall()[0]
         return (StageLatency("total", count, *quantiles),) if count else ()
-    order = sorted(sketches, key=lambda stage: STAGES.index(stage) if stage in STAGES else len(STAGES) - 2)
-    return tuple(
-        StageLatency(
-            stage,
-            sum(sketches[stage].values()),
-            *(quantile_ms(sketches[stage], q) or 0.0 for q in (0.5, 0.95, 0.99)),
-        )
-        for stage in order
-    )
+    stages = []
+    for stage in sorted(sketches, key=lambda name: STAGES.index(name) if name in STAGES else len(STAGES) - 2):
+        quantiles = (quantile_ms(sketches[stage], q) or 0.0 for q in (0.5, 0.95, 0.99))
+        stages.append(StageLatency(stage, sum(sketches[stage].values()), *quantiles))
+    return tuple(stages)
 
 
 def _read_queries(
@@ -246,14 +236,8 @@ def _read_queries(
 ) -> tuple[tuple[QueryFigures, ...], tuple[QueryFigures, ...]]:
     """Return the most frequent queries, and the failing ones, most empty, bad and unclicked searches first."""
     top, failing = [], []
-    limits = {
-        "max_queries": MAX_QUERIES,
-        "min_comparable": MIN_COMPARABLE_QUERIES,
-        "min_searches": MIN_SEARCHES,
-        "weak_share": WEAK_SHARE,
-    }
     sql = f"WITH {FIRST_PAGES}, {_QUERIES.format(kind=KIND_OF_QUERY)}"
-    for which, *values, weak in cursor.execute(sql, {**bounds, **limits}).fetchall():
+    for which, *values, weak in cursor.execute(sql, {**bounds, "min_searches": MIN_SEARCHES}).fetchall():
         figures = QueryFigures(*values)
         if which == "top":
             top.append(figures)
