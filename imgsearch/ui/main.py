@@ -12,7 +12,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from imgsearch.app.service import SearchService, get_service
 from imgsearch.core.errors import ImgSearchError
-from imgsearch.ui.components.messages import draw_no_service
+from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.markup import ASSETS, draw_style
 from imgsearch.ui.views import (
     adapt,
@@ -47,14 +47,13 @@ def main() -> None:
         pages = {group: found for group, found in kept.items() if found}
     page = st.navigation(pages, position="top")
     if service is None:
-        draw_no_service(problem)
+        ui.no_service(problem)
         return
     st.set_page_config(page_title=service.settings.title)
     page.run()
 
 
 def _pages() -> dict[str, list[StreamlitPage]]:
-    """Return all pages by the menu that they are in."""
     first = st.Page(search.draw, title="Search", icon=":material/search:", default=True)
     return {
         "": [
@@ -83,7 +82,6 @@ def _page(title: str, draw: Callable[[], None], icon: str) -> StreamlitPage:
 
 
 def _service() -> tuple[SearchService | None, str]:
-    """Return the service, or why it cannot be opened."""
     try:
         return get_service(), ""
     except ImgSearchError as error:

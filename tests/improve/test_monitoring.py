@@ -192,6 +192,7 @@ def test_findings_name_what_is_wrong_the_worst_first_and_say_when_nothing_is(dat
     failing = read_overview(database, PERIOD)
     assert failing.failures == {"internal_error": 2, "bad_query": 1}
     assert [finding.level for finding in findings(failing, HEALTH)] == ["bad", "note"]
+    assert findings(failing, HEALTH)[1].text.startswith("1 search was refused as invalid")
 
 
 def as_json(found: Overview) -> dict[str, object]:

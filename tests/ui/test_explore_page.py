@@ -23,8 +23,7 @@ from imgsearch.core.records import Item
 from imgsearch.explore.explorer import ClusterCard, MapState
 from imgsearch.explore.worker import has_umap
 from imgsearch.search.ranking.rules import Rule
-from imgsearch.ui.components.clusters import cluster_tiles
-from imgsearch.ui.components.selection import csv_of, json_of
+from imgsearch.ui.components.explore_galleries import cluster_tiles, csv_of, json_of
 from imgsearch.ui.state.events import MAX_SELECTED, MapEvent
 from imgsearch.ui.views.explore import age
 

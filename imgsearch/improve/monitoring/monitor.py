@@ -145,7 +145,8 @@ def findings(overview: Overview, health: Health, drifts: Sequence[Drift] = ()) -
         bad.append(f"{broken:,} searches failed on the server; its log contains the errors.")
     refused = overview.failed - broken
     if refused > MAX_SHARE * (overview.searches + overview.failed):
-        notes.append(f"{refused:,} searches were refused as invalid; the reasons are listed below.")
+        searches = "search was" if refused == 1 else "searches were"
+        notes.append(f"{refused:,} {searches} refused as invalid; the reasons are listed below.")
     total = next((stage for stage in overview.stages if stage.stage == "total"), None)
     if total and total.p95_ms > SLOW_MS:
         notes.append(f"5% of the searches take longer than {total.p95_ms / 1000:.1f} s.")

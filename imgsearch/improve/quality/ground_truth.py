@@ -22,7 +22,7 @@ MAX_FILE_BYTES = 64 * 1024 * 1024
 PROBED_ITEMS = 20
 JUDGED_HERE = "All judgments made here"
 SAMPLE_STORE = {
-    "lookalike": ("look-alikes", "Photos of similar products; the more alike, the higher the grade."),
+    "lookalike": ("similar items", "Photos of similar products; the more alike, the higher the grade."),
     "text": ("words", "The products that a query in words describes."),
     "instance": ("same product", "The other photos of the same product."),
 }

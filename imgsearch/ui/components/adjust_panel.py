@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import streamlit as st
 
 from imgsearch.core.query import Emphasis, Query, Term
+from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.state.callbacks import in_full
 from imgsearch.ui.state.links import PAGE_SIZE
 
@@ -18,8 +21,14 @@ SLIDERS = {
     "shape": ("Shape", "Ranks photos with the same outline higher."),
     "pattern": ("Pattern", "Ranks photos with the same pattern higher: plain, striped, checked."),
 }
-FIRST_COLOR = "#1e6fc8"
 VARIETY = 0.4
+SWITCHES: dict[str, tuple[str, Any, Any]] = {
+    "same_color": ("Same colour only", False, True),
+    "duplicates": ("Show duplicates and all views of a product", "collapse", "show"),
+    "diversity": ("More variety", 0.0, VARIETY),
+}
+"""The label of a setting that is on or off, and its two values."""
+FIRST_COLOR = "#1e6fc8"
 
 
 def adjustments(query: Query) -> int:
@@ -52,20 +61,11 @@ def draw_adjust_panel(
         if not (query.terms and count):
             return
         with st.container(horizontal=True):
-            st.button(
-                "Reset",
-                icon=":material/undo:",
-                on_click=on_query,
-                args=(without_settings(query),),
-                width="stretch",
+            ui.button(
+                "Reset", "adjust:reset", on_query, without_settings(query), icon="undo", width="stretch"
             )
-            if st.button(
-                "Side by side",
-                key="adjust:compare",
-                icon=":material/compare:",
-                help="Compare with the default settings",
-                width="stretch",
-            ):
+            help_text = "Compare with the default settings"
+            if ui.button("Side by side", "adjust:compare", icon="compare", width="stretch", help=help_text):
                 on_compare(query)
 
 
@@ -79,49 +79,23 @@ def without_settings(query: Query) -> Query:
 def draw_settings(query: Query, on_query: Callable[[Query], None], *, key: str) -> None:
     """Draw the settings of the ranking; `key` tells two panels on one page apart."""
     st.caption("What should count more?")
+
+    def change(name: str, value: Any) -> None:
+        on_query(replace(query, **{name: value}, n=PAGE_SIZE))
+
+    def emphasise(name: str, value: float) -> None:
+        change("emphasis", replace(query.emphasis, **{name: float(value)}))
+
+    slider = partial(st.slider, min_value=0.0, max_value=1.0, step=0.1, format="%.1f")
     for name, (title, help_text) in SLIDERS.items():
-        _draw_slider(f"{key}:{name}", name, title, help_text, query, on_query)
-    _draw_switch(
-        f"{key}:same_color",
-        "Same colour only",
-        query.same_color,
-        lambda on: on_query(replace(query, same_color=on, n=PAGE_SIZE)),
-    )
-    _draw_switch(
-        f"{key}:duplicates",
-        "Show duplicates and all views of a product",
-        query.duplicates == "show",
-        lambda on: on_query(replace(query, duplicates="show" if on else "collapse", n=PAGE_SIZE)),
-    )
-    _draw_switch(
-        f"{key}:diversity",
-        "More variety",
-        query.diversity > 0,
-        lambda on: on_query(replace(query, diversity=VARIETY if on else 0.0, n=PAGE_SIZE)),
-    )
+        value = round(float(getattr(query.emphasis, name)), 1)
+        ui.widget(slider, title, value, partial(emphasise, name), key=f"{key}:{name}", help=help_text)
+    for name, (title, *values) in SWITCHES.items():
 
+        def switch(on: bool, name: str = name, values: Sequence[Any] = values) -> None:
+            change(name, values[on])
 
-def _draw_slider(
-    key: str, name: str, title: str, help_text: str, query: Query, on_query: Callable[[Query], None]
-) -> None:
-    st.session_state[key] = round(float(getattr(query.emphasis, name)), 1)
-
-    @in_full
-    def changed() -> None:
-        emphasis = replace(query.emphasis, **{name: float(st.session_state[key])})
-        on_query(replace(query, emphasis=emphasis, n=PAGE_SIZE))
-
-    st.slider(title, 0.0, 1.0, step=0.1, key=key, on_change=changed, help=help_text, format="%.1f")
-
-
-def _draw_switch(key: str, title: str, value: bool, on_value: Callable[[bool], None]) -> None:
-    st.session_state[key] = value
-
-    @in_full
-    def changed() -> None:
-        on_value(bool(st.session_state[key]))
-
-    st.toggle(title, key=key, on_change=changed)
+        ui.widget(st.toggle, title, getattr(query, name) != values[0], switch, key=f"{key}:{name}")
 
 
 def _draw_color(query: Query, on_query: Callable[[Query], None]) -> None:
@@ -137,6 +111,6 @@ def _draw_color(query: Query, on_query: Callable[[Query], None]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.color_picker("Colour", key=key, on_change=picked)
         if present is None:
-            st.button("Use colour", key="adjust:use", on_click=picked)
+            ui.button("Use colour", "adjust:use", picked)
         else:
-            st.button("Any colour", key="adjust:any", on_click=on_query, args=(with_color(query, None),))
+            ui.button("Any colour", "adjust:any", on_query, with_color(query, None))

@@ -12,7 +12,7 @@ import streamlit as st
 from imgsearch.improve.experiments.measures import MEASURES, Measure
 from imgsearch.improve.experiments.recommendation import MISMATCH_P
 from imgsearch.improve.experiments.records import Contrast, Outcome, Point
-from imgsearch.ui.components.blocks import draw_line, draw_section
+from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.markup import draw_html, plain
 
 __all__ = ["draw_results"]
@@ -34,22 +34,17 @@ def _draw_figures(outcome: Outcome) -> None:
     detectable = "–" if outcome.detectable is None else goal.format(outcome.detectable, change=True)
     effect = outcome.experiment.min_effect * 100
     searches = [arm.searches for arm in outcome.arms]
-    with st.container(horizontal=True, gap="medium"):
-        st.metric("Visitors", f"{outcome.visitors:,}", border=True)
-        total = searches[0] if outcome.experiment.mode == "interleave" else sum(searches)
-        st.metric("Searches", f"{total:,}", border=True)
-        st.metric(
-            "Detectable change",
-            detectable,
-            border=True,
-            help=f"The smallest true change of {plain(goal.title)} that these visitors show with 80% probability.",
-        )
-        st.metric(
-            "Visitors needed",
-            f"{outcome.needed:,}" if outcome.needed else "–",
-            border=True,
-            help=f"In total, to see a change of {effect:g}% with 80% probability.",
-        )
+    total = searches[0] if outcome.experiment.mode == "interleave" else sum(searches)
+    ui.metrics(
+        ("Visitors", f"{outcome.visitors:,}"),
+        ("Searches", f"{total:,}"),
+        ("Detectable change", detectable),
+        ("Visitors needed", f"{outcome.needed:,}" if outcome.needed else "–"),
+        help=(
+            f"The smallest true change of {plain(goal.title)} that these visitors show with 80% probability.",
+            f"In total, to see a change of {effect:g}% with 80% probability.",
+        ),
+    )
 
 
 def _draw_chart(outcome: Outcome) -> None:
@@ -70,9 +65,9 @@ def _draw_chart(outcome: Outcome) -> None:
     ]
     if not rows:
         return
-    draw_section(f"{goal.title} compared with {outcome.arms[0].system}{UNITS.get(goal.unit, '')}")
+    ui.section(f"{goal.title} compared with {outcome.arms[0].system}{UNITS.get(goal.unit, '')}")
     st.altair_chart(_chart(rows, list(series.values()), scale), width="stretch")
-    draw_line(
+    ui.line(
         "The band is the always-valid 95% confidence interval of the difference at that time. Once it leaves the "
         "dashed line, the arms differ, however often you looked.",
         "note-line",
@@ -80,7 +75,6 @@ def _draw_chart(outcome: Outcome) -> None:
 
 
 def _chart(rows: list[dict[str, Any]], series: Sequence[Sequence[Point]], scale: float) -> Any:
-    """Return the difference of each arm over time with its interval."""
     colour = altair.Color(
         "arm:N",
         title=None,
@@ -124,7 +118,7 @@ def _draw_arms(outcome: Outcome) -> None:
     ]
     contrasts = {(each.measure, each.system): each for each in outcome.contrasts}
     draw_html("arms", outcome=outcome, measures=measures, contrasts=contrasts, tone=_tone, p=_p)
-    draw_line(_test_in_words(outcome), "note-line")
+    ui.line(_test_in_words(outcome), "note-line")
 
 
 def _tone(measure: Measure, contrast: Contrast | None) -> str:

@@ -14,9 +14,9 @@ import streamlit as st
 
 from imgsearch.core.query import Filter, Query
 from imgsearch.core.records import Facet
+from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.markup import plain
 from imgsearch.ui.state.actions import with_column_filters
-from imgsearch.ui.state.callbacks import in_full
 from imgsearch.ui.state.links import PAGE_SIZE
 from imgsearch.ui.wording import is_machine_column, label_of, text_of
 
@@ -25,6 +25,8 @@ __all__ = ["chosen_values", "contains_text", "draw_filter_panel", "filters_of_ch
 PILLS_UP_TO = 8
 SHOWN_AT_FIRST = 6
 ORDER = ("choice", "range", "text")
+
+Change = Callable[[Sequence[Filter]], None]
 
 
 def draw_filter_panel(
@@ -47,9 +49,7 @@ def draw_filter_panel(
                 _draw(facet, present.get(facet.column, facet), query, on_query)
     if query.filters:
         cleared = replace(query, filters=(), n=PAGE_SIZE)
-        st.button(
-            "Clear filters", icon=":material/close:", on_click=on_query, args=(cleared,), width="stretch"
-        )
+        ui.button("Clear filters", "clear_filters", on_query, cleared, icon="close", width="stretch")
 
 
 def chosen_values(query: Query, column: str) -> list[str]:
@@ -103,93 +103,72 @@ def is_useful(facet: Facet) -> bool:
 
 
 def _draw(bounds: Facet, present: Facet, query: Query, on_query: Callable[[Query], None]) -> None:
-    draw = {"choice": _draw_choice, "range": _draw_range, "text": _draw_text}[bounds.kind]
-    draw(bounds, present, query, on_query)
+    def change(filters: Sequence[Filter]) -> None:
+        on_query(with_column_filters(query, bounds.column, filters))
+
+    if bounds.kind == "choice":
+        _draw_choice(bounds, present, query, change)
+    elif bounds.kind == "range":
+        _draw_range(bounds, query, change)
+    else:
+        _draw_text(bounds.column, query, change)
 
 
-def _draw_choice(bounds: Facet, present: Facet, query: Query, on_query: Callable[[Query], None]) -> None:
-    column, key = bounds.column, f"filter:{bounds.column}"
+def _draw_choice(bounds: Facet, present: Facet, query: Query, change: Change) -> None:
+    column = bounds.column
     options = [text_of(each.value) for each in bounds.values]
     counts = {text_of(each.value): each.count for each in present.values}
     boolean = all(isinstance(each.value, bool) for each in bounds.values)
     known = {option.casefold(): option for option in options}
-    st.session_state[key] = [
-        known[value.casefold()] for value in chosen_values(query, column) if value.casefold() in known
-    ]
-
-    @in_full
-    def changed() -> None:
-        on_query(with_column_filters(query, column, filters_of_choice(column, st.session_state[key])))
+    chosen = [known[value.casefold()] for value in chosen_values(query, column) if value.casefold() in known]
 
     def option_label(option: str) -> str:
         name = {"true": "Yes", "false": "No"}[option] if boolean else option
         return f"{name} ({counts.get(option, 0):,})"
 
-    if len(options) <= PILLS_UP_TO:
-        st.pills(
-            plain(label_of(column)),
-            options,
-            selection_mode="multi",
-            format_func=lambda option: plain(
-                option_label(option)
-            ),  # pills read Markdown, a multiselect does not
-            key=key,
-            on_change=changed,
-        )
-    else:
-        st.multiselect(
-            plain(label_of(column)),
-            options,
-            format_func=option_label,
-            key=key,
-            on_change=changed,
-            placeholder="Any",
-        )
-
-
-def _draw_range(bounds: Facet, present: Facet, query: Query, on_query: Callable[[Query], None]) -> None:
-    column, key = bounds.column, f"filter:{bounds.column}"
-    whole = bool(
-        bounds.low is not None
-        and bounds.high is not None
-        and bounds.low == int(bounds.low)
-        and bounds.high == int(bounds.high)
+    few = len(options) <= PILLS_UP_TO
+    # Pills read Markdown, a multiselect does not.
+    how = {"selection_mode": "multi"} if few else {"placeholder": "Any"}
+    ui.widget(
+        st.pills if few else st.multiselect,
+        plain(label_of(column)),
+        chosen,
+        lambda values: change(filters_of_choice(column, values)),
+        options,
+        key=f"filter:{column}",
+        format_func=(lambda option: plain(option_label(option))) if few else option_label,
+        **how,
     )
+
+
+def _draw_range(bounds: Facet, query: Query, change: Change) -> None:
+    column = bounds.column
     low, high = float(bounds.low or 0), float(bounds.high or 0)
+    whole = low.is_integer() and high.is_integer()
     step = _step(low, high, whole)
     low, high = round(math.floor(low / step) * step, 9), round(math.ceil(high / step) * step, 9)
     chosen = [low, high]
     for each in query.filters:
         if each.column.casefold() == column.casefold() and each.operator in {">=", "<="}:
             chosen[each.operator == "<="] = min(max(_number(each.value, low), low), high)
-    st.session_state[key] = (min(chosen), max(chosen))
-
-    @in_full
-    def changed() -> None:
-        start, end = st.session_state[key]
-        on_query(with_column_filters(query, column, filters_of_range(column, start, end, (low, high))))
-
-    st.slider(
+    ui.widget(
+        st.slider,
         plain(label_of(column)),
-        low,
-        high,
+        (min(chosen), max(chosen)),
+        lambda ends: change(filters_of_range(column, ends[0], ends[1], (low, high))),
+        *(low, high),
         step=step,
         format="%d" if step >= 1 else "%.2f",
-        key=key,
-        on_change=changed,
+        key=f"filter:{column}",
     )
 
 
-def _draw_text(bounds: Facet, present: Facet, query: Query, on_query: Callable[[Query], None]) -> None:
-    column, key = bounds.column, f"filter:{bounds.column}"
-    st.session_state[key] = contains_text(query, column)
+def _draw_text(column: str, query: Query, change: Change) -> None:
+    def changed(text: str) -> None:
+        change((Filter(column, "contains", text.strip()),) if text.strip() else ())
 
-    @in_full
-    def changed() -> None:
-        text = str(st.session_state[key]).strip()
-        on_query(with_column_filters(query, column, (Filter(column, "contains", text),) if text else ()))
-
-    st.text_input(f"{plain(label_of(column))} contains", key=key, on_change=changed, placeholder="Any")
+    label, key = f"{plain(label_of(column))} contains", f"filter:{column}"
+    ui.widget(st.text_input, label, contains_text(query, column), changed, key=key, placeholder="Any")
 
 
 def _step(low: float, high: float, whole: bool) -> float:

@@ -160,7 +160,6 @@ def caption_lines(metadata: Mapping[str, Any], title: str = "") -> list[str]:
 
 
 def _is_machine_word(value: str) -> bool:
-    """Say whether a value is a code or an address."""
     return "/" in value or (len(value) > 20 and " " not in value)
 
 

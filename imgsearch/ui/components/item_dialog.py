@@ -12,7 +12,7 @@ from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Query
 from imgsearch.core.records import Item
-from imgsearch.ui.components.blocks import draw_facts, draw_section
+from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.components.gallery import draw_gallery, hit_tiles
 from imgsearch.ui.markup import draw_html, plain
 from imgsearch.ui.state.session import Session
@@ -72,11 +72,11 @@ def _draw(
     with facts:
         for action, key, label, icon in ACTIONS:
             event = {"id": uuid.uuid4().hex, "action": action, "item_id": item.item_id, "address": address}
-            st.button(label, key=key, icon=icon, width="stretch", on_click=leave, args=(event,))
-        draw_facts(_facts(item))
+            ui.button(label, key, leave, event, icon=icon, width="stretch")
+        ui.facts(_facts(item))
     tiles = hit_tiles(session.results(service, Query.of(item=item.item_id, n=SIMILAR_ITEMS)), {})
     if tiles:
-        draw_section("Similar items")
+        ui.section("Similar items")
         draw_gallery(
             tiles[:SIMILAR_ITEMS],
             key="dialog_gallery",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from imgsearch.core.background import Job, JobRunner
-from imgsearch.ui.components.blocks import draw_line, draw_problem
+from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.markup import draw_html
 
 __all__ = ["draw_job", "draw_job_end", "draw_progress"]
@@ -28,9 +28,9 @@ def draw_job(runner: JobRunner, *, after_stop: str, unit: str = "") -> None:
 def draw_job_end(job: Job, after_stop: str) -> None:
     """Say why a job ended early; nothing for a job that is done."""
     if job.status == "failed":
-        draw_problem(f"{job.name} failed: {job.reason}")
+        ui.problem(f"{job.name} failed: {job.reason}")
     elif job.status == "stopped":
-        draw_line(f"{job.name} was stopped; {after_stop}.", role="status")
+        ui.line(f"{job.name} was stopped; {after_stop}.", role="status")
 
 
 @st.fragment(run_every=WATCH_EVERY_S)
@@ -50,4 +50,4 @@ def draw_progress(text: str, share: float, runner: JobRunner) -> None:
     """Draw how far a job is, as words and a bar, with the button that stops it."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         draw_html("progress", text=text, share=share)
-        st.button("Stop", key="stop_job", icon=":material/stop:", on_click=runner.stop)
+        ui.button("Stop", "stop_job", runner.stop, icon="stop")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -17,7 +16,8 @@ from imgsearch.improve.judging.records import MAX_NAME, JudgingSet, clean_name
 from imgsearch.improve.judging.topics import Topic, decode_text, parse_topics
 from imgsearch.improve.judging.verdict_files import verdicts_from_csv, verdicts_from_qrels
 from imgsearch.search.systems import LIVE
-from imgsearch.ui.components.blocks import draw_problem
+from imgsearch.store.catalog import CatalogStore
+from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.state.callbacks import go
 
 __all__ = ["draw_new_set_dialog"]
@@ -32,30 +32,7 @@ SOURCES = {
 JUDGMENTS_PER_HOUR = 700
 """A usual pace, for the estimate of the time that a set takes."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Queries:
-    """Which queries are judged: `count` of a source, the lines of `text`, or those of a topics `file`."""
-
-    source: str
-    count: int = 0
-    text: str = ""
-    file: Any = None
-
-    def topics(self, service: SearchService, seed: int) -> list[Topic]:
-        """Return the queries; raises `ImgSearchError` where there are none."""
-        match self.source:
-            case "list":
-                return parse_list(service.catalog, self.text)
-            case "topics" if self.file is None:
-                raise JudgingError("Choose the topics file first.")
-            case "topics":
-                return _topics_in(self.file)
-            case "searched":
-                return most_searched(service.catalog, self.count)
-            case "clicked":
-                return most_clicked(service.catalog, self.count)
-        return random_items(service.catalog, self.count, seed=seed)
+ReadTopics = Callable[[int], list[Topic]]
 
 
 @st.dialog("New judging set", width="medium")
@@ -73,34 +50,43 @@ def draw_new_set_dialog(service: SearchService) -> None:
 
 def _draw_pool_form(service: SearchService) -> JudgingSet | None:
     name = st.text_input("Name", max_chars=MAX_NAME, placeholder="Chairs, spring", key="new_name")
-    queries = _draw_queries()
+    source, count, read = _draw_queries(service.catalog)
     depth, raters = _draw_sizes()
     names = [system.name for system in service.systems.all()]
     systems = [LIVE]
     if len(names) > 1:
         systems = st.multiselect("Systems to compare", names, default=[LIVE])
-    if queries.count:
-        judgments = queries.count * depth * raters
+    if count:
+        judgments = count * depth * raters
         time = _duration(judgments)
         st.caption(f"About {judgments:,} judgments: {time} at {JUDGMENTS_PER_HOUR} an hour.")
-    if not st.button("Create", key="make_set", type="primary"):
+    if not ui.button("Create", "make_set", type="primary"):
         return None
-    return _try(lambda: _make(service, name, queries, systems, depth=depth, raters=raters))
+    return _try(lambda: _make(service, name, source, read, systems, depth=depth, raters=raters))
 
 
-def _draw_queries() -> _Queries:
-    source = st.selectbox("Queries", list(SOURCES), format_func=SOURCES.__getitem__)
+def _draw_queries(catalog: CatalogStore) -> tuple[str, int, ReadTopics]:
+    """Return the source of the queries, how many they are (0 where unknown), and how they are read with a seed."""
+    source = ui.select("Queries", SOURCES)
     if source == "list":
         text = st.text_area(
             "One query per line",
             placeholder="red mug\nchairs/17.jpg\ntext=red+mug&less=mugs/3.jpg",
             height=120,
         )
-        return _Queries(source, len({line.strip() for line in text.split("\n")} - {""}), text)
+        lines = {line.strip() for line in text.split("\n")} - {""}
+        return source, len(lines), lambda seed: parse_list(catalog, text)
     if source == "topics":
         file = st.file_uploader("Tab-separated: query_id, kind, query", type=["tsv", "txt"])
-        return _Queries(source, file=file)
-    return _Queries(source, int(st.number_input("How many queries", min_value=1, max_value=2000, value=20)))
+        return source, 0, lambda seed: _topics_in(file)
+    count = int(st.number_input("How many queries", min_value=1, max_value=2000, value=20))
+    if source == "random":
+        return source, count, lambda seed: random_items(catalog, count, seed=seed)
+    return (
+        source,
+        count,
+        lambda seed: (most_searched if source == "searched" else most_clicked)(catalog, count),
+    )
 
 
 def _draw_sizes() -> tuple[int, int]:
@@ -124,7 +110,14 @@ def _draw_sizes() -> tuple[int, int]:
 
 
 def _make(
-    service: SearchService, name: str, queries: _Queries, systems: list[str], *, depth: int, raters: int
+    service: SearchService,
+    name: str,
+    source: str,
+    read: ReadTopics,
+    systems: list[str],
+    *,
+    depth: int,
+    raters: int,
 ) -> JudgingSet:
     seed = random.randrange(2**31)
     clean = clean_name(name, "The judging set's name")
@@ -134,7 +127,7 @@ def _make(
         bar.progress(done / total, "Searching …")
 
     pool = make_pool(
-        queries.topics(service, seed),
+        read(seed),
         service.systems.search,
         systems=systems,
         depth=depth,
@@ -144,7 +137,7 @@ def _make(
     made = service.judging.create(
         clean,
         pool,
-        source=SOURCES[queries.source].lower(),
+        source=SOURCES[source].lower(),
         systems=systems,
         depth=depth,
         raters=raters,
@@ -165,7 +158,7 @@ def _draw_import_form(service: SearchService) -> JudgingSet | None:
         "Topics of the qrels, where their IDs are not the queries", type=["tsv", "txt"]
     )
     labeler = st.text_input("Labeler, where the file names none", value="imported", max_chars=MAX_NAME)
-    if not st.button("Import", key="import_set", type="primary"):
+    if not ui.button("Import", "import_set", type="primary"):
         return None
 
     def make() -> JudgingSet:
@@ -183,6 +176,8 @@ def _draw_import_form(service: SearchService) -> JudgingSet | None:
 
 
 def _topics_in(file: Any) -> list[Topic]:
+    if file is None:
+        raise JudgingError("Choose the topics file first.")
     return parse_topics(decode_text(file.getvalue(), file.name), file.name)
 
 
@@ -190,7 +185,7 @@ def _try(make: Callable[[], JudgingSet]) -> JudgingSet | None:
     try:
         return make()
     except ImgSearchError as error:
-        draw_problem(str(error))
+        ui.problem(str(error))
         return None
 
 

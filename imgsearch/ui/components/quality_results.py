@@ -1,9 +1,11 @@
-"""Measured quality: one report with its queries, or two systems compared on the same queries."""
+"""Measured quality: one report with its queries, two systems compared, and the reports over time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+import altair
 import pandas as pd
 import streamlit as st
 
@@ -26,42 +28,33 @@ from imgsearch.improve.quality.rendering import (
     warnings_html,
 )
 from imgsearch.improve.quality.reports import Run
-from imgsearch.ui.components.blocks import draw_download, draw_line, draw_problem
-from imgsearch.ui.components.messages import draw_message
-from imgsearch.ui.state.address import from_address, to_address
-from imgsearch.ui.state.callbacks import in_full
+from imgsearch.ui.components import blocks as ui
+from imgsearch.ui.state.callbacks import from_address, in_full, to_address
 
-__all__ = ["draw_comparison", "draw_results"]
+__all__ = ["draw_comparison", "draw_history", "draw_results"]
 
 ORDERS = {"worst": "Worst first", "best": "Best first"}
 CHANGES = {"lost": "Largest loss first", "gained": "Largest gain first"}
 ROWS_AT_ONCE = 20
 THUMB_PX = 192
 EXPORT_THUMB_PX = 96
+SYSTEM_COLOURS = ["#1a9c8a", "#d28a1c", "#5b7fd1", "#c0568a", "#7d8b3a", "#8a6fd0"]
 
 
 def draw_results(service: SearchService, runs: Sequence[Run]) -> None:
     """Draw the report that the visitor chose, the newest first."""
     if not runs:
-        draw_message(
+        ui.message(
             "No measurement yet",
             "Choose judgments above and press Measure. The worst queries come first, with their photos.",
         )
         return
     by_id = {run.run_id: run for run in runs}
     from_address("report", by_id)
-    chosen = st.selectbox(
-        "Report",
-        list(by_id),
-        format_func=lambda run_id: _label(by_id[run_id]),
-        key="report",
-        on_change=to_address,
-        args=("report",),
-    )
-    run = by_id[chosen]
+    run = by_id[ui.select("Report", _labels(by_id, by_id), "report", on_change=to_address, args=("report",))]
     report = service.quality.reports.report(run)
     st.html(measures_html(run.measures) + warnings_html(run.warnings))
-    draw_line(
+    ui.line(
         f"System {run.system} · {run.judgments} · {run.encoder} · {run.items:,} photos · "
         f"{run.happened_at:%Y-%m-%d %H:%M} UTC · {run.seconds:,.0f} s"
     )
@@ -78,7 +71,7 @@ def draw_comparison(service: SearchService, runs: Sequence[Run]) -> None:
     """Draw two reports that the visitor chose, measured on the same judgments."""
     pairs = _comparable(runs)
     if not pairs:
-        draw_message(
+        ui.message(
             "Nothing to compare yet",
             "Choose two systems above and press Measure: they are compared on the same queries.",
         )
@@ -86,18 +79,18 @@ def draw_comparison(service: SearchService, runs: Sequence[Run]) -> None:
     by_id = {run.run_id: run for run in runs}
     left, right = st.columns(2, gap="medium")
     with left:
-        first = by_id[_draw_run("Baseline", list(pairs), by_id, "baseline")]
+        first = by_id[ui.select("Baseline", _labels(by_id, pairs), "baseline")]
     with right:
-        options = pairs[first.run_id]
-        second = by_id[_draw_run("Compared system", options, by_id, f"compared_{first.run_id}")]
+        options = _labels(by_id, pairs[first.run_id])
+        second = by_id[ui.select("Compared system", options, f"compared_{first.run_id}")]
     try:
         comparisons = service.quality.compare(first, second)
     except EvaluationError as error:
-        draw_problem(str(error))
+        ui.problem(str(error))
         return
     before, after = service.quality.reports.report(first), service.quality.reports.report(second)
     names = _short_names(second, first)
-    draw_line(comparisons[0].sentence(names[1], names[0]), "q-verdict")
+    ui.line(comparisons[0].sentence(names[1], names[0]), "q-verdict")
     st.html(
         comparison_html(comparisons, names[1], names[0])
         + warnings_html(list(dict.fromkeys([*first.warnings, *second.warnings])))
@@ -107,33 +100,26 @@ def draw_comparison(service: SearchService, runs: Sequence[Run]) -> None:
     _draw_rows(service, rows_of(after, measure, other=before, order=order), measure, names=names)
 
 
-def _draw_run(label: str, options: list[str], by_id: dict[str, Run], key: str) -> str:
-    return str(st.selectbox(label, options, format_func=lambda run_id: _label(by_id[run_id]), key=key))
+def _labels(by_id: Mapping[str, Run], run_ids: Iterable[str]) -> dict[str, str]:
+    return {run_id: _label(by_id[run_id]) for run_id in run_ids}
 
 
 def _draw_order(measures: Sequence[str], orders: dict[str, str]) -> tuple[str, str]:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         measure = st.selectbox("Sort by", measures, key="by", width=170)
-        order = st.selectbox(
-            "Order",
-            list(orders),
-            format_func=orders.__getitem__,
-            key=f"order_{next(iter(orders))}",
-            width=210,
-        )
-    return measure or measures[0], order or next(iter(orders))
+        order = ui.select("Order", orders, f"order_{next(iter(orders))}", width=210)
+    return measure or measures[0], order
 
 
 def _draw_rows(
     service: SearchService, rows: Sequence[Row], measure: str, *, names: tuple[str, str] | None = None
 ) -> None:
-    """Draw the first queries with their photos, and a button for more."""
     shown = st.session_state.setdefault("quality_rows", ROWS_AT_ONCE)
     st.html(legend_html(compared=names is not None))
     some = rows[:shown]
     st.html(rows_html(some, measure, _pictures(service, some), names=names))
     if len(rows) > shown:
-        st.button(f"Show more of {len(rows):,} queries", key="more_rows", on_click=_show_more, args=(shown,))
+        ui.button(f"Show more of {len(rows):,} queries", "more_rows", _show_more, shown)
 
 
 @in_full
@@ -176,7 +162,6 @@ def _draw_exports(
     report: EvaluationReport,
     other: tuple[Run, EvaluationReport, Sequence[Comparison]] | None,
 ) -> None:
-    """Draw the downloads; a file is made when it is requested."""
 
     def page() -> str:
         return standalone_html(
@@ -192,8 +177,8 @@ def _draw_exports(
 
     name = f"imgsearch-{run.run_id}" + (f"-{other[0].run_id}" if other else "")
     with st.container(horizontal=True, gap="small"):
-        draw_download("Web page", page, f"{name}.html", "text/html", key="html")
-        draw_download("CSV", table, f"{name}.csv", "text/csv", key="csv")
+        ui.download("Web page", page, f"{name}.html", "text/html", key="html")
+        ui.download("CSV", table, f"{name}.csv", "text/csv", key="csv")
 
 
 def _comparable(runs: Sequence[Run]) -> dict[str, list[str]]:
@@ -220,7 +205,6 @@ def _comparable(runs: Sequence[Run]) -> dict[str, list[str]]:
 
 
 def _short_names(second: Run, first: Run) -> tuple[str, str]:
-    """Return names of two runs that tell them apart."""
     for names in ((second.title, first.title), (second.system, first.system)):
         if names[0] != names[1]:
             return names
@@ -235,3 +219,82 @@ def _label(run: Run) -> str:
     name = f"{run.name} · " if run.name else ""
     when = f"{run.happened_at:%Y-%m-%d %H:%M}"
     return f"{name}{run.system} · {run.judgments} · {when} · {first.measure} {first.mean:.3f}"
+
+
+def draw_history(runs: Sequence[Run]) -> None:
+    """Draw the reports on the judgments that the visitor chose."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.judgments_digest, []).append(run)
+    repeated = [digest for digest, group in groups.items() if len(group) > 1]
+    if not repeated:
+        ui.message(
+            "No history yet",
+            "Measure again on the same judgments after a change: the chart starts with two reports.",
+        )
+        return
+    names = {
+        digest: f"{groups[digest][0].judgments} · {len(groups[digest]):,} reports" for digest in repeated
+    }
+    group = groups[ui.select("Judgments", names, "history_of")]
+    measures = list(dict.fromkeys(result.measure for run in group for result in run.measures))
+    measure = st.selectbox("Measure", measures, key="history_by", width=200)
+    st.altair_chart(_history_chart(group, measure), width="stretch")
+    st.dataframe(_history_table(group), hide_index=True, width="stretch")
+
+
+def _history_chart(runs: Sequence[Run], measure: str) -> Any:
+    rows = [
+        {
+            "when": run.happened_at,
+            "report": run.title,
+            "system": run.system,
+            "mean": result.mean,
+            "low": result.low,
+            "high": result.high,
+        }
+        for run in runs
+        for result in run.measures
+        if result.measure == measure
+    ]
+    base = altair.Chart(pd.DataFrame(rows)).encode(
+        x=altair.X(
+            "when:T",
+            title="Measured (UTC)",
+            axis=altair.Axis(format="%b %d, %H:%M", tickCount=6, labelOverlap=True),
+        ),
+        color=altair.Color(
+            "system:N",
+            title="System",
+            legend=altair.Legend(orient="top"),
+            scale=altair.Scale(range=SYSTEM_COLOURS),
+        ),
+        tooltip=[
+            "report",
+            "system",
+            altair.Tooltip("when:T", format="%Y-%m-%d %H:%M"),
+            altair.Tooltip("mean", format=".4f"),
+        ],
+    )
+    ranges = base.mark_rule(strokeWidth=2, opacity=0.5).encode(
+        y=altair.Y("low:Q", title=measure, scale=altair.Scale(zero=False)), y2="high:Q"
+    )
+    means = base.mark_line(point=altair.OverlayMarkDef(size=70, filled=True)).encode(y="mean:Q")
+    return (ranges + means).properties(height=320)
+
+
+def _history_table(runs: Sequence[Run]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "when (UTC)": run.happened_at.replace(microsecond=0),
+                "report": run.title,
+                "system": run.system,
+                "encoder": run.encoder,
+                "photos": run.items,
+                "queries": run.measures[0].queries,
+            }
+            | {result.measure: round(result.mean, 4) for result in run.measures}
+            for run in runs
+        ]
+    )

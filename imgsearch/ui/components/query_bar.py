@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import MAX_TEXT_CHARS, Query, Term
 from imgsearch.core.query_address import regions_url, thumbnail_url, upload_url
@@ -14,6 +15,7 @@ from imgsearch.core.records import Item
 from imgsearch.ui.components.gallery import pass_on, sent_by
 from imgsearch.ui.markup import asset, script
 from imgsearch.ui.state.links import Step
+from imgsearch.ui.state.session import Session
 
 __all__ = ["chips", "draw_query_bar", "query_label", "words_of"]
 
@@ -58,42 +60,40 @@ def words_of(query: Query) -> str:
 
 
 def draw_query_bar(
+    service: SearchService,
+    session: Session,
     query: Query,
     *,
-    find_item: FindItem,
-    trail: Sequence[Step],
-    can_undo: bool,
-    note: str,
-    note_is_error: bool,
-    has_filters: bool,
-    visitor: str,
-    max_upload_bytes: int,
-    handled: Sequence[str],
     on_event: Callable[[Any], None],
+    trail: Sequence[Step] = (),
+    can_undo: bool = False,
+    note: str = "",
+    has_filters: bool = False,
     choosing: str = "",
 ) -> None:
-    """Draw the bar; `on_event` is called with every event that the browser sends, before the page is drawn.
+    """Draw the bar with `note`, or the session's problem, once; `on_event` is called with each event of the browser.
 
-    The browser repeats an event until its id is among `handled`. For every new `choosing` it opens the choice of a
-    part of the query's photo, once.
+    The browser repeats an event until its id is among those handled. For every new `choosing` it opens the choice of
+    a part of the query's photo, once.
     """
     key = "query_bar"
+    problem, session.problem = session.problem, ""
     _component(
         key=key,
         data={
-            "handled": list(handled),
+            "handled": list(session.handled),
             "choosing": choosing,
             "text": words_of(query),
-            "chips": chips(query, find_item),
+            "chips": chips(query, service.catalog.get),
             "trail": [{"to": step.to, "label": step.label} for step in trail],
             "can_undo": can_undo,
-            "note": note,
-            "note_is_error": note_is_error,
+            "note": problem or note,
+            "note_is_error": bool(problem),
             "placeholder": "Describe it, or add a photo",
             "max_chars": MAX_TEXT_CHARS,
             "filters": has_filters,
-            "visitor": visitor,
-            "max_upload_bytes": max_upload_bytes,
+            "visitor": session.visitor,
+            "max_upload_bytes": service.settings.max_upload_bytes,
         },
         on_events_change=lambda: pass_on(sent_by(key), on_event),
     )
@@ -133,7 +133,6 @@ def _title(item_id: str, find_item: FindItem) -> str:
 
 
 def _filter_label(text: str) -> str:
-    """Return a filter in words instead of the grammar's signs."""
     for sign in ("!=", ">=", "<=", "=", "~", ">", "<"):
         if sign in text:
             column, value = text.split(sign, 1)

@@ -11,7 +11,7 @@ from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Query
 from imgsearch.store.collections import Recent
-from imgsearch.ui.components.blocks import draw_line
+from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.components.query_bar import query_label
 from imgsearch.ui.markup import plain
 from imgsearch.ui.state.links import read_link
@@ -30,24 +30,13 @@ def draw_recents(service: SearchService, session: Session, *, on_open: Callable[
     if not queries:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="recents"):
-        draw_line("Recent", width="content")
+        ui.line("Recent", width="content")
         for number, query in enumerate(queries):
             label = query_label(query, service.catalog.get)
             short = label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
-            st.button(
-                plain(short),
-                key=f"recent_{number}",
-                icon=":material/history:",
-                help=plain(label),
-                on_click=on_open,
-                args=(query,),
-            )
-        st.button(
-            "Clear",
-            key="clear_recents",
-            type="tertiary",
-            on_click=service.collections.clear_recents,
-            args=(session.visitor,),
+            ui.button(plain(short), f"recent_{number}", on_open, query, icon="history", help=plain(label))
+        ui.button(
+            "Clear", "clear_recents", service.collections.clear_recents, session.visitor, type="tertiary"
         )
 
 

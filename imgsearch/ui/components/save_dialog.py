@@ -10,7 +10,7 @@ import streamlit as st
 from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.store.collections import MAX_NAME, Collection
-from imgsearch.ui.components.blocks import draw_line, draw_problem
+from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.markup import plain
 from imgsearch.ui.state.callbacks import in_full
 from imgsearch.ui.state.session import Saving, Session
@@ -52,7 +52,7 @@ def _draw(service: SearchService, session: Session, saving: Saving) -> None:
             for collection in mine:
                 _draw_choice(service, session, saving, collection)
     else:
-        draw_line("A collection keeps photos and searches, to come back to or to share.")
+        ui.line("A collection keeps photos and searches, to come back to or to share.")
     with st.form("new_collection", border=False):
         st.text_input("New collection", max_chars=MAX_NAME, placeholder="Name", key=NAME)
         st.form_submit_button(
@@ -63,7 +63,7 @@ def _draw(service: SearchService, session: Session, saving: Saving) -> None:
             args=(session, saving, lambda: _create(service, session, saving)),
         )
     if session.saving is not None:
-        draw_problem(session.saving.problem)
+        ui.problem(session.saving.problem)
 
 
 def _draw_choice(service: SearchService, session: Session, saving: Saving, collection: Collection) -> None:
@@ -75,14 +75,16 @@ def _draw_choice(service: SearchService, session: Session, saving: Saving, colle
         act(collection.id, session.visitor, *_parts(saving))
         return f"{'Removed from' if is_in else 'Saved to'} {collection.name}."
 
-    st.button(
+    ui.button(
         f"{plain(collection.name)} · {len(collection.items) + len(collection.queries):,}",
-        key=f"save_into_{collection.id}",
-        icon=":material/check:" if is_in else ":material/bookmark_add:",
+        f"save_into_{collection.id}",
+        _save,
+        session,
+        saving,
+        change,
+        icon="check" if is_in else "bookmark_add",
         help="Already in this collection; press to remove it" if is_in else None,
         width="stretch",
-        on_click=_save,
-        args=(session, saving, change),
     )
 
 

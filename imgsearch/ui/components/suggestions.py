@@ -11,7 +11,7 @@ from imgsearch.core.query import Query
 from imgsearch.search.words.filter_suggestions import Suggestion
 from imgsearch.search.words.spelling import Correction
 from imgsearch.search.words.word_help import text_of, with_text
-from imgsearch.ui.components.blocks import draw_line
+from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.markup import draw_html, plain
 from imgsearch.ui.state.actions import with_column_filters
 from imgsearch.ui.state.links import PAGE_SIZE
@@ -49,22 +49,22 @@ def draw_suggestions(query: Query, suggest: Suggest, on_query: OnQuery) -> None:
     if not found:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="suggestions"):
-        draw_line("Filter by", width="content")
+        ui.line("Filter by", width="content")
         for number, suggestion in enumerate(found):
-            st.button(
+            ui.button(
                 plain(suggestion_label(suggestion)),
-                key=f"suggestion_{number}",
-                icon=":material/filter_alt:",
-                on_click=on_query,
-                args=(accepted(query, suggestion),),
+                f"suggestion_{number}",
+                on_query,
+                accepted(query, suggestion),
+                icon="filter_alt",
             )
         if len(found) > 1:
-            st.button(
+            ui.button(
                 "All of these" if len(found) > 2 else "Both",
-                key="suggestion_all",
+                "suggestion_all",
+                on_query,
+                all_accepted(query, suggest),
                 type="tertiary",
-                on_click=on_query,
-                args=(all_accepted(query, suggest),),
             )
 
 
@@ -75,21 +75,21 @@ def draw_correction(query: Query, correction: Correction | None, on_query: OnQue
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="correction"):
         if correction.automatic:
             draw_html("corrected", text=correction.text, width="content")
-            st.button(
+            ui.button(
                 plain(f"Search for {text_of(query)} instead"),
-                key="correction_keep",
+                "correction_keep",
+                on_query,
+                replace(query, spelling="keep", n=PAGE_SIZE),
                 type="tertiary",
-                on_click=on_query,
-                args=(replace(query, spelling="keep", n=PAGE_SIZE),),
             )
             return
-        draw_line("Did you mean", "count", role="status", width="content")
-        st.button(
+        ui.line("Did you mean", "count", role="status", width="content")
+        ui.button(
             plain(f"{correction.text}?"),
-            key="correction_take",
+            "correction_take",
+            on_query,
+            replace(with_text(query, correction.text), n=PAGE_SIZE),
             type="tertiary",
-            on_click=on_query,
-            args=(replace(with_text(query, correction.text), n=PAGE_SIZE),),
         )
 
 

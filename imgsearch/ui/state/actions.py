@@ -19,7 +19,6 @@ from imgsearch.ui.state.links import PAGE_SIZE, START, read_link
 
 __all__ = [
     "REMEMBERED_EVENTS",
-    "Click",
     "EventOutcome",
     "PageState",
     "apply_bar_event",
@@ -46,21 +45,11 @@ class PageState:
 
 
 @dataclass(frozen=True, slots=True)
-class Click:
-    """A click on a hit, to be recorded."""
-
-    search_id: str
-    item_id: str
-    rank: int
-    action: str
-
-
-@dataclass(frozen=True, slots=True)
 class EventOutcome:
-    """The next state, and what feedback records."""
+    """The next state, and what feedback records: the event that is a click on a hit, an item with its verdict."""
 
     state: PageState
-    click: Click | None = None
+    click: GalleryEvent | None = None
     judged: tuple[str, Verdict] | None = None
 
 
@@ -74,8 +63,7 @@ def apply_event(state: PageState, event: GalleryEvent) -> EventOutcome:
     if event.id in state.handled:
         return EventOutcome(state)
     state = replace(state, details=None, saving=None, handled=(*state.handled, event.id)[-REMEMBERED_EVENTS:])
-    is_click = event.search_id and event.item_id
-    click = Click(event.search_id, event.item_id, event.rank, event.action) if is_click else None
+    click = event if event.search_id and event.item_id else None
     match event.action:
         case "open" | "part":
             return EventOutcome(_search(state, (Term("item", event.item_id),)), click)
@@ -195,9 +183,8 @@ def _adjusted(state: PageState, event: BarEvent) -> PageState:
 
 def _search(state: PageState, terms: tuple[Term, ...]) -> PageState:
     query = replace(state.query, terms=terms, n=PAGE_SIZE, offset=0)
-    if _texts(terms) != _texts(
-        state.query.terms
-    ):  # the visitor has not rejected a correction of the new text
+    if _texts(terms) != _texts(state.query.terms):
+        # The visitor has not rejected a correction of the new text.
         query = replace(query, spelling="correct")
     return replace(state, query=query, judged={})
 

@@ -7,7 +7,7 @@ it, because a newer click ends that run early.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec
@@ -17,7 +17,7 @@ from streamlit.runtime.scriptrunner import RerunException
 
 from imgsearch.core.errors import ImgSearchError
 
-__all__ = ["AttemptOutcome", "attempt", "go", "in_full", "take_outcome"]
+__all__ = ["AttemptOutcome", "attempt", "from_address", "go", "in_full", "take_outcome", "to_address"]
 
 P = ParamSpec("P")
 
@@ -54,6 +54,22 @@ def in_full(act: Callable[P, object]) -> Callable[P, None]:
 def go(**params: str) -> None:
     """Replace the parameters of the page's address."""
     st.query_params.from_dict(params)
+
+
+def from_address(name: str, options: Container[str]) -> None:
+    """Start a widget with the value in the address, where that is one of its options.
+
+    Streamlit's own binding names the parameter after the widget's label and options, which change with every figure.
+    """
+    value = st.query_params.get(name, "")
+    if value in options:
+        st.session_state.setdefault(name, value)
+
+
+@in_full
+def to_address(name: str) -> None:
+    """Write a widget's value to the address, so that a link reopens it."""
+    st.query_params[name] = st.session_state[name]
 
 
 @in_full

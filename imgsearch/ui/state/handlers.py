@@ -57,7 +57,6 @@ def handle_gallery_event(service: SearchService, session: Session, raw: Any) -> 
 def _record(
     service: SearchService, session: Session, key: str, outcome: EventOutcome, search_id: str
 ) -> None:
-    """Store the click or the verdict in feedback."""
     if outcome.click is not None:
         click = outcome.click
         service.record_click(

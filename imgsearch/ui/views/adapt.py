@@ -6,6 +6,7 @@ Learning and publishing are background jobs of the service: they continue when t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -15,11 +16,9 @@ from imgsearch.core.errors import ImgSearchError
 from imgsearch.improve.judging.topics import Topic, topic_query
 from imgsearch.index.heads import Head, list_heads, live_head_id
 from imgsearch.search.systems import System
-from imgsearch.ui.components.blocks import draw_facts, draw_heading, draw_line, draw_outcome, draw_section
+from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.components.jobs import draw_job
-from imgsearch.ui.components.messages import draw_message, draw_no_items
 from imgsearch.ui.markup import draw_html, draw_style, plain
-from imgsearch.ui.state.callbacks import attempt
 
 __all__ = ["draw"]
 
@@ -28,29 +27,28 @@ def draw() -> None:
     """Draw the page."""
     service = get_service()
     draw_style("adapt.css")
-    draw_heading(
+    ui.heading(
         "Adapt",
         "Let the search learn from clicks and judgments. Only a model that wins on unseen queries can be published, "
         "and you can always roll back.",
     )
-    if len(service.catalog) == 0:
-        draw_no_items(service.settings.catalog)
+    if ui.no_items(service):
         return
     live = live_head_id(service.catalog)
     _draw_feedback(service, live)
     _draw_actions(service, live)
-    draw_outcome()
+    ui.outcome()
     draw_job(service.heads.jobs, after_stop="nothing has changed")
     report = service.heads.report
     if report is not None and not report.head:
-        draw_section("Last result")
-        draw_line(report.reason, "count", role="status")
+        ui.section("Last result")
+        ui.line(report.reason, "count", role="status")
         if report.rank:
             _draw_measures(report.as_dict())
         _draw_sources(report.as_dict())
     heads = list_heads(service.catalog)[::-1]
     if not heads and report is None:
-        draw_message(
+        ui.message(
             "Nothing learned yet",
             "A few hundred queries with clicks or judgments are enough. Search and click, judge on the Judge page, "
             "then press Learn from feedback.",
@@ -62,65 +60,46 @@ def draw() -> None:
 
 def _draw_feedback(service: SearchService, live: str) -> None:
     counts = service.feedback.counts()
-    with st.container(horizontal=True, gap="medium"):
-        st.metric("Results shown", f"{counts['impressions']:,}", border=True)
-        st.metric("Clicks", f"{counts['clicks']:,}", border=True)
-        st.metric("Judgments", f"{counts['judgments']:,}", border=True)
-        st.metric("Active", live or "base model", border=True)
+    shown = {"Results shown": "impressions", "Clicks": "clicks", "Judgments": "judgments"}
+    figures = [(label, f"{counts[name]:,}") for label, name in shown.items()]
+    ui.metrics(*figures, ("Active", live or "base model"))
 
 
 def _draw_actions(service: SearchService, live: str) -> None:
-    busy = service.heads.jobs.running
+    heads, act = service.heads, partial(ui.act, disabled=service.heads.jobs.running)
     with st.container(horizontal=True):
-        st.button(
-            "Learn from feedback",
-            key="learn",
-            type="primary",
-            icon=":material/model_training:",
-            disabled=busy,
-            on_click=attempt,
-            args=(service.heads.start_training,),
-        )
+        act("Learn from feedback", "learn", heads.start_training, type="primary", icon="model_training")
         if live:
-            st.button(
-                "Roll back",
-                key="roll_back",
-                icon=":material/undo:",
-                disabled=busy,
-                on_click=attempt,
-                args=(service.heads.roll_back,),
-                help="Activates the previous version again.",
-            )
+            help_text = "Activates the previous version again."
+            act("Roll back", "roll_back", heads.roll_back, icon="undo", help=help_text)
 
 
 def _draw_head(service: SearchService, head: Head, *, is_live: bool, is_open: bool) -> None:
     created = head.created_at[:16].replace("T", " ") + " UTC"
     state = ":material/check_circle: active" if is_live else plain(created)
-    busy = service.heads.jobs.running
+    act = partial(ui.act, disabled=service.heads.jobs.running)
     with st.expander(f"**{plain(head.id)}** · {state}", expanded=is_open):
-        draw_line(str(head.report.get("reason", "")), "count")
+        ui.line(str(head.report.get("reason", "")), "count")
         _draw_measures(head.report)
         with st.container(horizontal=True):
             if not is_live:
-                st.button(
+                act(
                     "Publish",
-                    key=f"publish_{head.id}",
+                    f"publish_{head.id}",
+                    service.heads.start_publishing,
+                    head.id,
                     type="primary",
-                    icon=":material/publish:",
-                    disabled=busy,
-                    on_click=attempt,
-                    args=(service.heads.start_publishing, head.id),
+                    icon="publish",
                     help="Applies from the next search on; no photo is encoded again.",
                 )
             if head.id not in {system.name for system in service.systems.all()}:
-                st.button(
+                act(
                     "Use in an experiment",
-                    key=f"arm_{head.id}",
-                    icon=":material/science:",
-                    disabled=busy,
-                    on_click=attempt,
-                    args=(service.systems.save, System(head.id, head=head.id)),
-                    kwargs={"done": f"You can now choose {head.id} in experiments and judging sets."},
+                    f"arm_{head.id}",
+                    service.systems.save,
+                    System(head.id, head=head.id),
+                    icon="science",
+                    done=f"You can now choose {head.id} in experiments and judging sets.",
                     help="Adds it as a system for experiments, judging sets and comparisons.",
                 )
         _draw_samples(service, head.report.get("samples", ()))
@@ -129,25 +108,25 @@ def _draw_head(service: SearchService, head: Head, *, is_live: bool, is_open: bo
 
 def _draw_measures(report: Mapping[str, Any]) -> None:
     relative = report["change"] / report["before"] if report["before"] else 0.0
-    with st.container(horizontal=True, gap="medium"):
-        st.metric("nDCG@10 before", f"{report['before']:.3f}", border=True)
-        st.metric("nDCG@10 after", f"{report['after']:.3f}", f"{relative:+.1%}", border=True)
-        interval = f"{report['low']:+.3f} to {report['high']:+.3f}"
-        st.metric("Change, 99% confidence interval", interval, border=True)
-        for guard in report["guards"]:
-            change = f"{guard['after'] - guard['before']:+.1%}"
-            st.metric(f"Guard: {plain(guard['name'])}", f"{guard['after']:.0%}", change, border=True)
+    guards = [
+        (f"Guard: {plain(each['name'])}", f"{each['after']:.0%}", f"{each['after'] - each['before']:+.1%}")
+        for each in report["guards"]
+    ]
+    ui.metrics(
+        ("nDCG@10 before", f"{report['before']:.3f}"),
+        ("nDCG@10 after", f"{report['after']:.3f}", f"{relative:+.1%}"),
+        ("Change, 99% confidence interval", f"{report['low']:+.3f} to {report['high']:+.3f}"),
+        *guards,
+    )
 
 
 def _draw_samples(service: SearchService, samples: Any) -> None:
-    """Draw held-out queries with their first hits before and after."""
     if samples:
-        draw_section("Held-out queries that change most")
+        ui.section("Held-out queries that change most")
         draw_html("adapted_queries", samples=[_sample(service, sample) for sample in samples])
 
 
 def _sample(service: SearchService, sample: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a query with its change, and its photos before and after."""
     item, words = None, str(sample["query_key"])
     try:
         term = topic_query(Topic(words, "query", words)).terms[0]
@@ -165,10 +144,9 @@ def _sample(service: SearchService, sample: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _draw_sources(report: Mapping[str, Any]) -> None:
-    """Draw what was learned from, and what was left out."""
     queries = report["queries"]
     split = ", ".join(f"{count:,} for {part}" for part, count in queries.items())
-    draw_facts(
+    ui.facts(
         {
             "Feedback": f"{report['clicks']:,} clicks on {report['impressions']:,} results shown, "
             f"{report['judgments']:,} judgments",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from imgsearch.app.service import get_service
 from imgsearch.index.info import catalog_info
-from imgsearch.ui.components.blocks import draw_facts, draw_heading
+from imgsearch.ui.components import blocks as ui
 
 __all__ = ["draw"]
 
@@ -21,15 +19,16 @@ def draw() -> None:
         service.latency_ms(),
         service.engine.encoder.state,
     )
-    draw_heading("Catalog")
-    with st.container(horizontal=True, gap="medium"):
-        st.metric("Photos", f"{info.items:,}", border=True)
-        st.metric("On disk", _size(info.bytes_on_disk), border=True)
-        st.metric("Median search", _milliseconds(latency.get("p50")), border=True)
-        st.metric("95% of searches within", _milliseconds(latency.get("p95")), border=True)
+    ui.heading("Catalog")
+    ui.metrics(
+        ("Photos", f"{info.items:,}"),
+        ("On disk", _size(info.bytes_on_disk)),
+        ("Median search", _milliseconds(latency.get("p50"))),
+        ("95% of searches within", _milliseconds(latency.get("p95"))),
+    )
     recall = (info.index or {}).get("ann_recall@10")
     built = (info.built_at or "")[:16].replace("T", " ")
-    draw_facts(
+    ui.facts(
         {
             "Model": info.encoder_spec or "none yet",
             "State": encoder.reason if encoder.status == "failed" else encoder.status,
@@ -46,9 +45,9 @@ def draw() -> None:
         "Model and index",
     )
     if info.sources:
-        draw_facts({source: f"{count:,} photos" for source, count in info.sources.items()}, "Sources")
+        ui.facts({source: f"{count:,} photos" for source, count in info.sources.items()}, "Sources")
     if info.columns:
-        draw_facts({name: KINDS.get(kind, kind) for name, kind in info.columns.items()}, "Filter columns")
+        ui.facts({name: KINDS.get(kind, kind) for name, kind in info.columns.items()}, "Filter columns")
 
 
 def _milliseconds(value: float | None) -> str:

@@ -11,11 +11,10 @@ from imgsearch.app.service import SearchService, get_service
 from imgsearch.core.records import Item
 from imgsearch.search.ranking.duplicates import DuplicateGroup
 from imgsearch.search.ranking.rules import Rule
-from imgsearch.ui.components.blocks import draw_heading, draw_line, draw_outcome
+from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.components.jobs import draw_job
-from imgsearch.ui.components.messages import draw_message, draw_no_items
 from imgsearch.ui.markup import draw_html, draw_style
-from imgsearch.ui.state.callbacks import attempt, in_full
+from imgsearch.ui.state.callbacks import in_full
 from imgsearch.ui.state.session import author
 
 __all__ = ["draw"]
@@ -28,15 +27,14 @@ def draw() -> None:
     """Draw the page."""
     service = get_service()
     draw_style("merchandising.css")
-    draw_heading(
+    ui.heading(
         "Duplicates",
         "Copies of the same photo: resized, recompressed, slightly cropped, with a border, brighter or mirrored. "
         "Search results show one of each group; here you choose which ones to hide for good.",
     )
-    if len(service.catalog) == 0:
-        draw_no_items(service.settings.catalog)
+    if ui.no_items(service):
         return
-    draw_outcome()
+    ui.outcome()
     running = service.duplicate_search.running
     if not running:
         _draw_job(service)
@@ -45,13 +43,19 @@ def draw() -> None:
     total, groups = service.duplicates.list_groups(limit=shown)
     _draw_actions(service, total, state.compared, state.waiting, running=running)
     if not groups and not running:
-        _draw_nothing(searched=state.waiting == 0)
+        if state.waiting:
+            ui.message(
+                "No search for duplicates yet",
+                "Press Find duplicates: every photo is compared with its nearest neighbours, in the background.",
+            )
+        else:
+            ui.message("No duplicates", "Every photo was compared with its nearest neighbours; all differ.")
         return
     hidden = set(service.rules.hidden_keys().tolist())
     for group in groups:
         _draw_group(service, group, hidden)
     if total > len(groups):
-        st.button("Show more", key="more_groups", on_click=_show_more)
+        ui.button("Show more", "more_groups", _show_more)
 
 
 def _draw_job(service: SearchService) -> None:
@@ -67,27 +71,16 @@ def _draw_actions(service: SearchService, total: int, compared: int, waiting: in
     if waiting:
         text += f", {waiting:,} not compared yet"
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        draw_line(text, "count", role="status")
+        ui.line(text, "count", role="status")
         if running:
             _draw_job(service)  # in the button's place, so that its end moves no group under the pointer
             return
-        st.button(
+        ui.act(
             "Find duplicates" if waiting else "Search again",
-            key="find_duplicates" if waiting else "find_duplicates_again",
+            "find_duplicates" if waiting else "find_duplicates_again",
+            lambda: service.start_duplicate_search(again=not waiting),
             type="primary" if waiting else "secondary",
-            icon=":material/difference:" if waiting else ":material/refresh:",
-            on_click=attempt,
-            args=(lambda: service.start_duplicate_search(again=not waiting),),
-        )
-
-
-def _draw_nothing(*, searched: bool) -> None:
-    if searched:
-        draw_message("No duplicates", "Every photo was compared with its nearest neighbours; all differ.")
-    else:
-        draw_message(
-            "No search for duplicates yet",
-            "Press Find duplicates: every photo is compared with its nearest neighbours, in the background.",
+            icon="difference" if waiting else "refresh",
         )
 
 
@@ -97,33 +90,31 @@ def _draw_group(service: SearchService, group: DuplicateGroup, hidden: set[int])
     with st.container(border=True, key=f"group_{first.key}"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             draw_html("duplicate_reason", group=group)
-            st.button(
+            ui.act(
                 "Not duplicates",
-                key=f"different_{first.key}",
-                icon=":material/call_split:",
+                f"different_{first.key}",
+                lambda: service.duplicates.reject(ids, author=author()),
+                icon="call_split",
                 help="Show these photos separately from now on.",
-                on_click=attempt,
-                args=(lambda: service.duplicates.reject(ids, author=author()),),
             )
         with st.container(horizontal=True, gap="small"):
             for item in group.items[:PHOTOS_AT_ONCE]:
                 with st.container(width=150):
                     _draw_photo(service, item, is_hidden=item.key in hidden)
         if len(group.items) > PHOTOS_AT_ONCE:
-            draw_line(f"and {len(group.items) - PHOTOS_AT_ONCE:,} more")
+            ui.line(f"and {len(group.items) - PHOTOS_AT_ONCE:,} more")
 
 
 def _draw_photo(service: SearchService, item: Item, *, is_hidden: bool) -> None:
     draw_html("twin", item=item, is_hidden=is_hidden)
     if not is_hidden:
         rule = Rule("hide", (item.item_id,), note="a duplicate")
-        st.button(
+        ui.act(
             "Hide",
-            key=f"hide_{item.key}",
-            icon=":material/visibility_off:",
+            f"hide_{item.key}",
+            lambda: service.rules.save(rule, author=author()),
+            icon="visibility_off",
             width="stretch",
-            on_click=attempt,
-            args=(lambda: service.rules.save(rule, author=author()),),
         )
         return
     own = [
@@ -131,14 +122,13 @@ def _draw_photo(service: SearchService, item: Item, *, is_hidden: bool) -> None:
         for rule in service.rules.all()
         if rule.enabled and rule.action == "hide" and rule.item_ids == (item.item_id,)
     ]
-    st.button(
+    ui.act(
         "Show again" if own else "Hidden by a rule",
-        key=f"show_{item.key}",
-        icon=":material/visibility:",
+        f"show_{item.key}",
+        lambda: [service.rules.switch(rule.rule_id, on=False, author=author()) for rule in own],
+        icon="visibility",
         width="stretch",
         disabled=not own,
-        on_click=attempt,
-        args=(lambda: [service.rules.switch(rule.rule_id, on=False, author=author()) for rule in own],),
     )
 
 

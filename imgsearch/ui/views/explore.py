@@ -11,14 +11,13 @@ from imgsearch.app.service import SearchService, get_service
 from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_to_params
 from imgsearch.explore.explorer import MapState
-from imgsearch.ui.components.blocks import draw_choice, draw_heading, draw_line
-from imgsearch.ui.components.clusters import draw_clusters, draw_outliers
-from imgsearch.ui.components.explore_map import draw_map
+from imgsearch.ui.components import blocks as ui
+from imgsearch.ui.components.explore_galleries import draw_clusters, draw_outliers, draw_selection
+from imgsearch.ui.components.gallery import pass_on, sent_by
 from imgsearch.ui.components.jobs import draw_job_end, draw_progress
-from imgsearch.ui.components.messages import draw_no_items
-from imgsearch.ui.components.selection import draw_selection
-from imgsearch.ui.markup import draw_html
+from imgsearch.ui.markup import asset, draw_html, script
 from imgsearch.ui.state.callbacks import in_full
+from imgsearch.ui.state.events import MAX_SELECTED
 from imgsearch.ui.state.exploring import Exploring, current_exploring, handle_map_event
 from imgsearch.ui.state.links import PAGE_SIZE
 from imgsearch.ui.state.session import Session, current_session
@@ -36,18 +35,22 @@ HELP = (
     "UMAP places similar photos close together; distances between groups mean little. PCA shows the directions in "
     "which photos differ most, true to scale."
 )
+ENDPOINT = "/api/v1/map"
+
+_component = st.components.v2.component(
+    "imgsearch_map", css=asset("explore_map.css"), js=script("events.js", "explore_map.js")
+)
 
 
 def draw() -> None:
     """Draw the page."""
     service, session = get_service(), current_session()
-    draw_heading(
+    ui.heading(
         "Explore",
         "Every photo of the catalog on one map, similar photos close together. Click a photo to find similar items, "
         "or draw around photos to select them.",
     )
-    if len(service.catalog) == 0:
-        draw_no_items(service.settings.catalog)
+    if ui.no_items(service):
         return
     exploring = current_exploring()
     # The address too: where a later event interrupted the switch of the page, the item is already there.
@@ -69,20 +72,28 @@ def draw() -> None:
 
 
 def _draw_map(service: SearchService, session: Session, exploring: Exploring, state: MapState) -> None:
+    """Draw the map; the browser repeats an event until its id is in `handled`; a new `version` loads the points."""
     colors = _colors(service, usable=state.usable)
     projection, dimensions, by = _draw_controls(colors, has_umap=state.usable and state.umap)
-    space = service.engine.index.space.id
-    draw_map(
-        projection=projection,
-        dimensions=dimensions,
-        by="" if by == "none" else by,
-        version=f"{state.made_at} {space} {service.catalog.version} {service.rules.version}",
-        title=colors[by],
-        columns=_caption_columns(service),
-        isolate=exploring.isolate if by == "cluster" else None,
-        has_selection=bool(exploring.keys),
-        handled=exploring.handled,
-        on_event=partial(handle_map_event, service, session, exploring),
+    space, key = service.engine.index.space.id, "explore_map"
+    _component(
+        key=key,
+        data={
+            "endpoint": ENDPOINT,
+            "projection": projection,
+            "dimensions": dimensions,
+            "by": "" if by == "none" else by,
+            "version": f"{state.made_at} {space} {service.catalog.version} {service.rules.version}",
+            "title": colors[by],
+            "columns": _caption_columns(service),
+            "isolate": exploring.isolate if by == "cluster" else None,
+            "has_selection": bool(exploring.keys),
+            "max_selected": MAX_SELECTED,
+            "handled": list(exploring.handled),
+        },
+        on_events_change=lambda: pass_on(
+            sent_by(key), partial(handle_map_event, service, session, exploring)
+        ),
     )
 
 
@@ -91,18 +102,11 @@ def _draw_controls(colors: dict[str, str], *, has_umap: bool) -> tuple[str, int,
     projection = "pca"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if has_umap:
-            projection = draw_choice(
+            projection = ui.choice(
                 "Layout", PROJECTIONS, "layout", default="umap", bind="query-params", help=HELP
             )
-        dimensions = draw_choice("Dimensions", DIMENSIONS, "dimensions", default="2", bind="query-params")
-        by = st.selectbox(
-            "Colour by",
-            list(colors),
-            format_func=lambda name: colors.get(name, name),
-            key="color",
-            bind="query-params",
-            width=230,
-        )
+        dimensions = ui.choice("Dimensions", DIMENSIONS, "dimensions", default="2", bind="query-params")
+        by = ui.select("Colour by", colors, "color", bind="query-params", width=230)
     return projection, 3 if dimensions == "3" else 2, by if by in colors else next(iter(colors))
 
 
@@ -119,7 +123,6 @@ def _colors(service: SearchService, *, usable: bool) -> dict[str, str]:
 
 
 def _caption_columns(service: SearchService) -> list[str]:
-    """Return the columns shown for the photo under the pointer: categories, and the price."""
     return [
         facet.column
         for facet in service.facets()
@@ -134,15 +137,13 @@ def _draw_state(service: SearchService, exploring: Exploring, state: MapState) -
         _follow(service, exploring, state.made_at)
         return
     for note in state.notes if state.usable else ():
-        draw_line(note, "note", role="status")
+        ui.line(note, "note", role="status")
     if jobs.job is not None:
         draw_job_end(jobs.job, "the map has not changed")
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        draw_line(age(state))
+        ui.line(age(state))
         if len(service.catalog) >= MIN_PHOTOS:
-            st.button(
-                "Update the map", key="lay_out", icon=":material/refresh:", on_click=_start, args=(service,)
-            )
+            ui.button("Update the map", "lay_out", _start, service, icon="refresh")
     if not state.can_umap:
         draw_html("install_umap")
 
@@ -186,8 +187,8 @@ def _follow(service: SearchService, exploring: Exploring, seen: str) -> None:
         if not exploring.keys:
             st.rerun()
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            draw_line("The map was updated.", "count", role="status")
-            st.button("Show it", key="show_map", icon=":material/refresh:", on_click=st.rerun)
+            ui.line("The map was updated.", "count", role="status")
+            ui.button("Show it", "show_map", st.rerun, icon="refresh")
         return
     share = job.done / job.total if job.total else 0.0
     draw_progress(

@@ -18,11 +18,10 @@ from imgsearch.core.records import Item
 from imgsearch.improve.monitoring.drift import Drift
 from imgsearch.improve.monitoring.monitor import Health, findings
 from imgsearch.improve.monitoring.overview import Moment, Overview, Period
-from imgsearch.ui.components.blocks import draw_choice, draw_facts, draw_heading, draw_line, draw_outcome
+from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.components.charts import columns, sparkline, spreads
 from imgsearch.ui.components.query_bar import query_label
 from imgsearch.ui.markup import draw_html, draw_style, render
-from imgsearch.ui.state.callbacks import attempt
 
 __all__ = ["draw", "query_link"]
 
@@ -49,9 +48,9 @@ def draw() -> None:
     service = get_service()
     draw_style("monitor.css")
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        draw_heading("Monitor")
+        ui.heading("Monitor")
         options: dict[str, Any] = {"label_visibility": "collapsed", "bind": "query-params"}
-        chosen = draw_choice("Period", PERIOD_NAMES, "period", default="24h", **options)
+        chosen = ui.choice("Period", PERIOD_NAMES, "period", default="24h", **options)
     st.fragment(_draw_figures, run_every=REFRESH_EVERY_S)(service, chosen)
     _draw_visitor_data(service)
 
@@ -66,14 +65,14 @@ def _draw_figures(service: SearchService, chosen: str) -> None:
         "monitor_status", findings=findings(found, health, drifts), found=found, ms=_ms, **_vitals(found)
     )
     if found.searches == 0 and found.failed == 0:
-        draw_line(
+        ui.line(
             "No searches in this period. Each search of the app and of the API appears here a second later.",
             "quiet-line",
         )
     else:
         draw_html("monitor_searches", found=found, ms=_ms, **_searches(found, service.catalog.get))
     draw_html("monitor_drift", drifts=[_drift(drift) for drift in drifts if drift.state != "waiting"])
-    draw_facts(_process(health), "This process")
+    ui.facts(_process(health), "This process")
 
 
 def _vitals(found: Overview) -> dict[str, Any]:
@@ -93,7 +92,6 @@ def _vitals(found: Overview) -> dict[str, Any]:
 
 
 def _searches(found: Overview, find_item: FindItem) -> dict[str, Any]:
-    """Return the chart of searches over time, and how queries, times and stages are shown."""
     moments, period = found.moments, found.period
     parts = [(float(moment.searches - moment.unclicked), float(moment.unclicked)) for moment in moments]
     times = (moments[0].at, moments[len(moments) // 2].at, period.end)
@@ -157,7 +155,7 @@ def _process(health: Health) -> dict[str, str]:
 def _draw_visitor_data(service: SearchService) -> None:
     """Draw how a visitor's rows are deleted: by the random ID only, which others cannot guess."""
     with st.expander("Delete a visitor's data", icon=":material/delete:"):
-        draw_line(
+        ui.line(
             "Deletes the searches, clicks and verdicts of one visitor, and the photos that only they uploaded. "
             "The ID is the value of their cookie imgsearch_visitor. For IDs that your website sends, use the command "
             "imgsearch events forget-visitor.",
@@ -167,14 +165,14 @@ def _draw_visitor_data(service: SearchService) -> None:
             "Visitor ID", key=FORGET_ID, max_chars=200, placeholder="32 letters and digits"
         )
         visitor = visitor.strip().lower()
-        draw_outcome("forget")
+        ui.outcome("forget")
         if visitor and not _VISITOR.fullmatch(visitor):
             text = "This is not a visitor ID: an ID has 32 characters, 0 to 9 and a to f."
-            draw_line(text, "quiet-line", role="alert")
+            ui.line(text, "quiet-line", role="alert")
         elif visitor:
             _draw_rows(service, visitor)
         if service.monitor.health().erasing:
-            draw_line(
+            ui.line(
                 "Deleted rows no longer appear on any page. The file shrinks when the app stops.",
                 "quiet-line",
             )
@@ -183,15 +181,16 @@ def _draw_visitor_data(service: SearchService) -> None:
 def _draw_rows(service: SearchService, visitor: str) -> None:
     rows = service.monitor.rows_of_visitor(visitor)
     listed = ", ".join(f"{count:,} {table.replace('_', ' ')}" for table, count in rows.items())
-    draw_line(listed or "This visitor has no rows.", "quiet-line")
+    ui.line(listed or "This visitor has no rows.", "quiet-line")
     if rows:
-        st.button(
+        ui.act(
             f"Delete {sum(rows.values()):,} rows",
-            key="forget_button",
+            "forget_button",
+            _forget,
+            service,
+            visitor,
             type="primary",
-            on_click=attempt,
-            args=(_forget, service, visitor),
-            kwargs={"place": "forget"},
+            place="forget",
         )
 
 

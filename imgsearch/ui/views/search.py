@@ -18,12 +18,11 @@ from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_key
 from imgsearch.core.records import SearchResult
 from imgsearch.search.ranking.confidence import WEAK_SENTENCE
+from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.components.adjust_panel import draw_adjust_panel
-from imgsearch.ui.components.blocks import draw_line, draw_section
 from imgsearch.ui.components.filter_panel import draw_filter_panel
 from imgsearch.ui.components.gallery import HIT_ACTIONS, SAMPLE_ACTIONS, draw_gallery, hit_tiles, item_tiles
 from imgsearch.ui.components.item_dialog import draw_item_dialog
-from imgsearch.ui.components.messages import draw_message, draw_no_items
 from imgsearch.ui.components.query_bar import draw_query_bar, query_label
 from imgsearch.ui.components.recents import draw_recents
 from imgsearch.ui.components.save_dialog import draw_save_dialog, open_save_dialog
@@ -42,8 +41,7 @@ NEEDS_ENCODER = {"text", "upload", "image"}
 def draw() -> None:
     """Draw the page for the query in the address bar."""
     service, session = get_service(), current_session()
-    if len(service.catalog) == 0:
-        draw_no_items(service.settings.catalog)
+    if ui.no_items(service):
         return
     # Fixed places: the bar stays where it is whatever is drawn above it, so that typing and focus survive.
     top, bar, body = st.container(), st.container(), st.container()
@@ -73,9 +71,7 @@ def draw() -> None:
                 raise problem
             _draw_photos(service, session, linked)
         except ImgSearchError as error:
-            draw_message(
-                "That did not work", str(error), action="Start again", on_click=session.request, args=(START,)
-            )
+            ui.message("That did not work", str(error), "Start again", session.request, START)
     on_event = partial(handle_gallery_event, service, session)
     draw_item_dialog(service, session, below=below_search(linked), address=linked.link, on_event=on_event)
     draw_save_dialog(service, session)
@@ -94,7 +90,6 @@ def _read_address(service: SearchService, session: Session) -> LinkedQuery:
 
 
 def _draw_bar(service: SearchService, session: Session, query: Query, *, has_filters: bool) -> None:
-    problem, session.problem = session.problem, ""
     state = service.engine.encoder.state
     notes = {
         "ready": "",
@@ -103,17 +98,14 @@ def _draw_bar(service: SearchService, session: Session, query: Query, *, has_fil
         f"{shorten(state.reason, 180, placeholder=' …')}",
     }
     draw_query_bar(
+        service,
+        session,
         query,
-        handled=session.handled,
         choosing=session.choosing,
-        find_item=service.catalog.get,
         trail=session.trail,
         can_undo=len(session.past) > 1,
-        note=problem or notes[state.status],
-        note_is_error=bool(problem),
+        note=notes[state.status],
         has_filters=has_filters,
-        visitor=session.visitor,
-        max_upload_bytes=service.settings.max_upload_bytes,
         on_event=partial(handle_bar_event, service, session, query),
     )
 
@@ -125,7 +117,7 @@ def _draw_filters(service: SearchService, session: Session, query: Query) -> boo
         return False
     facets = service.facets(query.filters) if query.filters else bounds
     with st.sidebar:
-        draw_section("Filters")
+        ui.section("Filters")
         draw_filter_panel(facets, bounds, query, on_query=partial(session.revise, query))
     return True
 
@@ -138,7 +130,7 @@ def _draw_photos(service: SearchService, session: Session, linked: LinkedQuery) 
     if service.engine.encoder.state.status == "loading" and any(
         term.kind in NEEDS_ENCODER for term in query.terms
     ):
-        draw_message(
+        ui.message(
             "The model is still loading",
             "Search by text and by your own photos starts as soon as it is ready; this page updates by itself.",
             busy=True,
@@ -153,9 +145,9 @@ def _draw_photos(service: SearchService, session: Session, linked: LinkedQuery) 
         return
     _draw_result_bar(session, linked, results, shown)
     for note in results[0].notes:
-        draw_line(note, "note", role="status")
+        ui.line(note, "note", role="status")
     if results[0].confidence == "weak" and not results[0].notes:
-        draw_line(WEAK_SENTENCE, "hint", role="status")
+        ui.line(WEAK_SENTENCE, "hint", role="status")
     judged = session.judged.get(query_key(searched), {})
     draw_gallery(
         hit_tiles(results, judged, service.catalog.get_many),
@@ -172,27 +164,26 @@ def _draw_photos(service: SearchService, session: Session, linked: LinkedQuery) 
 
 def _draw_no_hits(session: Session, query: Query) -> None:
     if query.filters:
-        draw_message(
+        ui.message(
             "No photo passes these filters",
             "Remove a filter to see more.",
-            action="Clear filters",
-            on_click=session.request,
-            args=(replace(query, filters=(), n=PAGE_SIZE),),
+            "Clear filters",
+            session.request,
+            replace(query, filters=(), n=PAGE_SIZE),
         )
     else:
-        draw_message(
+        ui.message(
             "Nothing found",
             "The catalog has no other photo to compare with.",
-            action="Start again",
-            on_click=session.request,
-            args=(START,),
+            "Start again",
+            session.request,
+            START,
         )
 
 
 def _draw_result_bar(
     session: Session, linked: LinkedQuery, results: Sequence[SearchResult], shown: int
 ) -> None:
-    """Draw how many photos were found and how fast, with the buttons above the results."""
     first = results[0]
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         draw_html(
@@ -203,12 +194,13 @@ def _draw_result_bar(
             stages=", ".join(f"{stage} {value:.1f} ms" for stage, value in first.timing_ms.items()),
         )
         with st.container(horizontal=True, width="content"):
-            st.button(
+            ui.button(
                 "Save this search",
-                key="save_search",
-                icon=":material/bookmark_add:",
-                on_click=open_save_dialog,
-                args=(session, Saving("query", linked.link)),
+                "save_search",
+                open_save_dialog,
+                session,
+                Saving("query", linked.link),
+                icon="bookmark_add",
             )
             _draw_adjust(session, linked.query)
 
@@ -228,7 +220,7 @@ def _draw_sample(service: SearchService, session: Session, linked: LinkedQuery) 
         draw_html("sample_count", shown=len(items), total=service.count(query.filters))
         with st.container(horizontal=True, width="content"):
             _draw_adjust(session, query)
-            st.button("Shuffle", key="shuffle", on_click=session.shuffle, icon=":material/shuffle:")
+            ui.button("Shuffle", "shuffle", session.shuffle, icon="shuffle")
     draw_gallery(
         item_tiles(items),
         key="gallery",
@@ -243,6 +235,5 @@ def _draw_sample(service: SearchService, session: Session, linked: LinkedQuery) 
 
 @st.fragment(run_every=1.0)
 def _watch_encoder(service: SearchService) -> None:
-    """Draw the page again as soon as the model is ready or has failed to load."""
     if service.engine.encoder.state.status != "loading":
         st.rerun()

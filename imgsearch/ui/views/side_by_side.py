@@ -16,16 +16,26 @@ import streamlit as st
 from imgsearch.app.service import SearchService, get_service
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.query import Query
+from imgsearch.core.query_address import thumbnail_url
 from imgsearch.index.heads import list_heads
-from imgsearch.search.side_by_side import Side, SideBySide, parse_side, search_both, side_of, title_of
+from imgsearch.search.side_by_side import (
+    PERSISTENCE,
+    Mark,
+    Side,
+    SideAnswer,
+    SideBySide,
+    describe,
+    parse_side,
+    search_both,
+    side_of,
+    title_of,
+)
 from imgsearch.search.systems import LIVE
+from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.components.adjust_panel import VARIETY, adjustments, draw_settings, without_settings
-from imgsearch.ui.components.blocks import draw_heading, draw_line
-from imgsearch.ui.components.comparison import KEY, draw_comparison
-from imgsearch.ui.components.gallery import draw_gallery, item_tiles
-from imgsearch.ui.components.messages import draw_message, draw_no_items
+from imgsearch.ui.components.gallery import draw_gallery, item_tiles, pass_on, sent_by
 from imgsearch.ui.components.query_bar import draw_query_bar
-from imgsearch.ui.markup import draw_style
+from imgsearch.ui.markup import asset, draw_html, draw_style, script
 from imgsearch.ui.state.actions import PageState, apply_bar_event, apply_event, merged
 from imgsearch.ui.state.callbacks import go, in_full
 from imgsearch.ui.state.events import BarEvent, GalleryEvent
@@ -36,7 +46,12 @@ __all__ = ["compare_with_default", "draw", "page"]
 
 SAMPLE = 12
 DEPTHS = (12, 24, 48)
+KEY = "side_by_side"
 COMPARED = f"{KEY}:compared"
+
+_component = st.components.v2.component(
+    "imgsearch_side_by_side", css=asset("side_by_side.css"), js=script("events.js", "side_by_side.js")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +97,10 @@ def draw() -> None:
     """Draw the page for what the address bar names."""
     service, session = get_service(), current_session()
     draw_style("agreement.css")
-    draw_heading(
+    ui.heading(
         "Side by side", "One search in two ways: what is the same, what moves, and what only one side finds."
     )
-    if len(service.catalog) == 0:
-        draw_no_items(service.settings.catalog)
+    if ui.no_items(service):
         return
     bar, body = st.container(), st.container()
     compared, problem = _Compared(START, Side(), Side()), None
@@ -95,18 +109,21 @@ def draw() -> None:
     except ImgSearchError as error:
         problem = error
     with bar:
-        _draw_bar(service, session, compared.query)
+        query = compared.query
+        draw_query_bar(service, session, query, on_event=partial(_handle_bar, service, session, query))
     with body:
         try:
             if problem is not None:
                 raise problem
             _draw_controls(service, compared)
             if compared.query.terms:
-                _draw_answers(service, session, compared)
+                with st.spinner("Searching on both sides …"):
+                    found = _answers(service, compared)
+                _draw_comparison(service, session, LinkedQuery.of(compared.query), found)
             else:
                 _draw_sample(service, session)
         except ImgSearchError as error:
-            draw_message("That did not work", str(error), action="Start again", on_click=go)
+            ui.message("That did not work", str(error), "Start again", go)
 
 
 def _read_address(service: SearchService, session: Session) -> _Compared:
@@ -149,23 +166,6 @@ def _handle_bar(service: SearchService, session: Session, query: Query, raw: Any
     session.handle(BarEvent.parse(raw), act)
 
 
-def _draw_bar(service: SearchService, session: Session, query: Query) -> None:
-    problem, session.problem = session.problem, ""
-    draw_query_bar(
-        query,
-        handled=session.handled,
-        find_item=service.catalog.get,
-        trail=(),
-        can_undo=False,
-        note=problem,
-        note_is_error=bool(problem),
-        has_filters=False,
-        visitor=session.visitor,
-        max_upload_bytes=service.settings.max_upload_bytes,
-        on_event=partial(_handle_bar, service, session, query),
-    )
-
-
 def _change(drawn: _Compared, changed: _Compared) -> None:
     """Write what a widget changes to the address bar; later changes by others stay."""
     latest: _Compared = st.session_state.get(COMPARED, drawn)
@@ -174,7 +174,6 @@ def _change(drawn: _Compared, changed: _Compared) -> None:
 
 
 def _draw_controls(service: SearchService, drawn: _Compared) -> None:
-    """Draw the system and the settings of each side."""
     query, left, right = drawn.query, drawn.left, drawn.right
     systems = [system.name for system in service.systems.all()]
     heads = ["head:base", *(f"head:{head.id}" for head in list_heads(service.catalog)[::-1])]
@@ -189,12 +188,14 @@ def _draw_controls(service: SearchService, drawn: _Compared) -> None:
             _draw_system(place.capitalize(), f"{KEY}:{place}", options, side, change)
             _draw_settings(f"{KEY}:{place}", query, side, change)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.button(
+        ui.button(
             "Swap sides",
-            icon=":material/swap_horiz:",
+            "swap_sides",
+            in_full(_change),
+            drawn,
+            _Compared(query, right, left),
+            icon="swap_horiz",
             type="tertiary",
-            on_click=in_full(_change),
-            args=(drawn, _Compared(query, right, left)),
         )
         if query.terms:
             _draw_depth(drawn)
@@ -203,13 +204,11 @@ def _draw_controls(service: SearchService, drawn: _Compared) -> None:
 def _draw_system(
     label: str, key: str, options: list[str], side: Side, on_side: Callable[[Side], None]
 ) -> None:
-    st.session_state[key] = side.system
+    def change(system: str) -> None:
+        on_side(replace(side, system=system))
 
-    @in_full
-    def changed() -> None:
-        on_side(replace(side, system=st.session_state[key]))
-
-    st.selectbox(label, options, key=key, format_func=lambda name: title_of(Side(name)), on_change=changed)
+    name_of = {name: title_of(Side(name)) for name in options}.__getitem__
+    ui.widget(st.selectbox, label, side.system, change, options, key=key, format_func=name_of)
 
 
 def _draw_settings(key: str, query: Query, side: Side, on_side: Callable[[Side], None]) -> None:
@@ -223,38 +222,33 @@ def _draw_settings(key: str, query: Query, side: Side, on_side: Callable[[Side],
     with st.popover(label, icon=":material/tune:", key=f"{key}:open"):
         draw_settings(applied, changed, key=key)
         if count:
-            st.button(
+            ui.button(
                 "Reset",
-                key=f"{key}:reset",
-                icon=":material/undo:",
+                f"{key}:reset",
+                in_full(changed),
+                without_settings(applied),
+                icon="undo",
                 width="stretch",
-                on_click=in_full(changed),
-                args=(without_settings(applied),),
             )
 
 
 def _draw_depth(drawn: _Compared) -> None:
-    key, query = f"{KEY}:depth", drawn.query
-    st.session_state[key] = query.n
-
-    @in_full
-    def changed() -> None:
-        _change(drawn, replace(drawn, query=replace(query, n=st.session_state[key])))
-
-    st.segmented_control(
+    ui.widget(
+        st.segmented_control,
         "Photos on each side",
-        sorted({*DEPTHS, query.n}),
-        key=key,
+        drawn.query.n,
+        lambda n: _change(drawn, replace(drawn, query=replace(drawn.query, n=n))),
+        sorted({*DEPTHS, drawn.query.n}),
+        key=f"{KEY}:depth",
         required=True,
         label_visibility="collapsed",
-        format_func=lambda n: f"Top {n}",
-        on_change=changed,
+        format_func="Top {}".format,
     )
 
 
 def _draw_sample(service: SearchService, session: Session) -> None:
     items = service.sample(SAMPLE, seed=session.seed)
-    draw_line("Click a photo, or describe what you are looking for, to compare both sides.", "count")
+    ui.line("Click a photo, or describe what you are looking for, to compare both sides.", "count")
     draw_gallery(
         item_tiles(items),
         key="side_by_side_sample",
@@ -262,18 +256,6 @@ def _draw_sample(service: SearchService, session: Session) -> None:
         address=LinkedQuery.of(START).full_link,
         handled=session.handled,
         label=f"{len(items)} photos of the catalog",
-        on_event=partial(_handle_tile, service, session),
-    )
-
-
-def _draw_answers(service: SearchService, session: Session, compared: _Compared) -> None:
-    with st.spinner("Searching on both sides …"):
-        found = _answers(service, compared)
-    draw_comparison(
-        service,
-        session,
-        LinkedQuery.of(compared.query),
-        found,
         on_event=partial(_handle_tile, service, session),
     )
 
@@ -289,3 +271,51 @@ def _answers(service: SearchService, compared: _Compared) -> SideBySide:
         kept = st.session_state[key] = (compared, state), found
     answers: SideBySide = kept[1]
     return answers
+
+
+def _draw_comparison(
+    service: SearchService, session: Session, linked: LinkedQuery, found: SideBySide
+) -> None:
+    faster = _faster(found.left.median_ms, found.right.median_ms)
+    draw_html("agreement", found=found, persistence=PERSISTENCE, faster=faster)
+    for note in dict.fromkeys((*found.left.result.notes, *found.right.result.notes)):
+        ui.line(note, "note", role="status")
+    _component(
+        key=KEY,
+        data={
+            "sides": [
+                _column(service, "left", found.left, found.marks("left")),
+                _column(service, "right", found.right, found.marks("right")),
+            ],
+            "address": linked.full_link,
+            "handled": list(session.handled),
+        },
+        on_events_change=lambda: pass_on(sent_by(KEY), partial(_handle_tile, service, session)),
+    )
+
+
+def _faster(left_ms: float, right_ms: float) -> str:
+    """Return which side is faster; differences within the noise of a busy machine do not count."""
+    if max(left_ms, right_ms) < 1.25 * min(left_ms, right_ms):
+        return "Same speed"
+    return f"{'Left' if left_ms < right_ms else 'Right'} is faster"
+
+
+def _column(service: SearchService, place: str, answer: SideAnswer, marks: list[Mark]) -> dict[str, Any]:
+    return {
+        "place": place,
+        "title": title_of(answer.side),
+        "detail": describe(answer.side, service.systems),
+        "tiles": [
+            {
+                "id": hit.item_id,
+                "title": hit.title,
+                "thumb": thumbnail_url(hit, 384),
+                "rank": mark.rank,
+                "mark": mark.kind,
+                "other": mark.other,
+                "twin": mark.twin,
+            }
+            for hit, mark in zip(answer.result.hits, marks, strict=True)
+        ],
+    }

@@ -1,4 +1,4 @@
-"""The selected photos of the Explore page: shown, saved as a collection, exported."""
+"""The galleries of the Explore page: groups of similar photos, outliers, and the selected photos."""
 
 from __future__ import annotations
 
@@ -13,16 +13,69 @@ import streamlit as st
 from imgsearch.app.service import SearchService
 from imgsearch.core.csv_cells import escape_formula
 from imgsearch.core.records import Item
-from imgsearch.ui.components.blocks import draw_download, draw_line, draw_outcome, draw_section
-from imgsearch.ui.components.gallery import draw_gallery, item_tiles
-from imgsearch.ui.state.callbacks import attempt
+from imgsearch.explore.explorer import ClusterCard
+from imgsearch.ui.components import blocks as ui
+from imgsearch.ui.components.gallery import Tile, draw_gallery, item_tiles
 from imgsearch.ui.state.events import MAX_SELECTED
 from imgsearch.ui.state.exploring import Exploring, handle_tile
 from imgsearch.ui.state.session import Session
 
-__all__ = ["csv_of", "draw_selection", "json_of"]
+__all__ = ["cluster_tiles", "csv_of", "draw_clusters", "draw_outliers", "draw_selection", "json_of"]
 
+OUTLIERS = 12
 NAME = "set_name"
+
+
+def draw_clusters(
+    service: SearchService, session: Session, exploring: Exploring, cards: Sequence[ClusterCard]
+) -> None:
+    """Draw a tile for each group."""
+    ui.section(
+        "Groups of similar photos",
+        "Found by k-means clustering. Each tile shows the most central photo, and the words that describe the group "
+        "best. Click a group to see its photos.",
+    )
+    draw_gallery(
+        cluster_tiles(cards),
+        key="cluster_gallery",
+        list_id=f"groups {len(cards)}",
+        handled=exploring.handled,
+        label=f"{len(cards)} groups, the largest first",
+        scroll=False,
+        on_event=partial(handle_tile, service, session, exploring, "groups"),
+    )
+
+
+def cluster_tiles(cards: Sequence[ClusterCard]) -> list[Tile]:
+    """Return a tile for each group: its medoid, name, size and further words."""
+    tiles = item_tiles([card.medoid for card in cards])
+    return [
+        tile
+        | {
+            "id": str(card.number),
+            "title": card.name,
+            "open_label": f"Show the {card.size:,} photos of the group {card.name}",
+            "lines": [f"{card.size:,} photos", " · ".join(card.words[2:])][: 2 if len(card.words) > 2 else 1],
+        }
+        for tile, card in zip(tiles, cards, strict=True)
+    ]
+
+
+def draw_outliers(service: SearchService, session: Session, exploring: Exploring) -> None:
+    """Draw the photos that are least similar to all others."""
+    items = service.explorer.outliers(OUTLIERS)
+    ui.section(
+        "Outliers", "The photos with the least similar nearest neighbours: rare products, and faulty photos."
+    )
+    draw_gallery(
+        item_tiles(items),
+        key="outlier_gallery",
+        list_id="outliers",
+        handled=exploring.handled,
+        label=f"{len(items)} outliers",
+        scroll=False,
+        on_event=partial(handle_tile, service, session, exploring, "photos"),
+    )
 
 
 def draw_selection(service: SearchService, session: Session, exploring: Exploring) -> None:
@@ -30,29 +83,32 @@ def draw_selection(service: SearchService, session: Session, exploring: Explorin
     if not exploring.keys:
         return
     items = service.explorer.photos(exploring.keys)
-    draw_section(f"{exploring.name}: {len(items):,} photos")
+    ui.section(f"{exploring.name}: {len(items):,} photos")
     if exploring.found > MAX_SELECTED:
-        draw_line(f"Of {exploring.found:,} photos, the first {MAX_SELECTED:,} are selected.", "note")
-    draw_outcome("selection")
+        ui.line(f"Of {exploring.found:,} photos, the first {MAX_SELECTED:,} are selected.", "note")
+    ui.outcome("selection")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         with (
             st.form("set", border=False, width="content"),
             st.container(horizontal=True, vertical_alignment="bottom"),
         ):
             st.text_input("Collection name", value=exploring.name, max_chars=80, key=NAME, width=230)
-            st.form_submit_button(
+            ui.submit(
                 "Save as collection",
+                _save,
+                service,
+                session,
+                exploring,
                 type="primary",
-                icon=":material/bookmark_add:",
-                on_click=attempt,
-                args=(_save, service, session, exploring),
-                kwargs={"done": "Saved to a new collection; see Collections.", "place": "selection"},
+                icon="bookmark_add",
+                done="Saved to a new collection; see Collections.",
+                place="selection",
             )
         # Made now, not at the click: Streamlit drops a file made at the click after two more runs of any visitor,
         # and this page runs every second while a map is computed.
         for kind, make, mime in (("csv", csv_of, "text/csv"), ("json", json_of, "application/json")):
-            draw_download(kind.upper(), make(items), f"imgsearch-selection.{kind}", mime)
-        st.button("Clear", key="clear_set", icon=":material/close:", on_click=exploring.select, args=((),))
+            ui.download(kind.upper(), make(items), f"imgsearch-selection.{kind}", mime)
+        ui.button("Clear", "clear_set", exploring.select, (), icon="close")
     shown = items[: exploring.shown]
     draw_gallery(
         item_tiles(shown),
