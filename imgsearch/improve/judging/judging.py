@@ -36,7 +36,6 @@ from imgsearch.improve.judging.calls import (
     PastAct,
     QueryPart,
 )
-from imgsearch.improve.judging.leases import LeaseStore
 from imgsearch.improve.judging.pools import Pool, pool_of
 from imgsearch.improve.judging.records import (
     MAX_NAME,
@@ -79,11 +78,11 @@ class Judging:
         self._catalog = catalog
         self._database = catalog.database
         self._feedback = feedback
-        self._store = JudgingStore(catalog.database)
-        self._leases = LeaseStore(catalog.database, lease_s)
-        self._gone_at_version = cached(LRUCache(CACHED_SETS), lock=threading.Lock())(
-            lambda set_id, version: self._store.pairs_without_item(set_id)
-        )
+        self._store = JudgingStore(catalog.database, lease_s)
+        # The pairs whose item has left the catalog are read once for each of its versions.
+        self._gone = cached(
+            LRUCache(CACHED_SETS), lambda set_id: (set_id, catalog.version), threading.Lock()
+        )(self._store.pairs_without_item)
 
     def create(
         self,
@@ -183,7 +182,7 @@ class Judging:
         needs another rater; else the reply says that it came too late. Raises `JudgingError` for an unknown set.
         """
         judging_set = self.get(call.judging_set)
-        set_id, gone = judging_set.set_id, self._gone(judging_set)
+        set_id, gone = judging_set.set_id, self._gone(judging_set.set_id)
         with self._database.transaction():
             now = utc_now()
             reasons = {act.event_id: self._record(judging_set, call, act, now) for act in call.acts}
@@ -220,17 +219,17 @@ class Judging:
         if pair is None:
             return "This judging set has no such pair."
         latest = self._store.latest_acts(act.pair_id, call.role)
-        holders = self._leases.holders(act.pair_id, call.role, now)
+        holders = self._store.lease_holders(act.pair_id, call.role, now)
         limit = judging_set.raters if call.role == "rater" else 1
         reason = assignment.refusal(act.kind, call.labeler, latest, holders, limit)
         change, verdict = assignment.effect_of(act.kind, latest.get(call.labeler))
         change = 0 if reason else change
         self._store.add_act(judging_set.set_id, call, act, now, counted=not reason, change=change)
-        self._leases.release(call, act.pair_id)
+        self._store.release_pair(call, act.pair_id)
         if reason:
             return reason
         if act.kind == "undo":
-            self._leases.lease(judging_set.set_id, call, [pair], now)
+            self._store.lease_pairs(judging_set.set_id, call, [pair], now)
         if verdict:
             self._feedback.record_judgment(Judgment(pair.query_key, pair.item_id, verdict, call.labeler))
         return ""
@@ -239,25 +238,21 @@ class Judging:
         self, judging_set: JudgingSet, call: JudgingCall, gone: Sequence[int], now: datetime
     ) -> tuple[list[PairRow], bool]:
         """Return the pairs that the client holds after leasing more, and whether others hold the last free ones."""
-        self._leases.expire(now)
-        held = assignment.first_query(self._leases.held(judging_set.set_id, call), call.layout)
+        self._store.expire_leases(now)
+        held = assignment.first_query(self._store.leased_pairs(judging_set.set_id, call), call.layout)
         query_key = held[0].query_key if held and call.layout == "grid" else ""
         more = assignment.lease_count(len(held), call.layout)
         if more:
-            free = self._leases.free(judging_set, call, gone, more, query_key=query_key)
-            self._leases.lease(judging_set.set_id, call, assignment.first_query(free, call.layout), now)
-            held = assignment.first_query(self._leases.held(judging_set.set_id, call), call.layout)
-        self._leases.renew(call, now)
-        waiting = not held and bool(self._leases.free(judging_set, call, gone, 1, with_leased=True))
+            free = self._store.free_pairs(judging_set, call, gone, more, query_key=query_key)
+            self._store.lease_pairs(judging_set.set_id, call, assignment.first_query(free, call.layout), now)
+            held = assignment.first_query(self._store.leased_pairs(judging_set.set_id, call), call.layout)
+        self._store.renew_leases(call, now)
+        waiting = not held and bool(self._store.free_pairs(judging_set, call, gone, 1, with_leased=True))
         return held[: assignment.page_size(call.layout)], waiting
-
-    def _gone(self, judging_set: JudgingSet) -> list[int]:
-        """Return the pairs whose item is no longer in the catalog; read once for each version of the catalog."""
-        return self._gone_at_version(judging_set.set_id, self._catalog.version)
 
     def progress(self, judging_set: JudgingSet) -> JudgingProgress:
         """Return how far the set is, and what each labeler has done, those with the most verdicts first."""
-        gone = self._gone(judging_set)
+        gone = self._gone(judging_set.set_id)
         labelers = self._store.labelers(judging_set.set_id, gone)
         pairs = judging_set.pairs - len(gone)
         return JudgingProgress(

@@ -1,8 +1,8 @@
-"""Judging sets in the database: sets, pairs, guidelines and acts.
+"""Judging sets in the database: sets, pairs, guidelines, acts, and leases: which labeler holds which pairs.
 
 Acts are appended and never changed. The number of verdicts is the sum of the acts' `change` (1 given, -1 withdrawn,
-0 otherwise), which is far faster than reading the latest act of each labeler. Methods that write join the caller's
-transaction.
+0 otherwise), which is far faster than reading the latest act of each labeler. A pair that a labeler holds is free for
+no other. Methods that write join the caller's transaction.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -20,12 +20,14 @@ from imgsearch.improve.judging.calls import Act, ActKind, JudgingCall
 from imgsearch.improve.judging.records import Guideline, JudgingSet, LabelerProgress, PairRow
 from imgsearch.store.database import Database, insert_frame, utc_now
 
-__all__ = ["LATEST_ACTS", "JudgingStore"]
+__all__ = ["JudgingStore"]
 
 HISTORY_ACTS = 20
 PACE_ACTS, MIN_PACE_ACTS = 50, 3
+SKIP_PENALTY = 1_000_000_000
+"""Added to a pair's place for each skip: skipped pairs come last."""
 
-LATEST_ACTS = """
+_LATEST_ACTS = """
     WITH latest AS (
         SELECT pair_id, labeler, role, arg_max(act, rowid) AS act, arg_max(took_ms, rowid) AS took_ms,
             max(rowid) AS act_order, arg_max(happened_at, rowid) AS happened_at
@@ -42,11 +44,12 @@ _PRESENT = "pair_id NOT IN (SELECT unnest($gone::BIGINT[]))"
 
 
 class JudgingStore:
-    """The tables `judging_sets`, `judging_pairs`, `judging_guidelines` and `judging_acts`."""
+    """The tables whose names begin with `judging_`."""
 
-    def __init__(self, database: Database) -> None:
-        """Use an open catalog's database."""
+    def __init__(self, database: Database, lease_s: float) -> None:
+        """Use an open catalog's database; a lease expires after `lease_s` seconds."""
         self._database = database
+        self._lease_s = lease_s
 
     def sets(self) -> list[JudgingSet]:
         """Return every set, the newest first."""
@@ -119,7 +122,7 @@ class JudgingStore:
     def recent_acts(self, set_id: int, call: JudgingCall) -> list[tuple[Any, ...]]:
         """Return (pair_id, query_key, item_id, act, took_ms) of acts that the labeler can undo, the oldest first."""
         rows = self._rows(
-            f"{LATEST_ACTS} SELECT pair_id, query_key, item_id, act, took_ms FROM latest "
+            f"{_LATEST_ACTS} SELECT pair_id, query_key, item_id, act, took_ms FROM latest "
             "JOIN judging_pairs USING (pair_id) "
             "WHERE labeler = $labeler AND role = $role AND act <> 'undo' ORDER BY act_order DESC LIMIT $limit",
             {"set": set_id, "labeler": call.labeler, "role": call.role, "limit": HISTORY_ACTS},
@@ -146,13 +149,13 @@ class JudgingStore:
 
     def undecided(self, set_id: int) -> int:
         """Return on how many pairs raters differ without a referee's verdict."""
-        rows = self._rows(f"{LATEST_ACTS} SELECT count(*) FROM divided WHERE NOT decided", {"set": set_id})
+        rows = self._rows(f"{_LATEST_ACTS} SELECT count(*) FROM divided WHERE NOT decided", {"set": set_id})
         return int(rows[0][0])
 
     def pairs_done(self, set_id: int, raters: int, gone: Sequence[int]) -> int:
         """Return how many pairs have the verdicts of `raters` raters."""
         rows = self._rows(
-            f"{LATEST_ACTS} SELECT count(*) FROM (SELECT pair_id FROM verdicts "
+            f"{_LATEST_ACTS} SELECT count(*) FROM (SELECT pair_id FROM verdicts "
             f"WHERE role = 'rater' AND {_PRESENT} GROUP BY pair_id HAVING count(*) >= $raters)",
             {"set": set_id, "gone": list(gone), "raters": raters},
         )
@@ -161,7 +164,7 @@ class JudgingStore:
     def labelers(self, set_id: int, gone: Sequence[int]) -> list[LabelerProgress]:
         """Return what each rater has done, those with the most verdicts first."""
         rows = self._rows(
-            f"{LATEST_ACTS} SELECT labeler, count(*), avg(took_ms) FILTER (took_ms > 0) FROM verdicts "
+            f"{_LATEST_ACTS} SELECT labeler, count(*), avg(took_ms) FILTER (took_ms > 0) FROM verdicts "
             f"WHERE role = 'rater' AND {_PRESENT} GROUP BY labeler ORDER BY count(*) DESC, labeler",
             {"set": set_id, "gone": list(gone)},
         )
@@ -175,7 +178,7 @@ class JudgingStore:
         return (
             self._database.cursor()
             .execute(
-                f"{LATEST_ACTS} SELECT query_key, item_id, labeler, act AS verdict, role, happened_at, took_ms "
+                f"{_LATEST_ACTS} SELECT query_key, item_id, labeler, act AS verdict, role, happened_at, took_ms "
                 "FROM verdicts JOIN judging_pairs USING (pair_id) ORDER BY query_key, item_id, labeler, role",
                 {"set": set_id},
             )
@@ -205,6 +208,95 @@ class JudgingStore:
         insert_frame(cursor, "judging_acts", acts)
         judgments = frame[["now", "query_key", "item_id", "verdict", "labeler", "search_id"]]
         insert_frame(cursor, "judgments", judgments)
+
+    def lease_holders(self, pair_id: int, role: str, now: datetime) -> set[str]:
+        """Return the labelers who hold a pair."""
+        rows = self._rows(
+            "SELECT labeler FROM judging_leases WHERE pair_id = ? AND role = ? AND expires_at > ?",
+            [pair_id, role, now],
+        )
+        return {row[0] for row in rows}
+
+    def leased_pairs(self, set_id: int, call: JudgingCall) -> list[PairRow]:
+        """Return the pairs that a client holds, in order."""
+        rows = self._rows(
+            "SELECT pair_id, query_key, item_id, place FROM judging_leases "
+            "WHERE set_id = ? AND labeler = ? AND client = ? AND role = ? ORDER BY place",
+            [set_id, call.labeler, call.client, call.role],
+        )
+        return [PairRow(*row) for row in rows]
+
+    def lease_pairs(self, set_id: int, call: JudgingCall, pairs: Sequence[PairRow], now: datetime) -> None:
+        """Lease free pairs to a client."""
+        lease = (set_id, call.labeler, call.client, call.role, now + timedelta(seconds=self._lease_s))
+        if pairs:
+            self._database.cursor().executemany(
+                "INSERT INTO judging_leases (set_id, labeler, client, role, expires_at, pair_id, query_key, item_id, "
+                "place) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [[*lease, *pair] for pair in pairs],
+            )
+
+    def renew_leases(self, call: JudgingCall, now: datetime) -> None:
+        """Extend a client's leases once a third of their time has passed, not at every key."""
+        end, soon = (now + timedelta(seconds=self._lease_s * part) for part in (1, 2 / 3))
+        self._rows(
+            "UPDATE judging_leases SET expires_at = ? WHERE client = ? AND labeler = ? AND expires_at < ?",
+            [end, call.client, call.labeler, soon],
+        )
+
+    def release_pair(self, call: JudgingCall, pair_id: int) -> None:
+        """End a labeler's lease of a pair."""
+        self._rows(
+            "DELETE FROM judging_leases WHERE pair_id = ? AND labeler = ? AND role = ?",
+            [pair_id, call.labeler, call.role],
+        )
+
+    def expire_leases(self, now: datetime) -> None:
+        """Delete leases whose time has passed."""
+        self._rows("DELETE FROM judging_leases WHERE expires_at <= ?", [now])
+
+    def free_pairs(
+        self,
+        judging_set: JudgingSet,
+        call: JudgingCall,
+        gone: Sequence[int],
+        limit: int,
+        *,
+        query_key: str = "",
+        with_leased: bool = False,
+    ) -> list[PairRow]:
+        """Return the next pairs that a labeler may judge, those that they skipped last.
+
+        With `query_key`, only pairs of that query; with `with_leased`, also pairs that others hold.
+        """
+        values: dict[str, Any] = {"set": judging_set.set_id, "labeler": call.labeler, "role": call.role}
+        values |= {"gone": list(gone), "limit": limit}
+        if call.role == "referee":
+            condition = "coalesce(a.verdicts, 0) = 0 AND p.pair_id IN (SELECT pair_id FROM divided)"
+        else:
+            condition = "coalesce(a.verdicts, 0) < $raters AND coalesce(a.mine, 0) = 0"
+            values["raters"] = judging_set.raters
+        if not with_leased:
+            condition += " AND p.pair_id NOT IN (SELECT pair_id FROM judging_leases WHERE role = $role)"
+        if query_key:
+            condition += " AND p.query_key = $query"
+            values["query"] = query_key
+        rows = self._rows(
+            f"""
+            {_LATEST_ACTS + "," if call.role == "referee" else "WITH"}
+            sums AS (
+                SELECT pair_id, sum(change) AS verdicts, sum(change) FILTER (labeler = $labeler) AS mine,
+                    count(*) FILTER (labeler = $labeler AND act = 'skip') AS skips
+                FROM judging_acts WHERE set_id = $set AND role = $role GROUP BY pair_id
+            )
+            SELECT p.pair_id, p.query_key, p.item_id, p.position + {SKIP_PENALTY} * coalesce(a.skips, 0) AS place
+            FROM judging_pairs AS p LEFT JOIN sums AS a USING (pair_id)
+            WHERE p.set_id = $set AND p.pair_id NOT IN (SELECT unnest($gone::BIGINT[])) AND {condition}
+            ORDER BY place LIMIT $limit
+            """,
+            values,
+        )
+        return [PairRow(*row) for row in rows]
 
     def _next_number(self, table: str, column: str) -> int:
         return int(self._rows(f"SELECT coalesce(max({column}), 0) + 1 FROM {table}")[0][0])
