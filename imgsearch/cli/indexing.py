@@ -213,7 +213,7 @@ def _find_duplicates(
 
 def _choose_encoder(engine: SearchEngine, requested: str | None, options: IndexingOptions) -> Encoder:
     """Return the catalog's encoder, or choose and bind that of a new catalog."""
-    from imgsearch.encoders.external import ExternalEncoder
+    from imgsearch.encoders.loading import ExternalEncoder
     from imgsearch.ingest.precomputed import embedding_dim
 
     spec, reason = engine.encoder.choose(requested, engine.settings.encoder)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,9 +12,21 @@ from PIL import Image
 
 from imgsearch.core.errors import EncoderError
 
-__all__ = ["Embeddings", "Encoder", "HasVocabulary", "KnowsWords", "require_texts", "unit_rows"]
+__all__ = [
+    "Embeddings",
+    "Encoder",
+    "EncoderRecipe",
+    "HasVocabulary",
+    "KnowsWords",
+    "Preprocessor",
+    "RunsInWorkers",
+    "require_texts",
+    "unit_rows",
+]
 
 Embeddings = NDArray[np.float32]
+Preprocessor = Callable[[Image.Image], NDArray[Any]]
+"""Returns an encoder's input for one upright RGB image, as `Encoder.preprocess` does."""
 
 
 @runtime_checkable
@@ -67,6 +80,30 @@ class HasVocabulary(Protocol):
 
     def vocabulary(self) -> Sequence[str]:
         """Return words in lower case, without accents, common ones first; may be empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderRecipe:
+    """An encoder on the CPU: its spec, its id, and the library that computes it; see `loading.load_recipe`."""
+
+    spec: str
+    id: str
+    backend: str = "torch"
+
+
+@runtime_checkable
+class RunsInWorkers(Protocol):
+    """An encoder that worker processes can load, or whose preprocessing they can do."""
+
+    @property
+    def accelerated(self) -> bool:
+        """Whether an accelerator computes, which leaves the processors free for preprocessing."""
+
+    def recipe(self) -> EncoderRecipe | None:
+        """Return how a worker loads it, or None where one process encodes faster."""
+
+    def preprocessor(self) -> Preprocessor:
+        """Return what `preprocess` does, as something that can be pickled and needs no weights."""
 
 
 def unit_rows(rows: NDArray[np.floating[Any]]) -> Embeddings:

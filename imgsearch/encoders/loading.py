@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NoReturn
 
-from imgsearch.core.errors import EncoderMismatch
+from imgsearch.core.errors import EncoderMismatch, EncoderUnavailable
 from imgsearch.encoders.backends import check_backend
-from imgsearch.encoders.base import Encoder
-from imgsearch.encoders.recipe import EncoderRecipe
+from imgsearch.encoders.base import Encoder, EncoderRecipe
 from imgsearch.encoders.spec import LITE, OPEN_CLIP_DEFAULT, EncoderSpec
 
-__all__ = ["load_encoder", "load_recipe", "resolve_auto"]
+__all__ = ["ExternalEncoder", "load_encoder", "load_recipe", "resolve_auto"]
 
 HUB_TIMEOUT_S = 3.0  # the weights' server counts as unreachable after this
 
@@ -41,9 +41,7 @@ def load_encoder(
         report(f"Encoder {chosen}: {reason}.")
         parsed = EncoderSpec.parse(chosen)
     if parsed.kind == "external":
-        from imgsearch.encoders.external import refusal
-
-        raise refusal(spec)
+        raise _refusal(spec)
     if parsed.kind == "lite":
         from imgsearch.encoders.lite.encoder import LiteEncoder
 
@@ -89,3 +87,27 @@ def resolve_auto(*, allow_download: bool = True, timeout_s: float = HUB_TIMEOUT_
     if obstacle is None:
         return OPEN_CLIP_DEFAULT, "the server of its weights answers"
     return LITE, f"{missing} and {obstacle}"
+
+
+class ExternalEncoder:
+    """Stands for the model of imported embeddings: the catalog's own photos can be searched by, nothing encoded."""
+
+    input_px = 224
+
+    def __init__(self, spec: str, dim: int) -> None:
+        self.spec = self.id = spec
+        self.dim = dim
+
+    def preprocess(self, *_arguments: object) -> NoReturn:
+        """Raise `EncoderUnavailable`."""
+        raise _refusal(self.spec)
+
+    encode_arrays = encode_images = encode_texts = preprocess
+
+
+def _refusal(spec: str) -> EncoderUnavailable:
+    """Return the error for encoding with `external:NAME`."""
+    return EncoderUnavailable(
+        f"The embeddings were imported as {spec}, and the model that made them is not available: "
+        "search by the catalog's own photos."
+    )

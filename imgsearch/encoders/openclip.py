@@ -25,10 +25,9 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
 from imgsearch.core.errors import EncoderError, EncoderUnavailable
-from imgsearch.encoders.base import Embeddings, require_texts, unit_rows
+from imgsearch.encoders.base import Embeddings, EncoderRecipe, Preprocessor, require_texts, unit_rows
 from imgsearch.encoders.device import pick_device
 from imgsearch.encoders.hub import download_weights, find_weights, tag_config
-from imgsearch.encoders.recipe import EncoderRecipe, Preprocessor
 from imgsearch.encoders.spec import EncoderSpec
 
 __all__ = ["OpenClipEncoder", "load_open_clip"]

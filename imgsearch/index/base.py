@@ -13,7 +13,16 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Keys", "ReadRows", "SubsetSearch", "VectorIndex", "VectorSource", "Vectors", "are_unit"]
+__all__ = [
+    "Keys",
+    "ReadRows",
+    "SubsetSearch",
+    "VectorIndex",
+    "VectorSource",
+    "Vectors",
+    "are_unit",
+    "check_rows",
+]
 
 Keys = NDArray[np.uint64]
 Vectors = NDArray[np.float32]
@@ -107,3 +116,9 @@ class SubsetSearch(Protocol):
 def are_unit(rows: Vectors) -> NDArray[np.bool_]:
     """Return which of the (n, dim) rows have length 1; rows damaged on disk do not, and cannot be compared."""
     return np.asarray(np.abs(np.linalg.norm(rows, axis=1) - 1.0) < 0.05)
+
+
+def check_rows(keys: Keys, vectors: Vectors, dim: int) -> None:
+    """Raise ValueError unless there are as many finite rows of `dim` numbers as keys."""
+    if vectors.shape != (len(keys), dim) or not np.isfinite(vectors).all():
+        raise ValueError(f"expected {len(keys)} finite rows of {dim} numbers, got {vectors.shape}")

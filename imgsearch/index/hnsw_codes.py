@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from imgsearch.core.files import write_durably
 from imgsearch.index.base import Keys, ReadRows, Vectors, VectorSource
+from imgsearch.index.exact_search import rerank_candidates
 from imgsearch.index.quantisation import Quantiser
-from imgsearch.index.rerank import rerank_candidates
 from imgsearch.index.usearch import HnswGraph, graph_settings
 
 __all__ = ["HnswCodeIndex"]

@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 
 from imgsearch.core.errors import IndexCorrupt
 from imgsearch.core.key_arrays import is_in, without
-from imgsearch.index.base import Keys, ReadRows, Vectors, VectorSource
+from imgsearch.index.base import Keys, ReadRows, Vectors, VectorSource, check_rows
+from imgsearch.index.exact_search import rerank_candidates
 from imgsearch.index.quantisation import pca
-from imgsearch.index.rerank import rerank_candidates
-from imgsearch.index.usearch import check_rows, graph_settings
+from imgsearch.index.usearch import graph_settings
 
 __all__ = ["IvfPqIndex"]
 

@@ -8,11 +8,10 @@ switches every client at once. The only file that imports pymilvus; its failures
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import ConfigError, IndexCorrupt, IndexUnavailable
-from imgsearch.index.base import Keys, Vectors
+from imgsearch.index.base import Keys, Vectors, check_rows
 
 __all__ = ["MilvusAddress", "MilvusIndex"]
 
@@ -82,7 +81,7 @@ class MilvusAddress:
 class MilvusIndex:
     """One collection of a Milvus; safe to use from many threads.
 
-    A client finds its own writes at once (session consistency); `keys` and `digests` include those of every client.
+    A client finds its own writes at once (session consistency); `len` and `digests` include those of every client.
     """
 
     def __init__(
@@ -114,28 +113,6 @@ class MilvusIndex:
                 self.activate()
             self._check_dim()
 
-    @classmethod
-    def load(cls, path: Path, dim: int, *, token: str = "", **_parameters: Any) -> MilvusIndex:
-        """Return the index that a file of `save` names.
-
-        Raises `IndexCorrupt` for any other file or another dimension, and what opening raises.
-        """
-        try:
-            saved = json.loads(path.read_text(encoding="utf-8"))
-            address, name, saved_dim = str(saved["address"]), str(saved["name"]), int(saved["dim"])
-        except (OSError, ValueError, KeyError, TypeError):
-            raise IndexCorrupt(f"{path} does not name a Milvus collection.") from None
-        if saved_dim != dim:
-            raise IndexCorrupt(f"{path} names a collection of {saved_dim} dimensions, not {dim}.")
-        return cls(address, name, dim, token=token)
-
-    # --- VectorIndex ------------------------------------------------------------------------------------------
-
-    @property
-    def dim(self) -> int:
-        """The length of a vector."""
-        return self._dim
-
     @property
     def parameters(self) -> dict[str, Any]:
         """The engine, its address and its settings, for the header."""
@@ -160,33 +137,24 @@ class MilvusIndex:
             )
         return int(found[0]["count(*)"])
 
-    def keys(self, *, where: str = "") -> Keys:
-        """Return all live keys, or those whose rows match a filter `expression`, ascending."""
-        return np.sort(np.array([key for key, _ in self._listed(["key"], where)], np.uint64))
-
     def digests(self) -> tuple[Keys, NDArray[np.str_]]:
         """Return all live keys, ascending, and the digests of their rows."""
-        listed = sorted(self._listed(["key", "digest"]))
+        listed = sorted(self._listed())
         keys = np.array([key for key, _ in listed], np.uint64)
         return keys, np.array([digest for _, digest in listed], np.str_)
 
-    def add(
-        self, keys: Keys, vectors: Vectors, rows: Rows | None = None, digests: Sequence[str] | None = None
-    ) -> None:
-        """Add (n,) new keys with their (n, dim) unit rows; raises ValueError if a key is already present."""
-        self._check_vectors(keys, vectors)
-        with self._adding:
-            if present := self._present(keys):
-                raise ValueError(
-                    f"the index holds {len(present)} of the keys already, such as key {present[0]}"
-                )
-            self._push(self._client.insert, keys, vectors, rows, digests)
-
     def put(self, keys: Keys, vectors: Vectors, rows: Rows, digests: Sequence[str], *, new: bool) -> None:
         """Insert or replace keys with their vectors and rows; `new` promises that none of them is present."""
-        self._check_vectors(keys, vectors)
-        with self._adding:
-            self._push(self._client.insert if new else self._client.upsert, keys, vectors, rows, digests)
+        check_rows(keys, vectors, self._dim)
+        signed, write = _signed(keys), self._client.insert if new else self._client.upsert
+        with self._adding, self._translated():
+            for part in _batches(keys):
+                columns = signed[part], vectors[part], rows[part], digests[part]
+                batch = [
+                    {"key": key, "vector": vector, "row": row, "digest": digest}
+                    for key, vector, row, digest in zip(*columns, strict=True)
+                ]
+                write(self._collection, batch, timeout=CALL_TIMEOUT_S)
 
     def remove(self, keys: Keys) -> None:
         """Remove keys; unknown ones are ignored."""
@@ -218,12 +186,6 @@ class MilvusIndex:
         keys = np.array([hit["key"] for hit in hits], np.int64).view(np.uint64)
         return keys, np.array([hit["distance"] for hit in hits], np.float32)
 
-    def save(self, path: Path) -> None:
-        """Flush the server to its storage, and write the index's address to one file."""
-        self.flush()
-        document = {"address": self.address.text, "name": self._name, "dim": self._dim}
-        path.write_text(json.dumps(document), encoding="utf-8")
-
     # --- collections ------------------------------------------------------------------------------------------
 
     def flush(self) -> None:
@@ -250,10 +212,6 @@ class MilvusIndex:
                 self._client.drop_alias(self._name, timeout=CALL_TIMEOUT_S)
             for name in self._named():
                 self._client.drop_collection(name, timeout=CALL_TIMEOUT_S)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._client.close()
 
     # --- internal ----------------------------------------------------------------------------------------------
 
@@ -302,60 +260,19 @@ class MilvusIndex:
                 f"the Milvus collection {self._collection} has no vectors of {self._dim} dimensions"
             )
 
-    def _check_vectors(self, keys: Keys, vectors: Vectors) -> None:
-        if vectors.shape != (len(keys), self._dim) or not np.isfinite(vectors).all():
-            raise ValueError(f"expected {len(keys)} finite rows of {self._dim} numbers, got {vectors.shape}")
-
-    def _present(self, keys: Keys) -> list[int]:
-        found: list[int] = []
-        with self._translated():
-            for part in _batches(keys):
-                rows = self._client.query(
-                    self._collection,
-                    ids=_signed(keys[part]),
-                    output_fields=["key"],
-                    consistency_level="Strong",
-                    timeout=CALL_TIMEOUT_S,
-                )
-                found += [int(row["key"]) & (2**64 - 1) for row in rows]
-        return found
-
-    def _push(
-        self,
-        write: Callable[..., Any],
-        keys: Keys,
-        vectors: Vectors,
-        rows: Rows | None,
-        digests: Sequence[str] | None,
-    ) -> None:
-        signed = _signed(keys)
-        rows = [{}] * len(keys) if rows is None else rows
-        digests = [""] * len(keys) if digests is None else digests
-        with self._translated():
-            for part in _batches(keys):
-                batch = [
-                    {"key": key, "vector": vector, "row": row, "digest": digest}
-                    for key, vector, row, digest in zip(
-                        signed[part], vectors[part], rows[part], digests[part], strict=True
-                    )
-                ]
-                write(self._collection, batch, timeout=CALL_TIMEOUT_S)
-
-    def _listed(self, fields: list[str], where: str = "") -> Iterator[tuple[int, str]]:
-        """Yield (key, digest or "") of all rows that match the expression."""
+    def _listed(self) -> Iterator[tuple[int, str]]:
+        """Yield (key, digest) of all rows."""
         with self._translated():
             pages = self._client.query_iterator(
                 self._collection,
                 batch_size=LIST_BATCH,
-                filter=where,
-                output_fields=fields,
+                output_fields=["key", "digest"],
                 consistency_level="Strong",
                 timeout=CALL_TIMEOUT_S,
             )
             try:
                 while page := pages.next():
-                    for row in page:
-                        yield int(row["key"]) & (2**64 - 1), row.get("digest", "")
+                    yield from ((int(row["key"]) & (2**64 - 1), row["digest"]) for row in page)
             finally:
                 pages.close()
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from usearch.index import Index
 
 from imgsearch.core.errors import IndexCorrupt
-from imgsearch.index.base import Keys, ReadRows, Vectors, VectorSource
+from imgsearch.index.base import Keys, ReadRows, Vectors, VectorSource, check_rows
 
-__all__ = ["HnswGraph", "UsearchIndex", "check_rows", "graph_settings"]
+__all__ = ["HnswGraph", "UsearchIndex", "graph_settings"]
 
 _SETTINGS = ("connectivity", "expansion_add", "expansion_search")
 _ADD_BATCH = 64
@@ -227,9 +227,3 @@ class UsearchIndex(HnswGraph):
 def graph_settings(parameters: Mapping[str, Any]) -> dict[str, int]:
     """Return those of a header's parameters that are HNSW's settings."""
     return {name: int(parameters[name]) for name in _SETTINGS if name in parameters}
-
-
-def check_rows(keys: Keys, vectors: Vectors, dim: int) -> None:
-    """Raise ValueError unless there are as many finite rows of `dim` numbers as keys."""
-    if vectors.shape != (len(keys), dim) or not np.isfinite(vectors).all():
-        raise ValueError(f"expected {len(keys)} finite rows of {dim} numbers, got {vectors.shape}")

@@ -19,8 +19,7 @@ from pathlib import Path
 from imgsearch.core.config import cpu_count
 from imgsearch.core.errors import EncoderMismatch, SourceError
 from imgsearch.core.records import IndexingReport
-from imgsearch.encoders.base import Encoder
-from imgsearch.encoders.recipe import RunsInWorkers
+from imgsearch.encoders.base import Encoder, RunsInWorkers
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.look_backfill import LookMaker
 from imgsearch.ingest.manifests import MetadataFile

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.records import Failure
 from imgsearch.core.text import error_line
-from imgsearch.encoders.base import Encoder
-from imgsearch.encoders.recipe import Preprocessor
+from imgsearch.encoders.base import Encoder, Preprocessor
 from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import Originals, content_digest, is_url
 from imgsearch.vision.images import ImageLimits, decode_picture, encode_thumbnail

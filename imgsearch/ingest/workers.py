@@ -27,8 +27,7 @@ from typing import Any
 
 from imgsearch.core.errors import ImgSearchError, SourceError
 from imgsearch.core.memory import available_bytes
-from imgsearch.encoders.base import Encoder
-from imgsearch.encoders.recipe import EncoderRecipe
+from imgsearch.encoders.base import Encoder, EncoderRecipe
 from imgsearch.ingest.preparation import Outcome, PreparedPhoto, Preparer, encode_prepared, read_failure
 from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import is_url

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from imgsearch.core.errors import QueryError
 from imgsearch.core.key_arrays import is_in, without
 from imgsearch.core.query import Filter
-from imgsearch.index.exact_search import exact_candidates
+from imgsearch.index.exact_search import exact_candidates, ranked
 from imgsearch.index.live_index import LiveIndex
-from imgsearch.index.rerank import ranked
 from imgsearch.search.query_encoder import Target
 from imgsearch.search.ranking.rules import ActiveRules
 from imgsearch.store.catalog import CatalogStore

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.core.query import Query
-from imgsearch.index.rerank import best_first
+from imgsearch.index.exact_search import best_first
 from imgsearch.search.candidates import EXTRA_CANDIDATES, CandidateFinder, Scope
 from imgsearch.search.query_encoder import Target
 from imgsearch.search.ranking.confidence import BEST_SCORES

@@ -7,8 +7,7 @@ import pytest
 from samples import clustered
 
 from imgsearch.index import exact_search as exhaustive
-from imgsearch.index.exact_search import exact_candidates
-from imgsearch.index.rerank import ranked
+from imgsearch.index.exact_search import exact_candidates, ranked
 
 DIM = 48
 

@@ -17,10 +17,9 @@ from samples import clustered, raw_items
 from imgsearch.core.errors import IndexCorrupt
 from imgsearch.core.files import sha256_of_text
 from imgsearch.index import engines, local_index
-from imgsearch.index.exact_search import exact_top_k
+from imgsearch.index.exact_search import exact_top_k, ranked
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.index.opening import check_index, open_live_index
-from imgsearch.index.rerank import ranked
 from imgsearch.store.catalog import CatalogStore
 
 MakeCatalog = Callable[..., CatalogStore]

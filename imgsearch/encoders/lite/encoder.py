@@ -22,7 +22,7 @@ from PIL import Image
 
 from imgsearch.core.errors import EncoderError
 from imgsearch.encoders.backends import AUTO, ONNX, TORCH, BackendTrial, cached_trial, compare_backends
-from imgsearch.encoders.base import Embeddings, require_texts, unit_rows
+from imgsearch.encoders.base import Embeddings, EncoderRecipe, Preprocessor, require_texts, unit_rows
 from imgsearch.encoders.device import pick_device
 from imgsearch.encoders.lite import weights as lite_weights
 from imgsearch.encoders.lite.backbone import Backbone
@@ -38,7 +38,6 @@ from imgsearch.encoders.lite.image_tower import (
 )
 from imgsearch.encoders.lite.onnx import OnnxImageNetwork, has_onnx
 from imgsearch.encoders.lite.text_tower import TextTower, Vocabulary, words_of
-from imgsearch.encoders.recipe import EncoderRecipe, Preprocessor
 from imgsearch.vision.images import decode_image
 
 __all__ = ["LiteEncoder"]

@@ -24,8 +24,8 @@ from imgsearch.core.background import BackgroundThread, Stopped
 from imgsearch.core.files import write_durably
 from imgsearch.core.records import TITLE_COLUMNS, Confidence
 from imgsearch.encoders.base import Encoder
+from imgsearch.index.exact_search import ranked
 from imgsearch.index.live_index import LiveIndex
-from imgsearch.index.rerank import ranked
 from imgsearch.store.catalog import CatalogStore
 
 __all__ = [
