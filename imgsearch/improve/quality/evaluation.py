@@ -143,13 +143,7 @@ def evaluate(
         items=len(catalog),
         seconds=time.perf_counter() - started,
         topics=by_id,
-        hits={
-            query_id: tuple(
-                RatedHit(item_id, rank, judgments[query_id].get(item_id))
-                for rank, item_id in enumerate(answer.ranking[:STORED_HITS], start=1)
-            )
-            for query_id, answer in answers.items()
-        },
+        hits={query_id: _rated(answer.ranking, judgments[query_id]) for query_id, answer in answers.items()},
     )
 
 
@@ -174,6 +168,13 @@ def _answer(
         raise EvaluationError("None of its relevant items is in the catalog.")
     result = search(query)
     return _Answer([hit.item_id for hit in result.hits], judgments, result.encoder)
+
+
+def _rated(ranking: Sequence[str], judgments: Mapping[str, int]) -> tuple[RatedHit, ...]:
+    return tuple(
+        RatedHit(item_id, rank, judgments.get(item_id))
+        for rank, item_id in enumerate(ranking[:STORED_HITS], start=1)
+    )
 
 
 def _warnings(
