@@ -130,7 +130,7 @@ def ensure_demo_catalog(progress: ProgressCallback | None = None, *, folder: Pat
         if made_by not in ("", encoder_id):
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
             folder.rename(folder.with_name(f"{folder.name}-before-{stamp}"))
-    with SearchEngine.open(Settings(catalog=folder), create=True) as engine:
+    with SearchEngine(Settings(catalog=folder), create=True) as engine:
         encoder = engine.encoder.load("lite")
         options = IndexingOptions(embeddings=store.embeddings_of(encoder_id), prune=True)
         index_sources(

@@ -121,7 +121,7 @@ class Catalog:
 
         Raises `CatalogNotFound`, `CatalogLocked` (with the process that has it open), `CatalogCorrupt`.
         """
-        return cls(SearchEngine.open(Settings.load(catalog=folder), create=create))
+        return cls(SearchEngine(Settings.load(catalog=folder), create=create))
 
     def close(self) -> None:
         """Close the catalog; closing twice is fine."""

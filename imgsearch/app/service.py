@@ -96,7 +96,7 @@ class SearchService:
         Searches by items work at once; texts and pictures wait for the encoder. Raises `CatalogNotFound`,
         `CatalogLocked`, `CatalogCorrupt`.
         """
-        service = cls(SearchEngine.open(settings, serving=True))
+        service = cls(SearchEngine(settings, serving=True))
         service.start()
         return service
 

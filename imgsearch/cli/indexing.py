@@ -157,7 +157,7 @@ def _index(
     from imgsearch.search.engine import SearchEngine
     from imgsearch.store.originals import Originals
 
-    with SearchEngine.open(settings, create=True, progress=say) as engine:
+    with SearchEngine(settings, create=True, progress=say) as engine:
         model = model or _choose_encoder(engine, encoder, options)
         engine.reopen_index()  # in the space of the encoder that the catalog now has
         originals = Originals(max_bytes=options.limits.max_bytes, private_hosts=private_hosts)
@@ -241,7 +241,7 @@ def _encode_into(
 
     # Shards of all machines must be the same byte for byte; those of two backends are not.
     by_torch = settings.model_copy(update={"backend": "torch"})
-    with SearchEngine.open(by_torch, create=True, progress=say) as opened:
+    with SearchEngine(by_torch, create=True, progress=say) as opened:
         model = _choose_encoder(opened, encoder, options)
     with terminal.progress("Encoding") as show:
         done = encode_to_shards(

@@ -83,7 +83,7 @@ def open_engine(settings: Settings, *, confidence: bool = False) -> Iterator[Sea
     """Open a catalog with all that searches it; encoders are loaded when the first query needs them."""
     from imgsearch.search.engine import SearchEngine
 
-    with SearchEngine.open(settings, confidence=confidence, progress=say) as engine:
+    with SearchEngine(settings, confidence=confidence, progress=say) as engine:
         yield engine
 
 

@@ -184,7 +184,7 @@ class Query(_Checked):
     `emphasis` re-ranks the nearest items by their look, and `same_color` leaves out those of other colours.
     `duplicates` says whether near-duplicates and further photos of one product are collapsed into the best of them.
     `diversity` from 0 to 1 trades nearness for variety. `spelling` says whether the caller may correct unknown words
-    (`imgsearch.search.words.spelling`); a search itself takes them as they are.
+    (`imgsearch.search.words.word_help`); a search itself takes them as they are.
     """
 
     terms: Annotated[tuple[Term, ...], Field(strict=False, max_length=MAX_TERMS)]

@@ -11,11 +11,11 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from cachetools import LRUCache
+from cachetools import LRUCache, cached
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import QueryError
-from imgsearch.core.key_arrays import is_in, without
+from imgsearch.core.key_arrays import Keys, is_in, without
 from imgsearch.core.query import Filter
 from imgsearch.index.exact_search import exact_candidates, ranked
 from imgsearch.index.live_index import LiveIndex
@@ -24,9 +24,8 @@ from imgsearch.search.ranking.rules import ActiveRules
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.looks import COLOR
 
-__all__ = ["CandidateFinder", "Scope", "VisibleKeys"]
+__all__ = ["CandidateFinder", "Scope", "Scores", "VisibleKeys"]
 
-Keys = NDArray[np.uint64]
 Scores = NDArray[np.float32]
 
 MAX_EXACT_ITEMS = 20_000
@@ -72,8 +71,8 @@ class VisibleKeys:
 
     def __init__(self, catalog: CatalogStore) -> None:
         self._catalog = catalog
-        self._kept: LRUCache[Hashable, Keys] = LRUCache(24)
-        self._lock = threading.Lock()
+        # The first of two threads wins: an index knows its selection of keys by the array.
+        self._keep = cached(LRUCache(24), key=lambda name, _: name, lock=threading.Lock())(_call)
 
     def passing(self, filters: tuple[Filter, ...]) -> Keys:
         """Return the keys that pass the filters, ascending."""
@@ -90,49 +89,32 @@ class VisibleKeys:
         name = (self._catalog.version, filters, rules.stamp)
         return Scope(filters, self._keep(name, lambda: without(self.passing(filters), hidden)), hidden[:0])
 
-    def _keep(self, name: Hashable, make: Callable[[], Keys]) -> Keys:
-        with self._lock:
-            kept = self._kept.get(name)
-        if kept is None:
-            kept = make()
-            with self._lock:
-                # The first of two threads wins: an index knows its selection of keys by the array.
-                kept = self._kept.setdefault(name, kept)
-        return kept
+
+def _call(_name: Hashable, make: Callable[[], Keys]) -> Keys:
+    return make()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class CandidateFinder:
     """Finds the nearest items in one index; safe to use from any thread."""
 
-    def __init__(
-        self, catalog: CatalogStore, index: LiveIndex, visible: VisibleKeys, expansion: int | None = None
-    ) -> None:
-        """Search `index`, which compares `expansion` candidates where that is given."""
-        self._catalog = catalog
-        self._index = index
-        self._space = index.space
-        self._visible = visible
-        self._expansion = expansion
-
-    def __len__(self) -> int:
-        """Return the number of items in the index."""
-        return len(self._index)
+    catalog: CatalogStore
+    index: LiveIndex
+    visible: VisibleKeys
+    expansion: int | None
+    """How many candidates the index compares; None: as many as it was tuned to."""
 
     def count(self, scope: Scope) -> int:
         """Return how many items are in a scope."""
         if scope.allowed is None:
-            return len(self._index) - len(scope.excluded)
+            return len(self.index) - len(scope.excluded)
         return len(scope.allowed) - int(is_in(scope.allowed, scope.excluded).sum())
-
-    def vectors(self, keys: Keys) -> Scores:
-        """Return the vectors that are compared, (n, dim) float32 unit rows in the order of the keys."""
-        return self._space.vectors(keys)
 
     def scores(self, target: Target, keys: Keys) -> Scores:
         """Return the cosine of each key with the target, (n,); zeros for a target of colours only."""
         if target.vector is None:
             return np.zeros(len(keys), np.float32)
-        return np.asarray(self._space.vectors(keys) @ target.vector, np.float32)
+        return np.asarray(self.index.space.vectors(keys) @ target.vector, np.float32)
 
     def nearest(self, target: Target, n: int, scope: Scope) -> tuple[Keys, Scores]:
         """Return up to n keys of the scope and their scores, best first, ties (to six decimals) by key.
@@ -150,31 +132,31 @@ class CandidateFinder:
 
     def _nearest_by_color(self, target: Target, n: int, scope: Scope) -> tuple[Keys, Scores]:
         assert target.look is not None
-        keys = without(self._visible.passing(()) if scope.allowed is None else scope.allowed, scope.excluded)
-        if len(keys) and not self._catalog.looks.has(keys).any():
+        keys = without(self.visible.passing(()) if scope.allowed is None else scope.allowed, scope.excluded)
+        if len(keys) and not self.catalog.looks.has(keys).any():
             raise QueryError("The colours of these photos are still being read; try again in a minute.")
-        return self._catalog.looks.nearest_by_color(target.look.look[COLOR], keys, n)
+        return self.catalog.looks.nearest_by_color(target.look.look[COLOR], keys, n)
 
     def _nearest_of_all(
         self, vector: Scores, n: int, excluded: Keys, *, cross_modal: bool
     ) -> tuple[Keys, Scores]:
         # Rounded up to a power of two: the pages of one query have the same candidates, so that they neither overlap
         # nor leave gaps.
-        least = self._expansion or max(MIN_CANDIDATES, self._index.candidates_for(n, cross_modal=cross_modal))
+        least = self.expansion or max(MIN_CANDIDATES, self.index.candidates_for(n, cross_modal=cross_modal))
         k = max(least, 1 << (n + len(excluded) + EXTRA_CANDIDATES).bit_length())
-        if k < len(self._index) // 4:
-            keys, _ = self._index.search(vector, k, expansion=self._expansion)
+        if k < len(self.index) // 4:
+            keys, _ = self.index.search(vector, k, expansion=self.expansion)
             keys = np.setdiff1d(keys, excluded)
             if len(keys) >= n:
                 return self._exact(vector, keys, n)
-        return self._exact(vector, without(self._visible.passing(()), excluded), n)
+        return self._exact(vector, without(self.visible.passing(()), excluded), n)
 
     def _nearest_filtered(self, vector: Scores, n: int, scope: Scope, allowed: Keys) -> tuple[Keys, Scores]:
         excluded = scope.excluded
-        expansion = self._expansion or max(
+        expansion = self.expansion or max(
             MIN_FILTERED_CANDIDATES, 1 << (FILTERED_CANDIDATES_PER_HIT * n - 1).bit_length()
         )
-        found = self._index.search_subset(
+        found = self.index.search_subset(
             vector, n + len(excluded) + EXTRA_CANDIDATES, allowed, expansion=expansion
         )
         if found is not None:
@@ -182,10 +164,10 @@ class CandidateFinder:
             return self._exact(vector, keys if len(keys) >= n else without(allowed, excluded), n)
         # Search without the filter for so many candidates that enough of them should pass it, as long as that is
         # cheaper than comparing all that pass.
-        share = 1.0 if self._index.applies_filters else len(allowed) / len(self._index)
-        k = max(self._expansion or MIN_CANDIDATES, 1 << int(n / share * 1.3).bit_length())
+        share = 1.0 if self.index.applies_filters else len(allowed) / len(self.index)
+        k = max(self.expansion or MIN_CANDIDATES, 1 << int(n / share * 1.3).bit_length())
         while k * EXACT_SEARCH_COST_RATIO < len(allowed):
-            keys, _ = self._index.search(vector, k, expansion=self._expansion, filters=scope.filters)
+            keys, _ = self.index.search(vector, k, expansion=self.expansion, filters=scope.filters)
             keys = scope.keep(np.sort(keys))
             if len(keys) >= n + EXTRA_CANDIDATES // 2:
                 return self._exact(vector, keys, n)
@@ -196,5 +178,5 @@ class CandidateFinder:
         """Return the best n of the keys by exact score, ties by key."""
         if len(keys) == 0:
             return keys, np.zeros(0, np.float32)
-        best = exact_candidates(keys, self._space.stored_vectors, vector, n)
-        return ranked(best, self._space.vectors(best), vector, n)
+        best = exact_candidates(keys, self.index.space.stored_vectors, vector, n)
+        return ranked(best, self.index.space.vectors(best), vector, n)

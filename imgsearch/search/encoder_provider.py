@@ -54,16 +54,11 @@ class EncoderProvider:
         self._device = device
         self._backend = backend
         self._progress = progress
-        self._encoder = encoder
+        self.loaded = encoder  # None while it is not loaded
         self._error: ImgSearchError | None = None
         self._lock = threading.RLock()
         self._thread: BackgroundThread | None = None
         self._done = threading.Event()
-
-    @property
-    def loaded(self) -> Encoder | None:
-        """The encoder, or None while it is not loaded; does not wait."""
-        return self._encoder
 
     @property
     def state(self) -> EncoderState:
@@ -71,7 +66,7 @@ class EncoderProvider:
         spec = self._catalog.encoder_spec
         if self._error is not None:
             return EncoderState("failed", str(self._error), spec)
-        if self._encoder is not None:
+        if self.loaded is not None:
             return EncoderState("ready", "", spec)
         return EncoderState("loading", f"The model {spec} is still loading.", spec)
 
@@ -80,19 +75,19 @@ class EncoderProvider:
 
         Raises what loading raises: `EncoderUnavailable` (also after `ENCODER_LOAD_TIMEOUT_S`), `EncoderMismatch`.
         """
-        if self._encoder is not None:
-            return self._encoder
+        if self.loaded is not None:
+            return self.loaded
         if self._thread is None:
             with self._lock:
-                return self._encoder or self.load(self._catalog.encoder_spec, self._catalog.encoder_reason)
+                return self.loaded or self.load(self._catalog.encoder_spec, self._catalog.encoder_reason)
         if not self._done.wait(ENCODER_LOAD_TIMEOUT_S):
             raise EncoderUnavailable(
                 f"The model {self._catalog.encoder_spec} is still loading; try again in a minute."
             )
         if self._error is not None:
             raise self._error
-        assert self._encoder is not None
-        return self._encoder
+        assert self.loaded is not None
+        return self.loaded
 
     def choose(self, wanted: str | None, default: str) -> tuple[str, str]:
         """Return (spec, why it was chosen) for indexing: `wanted`, else the catalog's encoder, else `default`.
@@ -117,7 +112,7 @@ class EncoderProvider:
                 spec, progress=self._progress, device=self._device or None, backend=self._backend
             )
             self._catalog.bind_encoder(encoder.spec, encoder.id, encoder.dim, reason=reason)
-            self._encoder = encoder
+            self.loaded = encoder
             return encoder
 
     def start(self, then: Callable[[], None] | None = None) -> None:
@@ -152,7 +147,7 @@ class EncoderProvider:
             then()
 
     def _load_and_warm_up(self) -> None:
-        if self._encoder is not None:
+        if self.loaded is not None:
             return
         spec = self._catalog.encoder_spec
         if not spec:
@@ -166,4 +161,4 @@ class EncoderProvider:
         # The first call of each kind allocates memory and compiles: it must not slow a visitor's first search.
         encoder.encode_texts(["warm up"])
         encoder.encode_images([Image.new("RGB", (encoder.input_px, encoder.input_px), "white")])
-        self._encoder = encoder
+        self.loaded = encoder

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
 
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import SourceError
@@ -18,6 +17,7 @@ from imgsearch.index.live_index import LiveIndex
 from imgsearch.index.opening import open_live_index
 from imgsearch.index.vector_space import live_space
 from imgsearch.search.encoder_provider import EncoderProvider
+from imgsearch.search.query_encoder import Pictures
 from imgsearch.search.ranking.confidence import Calibration
 from imgsearch.search.ranking.duplicates import Duplicates
 from imgsearch.search.ranking.rules import Rules
@@ -44,16 +44,24 @@ class SearchEngine:
     def __init__(
         self,
         settings: Settings,
-        catalog: CatalogStore,
         *,
+        create: bool = False,
         serving: bool = False,
         confidence: bool = True,
         encoder: Encoder | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> None:
-        """Search an open `catalog`, which `close` closes; see `SearchEngine.open`."""
+        """Open the catalog of the settings and all that searches it; with `create`, make the catalog if needed.
+
+        By default the encoder is loaded by the first query that needs it, and titles and calibration are computed
+        while the first caller waits. `serving` is for servers: titles and calibration are computed in background
+        threads, and the encoder is loaded by `start`. Without `confidence`, results do not say how good they are.
+        `encoder` is one that is loaded already; `progress` gets sentences while an encoder is loaded.
+
+        Raises `CatalogNotFound`, `CatalogLocked`, `CatalogCorrupt`; nothing stays open then.
+        """
         self.settings = settings
-        self.catalog = catalog
+        self.catalog = catalog = CatalogStore.open(settings.catalog, create=create)
         with ExitStack() as opened:
             opened.callback(catalog.close)
             self.index = open_index(catalog, settings)
@@ -76,9 +84,7 @@ class SearchEngine:
                 rules=self.rules,
                 duplicates=self.duplicates,
                 titles=self.titles,
-                uploads=self.uploads,
-                read_photo=self.read_photo,
-                limits=self.uploads.limits if serving else limits,
+                pictures=Pictures(self.uploads, self.read_photo, self.uploads.limits if serving else limits),
                 levels=self.calibration.levels if confidence else None,
             )
             self.systems = Systems(self.searcher, threads=settings.worker_threads)
@@ -101,39 +107,10 @@ class SearchEngine:
             folder / "uploads",
             max_bytes=settings.upload_cache_bytes,
             limits=ImageLimits(max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels),
-            search_px=self._search_px,
+            search_px=lambda: self.encoder.loaded.input_px if self.encoder.loaded else SEARCH_PX,
         )
         opened.callback(self.uploads.close)
         return limits
-
-    def _search_px(self) -> int:
-        encoder = self.encoder.loaded
-        return encoder.input_px if encoder else SEARCH_PX
-
-    @classmethod
-    def open(
-        cls,
-        settings: Settings,
-        *,
-        create: bool = False,
-        serving: bool = False,
-        confidence: bool = True,
-        encoder: Encoder | None = None,
-        progress: Callable[[str], None] | None = None,
-    ) -> SearchEngine:
-        """Open the catalog of the settings and all that searches it; with `create`, make the catalog if needed.
-
-        By default the encoder is loaded by the first query that needs it, and titles and calibration are computed
-        while the first caller waits. `serving` is for servers: titles and calibration are computed in background
-        threads, and the encoder is loaded by `start`. Without `confidence`, results do not say how good they are.
-        `encoder` is one that is loaded already; `progress` gets sentences while an encoder is loaded.
-
-        Raises `CatalogNotFound`, `CatalogLocked`, `CatalogCorrupt`; nothing stays open then.
-        """
-        catalog = CatalogStore.open(settings.catalog, create=create)
-        return cls(
-            settings, catalog, serving=serving, confidence=confidence, encoder=encoder, progress=progress
-        )
 
     def start(self, then: Callable[[], None] | None = None) -> None:
         """Load the encoder in the background, then prepare what first searches need, then call `then`."""
@@ -181,9 +158,7 @@ class SearchEngine:
         """Return the engine itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Close the engine."""
         self.close()
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from imgsearch.core.key_arrays import Keys
 from imgsearch.core.query import Query
 from imgsearch.index.exact_search import best_first
-from imgsearch.search.candidates import EXTRA_CANDIDATES, CandidateFinder, Scope
+from imgsearch.search.candidates import EXTRA_CANDIDATES, CandidateFinder, Scope, Scores
 from imgsearch.search.query_encoder import Target
 from imgsearch.search.ranking.confidence import BEST_SCORES
 from imgsearch.search.ranking.duplicates import Groups
@@ -20,9 +20,6 @@ from imgsearch.store.look_table import LookTable
 from imgsearch.vision.looks import same_color
 
 __all__ = ["RERANK_CANDIDATES", "Page", "PageFinder"]
-
-Keys = NDArray[np.uint64]
-Scores = NDArray[np.float32]
 
 RERANK_CANDIDATES = 1024
 """How many candidates at least are re-ranked by titles or looks: the same ones for every page."""
@@ -44,11 +41,6 @@ class Page:
     also: tuple[Keys, ...]
     nearest: Scores
 
-    @property
-    def all_keys(self) -> Keys:
-        """The keys of all items that the page names."""
-        return np.concatenate([self.keys, *self.also])
-
 
 @dataclass(frozen=True, eq=False)
 class PageFinder:
@@ -69,7 +61,7 @@ class PageFinder:
             keys, scores = self.finder.nearest(target, max(end, BEST_SCORES), scope)
             return Page(keys[query.offset : end], scores[query.offset : end], (), scores[:BEST_SCORES])
         size = self._first_size(end)
-        total = len(self.finder) if scope.allowed is None else len(scope.allowed)
+        total = len(self.finder.index) if scope.allowed is None else len(scope.allowed)
         while True:
             keys, scores = self.finder.nearest(target, size, scope)
             found = len(keys)
@@ -136,7 +128,9 @@ class PageFinder:
         if query.diversity > 0 and len(places):
             pool = places[: max(DIVERSITY_CANDIDATES, end)]
             by_rank = np.linspace(1, 0, len(pool), dtype=np.float32)
-            places = pool[diversify(self.finder.vectors(keys[pool]), by_rank, query.diversity, end)]
+            places = pool[
+                diversify(self.finder.index.space.vectors(keys[pool]), by_rank, query.diversity, end)
+            ]
         places = places[query.offset : end]
         also = tuple(
             keys[(collapsed_into == place) & (np.arange(len(keys)) != place)][:MAX_COLLAPSED]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-from cachetools import LRUCache
+from cachetools import LRUCache, cached
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -24,7 +24,7 @@ from imgsearch.store.uploads import UploadStore
 from imgsearch.vision.images import ImageLimits, decode_region
 from imgsearch.vision.looks import LOOK_DIM, describe
 
-__all__ = ["QueryEncoder", "Target", "composed"]
+__all__ = ["Pictures", "QueryEncoder", "Target", "composed"]
 
 Keys = NDArray[np.uint64]
 Vector = NDArray[np.float32]
@@ -59,6 +59,15 @@ class _Picture:
     look: Vector | None
 
 
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """What reads a query's pictures: the store of visitors' uploads, and the bytes of an item's photo."""
+
+    uploads: UploadStore | None = None
+    read_photo: Callable[[Item], bytes] | None = None
+    limits: ImageLimits = field(default_factory=ImageLimits)
+
+
 class QueryEncoder:
     """Encodes the terms of queries over one catalog; safe to use from any thread.
 
@@ -66,39 +75,16 @@ class QueryEncoder:
     """
 
     def __init__(
-        self,
-        catalog: CatalogStore,
-        encoder: Callable[[], Encoder],
-        titles: Titles,
-        *,
-        uploads: UploadStore | None = None,
-        read_photo: Callable[[Item], bytes] | None = None,
-        limits: ImageLimits | None = None,
+        self, catalog: CatalogStore, encoder: Callable[[], Encoder], titles: Titles, pictures: Pictures
     ) -> None:
-        """Encode by `encoder()`; `uploads` stores visitors' pictures, `read_photo` returns the bytes of an item."""
         self._catalog = catalog
         self.encoder = encoder
         self._titles = titles
-        self._uploads = uploads
-        self._read_photo = read_photo
-        self._limits = limits or ImageLimits()
+        self.pictures = pictures
         self._lock = threading.Lock()
-        self._texts: LRUCache[str, Vector] = LRUCache(CACHED_TEXTS)
-        self._pictures: LRUCache[Hashable, _Picture] = LRUCache(CACHED_PICTURES)
-        self._samples: LRUCache[int, Vector] = LRUCache(2)
-
-    def for_catalog(
-        self, catalog: CatalogStore, encoder: Callable[[], Encoder], titles: Titles
-    ) -> QueryEncoder:
-        """Return the query encoder of another catalog that reads pictures as this one does."""
-        return QueryEncoder(
-            catalog,
-            encoder,
-            titles,
-            uploads=self._uploads,
-            read_photo=self._read_photo,
-            limits=self._limits,
-        )
+        self._encoded: LRUCache[Hashable, _Picture] = LRUCache(CACHED_PICTURES)
+        self._text_vector = cached(LRUCache(CACHED_TEXTS), lock=threading.Lock())(self._encode_text)
+        self._sample = cached(LRUCache(2), lock=threading.Lock())(self._sample_of_size)
 
     def target(self, query: Query, space: VectorSpace) -> Target:
         """Return what a query searches for in a space.
@@ -116,7 +102,11 @@ class QueryEncoder:
             embedding, named = self._composed(terms, with_looks=by_look)
             vector = space.project(embedding[None, :])[0]
             match = None if colors else self._title_match(terms, embedding)
-        look = self._look_target(query, terms, colors) if by_look else None
+        look = None
+        if by_look:
+            photos = [term for term in terms if term.kind != "text"]
+            looks = np.array([self._look(term) for term in photos], np.float32).reshape(-1, LOOK_DIM)
+            look = look_target(colors, looks, [term.weight for term in photos], query.emphasis)
         return Target(vector, named, look, match, any(term.kind == "text" for term in terms))
 
     def embedding(self, query: Query) -> Vector:
@@ -144,7 +134,8 @@ class QueryEncoder:
         named = [self._key(term) for term in terms if term.kind == "item"]
         vectors = np.stack([self._vector(term, with_look=with_looks) for term in terms])
         weights = np.array([term.weight for term in terms])
-        total = composed(vectors, weights, self._sample() if len(terms) > 1 else vectors[:1])
+        sample = self._sample(len(self._catalog).bit_length()) if len(terms) > 1 else vectors[:1]
+        total = composed(vectors, weights, sample)
         length = float(np.linalg.norm(total))
         if length < 1e-6:
             raise QueryError("The parts of the query cancel each other out; remove one of them.")
@@ -152,17 +143,10 @@ class QueryEncoder:
 
     def _vector(self, term: Term, *, with_look: bool) -> Vector:
         if term.kind == "text":
-            return self._text_vector(str(term.value))
+            return self._text_vector(" ".join(str(term.value).split()))
         if term.kind == "item" and term.region is None:
             return np.asarray(self._catalog.vectors(np.array([self._key(term)], np.uint64))[0], np.float32)
         return self._picture(term, with_look=with_look).vector
-
-    def _look_target(
-        self, query: Query, terms: Sequence[Term], colors: list[tuple[str, float]]
-    ) -> LookTarget:
-        photos = [term for term in terms if term.kind != "text"]
-        looks = np.array([self._look(term) for term in photos], np.float32).reshape(-1, LOOK_DIM)
-        return look_target(colors, looks, [term.weight for term in photos], query.emphasis)
 
     def _look(self, term: Term) -> Vector:
         """Return the look of a term's photo, (LOOK_DIM,); zeros where it is not known yet."""
@@ -175,48 +159,35 @@ class QueryEncoder:
     def _key(self, term: Term) -> int:
         return self._catalog.get(str(term.value)).key
 
-    def _sample(self) -> Vector:
+    def _sample_of_size(self, _bits: int) -> Vector:
         """Return some of the catalog's embeddings, drawn again whenever it has doubled."""
-        size = len(self._catalog).bit_length()
-        with self._lock:
-            sample = self._samples.get(size)
-        if sample is None:
-            keys = self._catalog.keys()
-            chosen = np.random.default_rng(0).permutation(len(keys))[:SPREAD_SAMPLE]
-            sample = self._catalog.vectors(np.sort(keys[chosen]))
-            with self._lock:
-                self._samples[size] = sample
-        return sample
+        keys = self._catalog.keys()
+        chosen = np.random.default_rng(0).permutation(len(keys))[:SPREAD_SAMPLE]
+        return self._catalog.vectors(np.sort(keys[chosen]))
 
-    def _text_vector(self, text: str) -> Vector:
-        text = " ".join(text.split())
+    def _encode_text(self, text: str) -> Vector:
         if not text:
             raise QueryError("The query's text is empty; type what you look for.")
-        with self._lock:
-            vector = self._texts.get(text)
-        if vector is None:
-            vector = np.asarray(self.encoder().encode_texts([text])[0], np.float32)
-            with self._lock:
-                self._texts[text] = vector
-        return vector
+        return np.asarray(self.encoder().encode_texts([text])[0], np.float32)
 
     def _picture(self, term: Term, *, with_look: bool) -> _Picture:
         """Return a term's picture, encoded and described from one decoding, as photos are when they are indexed."""
         name, decode = self._source(term)
         with self._lock:
-            picture = self._pictures.get((name, term.region))
+            picture = self._encoded.get((name, term.region))
         if picture is None or (with_look and picture.look is None):
             encoder = self.encoder()
             image = decode(encoder.input_px)
             vector = picture.vector if picture else np.asarray(encoder.encode_images([image])[0], np.float32)
             picture = _Picture(vector, describe(image).vector if with_look else None)
             with self._lock:
-                self._pictures[name, term.region] = picture
+                self._encoded[name, term.region] = picture
         return picture
 
     def _source(self, term: Term) -> tuple[Hashable, Callable[[int], Image.Image]]:
         """Return what identifies a term's picture, and a function that decodes it, or its region, at a size in px."""
-        region, uploads, read_photo = term.region, self._uploads, self._read_photo
+        region, limits = term.region, self.pictures.limits
+        uploads, read_photo = self.pictures.uploads, self.pictures.read_photo
         if term.kind == "upload":
             if uploads is None:
                 raise QueryError("Uploads are stored by the service only; give the picture's bytes instead.")
@@ -230,11 +201,11 @@ class QueryEncoder:
                 )
             item = self._catalog.get(str(term.value))
             return ("item", item.key), lambda px: decode_region(
-                read_photo(item), region, target_px=px, limits=self._limits
+                read_photo(item), region, target_px=px, limits=limits
             )
         data = term.value if isinstance(term.value, bytes) else str(term.value).encode()
         return ("image", content_digest(data)), lambda px: decode_region(
-            data, region, target_px=px, limits=self._limits
+            data, region, target_px=px, limits=limits
         )
 
 

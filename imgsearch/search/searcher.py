@@ -20,14 +20,12 @@ from imgsearch.encoders.base import Encoder
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.candidates import CandidateFinder, Scope, VisibleKeys
 from imgsearch.search.page import Page, PageFinder
-from imgsearch.search.query_encoder import QueryEncoder
+from imgsearch.search.query_encoder import Pictures, QueryEncoder
 from imgsearch.search.ranking.confidence import Kind, Levels
 from imgsearch.search.ranking.duplicates import Duplicates
 from imgsearch.search.ranking.rules import Rules
 from imgsearch.search.words.titles import Titles
 from imgsearch.store.catalog import CatalogStore
-from imgsearch.store.uploads import UploadStore
-from imgsearch.vision.images import ImageLimits
 
 __all__ = ["Searcher"]
 
@@ -35,6 +33,7 @@ Keys = NDArray[np.uint64]
 Vector = NDArray[np.float32]
 FindLevels = Callable[[LiveIndex, Kind], Levels | None]
 
+STAGES = ("encode", "filter", "search")
 MAX_ATTEMPTS = 3
 """How often a page is found again because items on it were removed meanwhile."""
 
@@ -51,9 +50,7 @@ class Searcher:
         rules: Rules | None = None,
         duplicates: Duplicates | None = None,
         titles: Titles | None = None,
-        uploads: UploadStore | None = None,
-        read_photo: Callable[[Item], bytes] | None = None,
-        limits: ImageLimits | None = None,
+        pictures: Pictures | None = None,
         levels: FindLevels | None = None,
         queries: QueryEncoder | None = None,
         visible: VisibleKeys | None = None,
@@ -62,10 +59,9 @@ class Searcher:
         """Search `catalog` through `index`.
 
         `encoder` is called for texts, pictures and regions only. `rules` and `duplicates` are the catalog's, by
-        default made here; `titles` are used where they are given. `uploads` stores visitors' pictures, `read_photo`
-        returns the bytes of an item; `levels` returns what scores are compared with, to say how good a result is.
-        `queries` and `visible` share the caches of another searcher of the catalog. `expansion` is how many
-        candidates the index compares, by default as many as it was tuned to.
+        default made here; `titles` are used where they are given. `levels` returns what scores are compared with, to
+        say how good a result is. `queries` and `visible` share the caches of another searcher of the catalog.
+        `expansion` is how many candidates the index compares, by default as many as it was tuned to.
         """
         self.catalog = catalog
         self.index = index
@@ -74,9 +70,7 @@ class Searcher:
         self.duplicates = duplicates or Duplicates(catalog)
         self.titles = titles or Titles(catalog, None)
         self._levels = levels
-        self._queries = queries or QueryEncoder(
-            catalog, encoder, self.titles, uploads=uploads, read_photo=read_photo, limits=limits
-        )
+        self._queries = queries or QueryEncoder(catalog, encoder, self.titles, pictures or Pictures())
         self._visible = visible or VisibleKeys(catalog)
         self._finder = CandidateFinder(catalog, index, self._visible, expansion)
 
@@ -87,24 +81,27 @@ class Searcher:
         Raises `QueryError` for a query without terms, `UnknownItem`, `FilterError`, `ImageError` for a picture
         that cannot be read, and what the encoder raises.
         """
-        clock = _Clock()
+        times = [time.perf_counter()]
         target = self._queries.target(query, self.space)
-        clock.lap("encode")
+        times.append(time.perf_counter())
         rules = self.rules.active()
         scope = self._visible.scope(query.filters, rules).excluding(target.named)
-        clock.lap("filter")
+        times.append(time.perf_counter())
         groups = self.duplicates.groups() if query.duplicates == "collapse" else None
         pages = PageFinder(self._finder, self.catalog.looks, query, target, rules, groups)
         page, items = self._page_of_existing(pages, scope)
-        clock.lap("search")
+        times.append(time.perf_counter())
         hits, unknown = _hits(page, items, query.offset), self._queries.unknown_texts(query)
+        matching = max(self._finder.count(scope), len(hits))
+        stages = {name: end - start for name, start, end in zip(STAGES, times[:-1], times[1:], strict=True)}
+        stages["total"] = time.perf_counter() - times[0]
         return SearchResult(
             query=query,
             hits=hits,
             encoder=self.space.id,
             generation=self.index.generation,
-            matching=max(self._finder.count(scope), len(hits)),
-            timing_ms=clock.finish(),
+            matching=matching,
+            timing_ms={name: round(seconds * 1000, 3) for name, seconds in stages.items()},
             search_id=uuid.uuid4().hex,
             notes=tuple(map(_unknown_note, unknown)),
             confidence=self._confidence(query, page.nearest, understood=not unknown),
@@ -129,18 +126,14 @@ class Searcher:
         self, catalog: CatalogStore, index: LiveIndex, encoder: Callable[[], Encoder], titles: Titles
     ) -> Searcher:
         """Return a searcher of another catalog that reads pictures as this one does."""
-        queries = self._queries.for_catalog(catalog, encoder, titles)
-        return Searcher(catalog, index, encoder, titles=titles, queries=queries)
+        return Searcher(catalog, index, encoder, titles=titles, pictures=self._queries.pictures)
 
     def encoder(self) -> Encoder:
         """Return the encoder, loading it where it is not loaded yet; raises what loading raises."""
         return self._queries.encoder()
 
     def embedding(self, query: Query) -> Vector:
-        """Return the query as one (dim,) float32 unit vector of the encoder's own space.
-
-        A learned head is not applied yet. Raises what `search` raises for the query's terms.
-        """
+        """Return the query as one (dim,) float32 unit vector, to which no learned head is applied yet."""
         return self._queries.embedding(query)
 
     def _page_of_existing(self, pages: PageFinder, scope: Scope) -> tuple[Page, dict[int, Item]]:
@@ -151,7 +144,7 @@ class Searcher:
         """
         for _ in range(MAX_ATTEMPTS):
             page = pages.page(scope)
-            keys = page.all_keys
+            keys = np.concatenate([page.keys, *page.also])
             items = {item.key: item for item in self.catalog.by_keys(keys)}
             gone = [key for key in keys.tolist() if key not in items]
             if not gone:
@@ -199,19 +192,3 @@ def _hits(page: Page, items: Mapping[int, Item], offset: int) -> tuple[Hit, ...]
         )
         for rank, (item, score, others) in enumerate(existing, start=offset + 1)
     )
-
-
-class _Clock:
-    """Times the stages of one search, in milliseconds."""
-
-    def __init__(self) -> None:
-        self._start = self._last = time.perf_counter()
-        self._laps: dict[str, float] = {}
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self._laps[stage] = round((now - self._last) * 1000, 3)
-        self._last = now
-
-    def finish(self) -> dict[str, float]:
-        return {**self._laps, "total": round((time.perf_counter() - self._start) * 1000, 3)}

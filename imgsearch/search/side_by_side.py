@@ -35,6 +35,7 @@ __all__ = [
 
 
 HEAD = "head:"
+SETTINGS = ("emphasis", "same_color", "duplicates", "diversity")
 MAX_SIDE_CHARS = 200
 PERSISTENCE = 0.9
 """The p of rank-biased overlap: of an endless list, the first ten places have 86% of the weight."""
@@ -72,8 +73,8 @@ class Side:
 
     def applied(self, query: Query) -> Query:
         """Return the query with this side's settings."""
-        given = {name: getattr(self, name) for name in ("emphasis", "same_color", "duplicates", "diversity")}
-        return replace(query, **{name: value for name, value in given.items() if value is not None})
+        given = {name: value for name in SETTINGS if (value := getattr(self, name)) is not None}
+        return replace(query, **given)
 
     def settings_in_words(self) -> str:
         """Return what this side sets, in a few words; "" for nothing."""
@@ -117,13 +118,8 @@ def parse_side(text: str) -> Side:
 
 def side_of(system: str, query: Query, usual: Query) -> Side:
     """Return the side by which a system answers `query`, beside one that has the settings of `usual`."""
-    return Side(
-        system,
-        emphasis=None if query.emphasis == usual.emphasis else query.emphasis,
-        same_color=None if query.same_color == usual.same_color else query.same_color,
-        duplicates=None if query.duplicates == usual.duplicates else query.duplicates,
-        diversity=None if query.diversity == usual.diversity else query.diversity,
-    )
+    changed = [name for name in SETTINGS if getattr(query, name) != getattr(usual, name)]
+    return Side(system, **{name: getattr(query, name) for name in changed})
 
 
 def system_of(side: Side, systems: Systems) -> System:

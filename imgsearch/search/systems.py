@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
@@ -17,13 +16,11 @@ import numpy as np
 from imgsearch.core.errors import AdaptationError, CatalogError, ExperimentError, UnknownSystem
 from imgsearch.core.query import Query
 from imgsearch.core.records import Hit, SearchResult
-from imgsearch.encoders.base import Encoder
 from imgsearch.index.heads import get_head
 from imgsearch.index.opening import open_live_index
 from imgsearch.index.vector_space import VectorSpace, live_space
 from imgsearch.search.encoder_provider import EncoderProvider
 from imgsearch.search.searcher import Searcher
-from imgsearch.search.words.titles import Titles
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import utc_now
 from imgsearch.store.sampling import sample_items
@@ -80,19 +77,6 @@ class System:
             raise ExperimentError(f"{self.name!r} would be the live system again; change a setting of it.")
 
 
-@dataclass(frozen=True, slots=True)
-class _OtherCatalog:
-    """Another catalog that was opened for a system."""
-
-    catalog: CatalogStore
-    encoder: Callable[[], Encoder]
-    titles: Titles
-
-    def close(self) -> None:
-        self.titles.close()
-        self.catalog.close()
-
-
 class Systems:
     """The systems of one catalog; safe to use from any thread.
 
@@ -109,15 +93,13 @@ class Systems:
         self._threads = threads
         self._opening = threading.RLock()
         self._closed = False
-        self._others: dict[str, _OtherCatalog] = {}
+        self._others: dict[str, Searcher] = {}
         self._searchers: dict[tuple[str, str], Searcher] = {}
         rows = self._catalog.database.cursor().execute(
             "SELECT name, head, catalog, expansion, diversity, n FROM systems ORDER BY created_at, name"
         )
         saved = [System(LIVE), *(System(*row) for row in rows.fetchall())]
         self._saved = {system.name: system for system in saved}
-
-    # --- definitions ------------------------------------------------------------------------------------------
 
     def all(self) -> list[System]:
         """Return every system: the live one first, the others in the order in which they were saved."""
@@ -155,8 +137,6 @@ class Systems:
                 )
             self._saved = {**self._saved, system.name: system}
 
-    # --- searching --------------------------------------------------------------------------------------------
-
     def search(self, query: Query, system: str | System = LIVE) -> SearchResult:
         """Answer the query by a system, a saved one by its name; nothing is recorded.
 
@@ -176,7 +156,8 @@ class Systems:
         with self._opening:
             self._closed = True
             for other in self._others.values():
-                other.close()
+                other.titles.close()
+                other.catalog.close()
             self._others.clear()
             self._searchers.clear()
 
@@ -210,8 +191,6 @@ class Systems:
             if (item := items.get(hit.item_id))
         )
 
-    # --- opening ----------------------------------------------------------------------------------------------
-
     def _searcher(self, system: System) -> Searcher:
         """Return what answers for a system, opened at the first call."""
         searcher = self._opened(system)
@@ -223,20 +202,19 @@ class Systems:
         if not system.catalog and system.head in (LIVE, live_head):
             return live
         with self._opening:
+            base = self._other(system.catalog) if system.catalog else live
+            if system.head == LIVE:
+                return base
             key = (system.catalog, system.head)
             if key not in self._searchers:
-                other = self._other(system.catalog) if system.catalog else None
-                catalog = other.catalog if other else self._catalog
-                index = open_live_index(catalog, threads=self._threads, space=_space(catalog, system.head))
-                self._searchers[key] = (
-                    live.for_catalog(catalog, index, other.encoder, other.titles)
-                    if other
-                    else live.variant(index=index)
+                space = _space(base.catalog, system.head)
+                self._searchers[key] = base.variant(
+                    index=open_live_index(base.catalog, threads=self._threads, space=space)
                 )
             return self._searchers[key]
 
-    def _other(self, folder: str) -> _OtherCatalog:
-        """Return another catalog and its encoder; raises what opening it raises, or `CatalogError`."""
+    def _other(self, folder: str) -> Searcher:
+        """Return the live searcher of another catalog; raises what opening it raises, or `CatalogError`."""
         if folder in self._others:
             return self._others[folder]
         if self._closed:
@@ -247,20 +225,19 @@ class Systems:
                 raise CatalogError(
                     f"The catalog {folder} has other item ids than this one; index the same photos into it."
                 )
+            index = open_live_index(catalog, threads=self._threads, space=live_space(catalog))
         except BaseException:
             catalog.close()
             raise
         same = catalog.encoder_id == self._catalog.encoder_id
         encoder = self.live.encoder if same else EncoderProvider(catalog).get
         titles = self.live.titles.for_catalog(catalog, encoder)
-        self._others[folder] = _OtherCatalog(catalog, encoder, titles)
+        self._others[folder] = self.live.for_catalog(catalog, index, encoder, titles)
         return self._others[folder]
 
 
 def _space(catalog: CatalogStore, head: str) -> VectorSpace:
     """Return the vectors that a system's head names; raises `UnknownSystem` for a head that does not exist."""
-    if head == LIVE:
-        return live_space(catalog)
     try:
         return VectorSpace(catalog, None if head == BASE else get_head(catalog, head))
     except AdaptationError as error:

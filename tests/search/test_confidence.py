@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from imgsearch.core.query import Query, Region, Term
 from imgsearch.core.records import Confidence
 from imgsearch.index.opening import open_live_index
+from imgsearch.search.query_encoder import Pictures
 from imgsearch.search.ranking.confidence import (
     BEST_SCORES,
     Calibration,
@@ -132,7 +133,7 @@ def test_a_part_of_a_photo_is_not_compared_with_whole_ones(
         open_live_index(catalog),
         lambda: colours,
         levels=calibration.levels,
-        read_photo=lambda item: Path(item.location).read_bytes(),
+        pictures=Pictures(read_photo=lambda item: Path(item.location).read_bytes()),
     )
     item = next(catalog.iter_items()).item_id
     assert said(searcher, Term("item", item)) is not None

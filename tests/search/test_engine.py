@@ -43,7 +43,7 @@ def settings_of(folder: Path, **given: object) -> Settings:
 def test_texts_items_and_photos_are_searched_through_one_engine(
     colour_catalog: Path, colours: ColourEncoder
 ) -> None:
-    with SearchEngine.open(settings_of(colour_catalog), encoder=colours) as engine:
+    with SearchEngine(settings_of(colour_catalog), encoder=colours) as engine:
         by_item = engine.searcher.search(Query.of(item=MUG, n=5))
         photo = engine.read_photo(engine.catalog.get(MUG))
         assert engine.searcher.search(Query.of(image=photo, n=1)).hits[0].item_id == MUG
@@ -54,7 +54,7 @@ def test_texts_items_and_photos_are_searched_through_one_engine(
 def test_a_rule_saved_in_the_engine_holds_for_every_system_of_it(
     colour_catalog: Path, colours: ColourEncoder
 ) -> None:
-    with SearchEngine.open(settings_of(colour_catalog), encoder=colours) as engine:
+    with SearchEngine(settings_of(colour_catalog), encoder=colours) as engine:
         engine.systems.save(System("wide", expansion=500))
         query = Query.of(item=MUG, n=5)
         first = engine.searcher.search(query).hits[0].item_id
@@ -73,7 +73,7 @@ def test_the_encoder_is_loaded_by_the_first_query_that_needs_it(
         return ColourEncoder()
 
     monkeypatch.setattr(f"{PROVIDER}.load_encoder", load)
-    with SearchEngine.open(settings_of(colour_catalog)) as engine:
+    with SearchEngine(settings_of(colour_catalog)) as engine:
         engine.searcher.search(Query.of(item=MUG, n=5))
         assert loads == []
         assert engine.encoder.loaded is None
@@ -93,7 +93,7 @@ def test_a_started_encoder_is_awaited_and_then_the_callback_runs(
         return ColourEncoder()
 
     monkeypatch.setattr(f"{PROVIDER}.load_encoder", load)
-    with SearchEngine.open(settings_of(colour_catalog), serving=True) as engine:
+    with SearchEngine(settings_of(colour_catalog), serving=True) as engine:
         engine.start(called.set)
         assert engine.encoder.state.status == "loading"
         assert len(engine.searcher.search(Query.of(item=MUG, n=5)).hits) == 5
@@ -106,7 +106,7 @@ def test_an_encoder_that_is_not_the_catalogs_is_refused_each_time(
     colour_catalog: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(f"{PROVIDER}.load_encoder", lambda *_, **__: ColourEncoder(version=2))
-    with SearchEngine.open(settings_of(colour_catalog)) as engine:
+    with SearchEngine(settings_of(colour_catalog)) as engine:
         for _ in range(2):
             with pytest.raises(EncoderMismatch):
                 engine.searcher.search(Query.of(text="red"))
@@ -123,7 +123,7 @@ def test_an_empty_catalog_has_no_encoder_yet_and_says_so(tmp_path: Path) -> None
 
 
 def test_closing_frees_the_catalog_and_closing_twice_is_fine(colour_catalog: Path) -> None:
-    engine = SearchEngine.open(settings_of(colour_catalog))
+    engine = SearchEngine(settings_of(colour_catalog))
     engine.close()
     engine.close()
     CatalogStore.open(colour_catalog).close()
@@ -138,14 +138,14 @@ def test_an_engine_that_cannot_open_leaves_nothing_open(colour_catalog: Path) ->
     for path in (colour_catalog / "heads" / head.id).iterdir():
         path.write_bytes(b"damaged")
     with pytest.raises(CatalogCorrupt):
-        SearchEngine.open(settings_of(colour_catalog))
+        SearchEngine(settings_of(colour_catalog))
     CatalogStore.open(colour_catalog).close()  # the lock was given back
 
 
 def test_a_catalog_is_made_only_where_that_is_wanted(tmp_path: Path) -> None:
     with pytest.raises(CatalogNotFound):
-        SearchEngine.open(settings_of(tmp_path / "new"))
-    with SearchEngine.open(settings_of(tmp_path / "new"), create=True) as engine:
+        SearchEngine(settings_of(tmp_path / "new"))
+    with SearchEngine(settings_of(tmp_path / "new"), create=True) as engine:
         assert len(engine.catalog) == 0
 
 
@@ -165,7 +165,7 @@ def test_an_upload_is_decoded_once_and_searched_by_the_pixels_that_were_sent(
     emphasis: Emphasis,
 ) -> None:
     data = (shared_photos / MUG).read_bytes()
-    with SearchEngine.open(settings_of(lite_catalog), encoder=lite) as engine:
+    with SearchEngine(settings_of(lite_catalog), encoder=lite) as engine:
         decoded: list[int] = []
 
         def spy(source: bytes | Path, **options: Any) -> Picture:
@@ -181,7 +181,7 @@ def test_an_upload_is_decoded_once_and_searched_by_the_pixels_that_were_sent(
         assert engine.searcher.embedding(Query((upload,))) == pytest.approx(stored, abs=1e-3)
         engine.searcher.search(Query((upload,), n=9, offset=3, emphasis=emphasis))
         assert len(decoded) == 1
-    with SearchEngine.open(settings_of(lite_catalog), encoder=lite) as engine:
+    with SearchEngine(settings_of(lite_catalog), encoder=lite) as engine:
         again = engine.searcher.search(Query((upload,), n=3, emphasis=emphasis))
         assert [hit.item_id for hit in again.hits] == [hit.item_id for hit in first.hits]
         assert [hit.score for hit in again.hits] == pytest.approx([hit.score for hit in first.hits], abs=1e-5)
@@ -195,7 +195,7 @@ def test_a_region_of_an_upload_is_cut_from_the_picture_that_was_sent(
     image.paste("blue", (0, 0, 40, 400))
     data = io.BytesIO()
     image.save(data, "PNG")
-    with SearchEngine.open(settings_of(colour_catalog), encoder=colours) as engine:
+    with SearchEngine(settings_of(colour_catalog), encoder=colours) as engine:
         upload_id = engine.uploads.add(data.getvalue())
         part = engine.uploads.decode(upload_id, Region(0, 0, 0.01, 1), colours.input_px)
         assert part.size == (40, 400)
@@ -206,7 +206,7 @@ def test_a_region_of_an_upload_is_cut_from_the_picture_that_was_sent(
 def test_a_deleted_upload_is_not_searched_by_what_was_cached(
     colour_catalog: Path, colours: ColourEncoder, shared_photos: Path
 ) -> None:
-    with SearchEngine.open(settings_of(colour_catalog), encoder=colours) as engine:
+    with SearchEngine(settings_of(colour_catalog), encoder=colours) as engine:
         upload_id = engine.uploads.add((shared_photos / MUG).read_bytes())
         query = Query((Term("upload", upload_id),), n=1)
         engine.searcher.search(query)

@@ -6,8 +6,7 @@ import pytest
 
 from imgsearch.core.query import Filter
 from imgsearch.core.records import Facet, FacetValue
-from imgsearch.search.words.filter_suggestions import QueryWords
-from imgsearch.search.words.tokens import singular
+from imgsearch.search.words.filter_suggestions import QueryWords, singular
 
 
 def choice(column: str, *values: object) -> Facet:

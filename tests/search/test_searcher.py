@@ -22,7 +22,7 @@ from imgsearch.encoders import Encoder
 from imgsearch.index.local_index import LocalIndex
 from imgsearch.index.opening import open_live_index
 from imgsearch.search.candidates import MAX_EXACT_ITEMS
-from imgsearch.search.query_encoder import SPREAD_SAMPLE, composed
+from imgsearch.search.query_encoder import SPREAD_SAMPLE, Pictures, composed
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
 
@@ -338,7 +338,9 @@ def test_a_part_of_a_photo_is_searched_by_that_part_alone(
     both.save(data, "PNG")
     photos = {"mug/red-0.jpg": data.getvalue()}
     encoder, index = ColourEncoder(), open_live_index(catalog)
-    searcher = Searcher(catalog, index, lambda: encoder, read_photo=lambda item: photos[item.item_id])
+    searcher = Searcher(
+        catalog, index, lambda: encoder, pictures=Pictures(read_photo=lambda item: photos[item.item_id])
+    )
     red, blue = Region(0, 0, 0.45, 1), Region(0.55, 0, 1, 1)
 
     def first(term: Term) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from imgsearch.encoders import Encoder
 from imgsearch.encoders.base import HasVocabulary
-from imgsearch.search.words.spelling import Correction, Speller
+from imgsearch.search.words.word_help import Correction, Speller
 
 CATALOG = {"mug": 40, "red": 30, "sneakers": 20, "chair": 10, "armchair": 5, "label": 1}
 MODEL = ("the", "table", "sneaker", "credenza", "mum", "wooden", "cable")

@@ -17,7 +17,7 @@ from typing_extensions import TypeAliasType, TypedDict
 
 from imgsearch.core import query as core
 from imgsearch.core.records import Confidence, Hit, Item, SearchResult
-from imgsearch.search.words import filter_suggestions, spelling
+from imgsearch.search.words import filter_suggestions, word_help
 
 __all__ = [
     "CollectionDocument",
@@ -375,7 +375,7 @@ def _term_document(term: core.Term) -> TermDocument:
 
 
 def words_document(
-    suggestions: Sequence[filter_suggestions.Suggestion], correction: spelling.Correction | None
+    suggestions: Sequence[filter_suggestions.Suggestion], correction: word_help.Correction | None
 ) -> WordHelpDocument:
     """Return what a query's words suggest, and how they were probably meant."""
     return {

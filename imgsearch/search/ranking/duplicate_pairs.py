@@ -47,11 +47,7 @@ class PairFinder:
     """Finds pairs of copies among photos and those that were indexed before them; used by one thread."""
 
     def __init__(
-        self,
-        catalog: CatalogStore,
-        index: LiveIndex,
-        read_photo: Callable[[Item], bytes],
-        threshold: float,
+        self, catalog: CatalogStore, index: LiveIndex, read_photo: Callable[[Item], bytes], threshold: float
     ) -> None:
         self._looks = catalog.looks
         self._index = index

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from imgsearch.core.background import BackgroundThread
 from imgsearch.core.errors import QueryError
-from imgsearch.core.key_arrays import positions_in
+from imgsearch.core.key_arrays import Keys, positions_in
 from imgsearch.core.records import Item
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.ranking.duplicate_pairs import Pair, PairFinder, near_threshold
@@ -30,7 +30,6 @@ from imgsearch.store.database import insert_frame, utc_now
 
 __all__ = ["DuplicateGroup", "Duplicates", "Groups", "connected_components"]
 
-Keys = NDArray[np.uint64]
 Progress = Callable[[int, int], None]
 Labels = NDArray[np.int64]
 
@@ -68,8 +67,6 @@ class Duplicates:
     def close(self) -> None:
         """Stop the background thread; the former groups stay in use."""
         self._background.stop()
-
-    # --- reading ----------------------------------------------------------------------------------------------
 
     def groups(self) -> Groups:
         """Return the groups by which results are collapsed: copies of one photo, or photos of one product.
@@ -110,8 +107,6 @@ class Duplicates:
     def state(self) -> DuplicateState:
         """Return how far the photos of the catalog were compared."""
         return self._store.state()
-
-    # --- changing ---------------------------------------------------------------------------------------------
 
     def reject(self, item_ids: Sequence[str], *, author: str) -> None:
         """Store that no two of these photos are duplicates; later passes do not change that.
@@ -167,8 +162,6 @@ class Duplicates:
             if found or again:
                 self._publish()
             return found
-
-    # --- grouping ---------------------------------------------------------------------------------------------
 
     def _stamp(self) -> tuple[int, int]:
         return self._catalog.version, self._version
@@ -269,14 +262,10 @@ class DuplicateStore:
         """Store pairs, and that all photos below the key `upto` were compared."""
         with self._database.transaction() as cursor:
             if pairs:
-                columns = ["first_key", "second_key", "cosine", "residual"]
-                frame = pd.DataFrame(pairs, columns=columns)
+                frame = pd.DataFrame(pairs, columns=["first_key", "second_key", "cosine", "residual"])
                 frame = frame.astype({"first_key": "uint64", "second_key": "uint64"})
                 insert_frame(cursor, "duplicate_pairs", frame)
-            cursor.execute(
-                "INSERT INTO duplicate_passes VALUES (?, ?, ?)",
-                [utc_now(), upto, threshold],
-            )
+            cursor.execute("INSERT INTO duplicate_passes VALUES (?, ?, ?)", [utc_now(), upto, threshold])
 
     def forget_pairs(self) -> None:
         """Delete all pairs and progress; verdicts stay."""
@@ -286,48 +275,32 @@ class DuplicateStore:
 
     def reject(self, item_ids: Sequence[str], *, author: str) -> None:
         """Store that no two of these distinct items are copies of each other."""
-        pairs = list(combinations(sorted(item_ids), 2))
-        frame = pd.DataFrame(
-            {
-                "happened_at": utc_now(),
-                "author": author[:MAX_AUTHOR],
-                "first_item": [first for first, _ in pairs],
-                "second_item": [second for _, second in pairs],
-                "verdict": "different",
-            }
-        )
+        now, pairs = utc_now(), combinations(sorted(item_ids), 2)
+        frame = pd.DataFrame([(now, author[:MAX_AUTHOR], *pair, "different") for pair in pairs])
         with self._database.transaction() as cursor:
             insert_frame(cursor, "duplicate_verdicts", frame)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Groups:
-    """Which keys belong together, in memory; immutable, safe to use from any thread."""
+    """Which keys belong together: ascending `keys`, each with the label of its group; a key in none is left out."""
 
-    def __init__(self, keys: Keys, labels: Labels) -> None:
-        """Take ascending `keys`, each with the label of its group; keys in no group are left out."""
-        self._keys = keys
-        self._labels = labels
-        self._by_label = np.argsort(labels, kind="stable")
-        self._sorted_labels = labels[self._by_label]
+    keys: Keys
+    labels: Labels
 
     def __len__(self) -> int:
         """Return how many keys are in a group."""
-        return len(self._keys)
+        return len(self.keys)
 
     def of(self, keys: Keys) -> Labels:
         """Return the group of each key, (n,) int64 in their order; -1 for a key in none."""
-        if len(self._keys) == 0:
+        if len(self.keys) == 0:
             return np.full(len(keys), -1, np.int64)
-        place, there = positions_in(self._keys, keys)
-        return np.where(there, self._labels[place], -1)
+        place, there = positions_in(self.keys, keys)
+        return np.where(there, self.labels[place], -1)
 
-    def members(self, label: int) -> Keys:
-        """Return the keys of a group, ascending; none for -1."""
-        low, high = np.searchsorted(self._sorted_labels, [label, label + 1])
-        return self._keys[self._by_label[low:high]] if label >= 0 else self._keys[:0]
-
-    def collapse(self, keys: Keys, n: int | None = None) -> tuple[Labels, Labels]:
-        """Return (positions of the first n keys that stay, for each key the position it collapses into).
+    def collapse(self, keys: Keys) -> tuple[Labels, Labels]:
+        """Return (positions of the keys that stay, ascending, for each key the position it collapses into).
 
         The first key of each group stays, in the given order; a key that stays has its own position.
         """
@@ -336,7 +309,7 @@ class Groups:
         _, first, inverse = np.unique(
             np.where(labels < 0, alone, labels), return_index=True, return_inverse=True
         )
-        return np.sort(first)[:n], first[inverse]
+        return np.sort(first), first[inverse]
 
 
 def connected_components(first: Keys, second: Keys) -> tuple[Keys, Labels]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -130,13 +131,12 @@ class ActiveRules:
     stamp: tuple[int, int, date]
     rules: tuple[Rule, ...]
     keys: Mapping[int, Keys]
-    hidden: Keys = field(init=False)
-    """The keys that no visitor may see, ascending."""
 
-    def __post_init__(self) -> None:
-        """Collect the hidden keys."""
+    @cached_property
+    def hidden(self) -> Keys:
+        """The keys that no visitor may see, ascending."""
         hidden = [self.keys[rule.rule_id] for rule in self.rules if rule.action == "hide"]
-        object.__setattr__(self, "hidden", np.unique(np.concatenate(hidden or [np.zeros(0, np.uint64)])))
+        return np.unique(np.concatenate(hidden or [np.zeros(0, np.uint64)]))
 
     def boosts(self, query: Query) -> list[Rule]:
         """Return the rules that boost items for a query."""
@@ -181,8 +181,6 @@ class Rules:
         self._latest: tuple[Rule, ...] | None = None
         self._active: ActiveRules | None = None
 
-    # --- reading ----------------------------------------------------------------------------------------------
-
     def all(self) -> tuple[Rule, ...]:
         """Return the latest state of every rule, by number."""
         with self._lock:
@@ -200,16 +198,12 @@ class Rules:
 
     def history(self, rule_id: int | None = None, *, limit: int | None = 100) -> list[RuleChange]:
         """Return the changes of a rule, or of all, the latest first."""
-        rows = (
-            self._catalog.database.cursor()
-            .execute(
-                "SELECT rule_id, happened_at, author, act, state FROM rule_changes "
-                "WHERE $1 IS NULL OR rule_id = $1 ORDER BY change_id DESC LIMIT $2",
-                [rule_id, limit],
-            )
-            .fetchall()
+        cursor = self._catalog.database.cursor().execute(
+            "SELECT state, rule_id, act, author, happened_at FROM rule_changes "
+            "WHERE $1 IS NULL OR rule_id = $1 ORDER BY change_id DESC LIMIT $2",
+            [rule_id, limit],
         )
-        return [RuleChange(Rule.from_json(row[4], int(row[0])), row[3], row[2], row[1]) for row in rows]
+        return [RuleChange(Rule.from_json(state, number), *row) for state, number, *row in cursor.fetchall()]
 
     def matching(self, rule: Rule, *, limit: int = 12) -> tuple[int, list[Item]]:
         """Return (how many items a rule selects, some of them); works for a rule that is not saved too.
@@ -242,8 +236,6 @@ class Rules:
     def hidden_keys(self) -> Keys:
         """Return the keys that no visitor may see, ascending."""
         return self.active().hidden
-
-    # --- changing ---------------------------------------------------------------------------------------------
 
     def save(self, rule: Rule, *, author: str) -> Rule:
         """Store a new rule (number 0) or a change of one, and return it with its number.
@@ -282,8 +274,6 @@ class Rules:
         self._latest = None
         self.version += 1
         return rule
-
-    # --- evaluating -------------------------------------------------------------------------------------------
 
     def _stamp(self) -> tuple[int, int, date]:
         return self._catalog.version, self.version, datetime.now(UTC).date()

@@ -3,24 +3,28 @@
 red, dark green, t-shirts    a value of a column, in singular or plural, of one or more words
 size 42, size M              a number or a single letter only behind its column's name
 in stock                     the name of a yes-or-no column
-under 50, 20-40 cm           a number column: "20-40 cm", "price at least €1,299.95"
+under 50, 20-40 cm           a number column; also "price at least €1,299.95"
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from imgsearch.core.query import Filter, Operator
 from imgsearch.core.records import Facet
-from imgsearch.search.words.tokens import Token, singular, tokenize
 
-__all__ = ["QueryWords", "Suggestion"]
+__all__ = ["QueryWords", "Suggestion", "folded", "singular"]
 
 Words = Sequence[str]
 
+MAX_TOKENS = 48
+"""How many words of a text are read."""
+_TOKEN = re.compile(r"[€$£¥]|[<>]=?|[-–](?=\s*[€$£¥]?\s*\d)|\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
+_SPELLINGS = {"gray": "grey", "aluminum": "aluminium", "jewelry": "jewellery"}
 _STOP_WORDS = frozenset(
     (
         *("a", "an", "and", "at", "but", "by", "cost", "costing", "for", "in", "is"),
@@ -44,6 +48,43 @@ _OPERATORS: dict[tuple[str, ...], Operator] = {
     **dict.fromkeys((("at", "least"), ("from",), ("min",), ("minimum",), (">=",)), ">="),
 }
 _RANGE_WORDS = frozenset(("and", "to", "-", "–"))
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A normalised word, number or sign, and its place in the text."""
+
+    word: str
+    start: int
+    end: int
+
+
+def tokenize(text: str) -> list[Token]:
+    """Return the first `MAX_TOKENS` tokens of a text."""
+    found = []
+    for match in _TOKEN.finditer(text):
+        word = singular(folded(match[0]))
+        found.append(Token(_SPELLINGS.get(word, word), match.start(), match.end()))
+        if len(found) == MAX_TOKENS:
+            break
+    return found
+
+
+def folded(text: str) -> str:
+    """Return a text in lower case without accents."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+
+
+def singular(word: str) -> str:
+    """Return an English word without a plural's ending; any other word as it is."""
+    if len(word) < 4 or not word.endswith("s") or word.endswith("ss"):
+        return word
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("sses", "shes", "ches", "xes", "zes")):
+        return word[:-2]
+    return word[:-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +152,7 @@ class QueryWords:
         place = 0
         while place < len(words):
             number = self._numbers.read(words, place)
-            if number is not None:
-                at_place = [_Phrase(place, number.end, number.filters, describes=False)]
-            else:
-                at_place = self._value_phrases(words, place)
+            at_place = [number] if number is not None else self._value_phrases(words, place)
             phrases += at_place
             place = at_place[0].end if at_place else place + 1
         return phrases
@@ -193,14 +231,6 @@ def _without(text: str, tokens: Sequence[Token], removed: set[int]) -> str:
     return " ".join("".join(parts).split())
 
 
-@dataclass(frozen=True, slots=True)
-class NumberPhrase:
-    """The filters that a phrase means, and the place behind its last word."""
-
-    filters: tuple[Filter, ...]
-    end: int
-
-
 class NumberReader:
     """Reads phrases about the number columns of one catalog."""
 
@@ -210,9 +240,9 @@ class NumberReader:
         prices = (facet for facet in self._facets if _PRICES & set(words_of_name(facet.column)))
         self._price = next(prices, None)
 
-    def read(self, words: Words, place: int) -> NumberPhrase | None:
+    def read(self, words: Words, start: int) -> _Phrase | None:
         """Return the phrase at a place: [column] [operator] [column] number [to number]; None where there is none."""
-        named, at = self._named(words, place)
+        named, at = self._named(words, start)
         cheaper, between = words[at : at + 1] == ["cheaper"], words[at : at + 1] == ["between"]
         operator, at = (None, at + 1) if between else _operator(words, at)
         if named is None:
@@ -238,7 +268,9 @@ class NumberReader:
         else:
             ends = sorted((low, high))
             filters = (Filter(facet.column, ">=", ends[0]), Filter(facet.column, "<=", ends[1]))
-        return NumberPhrase(filters, at + bool(unit)) if _can_match(facet, filters) else None
+        if not _can_match(facet, filters):
+            return None
+        return _Phrase(start, at + bool(unit), filters, describes=False)
 
     def _named(self, words: Words, place: int) -> tuple[Facet | None, int]:
         """Return the number column that is named at a place, and the place behind its name."""

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.core.background import BackgroundThread, Stopped
-from imgsearch.core.key_arrays import positions_in
+from imgsearch.core.key_arrays import Keys, positions_in
 from imgsearch.encoders.base import Encoder
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.title_vectors import TitleStore
@@ -34,7 +34,6 @@ __all__ = [
     "title_weight",
 ]
 
-Keys = NDArray[np.uint64]
 Rows = NDArray[np.float32]
 Codes = NDArray[np.int64]
 Scores = NDArray[np.float32]

@@ -9,8 +9,7 @@ import streamlit as st
 
 from imgsearch.core.query import Query
 from imgsearch.search.words.filter_suggestions import Suggestion
-from imgsearch.search.words.spelling import Correction
-from imgsearch.search.words.word_help import text_of, with_text
+from imgsearch.search.words.word_help import Correction, text_of, with_text
 from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.markup import draw_html, plain
 from imgsearch.ui.state.actions import with_column_filters
