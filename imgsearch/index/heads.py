@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imgsearch.core.errors import AdaptationError, CatalogCorrupt
 from imgsearch.core.files import flush_to_disk, sha256_of_file, write_durably
-from imgsearch.index.base import are_unit
+from imgsearch.index.base import Vectors, are_unit
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import utc_now
 
@@ -43,8 +42,6 @@ __all__ = [
     "save_head",
 ]
 
-Rows = NDArray[np.float32]
-
 _HEAD_ID = re.compile(r"head-\d{4,}")
 _log = logging.getLogger(__name__)
 _changing = threading.Lock()
@@ -54,11 +51,11 @@ _changing = threading.Lock()
 class Projection:
     """The weights of a head: `mean` (dim,), `u` and `v` (dim, rank), all float32."""
 
-    mean: Rows
-    u: Rows
-    v: Rows
+    mean: Vectors
+    u: Vectors
+    v: Vectors
 
-    def __call__(self, rows: Rows) -> Rows:
+    def __call__(self, rows: Vectors) -> Vectors:
         """Return unit rows for (n, dim) float32 unit rows; a row that is damaged on disk becomes zeros."""
         projected = rows + (rows - self.mean) @ self.u @ self.v.T
         lengths = np.linalg.norm(projected, axis=1, keepdims=True)

@@ -18,7 +18,7 @@ from PIL import Image
 
 from imgsearch.core.errors import QueryError
 from imgsearch.core.query import Emphasis
-from imgsearch.vision.oklab import blurred, cell_colors, color_cells, lab_planes, oklab
+from imgsearch.vision.oklab import Floats, blurred, cell_colors, color_cells, lab_planes, oklab
 from imgsearch.vision.saliency import LIGHTNESS_WEIGHT, downscaled, eroded, foreground_weights
 
 __all__ = [
@@ -34,8 +34,6 @@ __all__ = [
     "emphasised_scores",
     "same_color",
 ]
-
-Floats = NDArray[np.float32]
 
 LOOK_VERSION = 2
 """Raise it when `describe` returns other numbers: looks of another version are computed again, not compared."""
@@ -141,8 +139,7 @@ def emphasised_scores(scores: Floats, rows: Floats, look: Floats, emphasis: Emph
 
 def same_color(rows: Floats, look: Floats) -> NDArray[np.bool_]:
     """Return which of the (n, LOOK_DIM) rows have the colours of `look`; unknown looks (zeros) have not."""
-    mask: NDArray[np.bool_] = rows[:, COLOR] @ look[COLOR] >= _SAME_COLOR
-    return mask
+    return np.asarray(rows[:, COLOR] @ look[COLOR] >= _SAME_COLOR)
 
 
 # --- colour ---------------------------------------------------------------------------------------------------------
