@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from imgsearch.core.errors import FilterError
 from imgsearch.core.query import MAX_FILTER_CHARS, Filter, Operator, plain_value
@@ -31,16 +31,8 @@ _SIGN = re.compile(r"\s*+(!=|<=|>=|=|<|>|~)")
 _IN = re.compile(r"\s++in\s", re.I)
 _IN_WORD = re.compile(r"\sin\s", re.I)
 _SEPARATOR = re.compile(r"\s*+(?:\||$)")
+_BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _RANGE = re.compile(r"(?P<low>-?\d+(?:\.\d+)?)\.\.(?P<high>-?\d+(?:\.\d+)?)$")
-_OPERATORS: dict[str, Operator] = {
-    "=": "=",
-    "!=": "!=",
-    "<": "<",
-    "<=": "<=",
-    ">": ">",
-    ">=": ">=",
-    "~": "contains",
-}
 
 
 def parse_filters(texts: Sequence[str]) -> tuple[Filter, ...]:
@@ -63,10 +55,10 @@ def parse_filter(text: str) -> tuple[Filter, ...]:
         if found is not None:
             low, high = float(found["low"]), float(found["high"])
             return (Filter(column, ">=", low), Filter(column, "<=", high))
-        return (Filter(column, _OPERATORS[sign], _unquoted(value)),)
+        operator = "contains" if sign == "~" else cast(Operator, sign)
+        return (Filter(column, operator, _unquoted(value)),)
     membership = _membership(text)
-    values = _listed(membership[1]) if membership is not None else ()
-    if membership is not None and values:
+    if membership is not None and (values := _listed(membership[1])):
         return (Filter(membership[0], "in", values),)
     raise FilterError(
         f"The filter {_shown(text)} is not understood; write it like category=shoes, price<50, price=10..50, "
@@ -140,21 +132,15 @@ def condition(filter: Filter, kind: ColumnKind, column: str) -> tuple[str, list[
     Every value is a parameter; `column` must be a name of our own making. Raises `FilterError` for a value that
     does not fit the kind.
     """
+    name, parameter = (f"lower({column})", "lower(?)") if kind == "text" else (column, "?")
     if filter.operator == "in":
         values = [_fit(filter, kind, value) for value in filter.values]
-        if not values:
-            return "false", []
-        if kind == "text":
-            return f"lower({column}) IN ({', '.join('lower(?)' for _ in values)})", values
-        return f"{column} IN ({', '.join('?' for _ in values)})", values
+        return (f"{name} IN ({', '.join([parameter] * len(values))})" if values else "false"), values
     if filter.operator == "contains":
         if kind != "text":
             raise FilterError(f"'~' looks inside text, but the column {filter.column!r} holds {kind} values.")
-        return f"contains(lower({column}), lower(?))", [plain_value(filter.values[0])]
-    value = _fit(filter, kind, filter.value)
-    if kind == "text":
-        return f"lower({column}) {filter.operator} lower(?)", [value]
-    return f"{column} {filter.operator} ?", [value]
+        return f"contains({name}, {parameter})", [plain_value(filter.values[0])]
+    return f"{name} {filter.operator} {parameter}", [_fit(filter, kind, filter.value)]
 
 
 def values_of(filter: Filter, kind: ColumnKind) -> list[Any]:
@@ -179,11 +165,9 @@ def _fit(filter: Filter, kind: ColumnKind, value: Any) -> Any:
         return number
     if kind == "boolean":
         lowered = str(value).strip().lower()
-        if lowered in {"true", "1", "yes"}:
-            return True
-        if lowered in {"false", "0", "no"}:
-            return False
-        raise FilterError(f"The column {filter.column!r} holds true or false, not {value!r}.")
+        if lowered not in _BOOLEANS:
+            raise FilterError(f"The column {filter.column!r} holds true or false, not {value!r}.")
+        return _BOOLEANS[lowered]
     return plain_value(value)
 
 

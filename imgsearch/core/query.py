@@ -216,14 +216,9 @@ class Query(_Checked):
         filters: tuple[Filter, ...] = (),
     ) -> Query:
         """Return the query made of the given parts, each of weight 1."""
-        terms: list[Term] = []
-        if text is not None:
-            terms.append(Term("text", text))
-        if item is not None:
-            terms.append(Term("item", item))
-        if image is not None:
-            terms.append(Term("image", image))
-        return Query(tuple(terms), n=n, filters=filters)
+        given: dict[TermKind, str | bytes | None] = {"text": text, "item": item, "image": image}
+        terms = tuple(Term(kind, value) for kind, value in given.items() if value is not None)
+        return Query(terms, n=n, filters=filters)
 
     def within(self, max_results: int) -> Query:
         """Return the query itself; raises `QueryError` where `n` or `offset` is above `max_results`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -178,17 +178,9 @@ class IndexingReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as the JSON of `imgsearch index --json`."""
-        return {
-            "added": self.added,
-            "changed": self.changed,
-            "unchanged": self.unchanged,
-            "removed": self.removed,
-            "vanished": self.vanished,
-            "failed": [{"path": failure.path, "reason": failure.reason} for failure in self.failed],
-            "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
-            "encoder": self.encoder,
-            "notes": list(self.notes),
-        }
+        seconds = {stage: round(value, 3) for stage, value in self.seconds.items()}
+        failed = [asdict(failure) for failure in self.failed]
+        return {**asdict(self), "failed": failed, "seconds": seconds, "notes": list(self.notes)}
 
 
 @dataclass(frozen=True, slots=True)

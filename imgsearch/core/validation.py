@@ -10,25 +10,17 @@ from pydantic_core import ErrorDetails
 
 __all__ = ["sentence"]
 
-_KINDS = {
-    "string_type": "a text",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_parsing_size": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "finite_number": "a finite number",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-    "bytes_type": "bytes",
-    "list_type": "a list",
-    "tuple_type": "a list",
-    "dict_type": "an object",
-    "model_type": "an object",
-    "model_attributes_type": "an object",
-    "dataclass_type": "an object",
+_TYPES = {
+    "a text": ("string_type",),
+    "a whole number": ("int_type", "int_parsing", "int_parsing_size", "int_from_float"),
+    "a number": ("float_type", "float_parsing"),
+    "a finite number": ("finite_number",),
+    "true or false": ("bool_type", "bool_parsing"),
+    "bytes": ("bytes_type",),
+    "a list": ("list_type", "tuple_type"),
+    "an object": ("dict_type", "model_type", "model_attributes_type", "dataclass_type"),
 }
+_KINDS = {error: words for words, errors in _TYPES.items() for error in errors}
 _BOUNDS = {
     "greater_than_equal": ("at least", "ge"),
     "greater_than": ("more than", "gt"),

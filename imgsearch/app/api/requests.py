@@ -66,43 +66,28 @@ VISITOR_HELP = "Your own name for the visitor, kept with the feedback."
 N_HELP = "How many hits; 10 if not given."
 WEIGHT_HELP = "Not 0; negative means: less like this."
 OFFSET_HELP = "How many of the best hits to skip; ranks continue from there."
-REPEATED = " May be repeated."
 
 
-# In addresses and forms, `imgsearch.core.query_address` reads the values: here they are texts of a described form.
-_NUMBER = r"-?[0-9]{1,3}(\.[0-9]{1,6})?"
+def _repeated(description: str) -> Any:
+    return Field([], description=f"{description} May be repeated.")
+
+
+def _optional(description: str) -> Any:
+    return Field(None, description=description)
+
+
+def _form(type: str = "string", **schema: object) -> WithJsonSchema:
+    """Return the described form of a text that `imgsearch.core.query_address` reads."""
+    return WithJsonSchema({"type": type, **schema})
+
+
 _SHARE = r"(0(\.[0-9]{1,6})?|1)"
+_REGION = f"{_SHARE},{_SHARE},{_SHARE},{_SHARE}"
+_EMPHASIS = f"(color|shape|pattern):{_SHARE}"
+_PART = rf"^-?[0-9]{{1,3}}(\.[0-9]{{1,6}})?:(text|item|upload|color)(@{_REGION})?:.+$"
 
-
-_Text = Annotated[str, WithJsonSchema({"type": "string", "maxLength": MAX_TEXT_CHARS})]
-_Id = Annotated[str, WithJsonSchema({"type": "string", "maxLength": MAX_ID_CHARS})]
-_UploadId = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{32}$"})]
-_Color = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^#?[0-9a-fA-F]{6}$"})]
-_Part = Annotated[
-    str,
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": rf"^{_NUMBER}:(text|item|upload|color)(@{_SHARE},{_SHARE},{_SHARE},{_SHARE})?:.+$",
-        }
-    ),
-]
-_Filter = Annotated[str, WithJsonSchema({"type": "string", "maxLength": MAX_FILTER_CHARS})]
-_N = Annotated[str, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_RANK})]
-_Offset = Annotated[str, WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MAX_RANK})]
-_EmphasisText = Annotated[
-    str,
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": rf"^(color|shape|pattern):{_SHARE}(,(color|shape|pattern):{_SHARE})*$",
-        }
-    ),
-]
-_Share = Annotated[str, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
-_Same = Annotated[str, WithJsonSchema({"enum": ["color"], "type": "string"})]
-_Duplicates = Annotated[str, WithJsonSchema({"enum": ["collapse", "show"], "type": "string"})]
-_Spelling = Annotated[str, WithJsonSchema({"enum": ["correct", "keep"], "type": "string"})]
+_Id = Annotated[str, _form(maxLength=MAX_ID_CHARS)]
+_Rank = Annotated[str, _form("integer", minimum=0, maximum=MAX_RANK)]
 _Visitor = Annotated[str, Field(max_length=MAX_NAME_CHARS)]
 _FilterText = Annotated[str, Field(max_length=MAX_FILTER_CHARS)]
 _Weight = Annotated[float, Field(ge=-MAX_WEIGHT, le=MAX_WEIGHT)]
@@ -113,43 +98,41 @@ _ItemId = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS)]
 class PageParams(ClosedParams):
     """Parameters of a page of hits."""
 
-    n: _N = Field("10", description=N_HELP)
-    offset: _Offset = Field("0", description=OFFSET_HELP)
-    filter: list[_Filter] = Field([], description=FILTER_HELP + REPEATED)
+    n: Annotated[str, _form("integer", minimum=1, maximum=MAX_RANK)] = Field("10", description=N_HELP)
+    offset: _Rank = Field("0", description=OFFSET_HELP)
+    filter: list[Annotated[str, _form(maxLength=MAX_FILTER_CHARS)]] = _repeated(FILTER_HELP)
     visitor: _Visitor = Field("", description=VISITOR_HELP)
 
 
 class SearchParams(PageParams):
     """Parameters of a search: the grammar of the address bar."""
 
-    text: list[_Text] = Field([], description="Words to search for." + REPEATED)
-    item: list[_Id] = Field([], description="The id of an item to find look-alikes of." + REPEATED)
-    more: list[_Id] = Field(
-        [], description=f"The id of an item to lean towards (weight {MORE_WEIGHT})." + REPEATED
+    text: list[Annotated[str, _form(maxLength=MAX_TEXT_CHARS)]] = _repeated("Words to search for.")
+    item: list[_Id] = _repeated("The id of an item to find look-alikes of.")
+    more: list[_Id] = _repeated(f"The id of an item to lean towards (weight {MORE_WEIGHT}).")
+    less: list[_Id] = _repeated(f"The id of an item to lean away from (weight {LESS_WEIGHT}).")
+    upload: list[Annotated[str, _form(pattern="^[0-9a-f]{32}$")]] = _repeated(
+        "The id of a picture sent before (`query.terms` of that answer has it)."
     )
-    less: list[_Id] = Field(
-        [], description=f"The id of an item to lean away from (weight {LESS_WEIGHT})." + REPEATED
+    color: list[Annotated[str, _form(pattern="^#?[0-9a-fA-F]{6}$")]] = _repeated(
+        "A colour as six hexadecimal digits, such as cc2233."
     )
-    upload: list[_UploadId] = Field(
-        [], description="The id of a picture sent before (`query.terms` of that answer has it)." + REPEATED
+    part: list[Annotated[str, _form(pattern=_PART)]] = _repeated(PART_HELP)
+    emphasis: Annotated[str, _form(pattern=f"^{_EMPHASIS}(,{_EMPHASIS})*$")] = Field(
+        "", description=EMPHASIS_HELP
     )
-    color: list[_Color] = Field(
-        [], description="A colour as six hexadecimal digits, such as cc2233." + REPEATED
+    same: Annotated[str, _form(enum=["color"])] = Field(
+        "", description="`color`: only items of the requested colours."
     )
-    part: list[_Part] = Field([], description=PART_HELP + REPEATED)
-    emphasis: _EmphasisText = Field("", description=EMPHASIS_HELP)
-    same: _Same = Field("", description="`color`: only items of the requested colours.")
-    duplicates: _Duplicates = Field("show", description=DUPLICATES_HELP)
-    diversity: _Share = Field("0", description=DIVERSITY_HELP)
-    spelling: _Spelling = Field("correct", description=SPELLING_HELP)
+    duplicates: Annotated[str, _form(enum=["collapse", "show"])] = Field("show", description=DUPLICATES_HELP)
+    diversity: Annotated[str, _form("number", minimum=0, maximum=1)] = Field("0", description=DIVERSITY_HELP)
+    spelling: Annotated[str, _form(enum=["correct", "keep"])] = Field("correct", description=SPELLING_HELP)
 
 
 class SearchForm(SearchParams):
     """A search as a multipart form: the parameters of GET search, and a picture."""
 
-    image: Annotated[bytes | None, WithJsonSchema({"type": "string", "format": "binary"})] = Field(
-        None, description="The picture, as a file."
-    )
+    image: Annotated[bytes | None, _form(format="binary")] = _optional("The picture, as a file.")
 
 
 class _Body(BaseModel):
@@ -160,27 +143,17 @@ class WeightedText(_Body):
     """Words or a colour with a weight."""
 
     value: str = Field(description="The words, or the colour.", max_length=MAX_TEXT_CHARS)
-    weight: _Weight | None = Field(None, description=WEIGHT_HELP)
-
-    @property
-    def where(self) -> Region | None:
-        """No part of a photo."""
-        return None
+    weight: _Weight | None = _optional(WEIGHT_HELP)
 
 
 class Weighted(_Body):
     """A photo with a weight."""
 
     value: str = Field(description="The id of the item or the picture.", max_length=MAX_ID_CHARS)
-    weight: _Weight | None = Field(None, description=WEIGHT_HELP)
-    region: Annotated[list[Fraction], Field(min_length=4, max_length=4)] | None = Field(
-        None, description="Left, top, right, bottom of the part that counts, as fractions of the photo."
+    weight: _Weight | None = _optional(WEIGHT_HELP)
+    region: Annotated[list[Fraction], Field(min_length=4, max_length=4)] | None = _optional(
+        "Left, top, right, bottom of the part that counts, as fractions of the photo."
     )
-
-    @property
-    def where(self) -> Region | None:
-        """The part of the photo that counts."""
-        return None if self.region is None else Region(*self.region)
 
 
 _Words = Annotated[str, Field(max_length=MAX_TEXT_CHARS)] | WeightedText
@@ -193,30 +166,28 @@ _Entry = str | WeightedText | Weighted
 class SearchBody(_Body):
     """A search as JSON; a field that is null counts as absent."""
 
-    text: _Words | list[_Words] | None = Field(None, description="Words.")
-    items: _ItemEntry | list[_ItemEntry] | None = Field(None, description="Item ids.")
-    more: _ItemEntry | list[_ItemEntry] | None = Field(
-        None, description=f"Item ids; the weight is {MORE_WEIGHT} where none is given."
+    text: _Words | list[_Words] | None = _optional("Words.")
+    items: _ItemEntry | list[_ItemEntry] | None = _optional("Item ids.")
+    more: _ItemEntry | list[_ItemEntry] | None = _optional(
+        f"Item ids; the weight is {MORE_WEIGHT} where none is given."
     )
-    less: _ItemEntry | list[_ItemEntry] | None = Field(
-        None, description=f"Item ids; the weight is {LESS_WEIGHT} where none is given."
+    less: _ItemEntry | list[_ItemEntry] | None = _optional(
+        f"Item ids; the weight is {LESS_WEIGHT} where none is given."
     )
-    uploads: _UploadEntry | list[_UploadEntry] | None = Field(
-        None, description="Ids of pictures sent before."
+    uploads: _UploadEntry | list[_UploadEntry] | None = _optional("Ids of pictures sent before.")
+    colors: _ColorEntry | list[_ColorEntry] | None = _optional("Colours as #rrggbb.")
+    emphasis: dict[Literal["color", "shape", "pattern"], Fraction] | None = _optional(
+        "How much more color, shape and pattern count than in the embedding: 0 to 1 each."
     )
-    colors: _ColorEntry | list[_ColorEntry] | None = Field(None, description="Colours as #rrggbb.")
-    emphasis: dict[Literal["color", "shape", "pattern"], Fraction] | None = Field(
-        None, description="How much more color, shape and pattern count than in the embedding: 0 to 1 each."
-    )
-    same_color: bool | None = Field(None, description="Only items of the requested colours.")
-    duplicates: Duplicates | None = Field(None, description=DUPLICATES_HELP)
-    diversity: Fraction | None = Field(None, description=DIVERSITY_HELP)
-    spelling: Spelling | None = Field(None, description=SPELLING_HELP)
-    image: str | None = Field(None, description="A picture in base64, or as a data URL.")
-    n: Annotated[int, Field(ge=1, le=MAX_RANK)] | None = Field(None, description=N_HELP)
-    offset: Annotated[int, Field(ge=0, le=MAX_RANK)] | None = Field(None, description=OFFSET_HELP)
-    filter: _FilterText | list[_FilterText] | None = Field(None, description=FILTER_HELP)
-    visitor: _Visitor | None = Field(None, description=VISITOR_HELP)
+    same_color: bool | None = _optional("Only items of the requested colours.")
+    duplicates: Duplicates | None = _optional(DUPLICATES_HELP)
+    diversity: Fraction | None = _optional(DIVERSITY_HELP)
+    spelling: Spelling | None = _optional(SPELLING_HELP)
+    image: str | None = _optional("A picture in base64, or as a data URL.")
+    n: Annotated[int, Field(ge=1, le=MAX_RANK)] | None = _optional(N_HELP)
+    offset: Annotated[int, Field(ge=0, le=MAX_RANK)] | None = _optional(OFFSET_HELP)
+    filter: _FilterText | list[_FilterText] | None = _optional(FILTER_HELP)
+    visitor: _Visitor | None = _optional(VISITOR_HELP)
 
     def query(self, default_n: int) -> Query:
         """Return the query, without the picture; raises `QueryError`."""
@@ -256,12 +227,15 @@ def _listed(given: Any) -> list[Any]:
 def _terms(given: _Entry | list[Any] | None, kind: TermKind, usual: float) -> Iterator[Term]:
     entries: list[_Entry] = _listed(given)
     for entry in entries:
-        if isinstance(entry, str):
-            value, weight, region = entry, usual, None
-        else:
-            value, region = entry.value, entry.where
-            weight = usual if entry.weight is None else entry.weight
-        yield Term(kind, f"#{value.removeprefix('#').lower()}" if kind == "color" else value, weight, region)
+        value = entry if isinstance(entry, str) else entry.value
+        weight = None if isinstance(entry, str) else entry.weight
+        edges = entry.region if isinstance(entry, Weighted) else None
+        yield Term(
+            kind,
+            f"#{value.removeprefix('#').lower()}" if kind == "color" else value,
+            usual if weight is None else weight,
+            None if edges is None else Region(*edges),
+        )
 
 
 class ClickDocument(_Body):

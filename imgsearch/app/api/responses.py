@@ -45,306 +45,272 @@ __all__ = [
     "words_document",
 ]
 
-_CONFIG = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+_CLOSED = with_config(ConfigDict(extra="forbid"))
 
 _Count = Annotated[int, Field(ge=0)]
+_Positive = Annotated[int, Field(ge=1)]
+_Edges = Annotated[list[float], Field(min_length=4, max_length=4)]
 Metadata = TypeAliasType("Metadata", dict[str, str | float | bool | None])
 
 
-@with_config(_CONFIG)
+def described(description: str) -> Any:
+    """Return the description of a field."""
+    return Field(description=description)
+
+
+@_CLOSED
 class TermDocument(TypedDict):
     """One part of a query."""
 
-    kind: Literal["text", "item", "image", "upload", "color"]
-    """What the value is."""
-    value: str
-    """The words, the item's id, the id of a sent picture, or #rrggbb."""
-    weight: float
-    """Negative means: less like this."""
-    region: NotRequired[Annotated[list[float], Field(min_length=4, max_length=4)]]
-    """Left, top, right, bottom of the part that counts; absent for the whole photo."""
-
-
-@with_config(_CONFIG)
-class EmphasisValues(TypedDict):
-    """How much more colour, shape and pattern count than in the embedding, 0 to 1 each."""
-
-    color: float
-    """Of the colours."""
-    shape: float
-    """Of the outline."""
-    pattern: float
-    """Of the pattern."""
-
-
-@with_config(_CONFIG)
-class QueryDocument(TypedDict):
-    """A query as it was understood."""
-
-    terms: list[TermDocument]
-    """What was searched for."""
-    n: Annotated[int, Field(ge=1)]
-    """How many hits were requested."""
-    offset: _Count
-    """How many of the best hits were skipped."""
-    filters: list[str]
-    """The conditions that every hit meets."""
-    emphasis: EmphasisValues
-    """How much more color, shape and pattern count than in the embedding."""
-    same_color: bool
-    """Whether only items of the requested colours are hits."""
-    duplicates: core.Duplicates
-    """Whether near-duplicates and photos of one product are collapsed into the best hit or all shown."""
-    diversity: float
-    """How much variety counts, 0 to 1."""
-    spelling: core.Spelling
-    """`keep`: the text is meant as it is written; no correction is offered."""
-
-
-@with_config(_CONFIG)
-class _Photo(TypedDict):
-    # Subclasses inherit descriptions that are part of the type, but not those that stand below a field.
-    item_id: Annotated[str, Field(description="The item.")]
-    title: Annotated[str, Field(description="Words to show: the title or name column, else the file's name.")]
-    image: Annotated[str, Field(description="Path of a large WebP of the photo.")]
-    thumbnail: Annotated[str, Field(description="Path of a small WebP of the photo.")]
-    metadata: Annotated[
-        Metadata, Field(description="The item's row: one field for each column that has a value.")
+    kind: Annotated[Literal["text", "item", "image", "upload", "color"], described("What the value is.")]
+    value: Annotated[str, described("The words, the item's id, the id of a sent picture, or #rrggbb.")]
+    weight: Annotated[float, described("Negative means: less like this.")]
+    region: NotRequired[
+        Annotated[
+            _Edges, described("Left, top, right, bottom of the part that counts; absent for the whole photo.")
+        ]
     ]
 
 
-@with_config(_CONFIG)
+@_CLOSED
+class EmphasisValues(TypedDict):
+    """How much more colour, shape and pattern count than in the embedding, 0 to 1 each."""
+
+    color: Annotated[float, described("Of the colours.")]
+    shape: Annotated[float, described("Of the outline.")]
+    pattern: Annotated[float, described("Of the pattern.")]
+
+
+@_CLOSED
+class QueryDocument(TypedDict):
+    """A query as it was understood."""
+
+    terms: Annotated[list[TermDocument], described("What was searched for.")]
+    n: Annotated[_Positive, described("How many hits were requested.")]
+    offset: Annotated[_Count, described("How many of the best hits were skipped.")]
+    filters: Annotated[list[str], described("The conditions that every hit meets.")]
+    emphasis: Annotated[
+        EmphasisValues, described("How much more color, shape and pattern count than in the embedding.")
+    ]
+    same_color: Annotated[bool, described("Whether only items of the requested colours are hits.")]
+    duplicates: Annotated[
+        core.Duplicates,
+        described(
+            "Whether near-duplicates and photos of one product are collapsed into the best hit or all shown."
+        ),
+    ]
+    diversity: Annotated[float, described("How much variety counts, 0 to 1.")]
+    spelling: Annotated[
+        core.Spelling, described("`keep`: the text is meant as it is written; no correction is offered.")
+    ]
+
+
+@_CLOSED
+class _Photo(TypedDict):
+    item_id: Annotated[str, described("The item.")]
+    title: Annotated[str, described("Words to show: the title or name column, else the file's name.")]
+    image: Annotated[str, described("Path of a large WebP of the photo.")]
+    thumbnail: Annotated[str, described("Path of a small WebP of the photo.")]
+    metadata: Annotated[Metadata, described("The item's row: one field for each column that has a value.")]
+
+
+@_CLOSED
 class HitDocument(_Photo):
     """One search result."""
 
-    rank: Annotated[int, Field(ge=1)]
-    """1 is the best."""
-    score: float
-    """Cosine similarity: higher is more alike; compare within one answer only."""
-    also: list[str]
-    """Ids of the items that are collapsed into this one, best first."""
+    rank: Annotated[_Positive, described("1 is the best.")]
+    score: Annotated[
+        float, described("Cosine similarity: higher is more alike; compare within one answer only.")
+    ]
+    also: Annotated[list[str], described("Ids of the items that are collapsed into this one, best first.")]
 
 
-@with_config(_CONFIG)
+@_CLOSED
 class ItemDocument(_Photo):
     """A photo of the catalog with its row."""
 
-    width_px: Annotated[_Count, Field(description="The original's width; 0 where unknown.")]
-    height_px: Annotated[_Count, Field(description="The original's height; 0 where unknown.")]
+    width_px: Annotated[_Count, described("The original's width; 0 where unknown.")]
+    height_px: Annotated[_Count, described("The original's height; 0 where unknown.")]
 
 
-@with_config(_CONFIG)
+@_CLOSED
 class MapPhoto(ItemDocument):
     """An item at a key of the map."""
 
-    key: _Count
-    """The photo's key on the map."""
+    key: Annotated[_Count, described("The photo's key on the map.")]
 
 
-@with_config(_CONFIG)
+@_CLOSED
 class SuggestionDocument(TypedDict):
     """Filters that words of the text may mean."""
 
-    filters: list[str]
-    """The conditions, on one column."""
-    words: str
-    """The words of the text that say so."""
-    text: str
-    """The text to search for with these filters; empty where nothing is left."""
+    filters: Annotated[list[str], described("The conditions, on one column.")]
+    words: Annotated[str, described("The words of the text that say so.")]
+    text: Annotated[str, described("The text to search for with these filters; empty where nothing is left.")]
 
 
-@with_config(_CONFIG)
+@_CLOSED
 class SpellingDocument(TypedDict):
     """How a misspelt text was probably meant."""
 
-    text: str
-    """The text with unknown words corrected."""
-    certain: bool
-    """Whether no word of the text that was sent is known: the app then searches for this one at once."""
+    text: Annotated[str, described("The text with unknown words corrected.")]
+    certain: Annotated[
+        bool,
+        described(
+            "Whether no word of the text that was sent is known: the app then searches for this one at once."
+        ),
+    ]
 
 
-@with_config(_CONFIG)
+@_CLOSED
 class WordHelpDocument(TypedDict):
     """What the words of a query suggest."""
 
     suggestions: Annotated[
         list[SuggestionDocument],
-        Field(description="Filters that the words of the text may mean. None is applied: offer them."),
+        described("Filters that the words of the text may mean. None is applied: offer them."),
     ]
     spelling: Annotated[
         SpellingDocument | None,
-        Field(
-            description="How a misspelt text was probably meant. The hits are those of the text as it was sent."
-        ),
+        described("How a misspelt text was probably meant. The hits are those of the text as it was sent."),
     ]
 
 
-@with_config(_CONFIG)
+@_CLOSED
 class SearchResultDocument(WordHelpDocument):
     """The answer to a search."""
 
-    search_id: str
-    """Identifies this search; send it with feedback."""
-    query: QueryDocument
-    """The query as it was understood."""
-    encoder: str
-    """The model that compared the photos."""
-    generation: _Count
-    """The generation of the index that answered."""
-    matching: _Count
-    """How many items pass the filters."""
-    hits: list[HitDocument]
-    """Best first."""
-    confidence: Confidence | None
-    """How good the hits are for this catalog; null for a mix, a further page, or while not known."""
-    notes: list[str]
-    """Remarks on the hits, such as that a word is not known; usually empty."""
-    timing_ms: dict[str, float]
-    """Milliseconds by stage, and `total`."""
+    search_id: Annotated[str, described("Identifies this search; send it with feedback.")]
+    query: Annotated[QueryDocument, described("The query as it was understood.")]
+    encoder: Annotated[str, described("The model that compared the photos.")]
+    generation: Annotated[_Count, described("The generation of the index that answered.")]
+    matching: Annotated[_Count, described("How many items pass the filters.")]
+    hits: Annotated[list[HitDocument], described("Best first.")]
+    confidence: Annotated[
+        Confidence | None,
+        described(
+            "How good the hits are for this catalog; null for a mix, a further page, or while not known."
+        ),
+    ]
+    notes: Annotated[
+        list[str], described("Remarks on the hits, such as that a word is not known; usually empty.")
+    ]
+    timing_ms: Annotated[dict[str, float], described("Milliseconds by stage, and `total`.")]
 
 
-@with_config(_CONFIG)
+@_CLOSED
 class _CollectionHead(TypedDict):
-    id: Annotated[str, Field(description="Identifies the collection; anyone who has it may read it.")]
-    name: Annotated[str, Field(description="The name that the visitor gave it.")]
-    created: Annotated[str, Field(description="When it was made, UTC.")]
-    changed: Annotated[str, Field(description="When it last changed, UTC.")]
+    id: Annotated[str, described("Identifies the collection; anyone who has it may read it.")]
+    name: Annotated[str, described("The name that the visitor gave it.")]
+    created: Annotated[str, described("When it was made, UTC.")]
+    changed: Annotated[str, described("When it last changed, UTC.")]
 
 
-@with_config(_CONFIG)
+@_CLOSED
 class CollectionSummary(_CollectionHead):
     """A collection without its items."""
 
-    item_count: _Count
-    """How many items are saved in it."""
-    query_count: _Count
-    """How many searches are saved in it."""
+    item_count: Annotated[_Count, described("How many items are saved in it.")]
+    query_count: Annotated[_Count, described("How many searches are saved in it.")]
 
 
-@with_config(_CONFIG)
+@_CLOSED
 class CollectionList(TypedDict):
     """The collections of a visitor."""
 
-    collections: list[CollectionSummary]
-    """The visitor's, the latest changed first."""
+    collections: Annotated[list[CollectionSummary], described("The visitor's, the latest changed first.")]
 
 
-@with_config(_CONFIG)
+@_CLOSED
 class CollectionDocument(_CollectionHead):
     """A collection with its items."""
 
-    items: list[ItemDocument]
-    """In the order in which they were saved."""
-    queries: list[str]
-    """The searches saved in it, in the grammar of GET search."""
-    gone: list[str]
-    """Ids of the saved items that have left the catalog."""
+    items: Annotated[list[ItemDocument], described("In the order in which they were saved.")]
+    queries: Annotated[list[str], described("The searches saved in it, in the grammar of GET search.")]
+    gone: Annotated[list[str], described("Ids of the saved items that have left the catalog.")]
 
 
-@with_config(_CONFIG)
+@_CLOSED
 class SuggestedRegion(TypedDict):
     """A box around a thing in a photo, its edges as fractions of the photo."""
 
-    left: core.Fraction
-    """The left edge."""
-    top: core.Fraction
-    """The top edge."""
-    right: core.Fraction
-    """The right edge."""
-    bottom: core.Fraction
-    """The bottom edge."""
-    part: str
-    """The parameter `part` of a search by it."""
+    left: Annotated[core.Fraction, described("The left edge.")]
+    top: Annotated[core.Fraction, described("The top edge.")]
+    right: Annotated[core.Fraction, described("The right edge.")]
+    bottom: Annotated[core.Fraction, described("The bottom edge.")]
+    part: Annotated[str, described("The parameter `part` of a search by it.")]
 
 
-@with_config(_CONFIG)
+@_CLOSED
 class Regions(TypedDict):
     """The boxes of a photo."""
 
-    regions: list[SuggestedRegion]
-    """The clearest first."""
+    regions: Annotated[list[SuggestedRegion], described("The clearest first.")]
 
 
-@with_config(_CONFIG)
+@_CLOSED
 class MapPhotos(TypedDict):
     """The items at keys of the map."""
 
-    photos: list[MapPhoto]
-    """Those that exist, in the requested order."""
+    photos: Annotated[list[MapPhoto], described("Those that exist, in the requested order.")]
 
 
-@with_config(_CONFIG)
+@_CLOSED
 class FeedbackRecorded(TypedDict):
     """What was written."""
 
-    recorded: Literal["click", "judgment"]
-    """What was written."""
+    recorded: Annotated[Literal["click", "judgment"], described("What was written.")]
 
 
-@with_config(_CONFIG)
+@_CLOSED
 class ReplicaBatchTaken(TypedDict):
     """The answer to a batch of a replica."""
 
-    taken: _Count
-    """How many rows were written."""
+    taken: Annotated[_Count, described("How many rows were written.")]
 
 
-@with_config(_CONFIG)
+@_CLOSED
 class EncoderHealth(TypedDict):
     """The state of the model."""
 
-    status: Literal["loading", "ready", "failed"]
-    """The model's state."""
-    spec: str
-    """The model's name."""
-    reason: str
-    """Why it failed, else empty."""
+    status: Annotated[Literal["loading", "ready", "failed"], described("The model's state.")]
+    spec: Annotated[str, described("The model's name.")]
+    reason: Annotated[str, described("Why it failed, else empty.")]
 
 
-@with_config(_CONFIG)
+@_CLOSED
 class HealthDocument(TypedDict):
     """What the service can answer."""
 
-    status: Literal["ready", "loading", "degraded"]
-    """What is possible."""
-    version: str
-    """The program's version."""
-    items: _Count
-    """Items in the catalog."""
-    generation: _Count
-    """The index generation in use."""
-    encoder: EncoderHealth
-    """The model that understands texts and pictures."""
+    status: Annotated[Literal["ready", "loading", "degraded"], described("What is possible.")]
+    version: Annotated[str, described("The program's version.")]
+    items: Annotated[_Count, described("Items in the catalog.")]
+    generation: Annotated[_Count, described("The index generation in use.")]
+    encoder: Annotated[EncoderHealth, described("The model that understands texts and pictures.")]
 
 
-@with_config(_CONFIG)
+@_CLOSED
 class ErrorBody(TypedDict):
     """A failure."""
 
-    code: str
-    """Stable; made for programs."""
-    message: str
-    """One sentence for people."""
+    code: Annotated[str, described("Stable; made for programs.")]
+    message: Annotated[str, described("One sentence for people.")]
 
 
-@with_config(_CONFIG)
+@_CLOSED
 class Error(TypedDict):
     """The answer to a request that failed."""
 
-    error: ErrorBody
-    """What went wrong."""
+    error: Annotated[ErrorBody, described("What went wrong.")]
 
 
-@with_config(_CONFIG)
+@_CLOSED
 class Failed(TypedDict):
     """The health of a service that cannot answer."""
 
-    status: Literal["failed"]
-    """No search is possible."""
-    version: str
-    """The program's version."""
-    error: ErrorBody
-    """Why."""
+    status: Annotated[Literal["failed"], described("No search is possible.")]
+    version: Annotated[str, described("The program's version.")]
+    error: Annotated[ErrorBody, described("Why.")]
 
 
 def query_document(query: core.Query) -> QueryDocument:
@@ -354,11 +320,7 @@ def query_document(query: core.Query) -> QueryDocument:
         "n": query.n,
         "offset": query.offset,
         "filters": [str(filter) for filter in query.filters],
-        "emphasis": {
-            "color": query.emphasis.color,
-            "shape": query.emphasis.shape,
-            "pattern": query.emphasis.pattern,
-        },
+        "emphasis": cast(EmphasisValues, dataclasses.asdict(query.emphasis)),
         "same_color": query.same_color,
         "duplicates": query.duplicates,
         "diversity": query.diversity,
