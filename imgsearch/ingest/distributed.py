@@ -1,14 +1,12 @@
-"""Encoding into shards by this process or by many workers of a Ray cluster.
-
-A worker that dies is replaced, and its shard encoded again. Any number of workers writes the same bytes.
-"""
+"""Encoding into shards by this process or by a Ray cluster: any number of workers writes the same bytes."""
 
 from __future__ import annotations
 
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -74,13 +72,11 @@ def encode_to_shards(
     before = finished_shards(place)
     missing = [(plan, number) for plan in plans for number in plan.numbers if number not in before]
     job = _Job(place, limits or ImageLimits(), device, private_hosts)
-    reports: Iterable[ShardReport] = ()
+    reports: Iterator[ShardReport] = iter(())
     used = 0
-    if not missing:
-        pass
-    elif engine == "ray":
+    if missing and engine == "ray":
         reports, used = _by_ray(job, missing, workers)
-    else:
+    elif missing:
         reports, used = _by_this_process(job, missing, encoder), 1
     total = sum(plan.photos for plan in plans)
     done = total - sum(plan.photos_in(number) for plan, number in missing)
@@ -119,13 +115,10 @@ def _by_this_process(
 ) -> Iterator[ShardReport]:
     from imgsearch.encoders.device import torch_threads
 
-    originals = job.originals()
-    try:
+    with closing(job.originals()) as originals:
         for plan, number in missing:
             with torch_threads(plan.threads):
                 yield encode_shard(job.place, plan, number, encoder, originals=originals, limits=job.limits)
-    finally:
-        originals.close()
 
 
 # --- Ray --------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -30,25 +31,20 @@ STOP_TIMEOUT_S = 60.0
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
 class LookMaker:
     """Makes looks from photos; safe to use from any thread."""
 
-    def __init__(
-        self,
-        originals: Originals,
-        thumbnails: ThumbnailCache | None = None,
-        limits: ImageLimits | None = None,
-    ) -> None:
-        self._originals = originals
-        self._thumbnails = thumbnails
-        self._limits = limits or ImageLimits()
+    originals: Originals
+    thumbnails: ThumbnailCache | None = None
+    limits: ImageLimits = field(default_factory=ImageLimits)
 
     def make(self, item: Item) -> Look | None:
         """Return the look of an item's photo, or None for a damaged one; raises `SourceError` if it is unreadable."""
-        cached = self._thumbnails.kept(item.key, SIDE_PX) if self._thumbnails else None
+        cached = self.thumbnails.kept(item.key, SIDE_PX) if self.thumbnails else None
         try:
-            data = cached if cached is not None else self._originals.read(item.location)
-            return describe(decode_image(data, target_px=SIDE_PX, limits=self._limits))
+            data = cached if cached is not None else self.originals.read(item.location)
+            return describe(decode_image(data, target_px=SIDE_PX, limits=self.limits))
         except ImageError:
             return None
 

@@ -32,10 +32,7 @@ _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Return the table in a .csv, .parquet or .jsonl file with typed columns.
-
-    Raises `SourceError` saying what is wrong with the file.
-    """
+    """Return the table in a .csv, .parquet or .jsonl file with typed columns; raises `SourceError`."""
     if not path.is_file():
         raise SourceError(f"There is no file {path}.")
     suffix = path.suffix.lower()
@@ -54,8 +51,9 @@ def read_table(path: Path) -> pd.DataFrame:
                 )
             frame = frame.astype(object).where(frame.notna() & (frame != ""), None)
             columns = {str(name).strip(): frame[name] for name in frame.columns}
+            untyped = {name for name in columns if name.lower() in (*ID_COLUMNS, *IMAGE_COLUMNS)}
             return pd.DataFrame(
-                {name: values if _names_items(name) else _typed(values) for name, values in columns.items()}
+                {name: columns[name] if name in untyped else _typed(columns[name]) for name in columns}
             )
         if suffix in (".parquet", ".pq"):
             return pd.read_parquet(path)
@@ -185,10 +183,6 @@ class MetadataFile:
 def id_text(value: Any) -> str:
     """Return a cell as an id; pandas reads whole numbers in a column with gaps as 5.0, which means 5."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _names_items(column: str) -> bool:
-    return column.lower() in (*ID_COLUMNS, *IMAGE_COLUMNS)
 
 
 def _typed(column: pd.Series[Any]) -> pd.Series[Any]:

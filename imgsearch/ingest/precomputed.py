@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,50 +28,32 @@ def open_embeddings(where: str | Path, sources: Sequence[Source]) -> ImportedEmb
     """Open a file of embeddings, or a folder or URL of shards; raises `SourceError`."""
     if is_remote(str(where)) or Path(where).is_dir():
         return ShardedEmbeddings(str(where))
-    return ImportedEmbeddings.read(Path(where), sources)
+    return ImportedEmbeddings(Path(where), sources)
 
 
 def embedding_dim(where: str | Path) -> int:
     """Return the length of the embeddings in a file or in shards; raises `SourceError` where there are none."""
     if is_remote(str(where)) or Path(where).is_dir():
         return ShardedEmbeddings(str(where)).dim
-    path = Path(where)
-    vectors = _read_npy(path) if path.suffix.lower() == ".npy" else _read_rows(path)[1]
-    if vectors.ndim != 2:
-        raise SourceError(f"{path} holds an array {vectors.shape}, but rows of numbers are needed.")
-    return int(vectors.shape[1])
+    return int(_read_vectors(Path(where))[1].shape[1])
 
 
 class ImportedEmbeddings:
     """Embeddings by item id, read from a file."""
 
-    def __init__(self, path: Path, rows: Mapping[str, int], vectors: NDArray[np.floating[Any]]) -> None:
-        """Use `ImportedEmbeddings.read`."""
-        self._path = path
-        self._rows = rows
-        self._vectors = vectors
-        self.dim = vectors.shape[1]
-
-    @classmethod
-    def read(cls, path: Path, sources: Sequence[Source]) -> ImportedEmbeddings:
-        """Read a .npy (row i belongs to row i of the one manifest) or a .parquet with `id` and `embedding`.
-
-        Raises `SourceError` where the file does not fit.
-        """
-        if path.suffix.lower() == ".npy":
+    def __init__(self, path: Path, sources: Sequence[Source]) -> None:
+        """Read a .npy with a row for each of the manifest, or a .parquet with ids; raises `SourceError`."""
+        ids, vectors = _read_vectors(path)
+        if ids is None:
             manifests = [source for source in sources if isinstance(source, ManifestSource)]
             if len(manifests) != 1 or len(sources) != 1:
-                raise SourceError(
-                    f"{path} is matched by row number, so the source must be one manifest with the same rows."
-                )
-            ids, vectors = manifests[0].ids, _read_npy(path)
-        else:
-            ids, vectors = _read_rows(path)
-        if vectors.ndim != 2 or len(vectors) != len(ids):
-            raise SourceError(
-                f"{path} holds an array {vectors.shape}, but {len(ids)} rows of numbers are needed."
-            )
-        return cls(path, {item_id: row for row, item_id in enumerate(ids)}, vectors)
+                text = "is matched by row number, so the source must be one manifest with the same rows"
+                raise SourceError(f"{path} {text}.")
+            ids = manifests[0].ids
+        if len(vectors) != len(ids):
+            raise SourceError(f"{path} holds {len(vectors)} rows of numbers, but {len(ids)} are needed.")
+        self._path, self._vectors, self.dim = path, vectors, vectors.shape[1]
+        self._rows = {item_id: row for row, item_id in enumerate(ids)}
 
     def find(self, item_id: str) -> NDArray[np.float32]:
         """Return the item's embedding scaled to unit length; raises `SourceError` where there is no usable one."""
@@ -90,12 +72,20 @@ def imported_photo(embeddings: ImportedEmbeddings | ShardedEmbeddings, photo: Ph
     return PreparedPhoto(content_digest(vector.tobytes()), vector=vector)
 
 
-def _read_npy(path: Path) -> NDArray[np.floating[Any]]:
-    try:
-        vectors: NDArray[np.floating[Any]] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise SourceError(f"{path} cannot be read as .npy ({error}).") from error
-    return vectors
+def _read_vectors(path: Path) -> tuple[Sequence[str] | None, NDArray[np.floating[Any]]]:
+    """Return (the ids, None for a .npy; the (n, dim) vectors) of a file; raises `SourceError`."""
+    ids: Sequence[str] | None = None
+    vectors: NDArray[np.floating[Any]]
+    if path.suffix.lower() == ".npy":
+        try:
+            vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise SourceError(f"{path} cannot be read as .npy ({error}).") from error
+    else:
+        ids, vectors = _read_rows(path)
+    if vectors.ndim != 2:
+        raise SourceError(f"{path} holds an array {vectors.shape}, but rows of numbers are needed.")
+    return ids, vectors
 
 
 def _read_rows(path: Path) -> tuple[Sequence[str], NDArray[np.floating[Any]]]:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -105,32 +105,24 @@ class RunReport:
         )
 
 
+@dataclass(slots=True)
 class Scan:
     """One pass over the sources of a run.
 
-    `stored`: the known photos that are being read again, by id. `without_look`: keys of known photos without a look.
+    Without `trust_files`, photos of the same size and time are read too (their embeddings are imported). `stored`:
+    the known photos that are being read again, by id. `without_look`: keys of known photos without a look.
     """
 
-    def __init__(
-        self,
-        catalog: CatalogStore,
-        index: LiveIndex,
-        report: RunReport,
-        metadata: MetadataFile | None,
-        *,
-        trust_files: bool,
-    ) -> None:
-        """Without `trust_files`, photos of the same size and time are read too (their embeddings are imported)."""
-        self.stored: dict[str, Photo] = {}
-        self.without_look: list[int] = []
-        self._catalog = catalog
-        self._index = index
-        self._report = report
-        self._metadata = metadata
-        self._trust_files = trust_files
-        self._locations: dict[str, str] = {}  # of the ids of this run
-        self._moved: list[Photo] = []
-        self._relabelled: list[Photo] = []
+    catalog: CatalogStore
+    index: LiveIndex
+    report: RunReport
+    metadata: MetadataFile | None
+    trust_files: bool
+    stored: dict[str, Photo] = field(default_factory=dict)
+    without_look: list[int] = field(default_factory=list)
+    _locations: dict[str, str] = field(default_factory=dict)  # of the ids of this run
+    _moved: list[Photo] = field(default_factory=list)
+    _relabelled: list[Photo] = field(default_factory=list)
 
     def photos(self, sources: Sequence[Source]) -> Iterator[Photo]:
         """Yield the photos that must be read, with the `digest` of their stored content; settle the others."""
@@ -138,20 +130,20 @@ class Scan:
             entries = source.photos()
             while batch := self._next(entries):
                 photos = [photo for entry in batch if (photo := self._accepted(entry)) is not None]
-                with self._report.stage("scan"):
-                    found = self._catalog.stored_photos([photo.item_id for photo in photos])
+                with self.report.stage("scan"):
+                    found = self.catalog.stored_photos([photo.item_id for photo in photos])
                     self._note_missing_looks(found.values())
                 for photo in photos:
                     stored = found.get(photo.item_id)
                     if stored is None:
                         yield photo
                     elif _id_is_taken(photo, stored):
-                        self._report.fail(
+                        self.report.fail(
                             Failure(photo.item_id, f"The id is used by the photo {stored.location}.")
                         )
                     else:
                         self.stored[photo.item_id] = stored
-                        if self._trust_files and _same_file(photo, stored):
+                        if self.trust_files and _same_file(photo, stored):
                             self.settle(photo)
                         else:
                             yield replace(photo, digest=stored.digest)
@@ -165,59 +157,59 @@ class Scan:
         # A run without a metadata file says nothing about rows that came from one.
         if row_digest != stored.row_digest and photo.metadata:
             self._relabelled.append(replace(photo, row_digest=row_digest))
-            self._report.changed += 1
+            self.report.changed += 1
         else:
-            self._report.unchanged += 1
+            self.report.unchanged += 1
         if len(self._moved) + len(self._relabelled) >= SCAN_BATCH:
             self.flush()
-        self._report.show()
+        self.report.show()
 
     def flush(self) -> None:
         """Write the queued updates."""
-        with self._report.stage("store"):
-            self._catalog.update_files(self._moved)
-            self._catalog.update_metadata(self._relabelled)
-            found = self._catalog.stored_photos([photo.item_id for photo in self._relabelled])
+        with self.report.stage("store"):
+            self.catalog.update_files(self._moved)
+            self.catalog.update_metadata(self._relabelled)
+            found = self.catalog.stored_photos([photo.item_id for photo in self._relabelled])
             keys = sorted(photo.key for photo in found.values() if photo.key is not None)
-            self._index.refresh(np.array(keys, np.uint64))
+            self.index.refresh(np.array(keys, np.uint64))
         self._moved, self._relabelled = [], []
 
     def find_vanished(self, sources: Sequence[Source], *, prune: bool) -> None:
         """Count the stored photos that their source no longer lists; with `prune`, remove them."""
         for source in sources:
             if not source.complete:
-                self._report.notes.append(
+                self.report.notes.append(
                     f"{source.name} could not be read to its end: none of its photos counts as vanished."
                 )
                 continue
-            vanished = sorted(self._catalog.ids_of_source(source.name) - self._locations.keys())
-            self._report.vanished += len(vanished)
+            vanished = sorted(self.catalog.ids_of_source(source.name) - self._locations.keys())
+            self.report.vanished += len(vanished)
             if vanished and prune:
-                self._index.remove(self._catalog.remove(vanished))
-                self._report.removed += len(vanished)
+                self.index.remove(self.catalog.remove(vanished))
+                self.report.removed += len(vanished)
 
     def _next(self, entries: Iterator[Photo | Failure]) -> list[Photo | Failure]:
-        with self._report.stage("scan"):
+        with self.report.stage("scan"):
             return list(islice(entries, SCAN_BATCH))
 
     def _accepted(self, entry: Photo | Failure) -> Photo | None:
         """Return the photo with its metadata; report a failure or a duplicate id and return None."""
         if isinstance(entry, Failure):
-            self._report.fail(entry)
+            self.report.fail(entry)
             return None
         if first := self._locations.get(entry.item_id):
             reason = f"The id {entry.item_id} was already used by {first} in this run."
-            self._report.fail(Failure(entry.location, reason))
+            self.report.fail(Failure(entry.location, reason))
             return None
         self._locations[entry.item_id] = entry.location
-        if self._metadata is None:
+        if self.metadata is None:
             return entry
-        return replace(entry, metadata={**entry.metadata, **self._metadata.row(entry.item_id)})
+        return replace(entry, metadata={**entry.metadata, **self.metadata.row(entry.item_id)})
 
     def _note_missing_looks(self, stored: Iterable[Photo]) -> None:
-        if self._trust_files:  # the photos of imported embeddings may not be readable
+        if self.trust_files:  # the photos of imported embeddings may not be readable
             keys = np.array([photo.key for photo in stored], np.uint64)
-            self.without_look += keys[~self._catalog.looks.has(keys)].tolist()
+            self.without_look += keys[~self.catalog.looks.has(keys)].tolist()
 
 
 def metadata_digest(metadata: Mapping[str, Any]) -> str:
@@ -243,38 +235,30 @@ def _id_is_taken(photo: Photo, stored: Photo) -> bool:
     return all((file := file_of(place)) and file.exists() for place in (stored.location, stored.source))
 
 
+@dataclass(slots=True)
 class BatchWriter:
     """Collects the photos of a run into batches; a batch is stored whole or not at all."""
 
-    def __init__(
-        self,
-        catalog: CatalogStore,
-        index: LiveIndex,
-        encoder: Encoder,
-        scan: Scan,
-        report: RunReport,
-        thumbnails: ThumbnailCache | None,
-    ) -> None:
-        self._catalog = catalog
-        self._index = index
-        self._encoder = encoder
-        self._scan = scan
-        self._report = report
-        self._thumbnails = thumbnails
-        self._prepared: Batch = []
-        self._encoded: Batch = []
-        self._unsaved = 0
+    catalog: CatalogStore
+    index: LiveIndex
+    encoder: Encoder
+    scan: Scan
+    report: RunReport
+    thumbnails: ThumbnailCache | None
+    _prepared: Batch = field(default_factory=list)
+    _encoded: Batch = field(default_factory=list)
+    _unsaved: int = 0
 
     def write(self, outcomes: Iterable[tuple[Photo, Outcome]]) -> None:
         """Store the photos that were read; settle those whose content is the stored one, report those that failed."""
         for photo, outcome in outcomes:
             if isinstance(outcome, Failure):
-                self._report.fail(outcome)
+                self.report.fail(outcome)
             elif outcome.digest == photo.digest:
-                self._scan.settle(photo)
+                self.scan.settle(photo)
             else:
                 self._prepared.append((photo, outcome))
-                self._report.pending += 1
+                self.report.pending += 1
                 if len(self._prepared) >= ENCODE_BATCH:
                     self._encode()
         self._encode()
@@ -283,49 +267,49 @@ class BatchWriter:
     def _encode(self) -> None:
         arrays = [prepared for _, prepared in self._prepared if prepared.array is not None]
         if arrays:
-            with self._report.stage("encode"):
-                encode_prepared(self._encoder, arrays)
+            with self.report.stage("encode"):
+                encode_prepared(self.encoder, arrays)
         self._encoded += self._prepared
         self._prepared = []
         if len(self._encoded) >= COMMIT_BATCH:
             self._commit()
-        self._report.show()
+        self.report.show()
 
     def _commit(self) -> None:
-        self._scan.flush()
+        self.scan.flush()
         batch, self._encoded = self._encoded, []
         if not batch:
             return
-        with self._report.stage("store"):
-            keys, replaced, vectors = store_photos(self._catalog, self._with_metadata(batch))
-        with self._report.stage("index"):
-            self._index.add(keys, vectors)
-            self._index.remove(replaced)
-        if self._thumbnails is not None:
+        with self.report.stage("store"):
+            keys, replaced, vectors = store_photos(self.catalog, self._with_metadata(batch))
+        with self.report.stage("index"):
+            self.index.add(keys, vectors)
+            self.index.remove(replaced)
+        if self.thumbnails is not None:
             for key, (_, prepared) in zip(keys, batch, strict=True):
                 if prepared.thumbnail is not None:
-                    self._thumbnails.put(int(key), prepared.thumbnail, KEPT_URL_PX)
-        changed = sum(self._scan.stored.pop(photo.item_id, None) is not None for photo, _ in batch)
-        self._report.changed += changed
-        self._report.added += len(batch) - changed
-        self._report.pending -= len(batch)
+                    self.thumbnails.put(int(key), prepared.thumbnail, KEPT_URL_PX)
+        changed = sum(self.scan.stored.pop(photo.item_id, None) is not None for photo, _ in batch)
+        self.report.changed += changed
+        self.report.added += len(batch) - changed
+        self.report.pending -= len(batch)
         self._unsaved += len(batch)
         if self._unsaved >= SAVE_INDEX_EVERY:
-            with self._report.stage("index"):
-                self._index.save()
+            with self.report.stage("index"):
+                self.index.save()
             self._unsaved = 0
 
     def _with_metadata(self, batch: Batch) -> Batch:
         """Return the batch with row digests; changed photos that the run has no metadata for keep their rows."""
         bare = [
-            photo.item_id for photo, _ in batch if not photo.metadata and photo.item_id in self._scan.stored
+            photo.item_id for photo, _ in batch if not photo.metadata and photo.item_id in self.scan.stored
         ]
-        kept = {item.item_id: item.metadata for item in self._catalog.get_many(bare)}
+        kept = {item.item_id: item.metadata for item in self.catalog.get_many(bare)}
         rows: Batch = []
         for photo, prepared in batch:
             metadata, row_digest = photo.metadata, ""
             if kept.get(photo.item_id):
-                metadata, row_digest = kept[photo.item_id], self._scan.stored[photo.item_id].row_digest
+                metadata, row_digest = kept[photo.item_id], self.scan.stored[photo.item_id].row_digest
             row_digest = row_digest or metadata_digest(metadata)
             rows.append((replace(photo, metadata=metadata, row_digest=row_digest), prepared))
         return rows

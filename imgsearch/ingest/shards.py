@@ -15,7 +15,7 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -240,11 +240,13 @@ class ShardedEmbeddings:
         done = finished_shards(self._place)
         self.missing = sum(number not in done for plan in plans for number in plan.numbers)
         for number in sorted(done):
-            ids, failed = _ids_of_shard(self._place, number)
+            file = _read_shard(self._place, number)
+            ids = file.read(columns=["id"])["id"].to_pylist()
             self._rows.update((item_id, (number, row)) for row, item_id in enumerate(ids))
-            for failure in failed:  # an older shard's embedding is of a former photo
-                self._rows.pop(failure.path, None)
-                self._failed[failure.path] = failure.reason
+            about = json.loads((file.schema_arrow.metadata or {}).get(b"imgsearch", b"{}"))
+            for item_id, reason in about.get("failed", ()):  # an older shard's embedding is of a former photo
+                self._rows.pop(item_id, None)
+                self._failed[item_id] = reason
 
     def __len__(self) -> int:
         """Return how many items have an embedding."""
@@ -264,7 +266,9 @@ class ShardedEmbeddings:
     def _shard(self, number: int) -> NDArray[np.float32]:
         with self._lock:
             if number not in self._open:
-                self._open[number] = _vectors_of_shard(self._place, number, self.dim)
+                column = _read_shard(self._place, number).read(columns=["embedding"])["embedding"]
+                numbers = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+                self._open[number] = numbers.reshape(-1, self.dim)
             return self._open[number]
 
 
@@ -347,32 +351,16 @@ def _fetched(originals: Originals, location: str) -> bytes:
 
 def _shard_bytes(plan: Plan, ids: Sequence[str], vectors: Embeddings, failed: Sequence[Failure]) -> bytes:
     flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
-    about = {
-        "encoder_id": plan.encoder_id,
-        "failed": [[failure.path, failure.reason] for failure in failed],
+    failures = [[failure.path, failure.reason] for failure in failed]
+    columns = {
+        "id": pa.array(ids, pa.string()),
+        "embedding": pa.FixedSizeListArray.from_arrays(flat, plan.dim),
     }
-    table = pa.table(
-        {
-            "id": pa.array(ids, pa.string()),
-            "embedding": pa.FixedSizeListArray.from_arrays(flat, plan.dim),
-        }
-    ).replace_schema_metadata({"imgsearch": json.dumps(about)})
+    about = json.dumps({"encoder_id": plan.encoder_id, "failed": failures})
+    table = pa.table(columns).replace_schema_metadata({"imgsearch": about})
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", use_dictionary=False, row_group_size=max(len(ids), 1))
     return buffer.getvalue()
-
-
-def _ids_of_shard(place: str, number: int) -> tuple[list[str], list[Failure]]:
-    file = _read_shard(place, number)
-    about: Mapping[str, Any] = json.loads((file.schema_arrow.metadata or {}).get(b"imgsearch", b"{}"))
-    ids: list[str] = file.read(columns=["id"])["id"].to_pylist()
-    return ids, [Failure(path, reason) for path, reason in about.get("failed", ())]
-
-
-def _vectors_of_shard(place: str, number: int, dim: int) -> NDArray[np.float32]:
-    rows = _read_shard(place, number).read(columns=["embedding"])["embedding"].combine_chunks()
-    vectors: NDArray[np.float32] = rows.flatten().to_numpy(zero_copy_only=False).reshape(-1, dim)
-    return vectors
 
 
 def _read_shard(place: str, number: int) -> pq.ParquetFile:
@@ -380,9 +368,7 @@ def _read_shard(place: str, number: int) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(io.BytesIO(read_file(path)))
     except (pa.ArrowInvalid, OSError) as error:
-        raise SourceError(
-            f"{path} is damaged ({error_line(error)}); delete it and run the same command again."
-        ) from None
+        raise SourceError(f"{path} is damaged ({error_line(error)}); delete it and run again.") from None
 
 
 def _shard_file(place: str, number: int) -> str:

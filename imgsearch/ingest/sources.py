@@ -67,10 +67,7 @@ class Source(Protocol):
 
 
 def open_source(text: str | Path, *, root: Path | None = None) -> Source:
-    """Return the source at a path or URL; a manifest's photos must be in `root` (default: its folder).
-
-    Raises `SourceError` when it does not exist or is of no known kind.
-    """
+    """Return the source at a path or URL; `root` (its folder) limits a manifest's photos. Raises `SourceError`."""
     if isinstance(text, str) and is_remote(text):
         return RemoteSource(text)
     path = Path(text).expanduser().absolute()
@@ -117,12 +114,11 @@ class FolderSource:
             except OSError as error:
                 yield Failure(item_id, f"The file cannot be read ({error.strerror}).")
                 continue
-            if not stat.S_ISREG(status.st_mode):
+            if stat.S_ISREG(status.st_mode):
+                location = path_location(Path(entry.path))
+                yield Photo(item_id, self.name, location, status.st_size, status.st_mtime_ns)
+            else:
                 yield Failure(item_id, "It is not a regular file.")
-                continue
-            yield Photo(
-                item_id, self.name, path_location(Path(entry.path)), status.st_size, status.st_mtime_ns
-            )
 
     def _walk(self) -> Iterator[os.DirEntry[str] | Failure]:
         pending = [str(self._folder)]
@@ -184,10 +180,7 @@ class ArchiveSource:
         return sum(1 for _ in self.photos())
 
     def photos(self) -> Iterator[Photo | Failure]:
-        """Yield the photos in the archive's order; raises `SourceError` when it cannot be read at all.
-
-        Of a damaged archive, yield the photos before the damage and then a `Failure`.
-        """
+        """Yield the photos in order, then a `Failure` for damage; raises `SourceError` if none can be read."""
         self.complete = True
         listed = False
         try:
@@ -195,15 +188,12 @@ class ArchiveSource:
                 listed = True
                 yield photo
         except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, ValueError) as error:
+            reason = error_line(error)
             if not listed:
-                raise SourceError(
-                    f"The archive {self._path} cannot be read ({error_line(error)})."
-                ) from error
+                raise SourceError(f"The archive {self._path} cannot be read ({reason}).") from error
             self.complete = False
-            yield Failure(
-                self.name,
-                f"The archive is damaged; the photos after the damage were not read ({error_line(error)}).",
-            )
+            text = f"The archive is damaged; the photos after the damage were not read ({reason})."
+            yield Failure(self.name, text)
 
     def _zip(self) -> Iterator[Photo]:
         with zipfile.ZipFile(self._path) as archive:
@@ -232,7 +222,5 @@ def _is_folder(entry: os.DirEntry[str], *, follow_links: bool = True) -> bool:
 
 def _is_photo_name(name: str) -> bool:
     path = PurePosixPath(name)
-    hidden = any(
-        (part.startswith(".") and part not in (".", "..")) or part == "__MACOSX" for part in path.parts
-    )
-    return path.suffix.lower() in IMAGE_SUFFIXES and not hidden
+    hidden = [part for part in path.parts if part.startswith(".") or part == "__MACOSX"]
+    return path.suffix.lower() in IMAGE_SUFFIXES and not set(hidden) - {".", ".."}

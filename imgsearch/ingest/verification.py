@@ -1,11 +1,9 @@
-"""Checks and repairs of a catalog: rows are consistent, embeddings are the bytes that were written, index keys match.
-
-Embeddings are repaired from the photos, the index from the embeddings. Changed photos are not checked.
-"""
+"""Checks and repairs of a catalog: embeddings are repaired from the photos, the index from the embeddings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -46,10 +44,8 @@ class Verification:
 def verify_catalog(catalog: CatalogStore) -> Verification:
     """Return every problem of the catalog's rows, embeddings and index; changes nothing."""
     problems = [f"The database has {problem}." for problem in row_problems(catalog)]
-    for damage in vector_problems(catalog):
-        problems.append(
-            f"{damage.rows} embeddings from key {damage.first_key} on are damaged: {damage.reason}."
-        )
+    for part in vector_problems(catalog):
+        problems.append(f"{part.rows} embeddings from key {part.first_key} on are damaged: {part.reason}.")
     if len(damaged := catalog.looks.damaged()):
         problems.append(f"{len(damaged)} looks (colours, outlines, patterns) are damaged.")
     if catalog.dim:
@@ -57,7 +53,9 @@ def verify_catalog(catalog: CatalogStore) -> Verification:
             space = live_space(catalog)
         except CatalogCorrupt as error:
             return Verification(len(catalog), (*problems, str(error)))
-        problems += _projection_problems(space)
+        with suppress(CatalogCorrupt):  # reported as damaged embeddings already
+            if wrong := space.count_damaged():
+                problems.append(f"{wrong} projected embeddings of {space.id} are damaged.")
         try:
             check_index(catalog, space)
         except IndexCorrupt as error:
@@ -82,20 +80,14 @@ def repair_catalog(
         return found
     repaired: list[str] = []
     failed: list[Failure] = []
-    removed_rows = drop_broken_rows(catalog)
-    if removed_rows:
+    if removed_rows := drop_broken_rows(catalog):
         repaired.append(f"{removed_rows} incomplete or duplicate rows were deleted; index again.")
-    damaged = [
-        item_id
-        for damage in vector_problems(catalog)
-        for item_id in ids_of_batch(catalog, damage.first_key, damage.rows)
-    ]
-    if damaged:
+    batches = vector_problems(catalog)
+    if damaged := [id for batch in batches for id in ids_of_batch(catalog, batch.first_key, batch.rows)]:
         pad_vectors(catalog)
         done, failed = _encode_again(catalog, encoder(), damaged, originals or Originals())
         repaired.append(f"{done} embeddings were computed again from their photos.")
-    lost = catalog.looks.damaged()
-    if len(lost):
+    if len(lost := catalog.looks.damaged()):
         catalog.looks.delete(lost)
         repaired.append(
             f"{len(lost)} looks were deleted; they are computed again when the catalog is served."
@@ -108,15 +100,6 @@ def repair_catalog(
     index = open_live_index(catalog, threads=threads, rebuild=True, space=space)
     repaired.append(f"The index was rebuilt as generation {index.generation}.")
     return replace(verify_catalog(catalog), repaired=tuple(repaired), failed=tuple(failed))
-
-
-def _projection_problems(space: VectorSpace) -> list[str]:
-    """Return the problems of the published head's vectors, apart from those of the embeddings themselves."""
-    try:
-        wrong = space.count_damaged()
-    except CatalogCorrupt:
-        return []  # already reported as damaged embeddings
-    return [f"{wrong} projected embeddings of {space.id} are damaged."] if wrong else []
 
 
 def _usable_space(catalog: CatalogStore) -> tuple[VectorSpace, list[str]]:

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.context import SpawnContext, SpawnProcess
 from types import ModuleType
@@ -46,6 +45,9 @@ WORKER_BYTES = 1_250 * 1024**2
 _CRASHED = (
     "Reading the photo crashed the worker process: the file is damaged or malicious, or memory ran out."
 )
+
+_Done = tuple[list[Outcome], dict[str, float]]
+"""The outcomes of one chunk, in its order, and the seconds by stage."""
 
 _log = logging.getLogger(__name__)
 _main_module_lock = threading.Lock()
@@ -109,20 +111,20 @@ class WorkerPool:
 
     def _received(self, chunk: list[Photo], future: Future[_Done]) -> Iterator[tuple[Photo, Outcome]]:
         try:
-            done = future.result()
+            outcomes, by_stage = future.result()
         except BrokenProcessPool:
             yield from self._one_by_one(chunk)
             return
-        for stage, seconds in done.seconds.items():
+        for stage, seconds in by_stage.items():
             self._on_seconds(stage, seconds)
-        yield from zip(chunk, done.outcomes, strict=True)
+        yield from zip(chunk, outcomes, strict=True)
 
     def _one_by_one(self, chunk: list[Photo]) -> Iterator[tuple[Photo, Outcome]]:
         for photo in chunk:
             for attempt in range(2):  # the first may find the processes crashed by an earlier photo
                 future = self._submitted([photo])
                 try:
-                    yield photo, future.result().outcomes[0]
+                    yield photo, future.result()[0][0]
                     break
                 except BrokenProcessPool:
                     self._pool.shutdown(wait=False)
@@ -138,7 +140,7 @@ class WorkerPool:
             self._workers, mp_context=_Context(), initializer=_begin, initargs=self._initargs
         )
         try:
-            pool.submit(_greet).result()
+            pool.submit(os.getpid).result()  # the answer shows that the processes work
         except (BrokenProcessPool, OSError, RuntimeError) as error:
             pool.shutdown(wait=False, cancel_futures=True)
             raise WorkersUnavailable(
@@ -186,14 +188,6 @@ def _without_main() -> Iterator[None]:
 # --- what runs in a process -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """The outcomes of one chunk, in its order, and the seconds by stage."""
-
-    outcomes: list[Outcome]
-    seconds: dict[str, float]
-
-
 _preparer: Preparer | None = None
 _encoder: Encoder | None = None
 
@@ -218,10 +212,6 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _greet() -> None:
-    """Do nothing: the answer shows that the processes work."""
-
-
 def _work(photos: Sequence[Photo]) -> _Done:
     """Prepare the photos, and encode them if this process has an encoder."""
     assert _preparer is not None
@@ -235,4 +225,4 @@ def _work(photos: Sequence[Photo]) -> _Done:
     arrays = [one for one in outcomes if isinstance(one, PreparedPhoto) and one.array is not None]
     if _encoder is not None and arrays:
         encode_prepared(_encoder, arrays)
-    return _Done(outcomes, {"decode": decoded - started, "encode": time.perf_counter() - decoded})
+    return outcomes, {"decode": decoded - started, "encode": time.perf_counter() - decoded}

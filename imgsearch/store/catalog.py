@@ -12,8 +12,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -24,6 +22,7 @@ from imgsearch.core.key_arrays import Keys
 from imgsearch.core.records import Item
 from imgsearch.store.database import (
     CatalogSettings,
+    Cursor,
     Database,
     delete_rows,
     insert_frame,
@@ -35,25 +34,10 @@ from imgsearch.store.look_table import LookTable
 from imgsearch.store.metadata_table import MetadataTable, insert_metadata
 from imgsearch.store.vector_file import EmbeddingFile
 
-if TYPE_CHECKING:
-    import duckdb
-
 __all__ = ["CatalogStore"]
 
-LOCAL_INDEX = "local"
-
-_PHOTO_COLUMNS = (
-    "item_id",
-    "source",
-    "location",
-    "size_bytes",
-    "modified_ns",
-    "digest",
-    "row_digest",
-    "width_px",
-    "height_px",
-)
-_FILE_COLUMNS = _PHOTO_COLUMNS[:5]
+_FILE_COLUMNS = ("item_id", "source", "location", "size_bytes", "modified_ns")
+_PHOTO_COLUMNS = (*_FILE_COLUMNS, "digest", "row_digest", "width_px", "height_px")
 
 
 class CatalogStore:
@@ -96,9 +80,7 @@ class CatalogStore:
             if folder.is_file():
                 raise CatalogError(f"{folder} is a file, not a folder for a catalog.")
             if folder.is_dir() and any(folder.iterdir()) and not (folder / "writer.lock").exists():
-                raise CatalogError(
-                    f"{folder} holds other files; pass an empty or a new folder with --catalog."
-                )
+                raise CatalogError(f"{folder} holds other files; pass an empty folder with --catalog.")
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -119,9 +101,7 @@ class CatalogStore:
         """Return the catalog itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Close the catalog."""
         self.close()
 
@@ -165,7 +145,7 @@ class CatalogStore:
         """
         self.index_read_only = read_only
         if address:
-            self.index_address = "" if address == LOCAL_INDEX else address
+            self.index_address = "" if address == "local" else address
 
     def remember_index(self) -> None:
         """Store the address of the index for later processes, once it was opened there."""
@@ -232,12 +212,10 @@ class CatalogStore:
     def stored_photos(self, item_ids: Sequence[str]) -> dict[str, Photo]:
         """Return the known ids' photos without their metadata, by id, to tell whether they changed."""
         names = (*_PHOTO_COLUMNS, "key")
-        rows = self.database.cursor().execute(
-            f"SELECT {', '.join(names)} FROM items "
-            "JOIN (SELECT DISTINCT unnest(?::VARCHAR[]) AS wanted) ON item_id = wanted",
-            [list(item_ids)],
-        )
-        return {row[0]: Photo(**dict(zip(names, row, strict=True))) for row in rows.fetchall()}
+        wanted = "(SELECT DISTINCT unnest(?::VARCHAR[]) AS wanted) ON item_id = wanted"
+        sql = f"SELECT {', '.join(names)} FROM items JOIN {wanted}"
+        rows = self.database.cursor().execute(sql, [list(item_ids)]).fetchall()
+        return {row[0]: Photo(**dict(zip(names, row, strict=True))) for row in rows}
 
     def ids_of_source(self, source: str) -> set[str]:
         """Return the ids of all items that came from a source."""
@@ -296,7 +274,7 @@ class CatalogStore:
             return self._delete_items(cursor, item_ids)
 
     @contextmanager
-    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def writing(self) -> Iterator[Cursor]:
         """Yield a cursor in a transaction that changes items; once it is committed, caches are emptied.
 
         Not before: a search in another thread would read columns that its snapshot does not have yet.
@@ -309,7 +287,7 @@ class CatalogStore:
             self._keys = None
             self.version += 1
 
-    def _delete_items(self, cursor: duckdb.DuckDBPyConnection, item_ids: Sequence[str]) -> Keys:
+    def _delete_items(self, cursor: Cursor, item_ids: Sequence[str]) -> Keys:
         keys = sorted(photo.key for photo in self.stored_photos(item_ids).values() if photo.key is not None)
         for table in ("items", "metadata", "looks"):
             delete_rows(cursor, table, "key", keys)

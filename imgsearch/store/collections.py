@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import parse_qs
 
 import pandas as pd
@@ -26,10 +26,7 @@ from imgsearch.core.query_address import query_from_params
 from imgsearch.core.records import Item
 from imgsearch.core.text import is_unicode
 from imgsearch.store.catalog import CatalogStore
-from imgsearch.store.database import insert_frame, utc_now
-
-if TYPE_CHECKING:
-    import duckdb
+from imgsearch.store.database import Cursor, insert_frame, utc_now
 
 __all__ = [
     "Collection",
@@ -154,9 +151,7 @@ class Collections:
         with self._writing():
             mine = self.of(visitor)
             if len(mine) >= MAX_COLLECTIONS:
-                raise CollectionError(
-                    f"You have {MAX_COLLECTIONS} collections, which is the limit; remove one first."
-                )
+                raise CollectionError(f"You have {MAX_COLLECTIONS} collections, the limit; remove one.")
             _check_name_free(name, mine)
             collection_id = secrets.token_hex(16)
             self._log(visitor, collection_id, "create", name)
@@ -194,9 +189,8 @@ class Collections:
             collection = self._own(collection_id, visitor)
             items, searches = set(item_ids), set(queries)
             self._append(collection, False, "item", [each for each in collection.items if each in items])
-            self._append(
-                collection, False, "query", [each for each in collection.queries if each in searches]
-            )
+            present = [each for each in collection.queries if each in searches]
+            self._append(collection, False, "query", present)
             return self.get(collection_id)
 
     def clear_recents(self, visitor: str) -> None:
@@ -205,7 +199,7 @@ class Collections:
             values = [utc_now(), _checked_visitor(visitor)]
             cursor.execute("INSERT INTO recents_cleared VALUES (?, ?)", values)
 
-    def _writing(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+    def _writing(self) -> AbstractContextManager[Cursor]:
         if self._writer:
             raise CollectionError(f"This is a read-only replica; save collections at {self._writer} instead.")
         return self._database.transaction()
@@ -213,9 +207,7 @@ class Collections:
     def _own(self, collection_id: str, visitor: str) -> Collection:
         collection = self.get(collection_id)
         if not visitor or collection.owner != visitor:
-            raise CollectionError(
-                "This collection belongs to another visitor: you can view it, not change it."
-            )
+            raise CollectionError("This collection belongs to another visitor: you can only view it.")
         return collection
 
     def _log(self, visitor: str, collection_id: str, act: str, name: str) -> None:
@@ -236,61 +228,47 @@ class Collections:
             for item_id in items:
                 self._catalog.get(item_id)  # raises for the unknown one
         for address in searches:
-            _check_address(address)
+            if len(address) > MAX_ADDRESS_CHARS or not is_unicode(address):
+                raise CollectionError(
+                    f"The search is too long to be saved: at most {MAX_ADDRESS_CHARS:,} characters."
+                )
+            if not query_from_params(parse_qs(address)).terms:
+                raise QueryError("There is nothing to save yet: search for something first.")
         self._append(collection, True, "item", items)
         self._append(collection, True, "query", searches)
 
     def _append(self, collection: Collection, is_in: bool, kind: Kind, values: Sequence[str]) -> None:
         if not values:
             return
-        frame = pd.DataFrame(
-            {
-                "happened_at": utc_now(),
-                "visitor": collection.owner,
-                "collection_id": collection.id,
-                "kind": kind,
-                "value": list(values),
-                "is_in": is_in,
-            }
-        )
+        now = utc_now()
+        rows = [(now, collection.owner, collection.id, kind, value, is_in) for value in values]
         with self._writing() as cursor:
-            insert_frame(cursor, "collection_entries", frame)
+            insert_frame(cursor, "collection_entries", pd.DataFrame(rows))
 
     def _read(self, where: str, values: list[Any]) -> list[Collection]:
         """Return the present collections with their present entries, the latest changed first."""
+        heads_sql = (
+            "SELECT collection_id, arg_max(name, rowid), any_value(visitor), min(happened_at), max(happened_at) "
+            f"FROM collection_acts WHERE {where} GROUP BY collection_id HAVING arg_max(act, rowid) <> 'remove'"
+        )
+        entries_sql = (
+            "SELECT collection_id, kind, value, arg_max(is_in, rowid), max(happened_at) "
+            f"FROM collection_entries WHERE {where} GROUP BY collection_id, kind, value ORDER BY max(rowid)"
+        )
         cursor = self._database.cursor()
-        heads = cursor.execute(
-            f"""
-            SELECT collection_id, arg_max(name, rowid), any_value(visitor), min(happened_at), max(happened_at)
-            FROM collection_acts WHERE {where} GROUP BY collection_id HAVING arg_max(act, rowid) <> 'remove'
-            """,
-            values,
-        ).fetchall()
-        entries = cursor.execute(
-            f"""
-            SELECT collection_id, kind, value, arg_max(is_in, rowid), max(happened_at)
-            FROM collection_entries WHERE {where} GROUP BY collection_id, kind, value ORDER BY max(rowid)
-            """,
-            values,
-        ).fetchall()
+        heads = cursor.execute(heads_sql, values).fetchall()
+        entries = cursor.execute(entries_sql, values).fetchall()
         inside: dict[tuple[str, str], list[str]] = {}
         changed: dict[str, datetime] = {}
         for collection_id, kind, value, is_in, happened_at in entries:
             changed[collection_id] = max(happened_at, changed.get(collection_id, happened_at))
             if is_in:
                 inside.setdefault((collection_id, kind), []).append(value)
-        found = [
-            Collection(
-                id=collection_id,
-                name=name,
-                owner=owner,
-                created=created,
-                changed=max(latest, changed.get(collection_id, latest)),
-                items=tuple(inside.get((collection_id, "item"), ())),
-                queries=tuple(inside.get((collection_id, "query"), ())),
-            )
-            for collection_id, name, owner, created, latest in heads
-        ]
+        found = []
+        for collection_id, name, owner, created, latest in heads:
+            items, queries = (tuple(inside.get((collection_id, kind), ())) for kind in ("item", "query"))
+            when = max(latest, changed.get(collection_id, latest))
+            found.append(Collection(collection_id, name, owner, created, when, items, queries))
         return sorted(found, key=lambda each: (each.changed, each.name), reverse=True)
 
 
@@ -326,14 +304,7 @@ def collection_csv(collection: Collection, items: Sequence[Item], columns: Seque
     for item_id in collection.items:
         item = known.get(item_id)
         cells = [item.metadata.get(column) for column in columns] if item else [None] * len(columns)
-        writer.writerow(
-            [
-                "item",
-                escape_formula(item_id),
-                escape_formula(item.title if item else ""),
-                *map(escape_formula, cells),
-            ]
-        )
+        writer.writerow(["item", *map(escape_formula, (item_id, item.title if item else "", *cells))])
     for address in collection.queries:
         writer.writerow(["query", escape_formula(address), "", *([""] * len(columns))])
     return buffer.getvalue()
@@ -362,12 +333,3 @@ def _checked_visitor(visitor: str) -> str:
     if not visitor.strip() or len(visitor) > MAX_VISITOR or not is_unicode(visitor):
         raise CollectionError(f"A collection needs a visitor's name of 1 to {MAX_VISITOR} characters.")
     return visitor
-
-
-def _check_address(address: str) -> None:
-    if len(address) > MAX_ADDRESS_CHARS or not is_unicode(address):
-        raise CollectionError(
-            f"The search is too long to be saved; at most {MAX_ADDRESS_CHARS:,} characters are kept."
-        )
-    if not query_from_params(parse_qs(address)).terms:
-        raise QueryError("There is nothing to save yet: search for something first.")

@@ -86,7 +86,7 @@ class Database:
             self._lock.release()
             raise
 
-    def _connect(self) -> duckdb.DuckDBPyConnection:
+    def _connect(self) -> Cursor:
         with self.translated_errors():
             connection = duckdb.connect(str(self.path))
             # SQL must not open files or the network: only this database and our own data frames.
@@ -102,9 +102,7 @@ class Database:
             yield
         except duckdb.Error as error:
             if "could not set lock" in str(error).lower():
-                raise CatalogLocked(
-                    f"The database {self.path} is open in another process; close that program first."
-                ) from error
+                raise CatalogLocked(f"{self.path} is open in another process; close it first.") from error
             raise CatalogCorrupt(
                 f"The database {self.path} cannot be read: {error_line(error, max_chars=300)}"
             ) from error
@@ -123,9 +121,9 @@ class Database:
                 cursor.execute(statements)
                 cursor.execute("INSERT INTO schema_version VALUES (?)", [number])
 
-    def cursor(self) -> duckdb.DuckDBPyConnection:
+    def cursor(self) -> Cursor:
         """Return this thread's cursor."""
-        cursor: duckdb.DuckDBPyConnection | None = getattr(self._local, "cursor", None)
+        cursor: Cursor | None = getattr(self._local, "cursor", None)
         if cursor is None:
             cursor = self._connection.cursor()
             self._local.cursor = cursor
@@ -141,7 +139,7 @@ class Database:
         return np.asarray(self.cursor().execute(sql, list(values)).fetchnumpy()["key"], np.uint64)
 
     @contextmanager
-    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def transaction(self) -> Iterator[Cursor]:
         """Yield a cursor in a transaction: committed at the end, rolled back by any exception.
 
         Transactions of different threads wait for each other; a nested one joins the outer one.
@@ -177,10 +175,7 @@ class Database:
         self._erase_file.touch()
 
     def _erase(self) -> None:
-        """Rewrite the file without the bytes of deleted rows, where that was requested.
-
-        Where it fails (disk full), the old file and the request stay for the next time.
-        """
+        """Rewrite the file without deleted rows, if requested; a failure (disk full) leaves all for the next time."""
         if not self.erasing or not self.path.exists():
             return
         part, log = self.path.with_name(self.path.name + ".part"), Path(f"{self.path}.wal")
@@ -248,18 +243,21 @@ class CatalogSettings:
             self._values.update(changed)
 
 
-def insert_frame(cursor: duckdb.DuckDBPyConnection, table: str, frame: pd.DataFrame) -> None:
+def insert_frame(cursor: Cursor, table: str, frame: pd.DataFrame) -> None:
     """Append a data frame to a table, column by position."""
+    _execute_with(cursor, frame, f"INSERT INTO {table} SELECT * FROM incoming_rows")
+
+
+def _execute_with(cursor: Cursor, frame: pd.DataFrame, sql: str) -> None:
+    """Execute a statement that reads the frame as the table `incoming_rows`."""
     cursor.register("incoming_rows", frame)
     try:
-        cursor.execute(f"INSERT INTO {table} SELECT * FROM incoming_rows")
+        cursor.execute(sql)
     finally:
         cursor.unregister("incoming_rows")
 
 
-def delete_rows(
-    cursor: duckdb.DuckDBPyConnection, table: str, column: str, values: Sequence[str | int]
-) -> None:
+def delete_rows(cursor: Cursor, table: str, column: str, values: Sequence[str | int]) -> None:
     """Delete the rows of a table whose `column` has one of the values."""
     for start in range(0, len(values), PARAMETERS_PER_STATEMENT):
         part = list(values[start : start + PARAMETERS_PER_STATEMENT])
@@ -267,9 +265,7 @@ def delete_rows(
 
 
 @contextmanager
-def borrowed_keys(
-    cursor: duckdb.DuckDBPyConnection, name: str, keys: Keys
-) -> Iterator[duckdb.DuckDBPyConnection]:
+def borrowed_keys(cursor: Cursor, name: str, keys: Keys) -> Iterator[Cursor]:
     """Yield a new cursor, for reading committed rows, with a table `name` of one column, `key`.
 
     Much faster than a parameter (2 microseconds a key). A new one, since a cursor takes no table while its last
@@ -280,16 +276,11 @@ def borrowed_keys(
         yield borrowed
 
 
-def update_from_frame(cursor: duckdb.DuckDBPyConnection, table: str, by: str, frame: pd.DataFrame) -> None:
+def update_from_frame(cursor: Cursor, table: str, by: str, frame: pd.DataFrame) -> None:
     """Set the frame's columns in the rows of a table that are equal in the column `by`, in one statement."""
     settings = ", ".join(f"{name} = incoming_rows.{name}" for name in frame.columns if name != by)
-    cursor.register("incoming_rows", frame)
-    try:
-        cursor.execute(
-            f"UPDATE {table} SET {settings} FROM incoming_rows WHERE {table}.{by} = incoming_rows.{by}"
-        )
-    finally:
-        cursor.unregister("incoming_rows")
+    where = f"{table}.{by} = incoming_rows.{by}"
+    _execute_with(cursor, frame, f"UPDATE {table} SET {settings} FROM incoming_rows WHERE {where}")
 
 
 def utc_now() -> datetime:

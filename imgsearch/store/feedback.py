@@ -81,42 +81,32 @@ class FeedbackLog:
 
     def record_exposure(self, exposure: Exposure) -> None:
         """Queue the row of a search that an experiment answered."""
-        row = (
+        visitor = exposure.visitor[:MAX_TEXT]
+        search = (
             exposure.search_id,
             utc_now(),
             exposure.experiment,
             exposure.arm,
-            exposure.visitor[:MAX_TEXT],
+            visitor,
             exposure.query_key,
-            exposure.first_rank,
-            exposure.hits,
-            exposure.total_ms,
-            exposure.failed,
         )
-        self._queue([("exposures", row)])
+        outcome = (exposure.first_rank, exposure.hits, exposure.total_ms, exposure.failed)
+        self._queue([("exposures", (*search, *outcome))])
 
     def record_click(
         self, *, search_id: str, item_id: str, rank: int, visitor: str = "", action: str = "open"
     ) -> None:
-        """Append one click; `action` is `open`, `similar`, `more` or `less`.
-
-        Raises `FeedbackError` for an empty item id, a negative rank or a too long text.
-        """
+        """Append one click; `action` is `open`, `similar`, `more` or `less`. Raises `FeedbackError`."""
         _check_text("item_id", item_id, empty_ok=False)
         _check_text("search_id", search_id)
         _check_text("visitor", visitor)
         _check_text("action", action, empty_ok=False)
         if not 0 <= rank <= MAX_RANK:
-            raise FeedbackError(
-                f"The rank of a click is {rank}, but ranks count from 1 (0 where there is none)."
-            )
+            raise FeedbackError(f"The rank of a click is {rank}, but ranks count from 1 (0: no rank).")
         self._append(("clicks", (search_id, utc_now(), visitor, item_id, rank, action)))
 
     def record_judgment(self, judgment: Judgment) -> None:
-        """Append one judgment; of several by one labeler the latest counts.
-
-        Raises `FeedbackError` for an unknown verdict, an empty query, item or labeler, or a too long text.
-        """
+        """Append one judgment; of several by one labeler the latest counts. Raises `FeedbackError`."""
         if judgment.verdict not in get_args(Verdict):
             raise FeedbackError(
                 f"The verdict is {str(judgment.verdict)[:50]!r}, but must be one of {', '.join(get_args(Verdict))}."
@@ -133,14 +123,11 @@ class FeedbackLog:
 
         Columns: query_key, item_id, labeler, verdict, happened_at.
         """
-        return (
-            self._database.cursor()
-            .execute(
-                "SELECT query_key, item_id, labeler, arg_max(verdict, (happened_at, rowid)) AS verdict, "
-                "max(happened_at) AS happened_at FROM judgments GROUP BY ALL ORDER BY ALL"
-            )
-            .df()
+        sql = (
+            "SELECT query_key, item_id, labeler, arg_max(verdict, (happened_at, rowid)) AS verdict, "
+            "max(happened_at) AS happened_at FROM judgments GROUP BY ALL ORDER BY ALL"
         )
+        return self._database.cursor().execute(sql).df()
 
     def counts(self) -> dict[str, int]:
         """Write the queue and return the number of rows of each table."""

@@ -1,7 +1,4 @@
-"""Health checks of a catalog's rows and embeddings, and the repairs that need no photo.
-
-`imgsearch.ingest.verification` turns what they find into a report and repairs the rest.
-"""
+"""Checks of a catalog's rows and embeddings, and the repairs that need no photo (see ingest.verification)."""
 
 from __future__ import annotations
 

@@ -49,10 +49,8 @@ class ItemReader:
         self._metadata = metadata
         self._lock = threading.Lock()
         self._changes = 0
-        self._cached: dict[str, LRUCache[Any, Item]] = {
-            "key": LRUCache(CACHED_ITEMS),
-            "item_id": LRUCache(CACHED_ITEMS),
-        }
+        self._cached: dict[str, LRUCache[Any, Item]]
+        self._cached = {name: LRUCache(CACHED_ITEMS) for name in ("key", "item_id")}
 
     def clear(self) -> None:
         """Drop all cached items; called after a change is committed."""
@@ -78,7 +76,7 @@ class ItemReader:
             # for a million, where this takes 4.
             sql_type = "UBIGINT" if column == "key" else "VARCHAR"
             source = f"(SELECT unnest(?::{sql_type}[]) AS wanted) JOIN items ON items.{column} = wanted"
-            items = self._read("true", [missing], source)
+            items = self._read(source, [missing])
             self._cache(items, changes)
             found |= {getattr(item, column): item for item in items}
         return found
@@ -88,7 +86,7 @@ class ItemReader:
         changes = self._changes
         # Chosen before their metadata is joined: to join all of a million rows and cut the result takes 2 s.
         source = "(SELECT * FROM items WHERE key > ? ORDER BY key LIMIT ?) AS items"
-        items = self._read("true ORDER BY items.key", [key, limit], source)
+        items = self._read(source, [key, limit], "ORDER BY items.key")
         if cache:
             self._cache(items, changes)
         return items
@@ -101,24 +99,16 @@ class ItemReader:
                     self._cached["key"][item.key] = item
                     self._cached["item_id"][item.item_id] = item
 
-    def _read(self, where: str, values: list[Any], source: str) -> list[Item]:
+    def _read(self, source: str, values: list[Any], order: str = "") -> list[Item]:
         columns = list(self._metadata.columns)
         names = "".join(f", metadata.c{position}" for position in range(len(columns)))
         rows = self._database.cursor().execute(
             "SELECT items.item_id, items.key, items.location, items.width_px, items.height_px"
-            f"{names} FROM {source} JOIN metadata ON items.key = metadata.key WHERE {where}",
+            f"{names} FROM {source} JOIN metadata ON items.key = metadata.key {order}",
             values,
         )
-        return [
-            Item(
-                item_id=item_id,
-                key=int(key),
-                location=location,
-                metadata={
-                    name: value for name, value in zip(columns, cells, strict=True) if value is not None
-                },
-                width_px=width_px,
-                height_px=height_px,
-            )
-            for item_id, key, location, width_px, height_px, *cells in rows.fetchall()
-        ]
+        items = []
+        for item_id, key, location, width_px, height_px, *cells in rows.fetchall():
+            known = {name: value for name, value in zip(columns, cells, strict=True) if value is not None}
+            items.append(Item(item_id, int(key), location, known, width_px, height_px))
+        return items

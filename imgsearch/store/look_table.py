@@ -113,13 +113,9 @@ class LookTable:
             none = np.array([look is None for look in new.values()])
             phashes = np.array([look.phash if look else 0 for look in new.values()], np.uint64)
             checksums = np.array([zlib.crc32(data[key]) if key in data else 0 for key in new], np.uint32)
-            frame = pd.DataFrame(
-                {
-                    "key": np.array(list(new), np.uint64),
-                    "phash": pd.arrays.IntegerArray(phashes, none),
-                    "crc32": pd.arrays.IntegerArray(checksums, none),
-                }
-            )
+            frame = pd.DataFrame({"key": np.array(list(new), np.uint64)})
+            frame["phash"] = pd.arrays.IntegerArray(phashes, none)
+            frame["crc32"] = pd.arrays.IntegerArray(checksums, none)
             insert_frame(cursor, "looks", frame)
         self._add({key: look.phash for key, look in new.items() if look})
 
@@ -135,22 +131,18 @@ class LookTable:
         sql = "SELECT key, crc32 FROM looks SEMI JOIN items USING (key) WHERE crc32 IS NOT NULL ORDER BY key"
         found = self._database.cursor().execute(sql).fetchall()
         mapped = self._file.mapped(int(found[-1][0]) + 1 if found else 0)
-        wrong = [
-            key for key, crc32 in found if key >= len(mapped) or zlib.crc32(mapped[key].tobytes()) != crc32
-        ]
+        rows = len(mapped)
+        wrong = [key for key, crc32 in found if key >= rows or zlib.crc32(mapped[key].tobytes()) != crc32]
         return np.array(wrong, np.uint64)
-
-    # --- arrays by key ------------------------------------------------------------------------------------------
 
     def _arrays(self) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
         """Return by key whether there is a look, and its hash; read from the database once."""
-        arrays = self._known
-        if arrays is None:
-            with self._lock:
-                if self._known is None:
-                    self._known = self._read_arrays()
-                arrays = self._known
-        return arrays
+        if (arrays := self._known) is not None:
+            return arrays
+        with self._lock:
+            if self._known is None:
+                self._known = self._read_arrays()
+            return self._known
 
     def _read_arrays(self) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
         sql = "SELECT key, phash FROM looks WHERE phash IS NOT NULL ORDER BY key"

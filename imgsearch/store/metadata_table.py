@@ -11,7 +11,7 @@ import json
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,10 +23,7 @@ from imgsearch.core.filter_grammar import ColumnKind, condition
 from imgsearch.core.key_arrays import Keys
 from imgsearch.core.query import Filter
 from imgsearch.core.records import TITLE_COLUMNS, Facet, FacetValue
-from imgsearch.store.database import Database, borrowed_keys, insert_frame
-
-if TYPE_CHECKING:
-    import duckdb
+from imgsearch.store.database import Cursor, Database, borrowed_keys, insert_frame
 
 __all__ = ["MetadataTable", "insert_metadata"]
 
@@ -113,21 +110,17 @@ class MetadataTable:
         return found[order], values[order], kind
 
     def value_codes(self, column: str) -> tuple[Keys, NDArray[np.int64]]:
-        """Return (ascending keys of the items with a value in the column, one integer code for each distinct value).
-
-        Both are empty where there is no such column.
-        """
+        """Return (ascending keys of items with a value, a code for each distinct value); empty without the column."""
         try:
             position, _ = self.find_column(column)
         except FilterError:
             return np.zeros(0, np.uint64), np.zeros(0, np.int64)
-        return _by_key(
-            self._database.cursor().execute(
-                f"WITH named AS MATERIALIZED (SELECT c{position}, row_number() OVER () AS code FROM metadata "
-                f"WHERE c{position} IS NOT NULL GROUP BY c{position}) "
-                f"SELECT key, code FROM metadata JOIN named USING (c{position})"
-            )
+        sql = (
+            f"WITH named AS MATERIALIZED (SELECT c{position}, row_number() OVER () AS code FROM metadata "
+            f"WHERE c{position} IS NOT NULL GROUP BY c{position}) "
+            f"SELECT key, code FROM metadata JOIN named USING (c{position})"
         )
+        return _by_key(self._database.cursor().execute(sql))
 
     # --- filters --------------------------------------------------------------------------------------------------
 
@@ -181,9 +174,7 @@ class MetadataTable:
                     self._facets[name] = cached
         return list(cached)
 
-    def _each_facet(
-        self, cursor: duckdb.DuckDBPyConnection, filters: Sequence[Filter], also: str
-    ) -> Iterator[Facet]:
+    def _each_facet(self, cursor: Cursor, filters: Sequence[Filter], also: str) -> Iterator[Facet]:
         for position, (column, kind) in enumerate(self._columns.items()):
             others = [filter for filter in filters if self.find_column(filter.column)[0] != position]
             where, values = self._where(others)
@@ -220,19 +211,14 @@ class MetadataTable:
         cut = f"(SELECT *, t[:{int(max_length)}] AS cut FROM {self._distinct_titles()})"
         named = cursor.execute(f"SELECT cut FROM {cut} GROUP BY cut ORDER BY min(first)").fetchall()
         titles = [row[0] for row in named]
-        same = " AND ".join(
-            f"metadata.{name} IS NOT DISTINCT FROM raw.{name}" for name in self._title_columns()
+        names = self._title_columns()
+        same = " AND ".join(f"metadata.{name} IS NOT DISTINCT FROM raw.{name}" for name in names)
+        sql = (
+            "SELECT metadata.key AS key, named.code AS code FROM metadata "
+            f"JOIN {cut} AS raw ON {same or 'false'} "
+            "JOIN (SELECT unnest(?::VARCHAR[]) AS cut, unnest(range(?)) AS code) AS named ON named.cut = raw.cut"
         )
-        keys, codes = _by_key(
-            cursor.execute(
-                "SELECT metadata.key AS key, named.code AS code FROM metadata "
-                f"JOIN {cut} AS raw ON {same or 'false'} "
-                "JOIN (SELECT unnest(?::VARCHAR[]) AS cut, unnest(range(?)) AS code) AS named "
-                "ON named.cut = raw.cut",
-                [titles, len(titles)],
-            )
-        )
-        return keys, codes, titles
+        return *_by_key(cursor.execute(sql, [titles, len(titles)])), titles
 
     def title_counts(self, max_length: int) -> dict[str, int]:
         """Return each distinct title, cut to `max_length` characters, and how many items have it."""
@@ -242,12 +228,8 @@ class MetadataTable:
 
     def _title_columns(self) -> list[str]:
         """Return the SQL names of the columns that hold titles, the preferred one first."""
-        return [
-            f"c{position}"
-            for name in TITLE_COLUMNS
-            for position, (column, kind) in enumerate(self._columns.items())
-            if column == name and kind == "text"
-        ]
+        positions = {column: position for position, column in enumerate(self._columns)}
+        return [f"c{positions[name]}" for name in TITLE_COLUMNS if self._columns.get(name) == "text"]
 
     def _distinct_titles(self) -> str:
         """Return a subquery of the distinct titles: `t`, the raw columns, how many `items`, the `first` key.
@@ -267,7 +249,7 @@ class MetadataTable:
         return f"(SELECT *, {title} AS t FROM {raw}) WHERE t IS NOT NULL"
 
 
-def _by_key(result: duckdb.DuckDBPyConnection) -> tuple[Keys, NDArray[np.int64]]:
+def _by_key(result: Cursor) -> tuple[Keys, NDArray[np.int64]]:
     """Return the columns `key` and `code` of a result, by ascending key."""
     found = result.fetchnumpy()
     keys, codes = np.asarray(found["key"], np.uint64), np.asarray(found["code"], np.int64)
@@ -278,14 +260,12 @@ def _by_key(result: duckdb.DuckDBPyConnection) -> tuple[Keys, NDArray[np.int64]]
 # --- writing -----------------------------------------------------------------------------------------------------
 
 
-def read_columns(cursor: duckdb.DuckDBPyConnection) -> dict[str, ColumnKind]:
+def read_columns(cursor: Cursor) -> dict[str, ColumnKind]:
     """Return the columns by name, in the order of c0, c1, ..."""
     return dict(cursor.execute("SELECT name, kind FROM metadata_columns ORDER BY position").fetchall())
 
 
-def insert_metadata(
-    cursor: duckdb.DuckDBPyConnection, keys: NDArray[np.uint64], rows: Sequence[Mapping[str, Any]]
-) -> None:
+def insert_metadata(cursor: Cursor, keys: NDArray[np.uint64], rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert a row for each key, inside the caller's transaction."""
     frame = pd.DataFrame({"key": keys})
     for column, kind in _fit_columns(cursor, rows).items():
@@ -294,9 +274,7 @@ def insert_metadata(
     insert_frame(cursor, "metadata", frame)
 
 
-def _fit_columns(
-    cursor: duckdb.DuckDBPyConnection, rows: Sequence[Mapping[str, Any]]
-) -> dict[str, ColumnKind]:
+def _fit_columns(cursor: Cursor, rows: Sequence[Mapping[str, Any]]) -> dict[str, ColumnKind]:
     """Add columns for new names, widen those whose new values do not fit to text, and return all columns."""
     before = read_columns(cursor)
     columns = dict(before)

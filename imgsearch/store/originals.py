@@ -17,7 +17,9 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote, unquote, unquote_to_bytes, urljoin, urlsplit
 
 import httpx2
@@ -93,9 +95,9 @@ class Originals:
         self._lock = threading.Lock()
         self._client: httpx2.Client | None = None
 
-    def __reduce__(self) -> tuple[Callable[[int, bool], Originals], tuple[int, bool]]:
+    def __reduce__(self) -> tuple[Callable[[], Originals], tuple[()]]:
         """Pickle the settings only: another process opens its own archives and connections."""
-        return _originals, (self._max_bytes, self._private_hosts)
+        return partial(Originals, max_bytes=self._max_bytes, private_hosts=self._private_hosts), ()
 
     def read(self, location: str) -> bytes:
         """Return the photo's bytes; raises `SourceError`, or `ImageTooLarge` when there are more than `max_bytes`."""
@@ -141,8 +143,6 @@ class Originals:
         if size_bytes > self._max_bytes:
             raise ImageTooLarge(f"The file has more than {self._max_bytes // 1024**2} MiB.")
 
-    # --- archives ---------------------------------------------------------------------------------------------
-
     def _read_member(self, location: str) -> bytes:
         kind, _, rest = location.partition(":")
         archive_path, _, member = rest.partition("!/")
@@ -153,8 +153,6 @@ class Originals:
                 archive = _Archive(kind, Path(unquote(archive_path, errors="surrogateescape")))
                 self._archives[archive_path] = archive
             return self._within_limit(archive.read(member, self._max_bytes + 1))
-
-    # --- URLs -------------------------------------------------------------------------------------------------
 
     def _fetch(self, url: str) -> bytes:
         with self._lock:
@@ -200,48 +198,29 @@ class Originals:
             )
 
 
-def _originals(max_bytes: int, private_hosts: bool) -> Originals:
-    return Originals(max_bytes=max_bytes, private_hosts=private_hosts)
-
-
 class _Archive:
     """One open archive; used by one thread at a time."""
 
     def __init__(self, kind: str, path: Path) -> None:
-        self._zip: zipfile.ZipFile | None = None
-        self._tar: tarfile.TarFile | None = None
-        self._members: dict[str, tarfile.TarInfo] = {}
+        self._open: Callable[[str], IO[bytes] | None]
+        self.close: Callable[[], None]
         try:
             if kind == "zip":
-                self._zip = zipfile.ZipFile(path)
+                packed = zipfile.ZipFile(path)
+                self._open, self.close = packed.open, packed.close
             else:
-                self._tar = tarfile.open(path)  # noqa: SIM115 (kept open)
-                self._list_members()
+                tar = tarfile.open(path)  # noqa: SIM115 (kept open)
+                members = _regular_members(tar)
+                self._open, self.close = lambda name: tar.extractfile(members[name]), tar.close
         except FileNotFoundError:
             raise SourceError(f"The archive {path} is no longer there.") from None
         except _DAMAGED as error:
             raise SourceError(f"The archive {path} cannot be read ({error_line(error)}).") from None
 
-    def _list_members(self) -> None:
-        assert self._tar is not None
-        try:
-            for member in self._tar:
-                if member.isfile():
-                    self._members[member.name] = member
-        except _DAMAGED:
-            if not self._members:
-                raise  # else the members before the damage can still be read
-
     def read(self, member: str, limit: int) -> bytes:
         try:
-            if self._zip is not None:
-                with self._zip.open(member) as file:
-                    return file.read(limit)
-            assert self._tar is not None
-            found = self._members.get(member)
-            stream = self._tar.extractfile(found) if found else None
-            if stream is None:
-                raise KeyError(member)
+            stream = self._open(member)
+            assert stream is not None  # None only for members that are not regular files
             with stream:
                 return stream.read(limit)
         except KeyError:
@@ -251,10 +230,16 @@ class _Archive:
         except (*_DAMAGED, NotImplementedError) as error:
             raise SourceError(f"The photo in the archive is damaged ({error_line(error)}).") from None
 
-    def close(self) -> None:
-        for opened in (self._zip, self._tar):
-            if opened is not None:
-                opened.close()
+
+def _regular_members(archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
+    """Return the files of an archive by name; of a damaged one those before the damage."""
+    members: dict[str, tarfile.TarInfo] = {}
+    try:
+        members.update((member.name, member) for member in archive if member.isfile())
+    except _DAMAGED:
+        if not members:
+            raise
+    return members
 
 
 class _OpenArchives(LRUCache[str, _Archive]):

@@ -22,10 +22,7 @@ def sample_items(
     filters: Sequence[Filter] = (),
     without: NDArray[np.uint64] | None = None,
 ) -> list[Item]:
-    """Return up to n items that differ from each other, none `without`; the same items for the same seed.
-
-    Draws candidates at random, then picks the farthest-apart ones greedily (k-centre, Gonzalez 1985).
-    """
+    """Return up to n items, far apart (greedy k-centre of random ones, Gonzalez 1985); a seed repeats them."""
     keys = catalog.metadata.keys_matching(filters)
     if without is not None and len(without):
         keys = np.setdiff1d(keys, without, assume_unique=True)

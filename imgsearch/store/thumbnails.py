@@ -9,6 +9,7 @@ import os
 import stat
 import tempfile
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,18 +100,23 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
+def oldest_first(paths: Iterable[Path]) -> list[tuple[os.stat_result, Path]]:
+    """Return the files among paths with their status, by time of change; other threads may delete some meanwhile."""
+    files = []
+    for path in paths:
+        with suppress(FileNotFoundError):
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode):
+                files.append((status, path))
+    return sorted(files, key=lambda entry: entry[0].st_mtime_ns)
+
+
 def drop_oldest(folder: Path, max_bytes: int) -> None:
     """Delete the oldest files until the folder holds at most `max_bytes`."""
-    files = []
-    for path in folder.rglob("*"):
-        # Names that begin with a dot are being written; another thread may delete files meanwhile.
-        if not path.name.startswith("."):
-            with suppress(FileNotFoundError):
-                status = path.stat()
-                if stat.S_ISREG(status.st_mode):
-                    files.append((status, path))
+    # Names that begin with a dot are being written.
+    files = oldest_first(path for path in folder.rglob("*") if not path.name.startswith("."))
     total = sum(status.st_size for status, _ in files)
-    for status, path in sorted(files, key=lambda entry: entry[0].st_mtime_ns):
+    for status, path in files:
         if total <= max_bytes:
             return
         path.unlink(missing_ok=True)

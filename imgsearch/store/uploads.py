@@ -22,7 +22,7 @@ from imgsearch.core.background import BackgroundThread
 from imgsearch.core.errors import ImageError, QueryError
 from imgsearch.core.query import Region
 from imgsearch.store.originals import content_digest
-from imgsearch.store.thumbnails import drop_oldest, write_atomically
+from imgsearch.store.thumbnails import drop_oldest, oldest_first, write_atomically
 from imgsearch.vision.images import ImageLimits, decode_image, decode_region, encode_thumbnail
 from imgsearch.vision.metadata import without_metadata
 
@@ -62,10 +62,7 @@ class UploadStore:
         self._trimming = BackgroundThread("trim-uploads", self._trim)
 
     def add(self, data: bytes) -> str:
-        """Store a picture without its metadata and return its id, 32 hex digits; the same bytes have the same id.
-
-        Raises `ImageError` or `ImageTooLarge`; nothing is stored then.
-        """
+        """Store a picture without its metadata; return the id of its bytes, 32 hex digits. Raises `ImageError`."""
         upload_id = content_digest(data)
         path = self._sent(upload_id)
         if not path.exists():
@@ -135,14 +132,9 @@ class UploadStore:
 
     def _trim(self) -> None:
         """Replace the oldest sent pictures beyond half of the limit by previews; delete the oldest files over it."""
-        sent = []
-        for path in self._files("sent"):
-            try:
-                sent.append((path.stat(), path))
-            except FileNotFoundError:
-                continue
+        sent = oldest_first(self._files("sent"))
         total = sum(status.st_size for status, _ in sent)
-        for status, path in sorted(sent, key=lambda one: one[0].st_mtime_ns):
+        for status, path in sent:
             if total <= self._max_bytes // 2:
                 break
             self._trimming.check()

@@ -6,10 +6,11 @@ changed photo gets a new row.
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from imgsearch.core.errors import CatalogCorrupt
 from imgsearch.core.key_arrays import Keys
 
-__all__ = ["EmbeddingFile", "RowFile"]
+__all__ = ["EmbeddingFile", "RowFile", "TitleStore"]
 
 
 class RowFile:
@@ -119,6 +120,72 @@ class EmbeddingFile(RowFile):
                 f"{self.path} has {self.rows_on_disk} rows, but {rows} were committed; "
                 "run `imgsearch verify --repair`."
             )
+
+
+class TitleStore:
+    """The title embeddings of one catalog and encoder, each title's once; used by one thread at a time.
+
+    `titles.f16` has the rows, `titles.jsonl` a line per batch, written after them: the encoder's id, the titles, the
+    rows' CRC-32. A cache: after rows of another encoder, a torn line or damaged bytes, the rest is encoded again.
+    """
+
+    def __init__(self, folder: Path, encoder_id: str, dim: int) -> None:
+        """Read the usable rows in `folder`; no file is made before `add`."""
+        self._file = EmbeddingFile(folder / "titles.f16", dim)
+        self._list = folder / "titles.jsonl"
+        self._encoder_id = encoder_id
+        self._rows: dict[str, int] = {}
+        self._read()
+
+    def __contains__(self, title: str) -> bool:
+        """Return whether a title has a row."""
+        return title in self._rows
+
+    def __len__(self) -> int:
+        """Return the number of titles that have a row."""
+        return len(self._rows)
+
+    def rows(self, titles: Sequence[str]) -> NDArray[np.float32]:
+        """Return the (n, dim) float32 unit rows of stored titles, in their order."""
+        return self._file.read(np.array([self._rows[title] for title in titles], np.uint64))
+
+    def add(self, titles: Sequence[str], rows: NDArray[np.float32]) -> None:
+        """Store the (n, dim) unit rows of new titles durably."""
+        first = len(self._rows)
+        crc32 = self._file.append(first, rows)
+        line = {"encoder": self._encoder_id, "crc32": crc32, "titles": list(titles)}
+        with self._list.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._rows.update((title, first + place) for place, title in enumerate(titles))
+
+    def _read(self) -> None:
+        """Read the batches up to the first unusable one, and truncate the list there."""
+        if not self._list.is_file():
+            return
+        usable = 0
+        with self._list.open("rb") as file:
+            for line in file:
+                titles = self._batch(line)
+                if titles is None:
+                    break
+                first = len(self._rows)
+                self._rows.update((title, first + place) for place, title in enumerate(titles))
+                usable += len(line)
+        if usable < self._list.stat().st_size:
+            os.truncate(self._list, usable)
+
+    def _batch(self, line: bytes) -> list[str] | None:
+        """Return the titles of a line whose rows follow those read before, undamaged; None for any other line."""
+        try:
+            batch = json.loads(line) if line.endswith(b"\n") else {}
+            titles, encoder_id, crc32 = batch["titles"], batch["encoder"], batch["crc32"]
+        except (ValueError, KeyError, TypeError):
+            return None
+        if encoder_id != self._encoder_id or self._rows.keys() & set(titles):
+            return None
+        return titles if self._file.crc32(len(self._rows), len(titles)) == crc32 else None
 
 
 def check_unit_rows(vectors: NDArray[np.float32], dim: int) -> None:

@@ -24,7 +24,7 @@ from imgsearch.search.searcher import Searcher
 from imgsearch.search.words import titles as titles_module
 from imgsearch.search.words.titles import RRF_K, TitleIndex, Titles, rrf_scores, title_weight
 from imgsearch.store.catalog import CatalogStore
-from imgsearch.store.title_vectors import TitleStore
+from imgsearch.store.vector_file import TitleStore
 
 Vectors = NDArray[np.float32]
 MakeCatalog = Callable[..., CatalogStore]

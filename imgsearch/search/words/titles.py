@@ -20,7 +20,7 @@ from imgsearch.core.background import BackgroundThread, Stopped
 from imgsearch.core.key_arrays import Keys, positions_in
 from imgsearch.encoders.base import Encoder
 from imgsearch.store.catalog import CatalogStore
-from imgsearch.store.title_vectors import TitleStore
+from imgsearch.store.vector_file import TitleStore
 
 __all__ = [
     "MAX_TITLES",
