@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgsearch.cli import terminal
-from imgsearch.cli.terminal import CatalogOption, JsonOption, many, one_line, say
+from imgsearch.cli.terminal import CatalogOption, JsonOption, many, one_line
 
 if TYPE_CHECKING:
     from imgsearch.improve.adaptation.adapting import AdaptationReport
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 heads = terminal.command_group("heads", "Heads trained on feedback: list, publish and roll back.")
-
 
 app = typer.Typer()
 app.add_typer(heads)
@@ -55,9 +54,8 @@ def adapt(
     from imgsearch.improve.adaptation import adapting, head_jobs
     from imgsearch.store.feedback import FeedbackLog
 
-    settings = terminal.load_settings(catalog=catalog)
     with (
-        terminal.open_engine(settings) as engine,
+        terminal.open_engine(catalog) as engine,
         contextlib.closing(FeedbackLog(engine.catalog.database)) as feedback,
     ):
         with terminal.progress("Training") as show:
@@ -75,9 +73,8 @@ def adapt(
         published = bool(report.head) and not no_publish
         if published:
             with terminal.progress(f"Publishing {report.head}") as show:
-                head_jobs.publish_head(
-                    engine.catalog, report.head, threads=settings.worker_threads, progress=show
-                )
+                threads = engine.settings.worker_threads
+                head_jobs.publish_head(engine.catalog, report.head, threads=threads, progress=show)
     terminal.output(
         as_json, {**report.as_dict(), "published": published}, lambda: _print_report(report, published)
     )
@@ -96,8 +93,9 @@ def list_heads(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
         live = live_head_id(opened)
         found = saved_heads(opened)
         changes = head_changes(opened)
-    if as_json:
-        rows: list[dict[str, Any]] = [
+    document = {
+        "live": live or None,
+        "heads": [
             {
                 "id": head.id,
                 "live": head.id == live,
@@ -106,17 +104,13 @@ def list_heads(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
                 "report": dict(head.report),
             }
             for head in found
-        ]
-        history = [
+        ],
+        "history": [
             {"happened_at": f"{one.happened_at.isoformat()}Z", "action": one.action, "head": one.head}
             for one in changes
-        ]
-        terminal.print_json({"live": live or None, "heads": rows, "history": history})
-        return
-    if not found:
-        say("There is no head yet; run `imgsearch adapt`.")
-        return
-    rows_shown = [
+        ],
+    }
+    rows = [
         (
             head.id,
             "yes" if head.id == live else "",
@@ -128,7 +122,8 @@ def list_heads(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
         for head in found
     ]
     titles = ("head", "published", "trained at", "nDCG@10 before", "after", "change (99%)")
-    terminal.print_rows(titles, rows_shown)
+    empty = "There is no head yet; run `imgsearch adapt`."
+    terminal.output_rows(as_json, document, titles, rows, empty=empty)
 
 
 @heads.command("publish")

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-
 app = typer.Typer()
 
 
@@ -59,30 +58,21 @@ def info(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
 
 
 def _print_info(found: CatalogInfo) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
     columns = ", ".join(f"{name} ({kind})" for name, kind in found.columns.items())
-    sources = "\n".join(
-        f"{one_line(source)} ({many(count, 'item')})" for source, count in found.sources.items()
-    )
+    sources = [f"{one_line(source)} ({many(count, 'item')})" for source, count in found.sources.items()]
     reason = f" ({found.encoder_reason})" if found.encoder_reason else ""
     rows = [
         ("Catalog", found.folder),
         ("Items", f"{found.items:,}"),
         ("Encoder", f"{found.encoder_id or 'none yet'}{reason}"),
         ("Columns", columns or "none"),
-        ("Sources", sources or "none"),
+        ("Sources", f"\n{' ' * 12}".join(sources) or "none"),
         ("Index", f"generation {found.generation}, built {found.built_at or 'never'}"),
         ("Size", f"{found.bytes_on_disk / 1024**2:,.1f} MiB"),
         ("Last added", found.last_added_at or "never"),
     ]
     for name, value in rows:
-        table.add_row(name, Text(value))
-    terminal.print_table(table)
+        print(f"{name:12}{value}")
 
 
 @app.command()

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from imgsearch.cli import terminal
-from imgsearch.cli.terminal import CatalogOption, JsonOption, many, say
-
-if TYPE_CHECKING:
-    from imgsearch.store.catalog import CatalogStore
-    from imgsearch.store.collections import Collections
+from imgsearch.cli.terminal import CatalogOption, JsonOption, many
 
 __all__ = ["app"]
 
@@ -24,33 +17,26 @@ VISITOR = "cli"
 app = terminal.command_group("collection", "Collections: sets of items and searches that visitors saved.")
 
 
-@contextlib.contextmanager
-def _opened(folder: Path | None) -> Iterator[tuple[CatalogStore, Collections]]:
-    from imgsearch.store.collections import Collections
-
-    with terminal.open_catalog(folder) as catalog:
-        yield catalog, Collections(catalog)
-
-
 @app.command("list")
 def list_collections(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     """List all collections, the most recently changed first.
 
     Example: `imgsearch collection list`
     """
-    with _opened(catalog) as (_, collections):
-        found = collections.all()
-    if as_json:
-        terminal.print_json([each.as_dict() for each in found])
-        return
-    if not found:
-        say("There is no collection yet; make one with `imgsearch collection create`.")
-        return
-    rows = [
-        (each.id, len(each.items), len(each.queries), f"{each.changed:%Y-%m-%d %H:%M}", each.name)
-        for each in found
-    ]
-    terminal.print_rows(("collection", "items", "searches", "changed (UTC)", "name"), rows)
+    from imgsearch.store.collections import Collections
+
+    with terminal.open_catalog(catalog) as opened:
+        found = Collections(opened).all()
+    terminal.output_rows(
+        as_json,
+        [each.as_dict() for each in found],
+        ("collection", "items", "searches", "changed (UTC)", "name"),
+        [
+            (each.id, len(each.items), len(each.queries), f"{each.changed:%Y-%m-%d %H:%M}", each.name)
+            for each in found
+        ],
+        empty="There is no collection yet; make one with `imgsearch collection create`.",
+    )
 
 
 @app.command()
@@ -64,8 +50,10 @@ def create(
 
     Example: `imgsearch collection create 'Spring window' mug-001-1.jpg vase-002-1.jpg`
     """
-    with _opened(catalog) as (_, collections):
-        made = collections.create(name, VISITOR, item_ids)
+    from imgsearch.store.collections import Collections
+
+    with terminal.open_catalog(catalog) as opened:
+        made = Collections(opened).create(name, VISITOR, item_ids)
     terminal.output(as_json, made.as_dict(), lambda: print(f"{made.id}: {many(len(made.items), 'item')}."))
 
 
@@ -79,10 +67,10 @@ def export(
 
     Example: `imgsearch collection export 0c5b5d0a9f4e4f0e8d4c1f2a3b4c5d6e > spring.csv`
     """
-    from imgsearch.store.collections import collection_csv
+    from imgsearch.store.collections import Collections, collection_csv
 
-    with _opened(catalog) as (opened, collections):
-        found = collections.get(collection)
+    with terminal.open_catalog(catalog) as opened:
+        found = Collections(opened).get(collection)
         if as_json:
             terminal.print_json(found.as_dict())
         else:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +15,6 @@ from imgsearch.cli.terminal import CatalogOption, JsonOption, one_line, say
 if TYPE_CHECKING:
     from imgsearch.improve.experiments.experiments import Experiments
     from imgsearch.improve.experiments.records import Experiment, Outcome
-    from imgsearch.search.systems import Systems
 
 __all__ = ["app"]
 
@@ -29,21 +27,9 @@ system_app = terminal.command_group(
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
 
-
 app = typer.Typer()
 app.add_typer(experiment_app)
 app.add_typer(system_app)
-
-
-@contextlib.contextmanager
-def _opened(folder: Path | None) -> Iterator[tuple[Experiments, Systems]]:
-    from imgsearch.improve.experiments.experiments import Experiments
-
-    with terminal.open_engine(terminal.load_settings(catalog=folder)) as engine:
-        yield Experiments(engine.catalog.database, engine.systems), engine.systems
-
-
-# --- systems ------------------------------------------------------------------------------------------------------
 
 
 @system_app.command("add")
@@ -84,9 +70,9 @@ def add_system(
     from imgsearch.search.systems import System
 
     system = System(name, head, str(other) if other else "", expansion, diversity, size)
-    with _opened(catalog) as (_, systems):
-        systems.save(system)
-        saved = systems.get(name)
+    with terminal.open_engine(catalog) as engine:
+        engine.systems.save(system)
+        saved = engine.systems.get(name)
     terminal.output(as_json, asdict(saved), lambda: print(f"{saved.name}: {one_line(saved.describe())}."))
 
 
@@ -96,15 +82,10 @@ def list_systems(catalog: CatalogOption = None, as_json: JsonOption = False) -> 
 
     Example: `imgsearch system list`
     """
-    with _opened(catalog) as (_, systems):
-        found = systems.all()
-    if as_json:
-        terminal.print_json([asdict(system) for system in found])
-        return
-    terminal.print_rows(("system", "settings"), [(system.name, system.describe()) for system in found])
-
-
-# --- experiments --------------------------------------------------------------------------------------------------
+    with terminal.open_engine(catalog) as engine:
+        found = engine.systems.all()
+    rows = [(system.name, system.describe()) for system in found]
+    terminal.output_rows(as_json, [asdict(system) for system in found], ("system", "settings"), rows)
 
 
 @experiment_app.command()
@@ -152,9 +133,7 @@ def create(
         min_effect=min_effect / 100,
         planned_visitors=visitors,
     )
-    with _opened(catalog) as (experiments, _):
-        made = experiments.create(defined)
-    _print(made, as_json=as_json)
+    _change(catalog, lambda experiments: experiments.create(defined), as_json=as_json)
 
 
 def _arm(text: str) -> Any:
@@ -176,9 +155,7 @@ def start(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOption
 
     Example: `imgsearch experiment start spring`
     """
-    with _opened(catalog) as (experiments, _):
-        made = experiments.start(name)
-    _print(made, as_json=as_json)
+    _change(catalog, lambda experiments: experiments.start(name), as_json=as_json)
 
 
 @experiment_app.command()
@@ -187,9 +164,7 @@ def stop(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOption 
 
     Example: `imgsearch experiment stop spring`
     """
-    with _opened(catalog) as (experiments, _):
-        made = experiments.stop(name)
-    _print(made, as_json=as_json)
+    _change(catalog, lambda experiments: experiments.stop(name), as_json=as_json)
 
 
 @experiment_app.command("list")
@@ -198,16 +173,17 @@ def list_experiments(catalog: CatalogOption = None, as_json: JsonOption = False)
 
     Example: `imgsearch experiment list`
     """
-    with _opened(catalog) as (experiments, _):
-        found = experiments.all()
-    if as_json:
-        terminal.print_json([_document(each) for each in found])
-        return
-    if not found:
-        say("There is no experiment yet; make one with `imgsearch experiment create`.")
-        return
-    rows = [(each.name, each.state, each.mode, _arms(each)) for each in found]
-    terminal.print_rows(("experiment", "state", "mode", "arms"), rows)
+    from imgsearch.improve.experiments.experiments import Experiments
+
+    with terminal.open_engine(catalog) as engine:
+        found = Experiments(engine.catalog.database, engine.systems).all()
+    terminal.output_rows(
+        as_json,
+        [_document(each) for each in found],
+        ("experiment", "state", "mode", "arms"),
+        [(each.name, each.state, each.mode, _arms(each)) for each in found],
+        empty="There is no experiment yet; make one with `imgsearch experiment create`.",
+    )
 
 
 @experiment_app.command()
@@ -219,7 +195,7 @@ def report(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOptio
     from imgsearch.improve.experiments.experiments import Experiments
     from imgsearch.improve.experiments.outcomes import outcome_of
 
-    with terminal.open_engine(terminal.load_settings(catalog=catalog)) as engine:
+    with terminal.open_engine(catalog) as engine:
         database = engine.catalog.database
         outcome = outcome_of(database, Experiments(database, engine.systems).get(name))
     terminal.output(as_json, outcome.as_dict(), lambda: _print_outcome(outcome))
@@ -229,36 +205,38 @@ def _print_outcome(outcome: Outcome) -> None:
     from imgsearch.improve.experiments.measures import MEASURES
 
     print(f"{outcome.recommendation.sentence}\n")
-    arms = [arm.system for arm in outcome.arms]
+    arms, goal = [arm.system for arm in outcome.arms], outcome.goal
     rows = [
         ("visitors", *(f"{arm.visitors:,}" for arm in outcome.arms)),
         ("searches", *(f"{arm.searches:,}" for arm in outcome.arms)),
     ]
-    for measure in [outcome.goal, *(each for each in MEASURES.values() if each.name != outcome.goal.name)]:
+    for measure in [goal, *(each for each in MEASURES.values() if each.name != goal.name)]:
         values = [arm.values.get(measure.name) for arm in outcome.arms]
+        show = measure.format
+        cells = [
+            f"{show(each.value)} ({show(each.low)} to {show(each.high)})" if each else "-" for each in values
+        ]
         if any(values):
-            cells = [
-                f"{measure.format(value.value)} ({measure.format(value.low)} to {measure.format(value.high)})"
-                if value
-                else "-"
-                for value in values
-            ]
             rows.append((measure.title, *cells))
     p95 = [f"{arm.p95_ms:.0f} ms" if arm.p95_ms else "-" for arm in outcome.arms]
     terminal.print_rows(("measure", *arms), [*rows, ("95% of searches within", *p95)], right=arms)
     for contrast in outcome.contrasts:
-        if contrast.measure == outcome.goal.name:
-            unit = outcome.goal.unit
+        if contrast.measure == goal.name:
+            shares = " (shares)" if goal.unit == "share" else ""
             print(
-                f"\n{contrast.system}, {outcome.goal.title}: {contrast.difference:+.4f} "
-                f"({contrast.low:+.4f} to {contrast.high:+.4f}), p = {contrast.p:.2g}"
-                + (" (shares)" if unit == "share" else "")
+                f"\n{contrast.system}, {goal.title}: {contrast.difference:+.4f} "
+                f"({contrast.low:+.4f} to {contrast.high:+.4f}), p = {contrast.p:.2g}{shares}"
             )
     for warning in outcome.warnings:
         say(f"Warning: {warning}")
 
 
-def _print(experiment: Experiment, *, as_json: bool) -> None:
+def _change(catalog: Path | None, change: Callable[[Experiments], Experiment], *, as_json: bool) -> None:
+    """Create, start or stop an experiment, and print it."""
+    from imgsearch.improve.experiments.experiments import Experiments
+
+    with terminal.open_engine(catalog) as engine:
+        experiment = change(Experiments(engine.catalog.database, engine.systems))
     text = f"{experiment.name} is {experiment.state}: {experiment.mode}, {_arms(experiment)}."
     terminal.output(as_json, _document(experiment), lambda: print(text))
 

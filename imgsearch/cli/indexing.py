@@ -88,7 +88,6 @@ PrivateHostsOption = Annotated[
     bool, typer.Option("--private-hosts", help="Allow a manifest's URLs to point into the local network.")
 ]
 
-
 app = typer.Typer()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,44 +52,26 @@ def _judging(catalog: CatalogStore) -> Iterator[Judging]:
 
 @contextlib.contextmanager
 def _opened(folder: Path | None) -> Iterator[Judging]:
-
     with terminal.open_catalog(folder) as catalog, _judging(catalog) as judging:
         yield judging
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Where the queries of a new set come from: exactly one field is given."""
+def _read_queries(catalog: CatalogStore, source: str, value: Any, *, seed: int) -> tuple[str, list[Topic]]:
+    """Return (a description of the source, its queries)."""
+    from imgsearch.improve.judging import query_sets
+    from imgsearch.improve.judging.topics import read_text, read_topics
 
-    random: int | None
-    most_searched: int | None
-    most_clicked: int | None
-    list_file: Path | None
-    topics_file: Path | None
-
-    def __post_init__(self) -> None:
-        if sum(getattr(self, each.name) is not None for each in fields(self)) != 1:
-            raise typer.BadParameter(
-                "give exactly one of --random, --most-searched, --most-clicked, --list and --topics"
-            )
-
-    def topics(self, catalog: CatalogStore, *, seed: int) -> tuple[str, list[Topic]]:
-        """Return (a description of the source, its queries)."""
-        from imgsearch.improve.judging import query_sets
-        from imgsearch.improve.judging.topics import read_text, read_topics
-
-        if self.random is not None:
-            return "random photos", query_sets.random_items(catalog, self.random, seed=seed)
-        if self.most_searched is not None:
-            return "most searched", query_sets.most_searched(catalog, self.most_searched)
-        if self.most_clicked is not None:
-            return "most clicked", query_sets.most_clicked(catalog, self.most_clicked)
-        if self.list_file is not None:
-            return f"the list {self.list_file.name}", query_sets.parse_list(
-                catalog, read_text(self.list_file)
-            )
-        assert self.topics_file is not None
-        return f"the topics {self.topics_file.name}", read_topics(self.topics_file)
+    match source:
+        case "random":
+            return "random photos", query_sets.random_items(catalog, value, seed=seed)
+        case "most_searched":
+            return "most searched", query_sets.most_searched(catalog, value)
+        case "most_clicked":
+            return "most clicked", query_sets.most_clicked(catalog, value)
+        case "list":
+            return f"the list {value.name}", query_sets.parse_list(catalog, read_text(value))
+        case _:
+            return f"the topics {value.name}", read_topics(value)
 
 
 @app.command()
@@ -117,16 +99,24 @@ def create(
 
     Example: `imgsearch judge-set create chairs --random 50 --depth 10 --raters 2`
     """
-    given = _Source(random, most_searched, most_clicked, queries, topics)
+    sources = {
+        "random": random,
+        "most_searched": most_searched,
+        "most_clicked": most_clicked,
+        "list": queries,
+        "topics": topics,
+    }
+    given = [(source, value) for source, value in sources.items() if value is not None]
+    if len(given) != 1:
+        raise typer.BadParameter(
+            "give exactly one of --random, --most-searched, --most-clicked, --list and --topics"
+        )
     from imgsearch.improve.judging.pools import make_pool
     from imgsearch.search.systems import LIVE
 
     chosen = list(dict.fromkeys(system or [LIVE]))
-    with (
-        terminal.open_engine(terminal.load_settings(catalog=catalog)) as engine,
-        _judging(engine.catalog) as judging,
-    ):
-        source, asked = given.topics(engine.catalog, seed=seed)
+    with terminal.open_engine(catalog) as engine, _judging(engine.catalog) as judging:
+        source, asked = _read_queries(engine.catalog, *given[0], seed=seed)
         search = engine.systems.search
         with terminal.progress("Searching") as show:
             pool = make_pool(asked, search, systems=chosen, depth=depth, seed=seed, progress=show)
@@ -146,17 +136,16 @@ def list_sets(catalog: CatalogOption = None, as_json: JsonOption = False) -> Non
     """
     with _opened(catalog) as judging:
         found = [(each, judging.progress(each)) for each in judging.all()]
-    if as_json:
-        terminal.print_json([_document(each) | {"progress": asdict(progress)} for each, progress in found])
-        return
-    if not found:
-        say("There is no judging set yet; make one with `imgsearch judge-set create`.")
-        return
-    rows = [
-        (each.name, each.queries, each.pairs, each.raters, progress.judged, progress.wanted)
-        for each, progress in found
-    ]
-    terminal.print_rows(("name", "queries", "pairs", "raters", "judged", "wanted"), rows)
+    terminal.output_rows(
+        as_json,
+        [_document(each) | {"progress": asdict(progress)} for each, progress in found],
+        ("name", "queries", "pairs", "raters", "judged", "wanted"),
+        [
+            (each.name, each.queries, each.pairs, each.raters, progress.judged, progress.wanted)
+            for each, progress in found
+        ],
+        empty="There is no judging set yet; make one with `imgsearch judge-set create`.",
+    )
 
 
 @app.command("progress")
@@ -195,48 +184,26 @@ def agreement(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOp
     with _opened(catalog) as judging:
         judging_set = judging.get(name)
         found, differ = judging.agreement(judging_set), judging.disagreements(judging_set)
+    pairs = [(each.query_key, each.item_id, dict(each.verdicts), each.referee) for each in differ]
     if as_json:
-        terminal.print_json(
-            found.as_dict()
-            | {
-                "disagreements": [
-                    {
-                        "query": each.query_key,
-                        "item_id": each.item_id,
-                        "verdicts": dict(each.verdicts),
-                        "referee": each.referee,
-                    }
-                    for each in differ
-                ]
-            }
-        )
+        names = ("query", "item_id", "verdicts", "referee")
+        disagreements = [dict(zip(names, pair, strict=True)) for pair in pairs]
+        terminal.print_json(found.as_dict() | {"disagreements": disagreements})
         return
     if not found.units:
         print("No pair has been judged good or bad by two labelers yet.")
         return
     print(f"{many(found.units, 'pair')} judged by several of {many(len(found.raters), 'labeler')}.")
-    figures = (
-        ("same verdict", found.share),
-        ("Cohen's kappa", found.kappa),
-        ("Krippendorff's alpha", found.alpha),
-    )
-    terminal.print_rows(
-        ("measure", "value"), [(what, f"{value:.3f}") for what, value in figures if value is not None]
-    )
+    figures = {"same verdict": found.share, "Cohen's kappa": found.kappa, "Krippendorff's alpha": found.alpha}
+    values = [(what, f"{value:.3f}") for what, value in figures.items() if value is not None]
+    terminal.print_rows(("measure", "value"), values)
     if differ:
         print(f"\n{many(len(differ), 'pair')} on which they differ:")
-        terminal.print_rows(
-            ("query", "item", "verdicts", "referee"),
-            [
-                (
-                    each.query_key,
-                    each.item_id,
-                    ", ".join(f"{labeler}: {verdict}" for labeler, verdict in each.verdicts.items()),
-                    each.referee or "",
-                )
-                for each in differ
-            ],
-        )
+        rows = [
+            (query, item, ", ".join(f"{labeler}: {one}" for labeler, one in verdicts.items()), referee or "")
+            for query, item, verdicts, referee in pairs
+        ]
+        terminal.print_rows(("query", "item", "verdicts", "referee"), rows)
 
 
 @app.command("import")
@@ -310,17 +277,9 @@ def export(
 
 
 def _document(judging_set: JudgingSet) -> dict[str, Any]:
-    return {
-        "name": judging_set.name,
-        "created_at": judging_set.created_at.isoformat(timespec="seconds"),
-        "source": judging_set.source,
-        "systems": list(judging_set.systems),
-        "depth": judging_set.depth,
-        "raters": judging_set.raters,
-        "seed": judging_set.seed,
-        "queries": judging_set.queries,
-        "pairs": judging_set.pairs,
-    }
+    document = asdict(judging_set) | {"created_at": judging_set.created_at.isoformat(timespec="seconds")}
+    del document["set_id"]
+    return document
 
 
 def _print_made(judging_set: JudgingSet) -> None:

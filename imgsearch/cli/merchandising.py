@@ -6,6 +6,7 @@ import getpass
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ from imgsearch.cli import terminal
 from imgsearch.cli.terminal import CatalogOption, JsonOption, many, one_line, say
 
 if TYPE_CHECKING:
-    from imgsearch.search.ranking.rules import Rule, RuleAction, Rules
+    from imgsearch.search.ranking.rules import Rule, Rules
 
 __all__ = ["app"]
 
@@ -50,7 +51,6 @@ DryRunOption = Annotated[
 ]
 RuleArgument = Annotated[int, typer.Argument(metavar="RULE", help="Its number; see `rules list`.")]
 
-
 app = typer.Typer()
 app.add_typer(rules)
 
@@ -68,7 +68,7 @@ def duplicates(
 
     Example: `imgsearch duplicates --json`
     """
-    with terminal.open_engine(terminal.load_settings(catalog=catalog)) as engine:
+    with terminal.open_engine(catalog) as engine:
         found, originals = engine.duplicates, engine.originals
         with terminal.progress("Looking for duplicates") as show:
             found.find_new(
@@ -103,7 +103,7 @@ def list_rules(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
     from imgsearch.core.errors import ImgSearchError
     from imgsearch.search.ranking.rules import Rules
 
-    rows: list[dict[str, Any]] = []
+    documents: list[dict[str, Any]] = []
     with terminal.open_catalog(catalog) as opened:
         stored = Rules(opened)
         for rule in stored.all():
@@ -111,23 +111,23 @@ def list_rules(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
                 hits: int | None = stored.matching(rule)[0]
             except ImgSearchError:  # its items or its column are gone
                 hits = None
-            rows.append({**_as_dict(rule), "hits": hits})
-    if as_json:
-        terminal.print_json({"rules": rows})
-        return
-    if not rows:
-        say("There are no rules yet; see `imgsearch rules --help`.")
-        return
-    shown = [
+            documents.append({**_as_dict(rule), "hits": hits})
+    rows = [
         (
             str(row["rule"]),
             "yes" if row["on"] else "",
             row["what"],
-            "gone" if row["hits"] is None else f"{row['hits']:,}",
+            "gone" if row["hits"] is None else row["hits"],
         )
-        for row in rows
+        for row in documents
     ]
-    terminal.print_rows(("rule", "on", "what", "items"), shown)
+    terminal.output_rows(
+        as_json,
+        {"rules": documents},
+        ("rule", "on", "what", "items"),
+        rows,
+        empty="There are no rules yet; see `imgsearch rules --help`.",
+    )
 
 
 @rules.command("hide")
@@ -145,8 +145,8 @@ def hide(
 
     Example: `imgsearch rules hide --filter 'brand=Oskra' --until 2027-01-31`
     """
-    rule = _new_rule("hide", item, filters, starts=starts, until=until, note=note)
-    _save(catalog, lambda _: rule, dry_run=dry_run, as_json=as_json)
+    fields = _fields(item, filters, starts=starts, until=until, note=note)
+    _save(catalog, fields | {"action": "hide"}, dry_run=dry_run, as_json=as_json)
 
 
 @rules.command("pin")
@@ -166,10 +166,8 @@ def pin(
 
     Example: `imgsearch rules pin --item mug-003-1 --when 'red mug'`
     """
-    rule = _new_rule(
-        "pin", item, filters, when=when, when_filter=when_filter, starts=starts, until=until, note=note
-    )
-    _save(catalog, lambda _: rule, dry_run=dry_run, as_json=as_json)
+    fields = _fields(item, filters, when, when_filter, starts=starts, until=until, note=note)
+    _save(catalog, fields | {"action": "pin"}, dry_run=dry_run, as_json=as_json)
 
 
 @rules.command("boost")
@@ -193,18 +191,8 @@ def boost(
 
     Example: `imgsearch rules boost 1.5 --filter 'material=oak'`
     """
-    rule = _new_rule(
-        "boost",
-        item,
-        filters,
-        amount=amount,
-        when=when,
-        when_filter=when_filter,
-        starts=starts,
-        until=until,
-        note=note,
-    )
-    _save(catalog, lambda _: rule, dry_run=dry_run, as_json=as_json)
+    fields = _fields(item, filters, when, when_filter, amount, starts=starts, until=until, note=note)
+    _save(catalog, fields | {"action": "boost"}, dry_run=dry_run, as_json=as_json)
 
 
 @rules.command("change")
@@ -232,26 +220,12 @@ def change(
 
     Example: `imgsearch rules change 3 --until 2027-01-31`
     """
-    from imgsearch.core.filter_grammar import parse_filters
-
-    def changed(before: Rule) -> Rule:
-        if always:
-            before = replace(before, when_text="", when_filters=())
-        if no_dates:
-            before = replace(before, starts_on=None, ends_on=None)
-        if item or filters:
-            before = replace(before, item_ids=tuple(item or ()), filters=parse_filters(filters or []))
-        return replace(
-            before,
-            amount=before.amount if amount is None else amount,
-            when_text=before.when_text if when is None else when,
-            when_filters=parse_filters(when_filter) if when_filter else before.when_filters,
-            starts_on=starts.date() if starts else before.starts_on,
-            ends_on=until.date() if until else before.ends_on,
-            note=before.note if note is None else note,
-        )
-
-    _save(catalog, lambda stored: changed(stored.get(rule)), dry_run=dry_run, as_json=as_json)
+    fields = _fields(item, filters, when, when_filter, amount, starts=starts, until=until, note=note)
+    if always:
+        fields = {"when_text": "", "when_filters": ()} | fields
+    if no_dates:
+        fields = {"starts_on": None, "ends_on": None} | fields
+    _save(catalog, fields, rule, dry_run=dry_run, as_json=as_json)
 
 
 @rules.command("off")
@@ -281,42 +255,42 @@ def undo(rule: RuleArgument, catalog: CatalogOption = None, as_json: JsonOption 
     _act(catalog, lambda stored: stored.undo(rule, author=_author()), as_json=as_json)
 
 
-def _new_rule(
-    action: RuleAction,
+def _fields(
     item: list[str] | None,
     filters: list[str] | None,
+    when: str | None = None,
+    when_filter: list[str] | None = None,
+    amount: float | None = None,
     *,
     starts: datetime | None,
     until: datetime | None,
-    note: str,
-    amount: float = 0.0,
-    when: str = "",
-    when_filter: list[str] | None = None,
-) -> Rule:
-    """Return the rule that a command's options describe."""
+    note: str | None,
+) -> dict[str, Any]:
+    """Return the fields of a rule that a command's options set; the items and the filters replace each other."""
     from imgsearch.core.filter_grammar import parse_filters
-    from imgsearch.search.ranking.rules import Rule
 
-    return Rule(
-        action,
-        tuple(item or ()),
-        parse_filters(filters or []),
-        amount,
-        when_text=when,
-        when_filters=parse_filters(when_filter or []),
-        starts_on=starts.date() if starts else None,
-        ends_on=until.date() if until else None,
-        note=note,
-    )
+    fields: dict[str, Any] = {
+        "when_text": when,
+        "when_filters": parse_filters(when_filter) if when_filter else None,
+        "amount": amount,
+        "starts_on": starts.date() if starts else None,
+        "ends_on": until.date() if until else None,
+        "note": note,
+    }
+    if item or filters:
+        fields |= {"item_ids": tuple(item or ()), "filters": parse_filters(filters or [])}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
-def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: bool, as_json: bool) -> None:
-    """Save the rule, or with `dry_run` only print what it affects."""
-    from imgsearch.search.ranking.rules import Rules
+def _save(
+    catalog: Path | None, fields: dict[str, Any], number: int | None = None, *, dry_run: bool, as_json: bool
+) -> None:
+    """Save a new rule, or change the one with that number; with `dry_run` only print what it affects."""
+    from imgsearch.search.ranking.rules import Rule, Rules
 
     with terminal.open_catalog(catalog) as opened:
         stored = Rules(opened)
-        rule = make(stored)
+        rule = Rule(**fields) if number is None else replace(stored.get(number), **fields)
         hits, items = stored.matching(rule, limit=SHOWN_ITEMS)
         if not dry_run:
             rule = stored.save(rule, author=_author())
@@ -333,7 +307,7 @@ def _save(catalog: CatalogOption, make: Callable[[Rules], Rule], *, dry_run: boo
         _print_rule(rule)
 
 
-def _act(catalog: CatalogOption, act: Callable[[Rules], Rule], *, as_json: bool) -> None:
+def _act(catalog: Path | None, act: Callable[[Rules], Rule], *, as_json: bool) -> None:
     from imgsearch.search.ranking.rules import Rules
 
     with terminal.open_catalog(catalog) as opened:

@@ -30,7 +30,6 @@ events = terminal.command_group(
     "events", "Impressions and clicks: delete old ones, or all data of one visitor."
 )
 
-
 app = typer.Typer()
 app.add_typer(events)
 

@@ -65,12 +65,8 @@ reports = terminal.command_group(
     "reports", "Evaluations saved with `evaluate --save` or on the Quality page."
 )
 
-
 app = typer.Typer()
 app.add_typer(reports)
-
-
-# --- evaluate ---------------------------------------------------------------------------------------------------
 
 
 @app.command()
@@ -102,7 +98,7 @@ def evaluate(
     parse_measures(measures)
     save = save or bool(name)
     names = [system, *([compare] if compare else [])]
-    with terminal.open_engine(terminal.load_settings(catalog=catalog)) as engine:
+    with terminal.open_engine(catalog) as engine:
         found = _measure(engine, names, qrels, topics, measures, complete=complete, name=name)
         if save:
             stored = Reports(engine.catalog.database)
@@ -236,32 +232,25 @@ def _print_comparison(compared: Sequence[Comparison], first: str, second: str) -
     print(f"\n{compared[0].sentence(first, second)}")
 
 
-# --- reports ----------------------------------------------------------------------------------------------------
-
-
 @reports.command("list")
 def list_reports(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     """List the saved reports, the newest first.
 
     Example: `imgsearch reports list`
     """
-
     from imgsearch.improve.quality.reports import Reports
 
     with terminal.open_catalog(catalog) as opened:
         runs = Reports(opened.database).all()
-    if as_json:
-        terminal.print_json({"reports": [run.as_dict() for run in runs]})
-        return
-    if not runs:
-        say("No report is saved yet; save one with `imgsearch evaluate --save`.")
-        return
     rows = []
     for run in runs:
         first, when = run.measures[0], f"{run.happened_at:%Y-%m-%d %H:%M}"
         made_by = (run.run_id, when, run.name, run.system, run.judgments)
         rows.append((*made_by, first.queries, first.measure, f"{first.mean:.4f}"))
-    _print_table(("id", "when (UTC)", "name", "system", "judgments", "queries", "measure", "mean"), rows)
+    document = {"reports": [run.as_dict() for run in runs]}
+    titles = ("id", "when (UTC)", "name", "system", "judgments", "queries", "measure", "mean")
+    empty = "No report is saved yet; save one with `imgsearch evaluate --save`."
+    terminal.output_rows(as_json, document, titles, rows, empty=empty, right=titles[1:])
 
 
 @reports.command("show")
@@ -315,9 +304,6 @@ def show_report(
         say(f"Warning: {warning}")
 
 
-# --- robustness -------------------------------------------------------------------------------------------------
-
-
 @app.command()
 def robustness(
     n: Annotated[int, typer.Option("-n", "--n", min=1, max=10_000, help="How many photos to draw.")] = 100,
@@ -336,7 +322,7 @@ def robustness(
     from imgsearch.improve.quality.reports import Reports
     from imgsearch.improve.quality.robustness import check_robustness
 
-    with terminal.open_engine(terminal.load_settings(catalog=catalog)) as engine:
+    with terminal.open_engine(catalog) as engine:
         engine.systems.get(system)
         with terminal.progress("Checking") as show:
             report = check_robustness(
@@ -363,9 +349,6 @@ def _print_robustness(report: RobustnessReport) -> None:
     print(
         f"\nRobustness: {report.score:.1%} of the {report.neighbours} nearest photos stay, over all changes."
     )
-
-
-# --- export-judgments -------------------------------------------------------------------------------------------
 
 
 @app.command("export-judgments")

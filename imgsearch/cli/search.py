@@ -32,7 +32,6 @@ FilterOption = Annotated[
     ),
 ]
 
-
 app = typer.Typer()
 
 
@@ -61,9 +60,7 @@ def search(
     terms += [Term("image", _read_picture(path)) for path in image or ()]
     terms += [Term("item", item_id) for item_id in item or ()]
     query = Query(tuple(terms), n=n, filters=parse_filters(filters or ()))
-    with terminal.open_engine(
-        terminal.load_settings(catalog=catalog, index=index_at), confidence=True
-    ) as engine:
+    with terminal.open_engine(catalog, index=index_at, confidence=True) as engine:
         result = engine.searcher.search(query)
         suggestions, correction = engine.words.suggestions(query), engine.words.correction(query)
     if as_json:

@@ -29,7 +29,6 @@ PortOption = Annotated[
     int | None, typer.Option(metavar="P", min=0, max=65535, help="The port; 0 picks a free one.")
 ]
 
-
 app = typer.Typer()
 
 
@@ -118,21 +117,16 @@ def _listen(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            if os.name != "nt":  # on Windows this would let two servers share the port
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(LISTEN_BACKLOG)
-            listener.setblocking(False)
-        except BaseException:
-            listener.close()
-            raise
+        both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
+        listener = socket.create_server(address, family=family, backlog=LISTEN_BACKLOG, dualstack_ipv6=both)
+        listener.setblocking(False)
     except socket.gaierror:
         raise ConfigError(f"There is no address {host!r} to listen at; give another --host.") from None
     except OSError as error:
         busy = error.errno == errno.EADDRINUSE
-        reason = "is in use by another program" if busy else f"cannot be used ({error.strerror})"
+        reason = (
+            "is in use by another program" if busy else f"cannot be used ({os.strerror(error.errno or 0)})"
+        )
         raise ConfigError(f"Port {port} at {host} {reason}; give another one with --port.") from None
     return listener
 

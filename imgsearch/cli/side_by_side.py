@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,7 +20,6 @@ SIDE_HELP = (
     "`live`, a saved system's name, `head:base` or `head:head-0001`; its own settings after commas: "
     "`live,shape:0.5,diversity:0.4,duplicates:collapse,same:color`."
 )
-
 
 app = typer.Typer()
 
@@ -50,35 +50,27 @@ def compare(
     sides = parse_side(left), parse_side(right)
     terms = [Term("text", words) for words in text or ()] + [Term("item", item_id) for item_id in item or ()]
     query = Query(tuple(terms), n=n, filters=parse_filters(filters or ()))
-    with terminal.open_engine(terminal.load_settings(catalog=catalog)) as engine:
+    with terminal.open_engine(catalog) as engine:
         found = search_both(engine.systems, query, *sides)
     terminal.output(as_json, found.as_dict(), lambda: _print(found))
 
 
 def _print(found: SideBySide) -> None:
-    from rich.text import Text
-
     for note in dict.fromkeys((*found.left.result.notes, *found.right.result.notes)):
         say(note)
-    table = terminal.new_table()
-    table.add_column("rank", justify="right")
-    for answer, elsewhere in ((found.left, "right"), (found.right, "left")):
-        table.add_column(one_line(str(answer.side)), overflow="fold")
-        table.add_column(f"{elsewhere} rank", justify="right")
-    marks = found.marks("left"), found.marks("right")
-    for place in range(found.depth):
-        cells: list[str | Text] = []
-        for answer, side_marks in zip((found.left, found.right), marks, strict=True):
-            if place < len(side_marks):
-                other = side_marks[place].other
-                cells += [
-                    Text(one_line(answer.item_ids[place])),
-                    "-" if other is None else str(other),
-                ]
-            else:
-                cells += ["", ""]
-        table.add_row(str(place + 1), *cells)
-    terminal.print_table(table)
+    left = ["-" if mark.other is None else str(mark.other) for mark in found.marks("left")]
+    right = ["-" if mark.other is None else str(mark.other) for mark in found.marks("right")]
+    ranks = range(1, found.depth + 1)
+    columns = ranks, found.left.item_ids, left, found.right.item_ids, right
+    titles = (
+        "rank",
+        one_line(str(found.left.side)),
+        "right rank",
+        one_line(str(found.right.side)),
+        "left rank",
+    )
+    rows = list(zip_longest(*columns, fillvalue=""))
+    terminal.print_rows(titles, rows, right=("right rank", "left rank"))
     print(f"\n{found.sentence()}")
     print(
         f"overlap@{found.depth} {found.overlap:.2f}, rank-biased overlap {found.rbo:.2f}, "

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from imgsearch.core.config import Settings
     from imgsearch.search.engine import SearchEngine
     from imgsearch.store.catalog import CatalogStore
@@ -30,14 +28,13 @@ __all__ = [
     "exit_with",
     "load_settings",
     "many",
-    "new_table",
     "one_line",
     "open_catalog",
     "open_engine",
     "output",
+    "output_rows",
     "print_json",
     "print_rows",
-    "print_table",
     "progress",
     "say",
 ]
@@ -78,22 +75,19 @@ def load_settings(**given: Any) -> Settings:
     return Settings.load(**given)
 
 
-@contextlib.contextmanager
-def open_engine(settings: Settings, *, confidence: bool = False) -> Iterator[SearchEngine]:
+def open_engine(folder: Path | None, *, index: str | None = None, confidence: bool = False) -> SearchEngine:
     """Open a catalog with all that searches it; encoders are loaded when the first query needs them."""
     from imgsearch.search.engine import SearchEngine
 
-    with SearchEngine(settings, confidence=confidence, progress=say) as engine:
-        yield engine
+    settings = load_settings(catalog=folder, index=index)
+    return SearchEngine(settings, confidence=confidence, progress=say)
 
 
-@contextlib.contextmanager
-def open_catalog(folder: Path | None) -> Iterator[CatalogStore]:
+def open_catalog(folder: Path | None) -> CatalogStore:
     """Open a catalog for a command that needs no index: the one in `folder`, else that of the settings."""
     from imgsearch.store.catalog import CatalogStore
 
-    with CatalogStore.open(load_settings(catalog=folder).catalog) as catalog:
-        yield catalog
+    return CatalogStore.open(load_settings(catalog=folder).catalog)
 
 
 def exit_with(message: str, code: int) -> NoReturn:
@@ -162,36 +156,45 @@ def output(as_json: bool, document: Any, print_text: Callable[[], object]) -> No
         print_text()
 
 
-def new_table() -> Table:
-    """Return an empty table without lines, for `print_table`."""
-    from rich.table import Table
+def print_rows(
+    titles: Sequence[str], rows: Sequence[Sequence[object]], *, right: Collection[str] = ()
+) -> None:
+    """Print rows as a table; columns of integers, and those in `right`, are right-justified.
 
-    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-
-
-def print_table(table: Table) -> None:
-    """Print a table on stdout; wide unless stdout is a terminal, so that data is not cut."""
+    The table is wide unless stdout is a terminal, so that data is not cut.
+    """
     from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for place, title in enumerate(titles):
+        number = title in right or any(isinstance(row[place], int) for row in rows)
+        table.add_column(title, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else one_line(str(cell))) for cell in row))
     console = Console(width=None if sys.stdout.isatty() else 500)
     with console.capture() as captured:
         console.print(table)
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
-def print_rows(
-    titles: Sequence[str], rows: Sequence[Sequence[object]], *, right: Collection[str] = ()
+def output_rows(
+    as_json: bool,
+    document: Any,
+    titles: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    empty: str = "",
+    right: Collection[str] = (),
 ) -> None:
-    """Print rows as a table; columns of integers, and those in `right`, are right-justified."""
-    from rich.text import Text
-
-    table = new_table()
-    for place, title in enumerate(titles):
-        number = title in right or any(isinstance(row[place], int) for row in rows)
-        table.add_column(title, justify="right" if number else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else one_line(str(cell))) for cell in row))
-    print_table(table)
+    """Print `document` with --json, else the rows as a table; without rows, the sentence `empty` on stderr."""
+    if as_json:
+        print_json(document)
+    elif empty and not rows:
+        say(empty)
+    else:
+        print_rows(titles, rows, right=right)
 
 
 def one_line(text: str) -> str:

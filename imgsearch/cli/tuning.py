@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-
 app = typer.Typer()
 
 
