@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from imgsearch.core.records import Failure, IndexingReport
     from imgsearch.encoders import Encoder
     from imgsearch.ingest.indexing import IndexingOptions, Progress
+    from imgsearch.ingest.sources import Source
     from imgsearch.search.engine import SearchEngine
     from imgsearch.store.originals import Originals
 
@@ -121,10 +122,8 @@ def index(
         raise typer.BadParameter("give --shards or --embeddings, not both")
     if engine == "ray" and not shards:
         raise typer.BadParameter("--engine ray needs --shards, a place that every worker can write")
-    for source in sources:
-        open_source(
-            source, root=root
-        )  # reports a wrong source before a catalog is made and a model is loaded
+    # A wrong source is reported before a catalog is made and a model is loaded.
+    opened = [open_source(source, root=root) for source in sources]
     settings = terminal.load_settings(catalog=catalog, index=index_at, workers=workers or None)
     options = IndexingOptions(
         metadata=metadata,
@@ -137,7 +136,7 @@ def index(
     )
     model = None
     if shards:
-        model = _encode_into(shards, settings, sources, encoder, options, engine, workers, private_hosts)
+        model = _encode_into(shards, settings, opened, encoder, options, engine, workers, private_hosts)
         options = replace(options, embeddings=shards)
     report = _index(settings, sources, encoder, options, private_hosts=private_hosts, model=model)
     terminal.output(as_json, report.as_dict(), lambda: _print_report(report, settings.catalog))
@@ -226,7 +225,7 @@ def _choose_encoder(engine: SearchEngine, requested: str | None, options: Indexi
 def _encode_into(
     shards: str,
     settings: Settings,
-    sources: Sequence[str],
+    sources: Sequence[Source],
     encoder: str | None,
     options: IndexingOptions,
     engine: Literal["local", "ray"],
@@ -235,7 +234,6 @@ def _encode_into(
 ) -> Encoder:
     """Encode all photos into shards and return the encoder; the catalog is closed meanwhile."""
     from imgsearch.ingest.distributed import encode_to_shards
-    from imgsearch.ingest.sources import open_source
     from imgsearch.search.engine import SearchEngine
 
     # Shards of all machines must be the same byte for byte; those of two backends are not.
@@ -245,7 +243,7 @@ def _encode_into(
     with terminal.progress("Encoding") as show:
         done = encode_to_shards(
             shards,
-            [open_source(source, root=options.root) for source in sources],
+            sources,
             model,
             engine=engine,
             workers=workers,
@@ -290,18 +288,15 @@ def _stop_between_batches() -> Iterator[Callable[[], None]]:
 
 def _print_report(report: IndexingReport, folder: Path) -> None:
     left = report.vanished - report.removed
-    rows = [
-        (report.added, "added", True),
-        (report.changed, "changed", True),
-        (report.unchanged, "unchanged", True),
-        (report.removed, "removed", report.removed > 0),
-        (left, "vanished from their source (--prune removes them)", left > 0),
-        (len(report.failed), "failed", True),
-    ]
-    width = max(len(f"{count:,}") for count, _, _ in rows)
-    for count, what, shown in rows:
-        if shown:
-            print(f"{count:>{width},}  {what}")
+    rows = {"added": report.added, "changed": report.changed, "unchanged": report.unchanged}
+    if report.removed:
+        rows["removed"] = report.removed
+    if left > 0:
+        rows["vanished from their source (--prune removes them)"] = left
+    rows["failed"] = len(report.failed)
+    width = max(len(f"{count:,}") for count in rows.values())
+    for what, count in rows.items():
+        print(f"{count:>{width},}  {what}")
     print(f"\nTime: {', '.join(f'{stage} {seconds:.1f} s' for stage, seconds in report.seconds.items())}")
     print(f"Encoder: {report.encoder}\nCatalog: {folder}")
     if report.failed:

@@ -23,8 +23,6 @@ from imgsearch.cli import (
     quality,
     search,
     serve,
-    side_by_side,
-    tuning,
 )
 from imgsearch.cli.terminal import exit_with
 from imgsearch.core.errors import ImgSearchError
@@ -32,11 +30,9 @@ from imgsearch.core.version import __version__
 
 __all__ = ["app", "main"]
 
-HELP = "Visual product search: index photos, find similar ones, serve the web app and the HTTP API."
-
 app = typer.Typer(
     name="imgsearch",
-    help=HELP,
+    help="Visual product search: index photos, find similar ones, serve the web app and the HTTP API.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -56,8 +52,6 @@ for commands in (
     monitoring,
     adaptation,
     merchandising,
-    side_by_side,
-    tuning,
 ):
     app.add_typer(commands.app)
 
@@ -87,7 +81,7 @@ def _print_version(requested: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(help=HELP)
+@app.callback()
 def _common(
     version: Annotated[
         bool,

@@ -103,7 +103,7 @@ def list_rules(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
     from imgsearch.core.errors import ImgSearchError
     from imgsearch.search.ranking.rules import Rules
 
-    documents: list[dict[str, Any]] = []
+    documents, rows = [], []
     with terminal.open_catalog(catalog) as opened:
         stored = Rules(opened)
         for rule in stored.all():
@@ -112,22 +112,10 @@ def list_rules(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
             except ImgSearchError:  # its items or its column are gone
                 hits = None
             documents.append({**_as_dict(rule), "hits": hits})
-    rows = [
-        (
-            str(row["rule"]),
-            "yes" if row["on"] else "",
-            row["what"],
-            "gone" if row["hits"] is None else row["hits"],
-        )
-        for row in documents
-    ]
-    terminal.output_rows(
-        as_json,
-        {"rules": documents},
-        ("rule", "on", "what", "items"),
-        rows,
-        empty="There are no rules yet; see `imgsearch rules --help`.",
-    )
+            enabled, items = "yes" if rule.enabled else "", "gone" if hits is None else hits
+            rows.append((str(rule.rule_id), enabled, rule.describe(), items))
+    empty = "There are no rules yet; see `imgsearch rules --help`."
+    terminal.output_rows(as_json, {"rules": documents}, ("rule", "on", "what", "items"), rows, empty=empty)
 
 
 @rules.command("hide")

@@ -123,15 +123,8 @@ def forget_visitor(
                 store.remove(upload_id)
     _warn_if_not_erased(opened.database)
     if as_json:
-        terminal.print_json(
-            {
-                "visitor": visitor,
-                "rows": dict(rows),
-                "unsigned": dict(unsigned),
-                "uploads": len(uploads),
-                "dry_run": dry_run,
-            }
-        )
+        counts = {"rows": dict(rows), "unsigned": dict(unsigned), "uploads": len(uploads)}
+        terminal.print_json({"visitor": visitor, **counts, "dry_run": dry_run})
     elif dry_run:
         print(f"There are {_in_words(rows)} of {one_line(visitor)!r}; nothing was deleted.")
     else:

@@ -149,15 +149,10 @@ def _measure(
     digest = judgments_digest(judged, queries)
     found = []
     for each in systems:
+        search = partial(engine.systems.search, system=each)
         with terminal.progress(f"Searching with {each}" if len(names) > 1 else "Searching") as show:
             report = run_evaluation(
-                partial(engine.systems.search, system=each),
-                engine.catalog,
-                judged,
-                queries,
-                measures,
-                complete=complete,
-                progress=show,
+                search, engine.catalog, judged, queries, measures, complete=complete, progress=show
             )
         found.append((run_of(report, name=name, system=each, judgments=qrels.name, digest=digest), report))
     return found
@@ -324,11 +319,12 @@ def robustness(
 
     with terminal.open_engine(catalog) as engine:
         engine.systems.get(system)
+        originals, search = engine.originals, partial(engine.systems.search, system=system)
         with terminal.progress("Checking") as show:
             report = check_robustness(
-                partial(engine.systems.search, system=system),
+                search,
                 engine.catalog,
-                lambda item: engine.originals.read(item.location),
+                lambda item: originals.read(item.location),
                 n=n,
                 seed=seed,
                 progress=show,

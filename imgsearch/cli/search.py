@@ -1,20 +1,23 @@
-"""`imgsearch search`: find similar items."""
+"""`imgsearch search` and `compare`: find similar items, by one system or by two side by side."""
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgsearch.cli import terminal
-from imgsearch.cli.terminal import CatalogOption, IndexOption, JsonOption, say
+from imgsearch.cli.terminal import CatalogOption, IndexOption, JsonOption, one_line, say
 from imgsearch.core.errors import ImageError, QueryError
 
 if TYPE_CHECKING:
+    from imgsearch.core.query import Query
     from imgsearch.core.records import SearchResult
+    from imgsearch.search.side_by_side import SideBySide
 
-__all__ = ["FilterOption", "ItemOption", "TextOption", "app"]
+__all__ = ["app"]
 
 TextOption = Annotated[list[str] | None, typer.Option("--text", metavar="T", help="Words; repeatable.")]
 ItemOption = Annotated[
@@ -31,6 +34,10 @@ FilterOption = Annotated[
         help="'category=shoes', 'price<50', 'price=10..50', 'colour in red|blue', 'title~oak'; repeatable.",
     ),
 ]
+SIDE_HELP = (
+    "`live`, a saved system's name, `head:base` or `head:head-0001`; its own settings after commas: "
+    "`live,shape:0.5,diversity:0.4,duplicates:collapse,same:color`."
+)
 
 app = typer.Typer()
 
@@ -53,13 +60,8 @@ def search(
     if not (text or image or item):
         raise typer.BadParameter("give at least one of --text, --image and --item")
     from imgsearch.app.api.responses import result_document, words_document
-    from imgsearch.core.filter_grammar import parse_filters
-    from imgsearch.core.query import Query, Term
 
-    terms = [Term("text", words) for words in text or ()]
-    terms += [Term("image", _read_picture(path)) for path in image or ()]
-    terms += [Term("item", item_id) for item_id in item or ()]
-    query = Query(tuple(terms), n=n, filters=parse_filters(filters or ()))
+    query = _query(text, image, item, n, filters)
     with terminal.open_engine(catalog, index=index_at, confidence=True) as engine:
         result = engine.searcher.search(query)
         suggestions, correction = engine.words.suggestions(query), engine.words.correction(query)
@@ -70,6 +72,50 @@ def search(
         if correction is not None:
             say(f"Did you mean {correction.text!r}?")
         _print_hits(result)
+
+
+@app.command()
+def compare(
+    text: TextOption = None,
+    item: ItemOption = None,
+    left: Annotated[str, typer.Option(metavar="SIDE", help=SIDE_HELP)] = "live",
+    right: Annotated[
+        str, typer.Option(metavar="SIDE", help="The other side, in the same format.")
+    ] = "head:base",
+    n: Annotated[int, typer.Option("-n", min=1, max=1000, help="How many hits of each side.")] = 10,
+    filters: FilterOption = None,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer one query by two systems or settings side by side, and measure how far the results agree.
+
+    Example: `imgsearch compare --text 'red mug' --right live,diversity:0.4 -n 10`
+    """
+    if not (text or item):
+        raise typer.BadParameter("give at least one of --text and --item")
+    from imgsearch.search.side_by_side import parse_side, search_both
+
+    sides = parse_side(left), parse_side(right)
+    query = _query(text, None, item, n, filters)
+    with terminal.open_engine(catalog) as engine:
+        found = search_both(engine.systems, query, *sides)
+    terminal.output(as_json, found.as_dict(), lambda: _print_sides(found))
+
+
+def _query(
+    text: list[str] | None,
+    image: list[Path] | None,
+    item: list[str] | None,
+    n: int,
+    filters: list[str] | None,
+) -> Query:
+    from imgsearch.core.filter_grammar import parse_filters
+    from imgsearch.core.query import Query, Term
+
+    terms = [Term("text", words) for words in text or ()]
+    terms += [Term("image", _read_picture(path)) for path in image or ()]
+    terms += [Term("item", item_id) for item_id in item or ()]
+    return Query(tuple(terms), n=n, filters=parse_filters(filters or ()))
 
 
 def _read_picture(path: Path) -> bytes:
@@ -98,3 +144,26 @@ def _print_hits(result: SearchResult) -> None:
         return
     rows = [(hit.rank, f"{hit.score:.3f}", hit.item_id, hit.title) for hit in result.hits]
     terminal.print_rows(("rank", "score", "id", "title"), rows, right=("score",))
+
+
+def _print_sides(found: SideBySide) -> None:
+    for note in dict.fromkeys((*found.left.result.notes, *found.right.result.notes)):
+        say(note)
+    left = ["-" if mark.other is None else str(mark.other) for mark in found.marks("left")]
+    right = ["-" if mark.other is None else str(mark.other) for mark in found.marks("right")]
+    ranks = range(1, found.depth + 1)
+    columns = ranks, found.left.item_ids, left, found.right.item_ids, right
+    titles = (
+        "rank",
+        one_line(str(found.left.side)),
+        "right rank",
+        one_line(str(found.right.side)),
+        "left rank",
+    )
+    rows = list(zip_longest(*columns, fillvalue=""))
+    terminal.print_rows(titles, rows, right=("right rank", "left rank"))
+    print(f"\n{found.sentence()}")
+    print(
+        f"overlap@{found.depth} {found.overlap:.2f}, rank-biased overlap {found.rbo:.2f}, "
+        f"median {found.left.median_ms:.1f} and {found.right.median_ms:.1f} ms"
+    )

@@ -109,16 +109,9 @@ def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
         return f"{done / max(time.monotonic() - started, 1e-3):,.1f}/s"
 
     if console.is_terminal:
-        bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        )
-        with bar:
+        what_column, rate_column = TextColumn("{task.description}"), TextColumn("{task.fields[rate]}")
+        columns = what_column, BarColumn(), MofNCompleteColumn(), rate_column, TimeRemainingColumn()
+        with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task(what, total=None, rate="")
             yield lambda done, total: bar.update(task, completed=done, total=total, rate=rate(done))
         return

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from samples import clustered
 
-from imgsearch.cli import tuning as command
+from imgsearch.cli import catalog as commands
 from imgsearch.core.errors import CatalogError
 from imgsearch.index.engines import is_installed
 from imgsearch.index.opening import check_index, open_live_index
@@ -84,11 +84,11 @@ def test_the_command_prints_a_table_or_json_and_the_new_generation(
 ) -> None:
     catalog = make_catalog(clustered(1200, 32))
     catalog.close()
-    command.tune(recall=0.95, sample=1000, catalog=catalog.folder, as_json=False)
+    commands.tune(recall=0.95, sample=1000, catalog=catalog.folder, as_json=False)
     shown = capsys.readouterr().out
     assert "chosen" in shown
     assert "ann_recall@10" in shown
-    command.tune(recall=0.95, sample=1000, catalog=catalog.folder, as_json=True)
+    commands.tune(recall=0.95, sample=1000, catalog=catalog.folder, as_json=True)
     found = json.loads(capsys.readouterr().out)
     assert found["generation"] == 3
     assert found["items"] == 1000
