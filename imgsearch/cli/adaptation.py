@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgsearch.cli import terminal
-from imgsearch.cli.terminal import CatalogOption, JsonOption, many, one_line
+from imgsearch.cli.terminal import CatalogOption, JsonOption, many, one_line, say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from imgsearch.improve.adaptation.adapting import AdaptationReport
+    from imgsearch.index.heads import Head
 
 __all__ = ["app"]
 
@@ -54,10 +57,7 @@ def adapt(
     from imgsearch.improve.adaptation import adapting, head_jobs
     from imgsearch.store.feedback import FeedbackLog
 
-    with (
-        terminal.open_engine(catalog) as engine,
-        contextlib.closing(FeedbackLog(engine.catalog.database)) as feedback,
-    ):
+    with terminal.open_engine(catalog) as engine, closing(FeedbackLog(engine.catalog.database)) as feedback:
         with terminal.progress("Training") as show:
             report = adapting.adapt(
                 engine.catalog,
@@ -110,20 +110,20 @@ def list_heads(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
             for one in changes
         ],
     }
-    rows = [
-        (
-            head.id,
-            "yes" if head.id == live else "",
-            head.created_at,
-            f"{head.report['before']:.4f}",
-            f"{head.report['after']:.4f}",
-            f"{head.report['low']:+.4f} to {head.report['high']:+.4f}",
-        )
-        for head in found
-    ]
-    titles = ("head", "published", "trained at", "nDCG@10 before", "after", "change (99%)")
-    empty = "There is no head yet; run `imgsearch adapt`."
-    terminal.output_rows(as_json, document, titles, rows, empty=empty)
+    terminal.output(as_json, document, lambda: _print_heads(found, live))
+
+
+def _print_heads(found: Sequence[Head], live: str) -> None:
+    if not found:
+        say("There is no head yet; run `imgsearch adapt`.")
+        return
+    rows = []
+    for head in found:
+        published, measured = "yes" if head.id == live else "", head.report
+        change = f"{measured['low']:+.4f} to {measured['high']:+.4f}"
+        before, after = f"{measured['before']:.4f}", f"{measured['after']:.4f}"
+        rows.append((head.id, published, head.created_at, before, after, change))
+    terminal.print_rows(("head", "published", "trained at", "nDCG@10 before", "after", "change (99%)"), rows)
 
 
 @heads.command("publish")
@@ -139,10 +139,8 @@ def publish(
     from imgsearch.improve.adaptation import head_jobs
 
     settings = terminal.load_settings(catalog=catalog)
-    with (
-        terminal.open_catalog(settings.catalog) as opened,
-        terminal.progress(f"Publishing {one_line(head)}") as show,
-    ):
+    what = f"Publishing {one_line(head)}"
+    with terminal.open_catalog(settings.catalog) as opened, terminal.progress(what) as show:
         index = head_jobs.publish_head(opened, head, threads=settings.worker_threads, progress=show)
     _print_live(head, index.generation, as_json=as_json)
 

@@ -154,11 +154,8 @@ def tune(
         header = index.header
     if not tuning.chosen.reached:
         say(f"No engine reached {recall}; the closest one was built.")
-    if as_json:
-        found = {"generation": header.generation, "ann_recall@10": header.ann_recall_at_10} if header else {}
-        terminal.print_json({**tuning.as_dict(), **found})
-    else:
-        _print_tuning(tuning, header)
+    found = {"generation": header.generation, "ann_recall@10": header.ann_recall_at_10} if header else {}
+    terminal.output(as_json, tuning.as_dict() | found, lambda: _print_tuning(tuning, header))
 
 
 def _print_tuning(tuning: Tuning, header: IndexHeader | None) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -271,7 +271,7 @@ def show_report(
     from imgsearch.store.thumbnails import ThumbnailCache
 
     settings = terminal.load_settings(catalog=catalog)
-    with terminal.open_catalog(settings.catalog) as opened, contextlib.closing(Originals()) as originals:
+    with terminal.open_catalog(settings.catalog) as opened, closing(Originals()) as originals:
         folder, max_bytes = opened.folder / "thumbnails", settings.thumbnail_cache_bytes
         thumbnails = ThumbnailCache(folder, originals, max_bytes=max_bytes)
         stored = Reports(opened.database)
@@ -364,10 +364,7 @@ def export_judgments(
     from imgsearch.improve.judging import qrels
     from imgsearch.store.feedback import FeedbackLog
 
-    with (
-        terminal.open_catalog(catalog) as opened,
-        contextlib.closing(FeedbackLog(opened.database)) as feedback,
-    ):
+    with terminal.open_catalog(catalog) as opened, closing(FeedbackLog(opened.database)) as feedback:
         report = qrels.export_judgments(feedback.latest_judgments(), file)
     if as_json:
         terminal.print_json(asdict(report))

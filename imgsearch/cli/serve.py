@@ -114,19 +114,17 @@ def _serve(settings: Settings, *, open_browser: bool) -> None:
 def _listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; raises `ConfigError` for an address that cannot be used."""
     try:
-        family, _, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
         both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
         listener = socket.create_server(address, family=family, backlog=LISTEN_BACKLOG, dualstack_ipv6=both)
         listener.setblocking(False)
     except socket.gaierror:
         raise ConfigError(f"There is no address {host!r} to listen at; give another --host.") from None
     except OSError as error:
-        busy = error.errno == errno.EADDRINUSE
-        reason = (
-            "is in use by another program" if busy else f"cannot be used ({os.strerror(error.errno or 0)})"
-        )
+        code = error.errno or 0
+        busy = code == errno.EADDRINUSE
+        reason = "is in use by another program" if busy else f"cannot be used ({os.strerror(code)})"
         raise ConfigError(f"Port {port} at {host} {reason}; give another one with --port.") from None
     return listener
 
