@@ -53,10 +53,9 @@ def draw() -> None:
     if ui.no_items(service):
         return
     exploring = current_exploring()
-    # The address too: where a later event interrupted the switch of the page, the item is already there.
+    # A later event may interrupt the switch: the search page forgets the item, and the address may have it already.
     item_id = exploring.open_item or st.query_params.get("item", "")
     if item_id:
-        exploring.open_item = ""
         params = query_to_params(Query.of(item=item_id, n=PAGE_SIZE), default_n=PAGE_SIZE)
         st.switch_page(st.Page(search.draw, title="Search", default=True), query_params=params)
     state = service.explorer.state()

@@ -28,6 +28,7 @@ from imgsearch.ui.components.recents import draw_recents
 from imgsearch.ui.components.save_dialog import draw_save_dialog, open_save_dialog
 from imgsearch.ui.components.suggestions import draw_correction, draw_suggestions
 from imgsearch.ui.markup import draw_html
+from imgsearch.ui.state.exploring import current_exploring
 from imgsearch.ui.state.handlers import below_search, handle_bar_event, handle_gallery_event
 from imgsearch.ui.state.links import PAGE_SIZE, START, LinkedQuery, Step, extend_past, extend_trail, to_params
 from imgsearch.ui.state.session import Saving, Session, address_query, current_session
@@ -41,6 +42,7 @@ NEEDS_ENCODER = {"text", "upload", "image"}
 def draw() -> None:
     """Draw the page for the query in the address bar."""
     service, session = get_service(), current_session()
+    current_exploring().open_item = ""
     if ui.no_items(service):
         return
     # Fixed places: the bar stays where it is whatever is drawn above it, so that typing and focus survive.
