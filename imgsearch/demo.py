@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 from imgsearch.core.config import Settings, user_data_dir
 from imgsearch.core.errors import SourceError
 from imgsearch.encoders.lite.weights import lite_id
-from imgsearch.ingest.indexing import IndexingOptions, ProgressCallback, index_sources
+from imgsearch.ingest.indexing import IndexingOptions, index_sources
+from imgsearch.ingest.run import ProgressCallback
 from imgsearch.search.engine import SearchEngine
 from imgsearch.search.ranking.confidence import Kind
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.looks import LOOK_VERSION, Look
-
-__all__ = ["SampleStore", "ensure_demo_catalog", "sample_store"]
 
 LOOKS_FILE = "looks.npz"
 

@@ -33,8 +33,6 @@ from imgsearch.ingest.indexing import IndexingOptions, index_sources
 from imgsearch.search.engine import SearchEngine
 from imgsearch.vision.images import ImageLimits, decode_image, nearest_thumbnail_size
 
-__all__ = ["Catalog", "Results"]
-
 MAX_SHOWN_PHOTOS = 48
 """The most thumbnails of one result in a notebook: the notebook file contains them all."""
 THUMBNAIL_PX = 128
@@ -68,7 +66,6 @@ class Results(Sequence[Hit]):
         return self.result.hits[place]
 
     def __len__(self) -> int:
-        """Return the number of hits."""
         return len(self.result.hits)
 
     def __repr__(self) -> str:
@@ -128,17 +125,14 @@ class Catalog:
         self.engine.close()
 
     def __enter__(self) -> Catalog:
-        """Return the catalog itself."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the catalog."""
         self.close()
 
     def __len__(self) -> int:
-        """Return the number of items."""
         return len(self.store)
 
     def __iter__(self) -> Iterator[Item]:

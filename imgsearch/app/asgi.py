@@ -23,8 +23,6 @@ from imgsearch.app.service import close_service, get_service
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import ImgSearchError
 
-__all__ = ["app_arguments", "create_app"]
-
 UI_FOLDER = Path(__file__).parent.parent / "ui"
 
 _LOG = logging.getLogger(__name__)

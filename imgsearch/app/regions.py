@@ -11,8 +11,6 @@ from imgsearch.search.engine import SearchEngine
 from imgsearch.vision.images import decode_image
 from imgsearch.vision.saliency import suggested_regions
 
-__all__ = ["RegionSuggestions"]
-
 PICTURE_PX = 384
 CACHED_PICTURES = 10_000
 

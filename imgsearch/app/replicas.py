@@ -25,8 +25,6 @@ from imgsearch.core.text import is_unicode
 from imgsearch.store.database import Database
 from imgsearch.store.feedback import MAX_QUEUED, FeedbackLog, FeedbackRow, FeedbackState, max_chars
 
-__all__ = ["MAX_BATCH_BYTES", "ForwardedFeedback", "Inbox"]
-
 ROUTE = "/api/v1/replica-feedback"
 BATCH_ROWS = 2000
 # A character has at most 6 bytes in JSON.

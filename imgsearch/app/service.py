@@ -32,8 +32,6 @@ from imgsearch.store.feedback import FeedbackLog
 from imgsearch.store.sampling import sample_items
 from imgsearch.vision.images import ImageLimits
 
-__all__ = ["SearchService", "close_service", "get_service", "set_service"]
-
 LATENCIES = 1000
 PRUNE_EVERY_S = 24 * 3600.0
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from imgsearch.improve.adaptation.adapting import AdaptationReport
     from imgsearch.index.heads import Head
 
-__all__ = ["app"]
-
 heads = terminal.command_group("heads", "Heads trained on feedback: list, publish and roll back.")
 
 app = typer.Typer()

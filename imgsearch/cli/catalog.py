@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from imgsearch.index.tuning import Tuning
     from imgsearch.ingest.verification import Verification
 
-__all__ = ["app"]
-
 app = typer.Typer()
 
 

@@ -9,8 +9,6 @@ import typer
 from imgsearch.cli import terminal
 from imgsearch.cli.terminal import CatalogOption, JsonOption, many
 
-__all__ = ["app"]
-
 VISITOR = "cli"
 """The author of collections made here: visitors can open them by their link, but not change them."""
 

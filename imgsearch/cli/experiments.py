@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from imgsearch.improve.experiments.experiments import Experiments
     from imgsearch.improve.experiments.records import Experiment, Outcome
 
-__all__ = ["app"]
-
 experiment_app = terminal.command_group(
     "experiment", "Experiments: show systems to visitors, and measure which one they click more."
 )

@@ -21,12 +21,11 @@ if TYPE_CHECKING:
     from imgsearch.core.config import Settings
     from imgsearch.core.records import Failure, IndexingReport
     from imgsearch.encoders import Encoder
-    from imgsearch.ingest.indexing import IndexingOptions, Progress
+    from imgsearch.ingest.indexing import IndexingOptions
+    from imgsearch.ingest.run import Progress
     from imgsearch.ingest.sources import Source
     from imgsearch.search.engine import SearchEngine
     from imgsearch.store.originals import Originals
-
-__all__ = ["app", "print_failures"]
 
 MAX_SHOWN_FAILURES = 20
 MIN_DUPLICATES_S = 10.0

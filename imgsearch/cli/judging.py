@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from imgsearch.improve.judging.topics import Topic
     from imgsearch.store.catalog import CatalogStore
 
-__all__ = ["app"]
-
 app = terminal.command_group(
     "judge-set", "Judging sets: the queries and candidates that labelers judge on the Judge page."
 )

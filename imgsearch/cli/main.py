@@ -28,8 +28,6 @@ from imgsearch.cli.terminal import exit_with
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.version import __version__
 
-__all__ = ["app", "main"]
-
 app = typer.Typer(
     name="imgsearch",
     help="Visual product search: index photos, find similar ones, serve the web app and the HTTP API.",

@@ -17,8 +17,6 @@ from imgsearch.cli.terminal import CatalogOption, JsonOption, many, one_line, sa
 if TYPE_CHECKING:
     from imgsearch.search.ranking.rules import Rule, Rules
 
-__all__ = ["app"]
-
 rules = terminal.command_group(
     "rules", "Merchandising rules: hide items, pin them to the top, or boost them."
 )

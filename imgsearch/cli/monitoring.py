@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from imgsearch.improve.monitoring.overview import Overview, QueryFigures
     from imgsearch.store.database import Database
 
-__all__ = ["app"]
-
 PERIOD_NAMES = ("1h", "24h", "7d", "30d", "90d", "1y")
 _AGE = re.compile(r"([1-9][0-9]{0,4})([hdw])")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}

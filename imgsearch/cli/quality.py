@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from imgsearch.store.catalog import CatalogStore
     from imgsearch.store.thumbnails import ThumbnailCache
 
-__all__ = ["app"]
-
 HtmlOption = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Write the report as a standalone web page.")
 ]

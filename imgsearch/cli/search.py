@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from imgsearch.core.records import SearchResult
     from imgsearch.search.side_by_side import SideBySide
 
-__all__ = ["app"]
-
 TextOption = Annotated[list[str] | None, typer.Option("--text", metavar="T", help="Words; repeatable.")]
 ItemOption = Annotated[
     list[str] | None, typer.Option("--item", metavar="ID", help="An item of the catalog; repeatable.")

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from imgsearch.core.config import Settings
 
-__all__ = ["app"]
-
 LISTEN_BACKLOG = 2048
 
 PortOption = Annotated[

@@ -20,25 +20,6 @@ if TYPE_CHECKING:
     from imgsearch.search.engine import SearchEngine
     from imgsearch.store.catalog import CatalogStore
 
-__all__ = [
-    "CatalogOption",
-    "IndexOption",
-    "JsonOption",
-    "command_group",
-    "exit_with",
-    "load_settings",
-    "many",
-    "one_line",
-    "open_catalog",
-    "open_engine",
-    "output",
-    "output_rows",
-    "print_json",
-    "print_rows",
-    "progress",
-    "say",
-]
-
 PLAIN_PROGRESS_EVERY_S = 5.0
 
 CatalogOption = Annotated[

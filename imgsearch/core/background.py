@@ -14,8 +14,6 @@ from typing import Literal
 
 from imgsearch.core.errors import ImgSearchError, JobRunning
 
-__all__ = ["BackgroundThread", "Job", "JobRunner", "Progress", "Stopped", "low_priority"]
-
 Progress = Callable[[int, int], None]
 """Called with (done, total); raises `Stopped` once the work is to end."""
 

@@ -17,8 +17,6 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 from imgsearch.core.errors import ConfigError
 
-__all__ = ["Settings", "cpu_count", "index_token", "replica_token", "user_cache_dir", "user_data_dir"]
-
 PREFIX = "IMGSEARCH_"
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-__all__ = ["escape_formula"]
-
 T = TypeVar("T")
 
 # A spreadsheet takes a cell that begins like this for a formula (OWASP, "CSV Injection").

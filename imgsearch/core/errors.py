@@ -5,37 +5,6 @@ Errors of other libraries are translated into these where they are caught.
 
 from __future__ import annotations
 
-__all__ = [
-    "AdaptationError",
-    "CatalogCorrupt",
-    "CatalogError",
-    "CatalogLocked",
-    "CatalogNotFound",
-    "CollectionError",
-    "ConfigError",
-    "EncoderError",
-    "EncoderMismatch",
-    "EncoderUnavailable",
-    "EvaluationError",
-    "ExperimentError",
-    "ExploreError",
-    "FeedbackError",
-    "FilterError",
-    "ImageError",
-    "ImageTooLarge",
-    "ImgSearchError",
-    "IndexCorrupt",
-    "IndexUnavailable",
-    "JobRunning",
-    "JudgingError",
-    "NotAWriter",
-    "QueryError",
-    "SourceError",
-    "UnknownCollection",
-    "UnknownItem",
-    "UnknownSystem",
-]
-
 
 class ImgSearchError(Exception):
     """Any deliberate failure; `code` is its stable machine name, `str(error)` one sentence for people."""

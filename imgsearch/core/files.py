@@ -6,8 +6,6 @@ import hashlib
 import os
 from pathlib import Path
 
-__all__ = ["flush_to_disk", "sha256_of_file", "sha256_of_text", "write_durably"]
-
 
 def sha256_of_text(text: str) -> str:
     """Return the SHA-256 of a text in UTF-8, in hexadecimal."""

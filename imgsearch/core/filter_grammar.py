@@ -19,8 +19,6 @@ from typing import Any, Literal, cast
 from imgsearch.core.errors import FilterError
 from imgsearch.core.query import MAX_FILTER_CHARS, Filter, Operator, plain_value
 
-__all__ = ["ColumnKind", "condition", "parse_filter", "parse_filters", "values_of"]
-
 ColumnKind = Literal["text", "number", "boolean"]
 
 # None of these backtracks over what it has matched: a filter is read in linear time, whatever it holds.

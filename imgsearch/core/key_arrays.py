@@ -8,8 +8,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Keys", "is_in", "positions_in", "without"]
-
 Keys = NDArray[np.uint64]
 
 

@@ -17,8 +17,6 @@ from imgsearch.core.errors import FilterError, QueryError
 from imgsearch.core.text import check_text
 from imgsearch.core.validation import sentence
 
-__all__ = ["Duplicates", "Emphasis", "Filter", "Operator", "Query", "Region", "Spelling", "Term", "TermKind"]
-
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "in", "contains"]
 Duplicates = Literal["collapse", "show"]
 Spelling = Literal["correct", "keep"]

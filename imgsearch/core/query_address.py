@@ -23,21 +23,6 @@ from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.core.query import MAX_RANK, Duplicates, Emphasis, Query, Region, Term, TermKind
 from imgsearch.core.records import Hit, Item
 
-__all__ = [
-    "LESS_WEIGHT",
-    "MORE_WEIGHT",
-    "parse_region",
-    "parse_weight",
-    "part_of",
-    "query_from_params",
-    "query_key",
-    "query_string",
-    "query_to_params",
-    "regions_url",
-    "thumbnail_url",
-    "upload_url",
-]
-
 MORE_WEIGHT = 0.6
 LESS_WEIGHT = -0.4
 

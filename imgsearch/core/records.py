@@ -9,22 +9,6 @@ from typing import Any, Literal
 
 from imgsearch.core.query import Query
 
-__all__ = [
-    "TITLE_COLUMNS",
-    "Confidence",
-    "Exposure",
-    "Facet",
-    "FacetValue",
-    "Failure",
-    "Hit",
-    "IndexingReport",
-    "Item",
-    "Judgment",
-    "SearchResult",
-    "Verdict",
-    "display_title",
-]
-
 Verdict = Literal["good", "bad", "cant_tell"]
 Confidence = Literal["strong", "fair", "weak"]
 

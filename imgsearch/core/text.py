@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from imgsearch.core.errors import ImgSearchError, QueryError
 
-__all__ = ["check_text", "error_line", "is_unicode"]
-
 
 def is_unicode(text: str) -> bool:
     """Return whether the text can be encoded in UTF-8: whether it holds no lone surrogate."""

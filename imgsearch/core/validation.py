@@ -8,8 +8,6 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-__all__ = ["sentence"]
-
 _TYPES = {
     "a text": ("string_type",),
     "a whole number": ("int_type", "int_parsing", "int_parsing_size", "int_from_float"),

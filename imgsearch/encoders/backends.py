@@ -25,17 +25,6 @@ from imgsearch.core.errors import EncoderError
 from imgsearch.core.files import write_durably
 from imgsearch.encoders.base import Embeddings
 
-__all__ = [
-    "AUTO",
-    "BACKENDS",
-    "ONNX",
-    "TORCH",
-    "BackendTrial",
-    "cached_trial",
-    "check_backend",
-    "compare_backends",
-]
-
 AUTO, TORCH, ONNX = "auto", "torch", "onnx"
 BACKENDS = (AUTO, TORCH, ONNX)
 

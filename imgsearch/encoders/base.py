@@ -12,18 +12,6 @@ from PIL import Image
 
 from imgsearch.core.errors import EncoderError
 
-__all__ = [
-    "Embeddings",
-    "Encoder",
-    "EncoderRecipe",
-    "HasVocabulary",
-    "KnowsWords",
-    "Preprocessor",
-    "RunsInWorkers",
-    "require_texts",
-    "unit_rows",
-]
-
 Embeddings = NDArray[np.float32]
 Preprocessor = Callable[[Image.Image], NDArray[Any]]
 """Returns an encoder's input for one upright RGB image, as `Encoder.preprocess` does."""

@@ -19,8 +19,6 @@ from imgsearch.encoders.base import Embeddings, Encoder, HasVocabulary, KnowsWor
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Batcher", "BatchingEncoder"]
-
 MAX_BATCH = 16  # larger batches are hardly faster per input, and every request waits for the end of its batch
 
 T = TypeVar("T")

@@ -11,8 +11,6 @@ import torch
 
 from imgsearch.core.errors import EncoderError
 
-__all__ = ["pick_device", "torch_threads", "use_one_thread"]
-
 # glibc's parameters of mallopt
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -2, -3, -4
 _TRIM_BYTES = 512 * 1024**2

@@ -17,8 +17,6 @@ from huggingface_hub import constants
 from imgsearch.core.errors import EncoderError, EncoderUnavailable
 from imgsearch.encoders.spec import EncoderSpec
 
-__all__ = ["download_obstacle", "download_weights", "failure_within", "find_weights", "tag_config"]
-
 _URL_CACHE = "~/.cache/clip"  # open_clip's cache of weights that are not on the hub
 
 

@@ -10,8 +10,6 @@ from imgsearch.encoders.backends import check_backend
 from imgsearch.encoders.base import Encoder, EncoderRecipe
 from imgsearch.encoders.spec import LITE, OPEN_CLIP_DEFAULT, EncoderSpec
 
-__all__ = ["ExternalEncoder", "load_encoder", "load_recipe", "resolve_auto"]
-
 HUB_TIMEOUT_S = 3.0  # the weights' server counts as unreachable after this
 
 

@@ -30,8 +30,6 @@ from imgsearch.encoders.device import pick_device
 from imgsearch.encoders.hub import download_weights, find_weights, tag_config
 from imgsearch.encoders.spec import EncoderSpec
 
-__all__ = ["OpenClipEncoder", "load_open_clip"]
-
 _BATCH = 32
 _END_OF_WORD = "</w>"
 

@@ -7,8 +7,6 @@ from typing import Literal
 
 from imgsearch.core.errors import EncoderError
 
-__all__ = ["AUTO", "LITE", "OPEN_CLIP_DEFAULT", "EncoderSpec"]
-
 AUTO = "auto"
 LITE = "lite"
 OPEN_CLIP_DEFAULT = "open_clip:ViT-B-32/laion2b_s34b_b79k"

@@ -18,9 +18,6 @@ from imgsearch.explore.map_document import column_values
 from imgsearch.explore.vectors import Rows
 from imgsearch.store.catalog import CatalogStore
 
-__all__ = ["best_words", "candidate_words", "cluster_words", "shared_values"]
-
-
 TITLES_SAMPLE = 5000
 MAX_TITLE_WORDS = 100
 MAX_CANDIDATES = 400

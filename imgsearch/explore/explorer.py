@@ -41,8 +41,6 @@ from imgsearch.explore.worker import has_umap
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.store.catalog import CatalogStore
 
-__all__ = ["ClusterCard", "Explorer", "MapState"]
-
 Projection = Literal["pca", "umap"]
 
 LAYOUT_AXES = 50

@@ -23,16 +23,6 @@ from imgsearch.core.memory import available_bytes
 from imgsearch.explore.vectors import Clustering, Rows
 from imgsearch.explore.worker import NO_MEMORY
 
-__all__ = [
-    "MAX_POINTS",
-    "NO_MEMORY_FOR_UMAP",
-    "LayoutProcess",
-    "MapSize",
-    "map_size",
-    "memory_budget",
-    "sample_note",
-]
-
 MAX_POINTS = 200_000
 """Larger catalogs are sampled: a browser draws this many points smoothly."""
 MAX_FIT = 20_000

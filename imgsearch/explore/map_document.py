@@ -18,8 +18,6 @@ from imgsearch.core.key_arrays import Keys
 from imgsearch.explore.vectors import Rows
 from imgsearch.store.metadata_table import MetadataTable
 
-__all__ = ["NO_VALUE", "Colors", "choice_legend", "column_colors", "encode_map", "number_colors"]
-
 Colors = tuple[NDArray[np.uint16], dict[str, Any]]
 
 MAX_LEGEND = 20

@@ -17,9 +17,6 @@ from imgsearch.core.files import write_durably
 from imgsearch.core.key_arrays import Keys
 from imgsearch.explore.vectors import Rows
 
-__all__ = ["Layout", "MapStore"]
-
-
 FORMAT = 1
 _FIELDS = ("keys", "umap_2d", "umap_3d", "labels", "outlier_scores", "medoids")
 _NAMES = ("keys", "plane", "solid", "labels", "loneliness", "middles")

@@ -17,18 +17,6 @@ from numpy.typing import NDArray
 
 from imgsearch.core.key_arrays import Keys
 
-__all__ = [
-    "Axes",
-    "Clustering",
-    "cluster",
-    "interpolate_positions",
-    "medoids",
-    "nearest_rows",
-    "outlier_scores",
-    "principal_axes",
-    "project",
-]
-
 Rows = NDArray[np.float32]
 
 READ_BLOCK = 8192

@@ -26,9 +26,6 @@ from imgsearch.explore.vectors import (
     principal_axes,
 )
 
-__all__ = ["NO_MEMORY", "has_umap", "main"]
-
-
 NO_MEMORY = 12
 """The exit status where memory runs short (as ENOMEM)."""
 NEIGHBOURS = 15

@@ -13,17 +13,6 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "Keys",
-    "ReadRows",
-    "SubsetSearch",
-    "VectorIndex",
-    "VectorSource",
-    "Vectors",
-    "are_unit",
-    "check_rows",
-]
-
 Keys = NDArray[np.uint64]
 Vectors = NDArray[np.float32]
 ReadRows = Callable[[Keys], NDArray[np.float16]]

@@ -13,18 +13,6 @@ from imgsearch.index.base import ReadRows, VectorIndex, VectorSource
 from imgsearch.index.hnsw_codes import HnswCodeIndex
 from imgsearch.index.usearch import UsearchIndex
 
-__all__ = [
-    "ENGINES",
-    "Engine",
-    "Parameters",
-    "default_parameters",
-    "is_installed",
-    "is_outgrown",
-    "load_index",
-    "new_index",
-    "parameters_to_try",
-]
-
 Parameters = Mapping[str, Any]
 """The name of an engine, as `engine`, and its settings."""
 

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from imgsearch.index.base import Keys, ReadRows, Vectors
 
-__all__ = ["RecallProbe", "best_first", "exact_candidates", "exact_top_k", "ranked", "rerank_candidates"]
-
 BLOCK_ROWS = 8192
 RESIDUAL_SCALE = 2048
 """The rounding error of a float16 is at least this much smaller than the number; scaled up, it is a float16 too."""

@@ -19,8 +19,6 @@ from imgsearch.index.base import VectorIndex
 from imgsearch.index.live_index import IndexHeader
 from imgsearch.index.vector_space import VectorSpace
 
-__all__ = ["GenerationFolder"]
-
 INDEX_FILE = "index.usearch"
 
 _numbering = threading.Lock()

@@ -26,22 +26,6 @@ from imgsearch.index.base import Vectors, are_unit
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import utc_now
 
-__all__ = [
-    "Head",
-    "HeadChange",
-    "Projection",
-    "get_head",
-    "head_changes",
-    "list_heads",
-    "live_head",
-    "live_head_id",
-    "previous_head",
-    "publish",
-    "read_projection",
-    "rollback",
-    "save_head",
-]
-
 _HEAD_ID = re.compile(r"head-\d{4,}")
 _log = logging.getLogger(__name__)
 _changing = threading.Lock()

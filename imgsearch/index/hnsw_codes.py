@@ -18,8 +18,6 @@ from imgsearch.index.exact_search import rerank_candidates
 from imgsearch.index.quantisation import Quantiser
 from imgsearch.index.usearch import HnswGraph, graph_settings
 
-__all__ = ["HnswCodeIndex"]
-
 _TRAINING_SIZE = 20_000
 
 

@@ -11,8 +11,6 @@ from typing import Any
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.store.catalog import CatalogStore
 
-__all__ = ["CatalogInfo", "catalog_info"]
-
 
 @dataclass(frozen=True, slots=True)
 class CatalogInfo:

@@ -32,8 +32,6 @@ from imgsearch.index.exact_search import rerank_candidates
 from imgsearch.index.quantisation import pca
 from imgsearch.index.usearch import graph_settings
 
-__all__ = ["IvfPqIndex"]
-
 PCA_WIDTH = 256  # of 512 dimensions of photos' embeddings, these have about nine tenths of the variance
 MIN_TRAINING_SIZE, TRAINING_ROWS_PER_LIST = 1024, 24
 TRAINING_ROUNDS = 6
@@ -166,7 +164,6 @@ class IvfPqIndex:
         }
 
     def __len__(self) -> int:
-        """Return the number of live keys."""
         return len(self._keys)
 
     def keys(self) -> Keys:

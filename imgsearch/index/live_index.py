@@ -17,8 +17,6 @@ from imgsearch.index.base import Keys, Vectors
 from imgsearch.index.vector_space import VectorSpace
 from imgsearch.store.catalog import CatalogStore
 
-__all__ = ["TARGET_RECALL", "IndexHeader", "LiveIndex", "Progress"]
-
 TARGET_RECALL = 0.99
 
 Progress = Callable[[int, int], None]

@@ -23,8 +23,6 @@ from imgsearch.index.live_index import TARGET_RECALL, IndexHeader, LiveIndex, Pr
 from imgsearch.index.vector_space import VectorSpace
 from imgsearch.store.catalog import CatalogStore
 
-__all__ = ["MAX_EXPANSION", "LocalIndex", "check_files"]
-
 MAX_EXPANSION = 1024
 EXPANSION_STEP = 1.25  # the factor between two trials of the search effort
 PROBES = 100
@@ -88,7 +86,6 @@ class LocalIndex(LiveIndex):
         return self._header
 
     def __len__(self) -> int:
-        """Return the number of keys in the index."""
         return len(self.engine)
 
     def keys(self) -> Keys:

@@ -24,8 +24,6 @@ from numpy.typing import NDArray
 from imgsearch.core.errors import ConfigError, IndexCorrupt, IndexUnavailable
 from imgsearch.index.base import Keys, Vectors, check_rows
 
-__all__ = ["MilvusAddress", "MilvusIndex"]
-
 Rows = Sequence[Mapping[str, Any]]
 
 DEFAULT_PORT = 19530
@@ -126,7 +124,6 @@ class MilvusIndex:
         }
 
     def __len__(self) -> int:
-        """Return the number of live keys, by a query to the server."""
         with self._translated():
             found = self._client.query(
                 self._collection,

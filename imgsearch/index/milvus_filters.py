@@ -10,8 +10,6 @@ from typing import Any
 from imgsearch.core.filter_grammar import ColumnKind, values_of
 from imgsearch.core.query import Filter
 
-__all__ = ["Column", "expression", "lowered", "row_document"]
-
 MAX_EXPRESSION_LENGTH = 20_000
 
 _ESCAPES = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})

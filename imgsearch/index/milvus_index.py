@@ -28,8 +28,6 @@ from imgsearch.index.milvus_filters import Column, expression, row_document
 from imgsearch.index.vector_space import VectorSpace
 from imgsearch.store.catalog import CatalogStore
 
-__all__ = ["SharedIndex"]
-
 _BLOCK_ROWS = 4000
 PROBES = 50
 REMEASURE_SHARE = 0.1
@@ -115,7 +113,6 @@ class SharedIndex(LiveIndex):
         )
 
     def __len__(self) -> int:
-        """Return the number of keys in the index, as far as this process knows."""
         return self._items
 
     def search(

@@ -8,8 +8,6 @@ from imgsearch.index.milvus_index import SharedIndex
 from imgsearch.index.vector_space import VectorSpace
 from imgsearch.store.catalog import CatalogStore
 
-__all__ = ["check_index", "open_live_index"]
-
 
 def open_live_index(
     catalog: CatalogStore,

@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 from imgsearch.core.errors import IndexCorrupt
 from imgsearch.index.base import Vectors
 
-__all__ = ["Kind", "Quantiser", "pca"]
-
 Kind = Literal["bytes", "signs"]
 
 INT8_MAX = 127

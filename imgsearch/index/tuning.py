@@ -22,8 +22,6 @@ from imgsearch.index.live_index import LiveIndex, Progress
 from imgsearch.index.local_index import MAX_EXPANSION, LocalIndex
 from imgsearch.index.vector_space import VectorSpace
 
-__all__ = ["Trial", "Tuning", "best", "measure", "tune"]
-
 MIN_ITEMS = 1000
 SAMPLE = 50_000
 QUERIES = 300

@@ -19,8 +19,6 @@ from usearch.index import Index
 from imgsearch.core.errors import IndexCorrupt
 from imgsearch.index.base import Keys, ReadRows, Vectors, VectorSource, check_rows
 
-__all__ = ["HnswGraph", "UsearchIndex", "graph_settings"]
-
 _SETTINGS = ("connectivity", "expansion_add", "expansion_search")
 _ADD_BATCH = 64
 _BUILD_BATCH = 2048
@@ -83,7 +81,6 @@ class HnswGraph:
             self._graph.expansion_search = value
 
     def __len__(self) -> int:
-        """Return the number of live keys."""
         return len(self._graph)
 
     def keys(self) -> Keys:

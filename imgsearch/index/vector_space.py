@@ -15,8 +15,6 @@ from imgsearch.index.heads import Head, live_head, read_projection
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.vector_file import EmbeddingFile
 
-__all__ = ["VectorSpace", "live_space"]
-
 Keys = NDArray[np.uint64]
 Rows = NDArray[np.float32]
 

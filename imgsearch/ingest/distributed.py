@@ -27,8 +27,6 @@ from imgsearch.store.originals import Originals
 from imgsearch.store.remote_files import normalised_place
 from imgsearch.vision.images import ImageLimits
 
-__all__ = ["Engine", "FleetReport", "encode_to_shards"]
-
 Engine = Literal["local", "ray"]
 Progress = Callable[[int, int], None]
 

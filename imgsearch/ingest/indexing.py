@@ -25,7 +25,7 @@ from imgsearch.ingest.look_backfill import LookMaker
 from imgsearch.ingest.manifests import MetadataFile
 from imgsearch.ingest.precomputed import ImportedEmbeddings, imported_photo, open_embeddings
 from imgsearch.ingest.preparation import Outcome, Preparer, read_ahead
-from imgsearch.ingest.run import ENCODE_BATCH, BatchWriter, Progress, ProgressCallback, RunReport, Scan
+from imgsearch.ingest.run import ENCODE_BATCH, BatchWriter, ProgressCallback, RunReport, Scan
 from imgsearch.ingest.shards import ShardedEmbeddings
 from imgsearch.ingest.sources import Source, open_source
 from imgsearch.ingest.workers import WorkerPool, WorkersUnavailable, fitting_workers
@@ -34,8 +34,6 @@ from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import Originals
 from imgsearch.store.thumbnails import ThumbnailCache
 from imgsearch.vision.images import ImageLimits
-
-__all__ = ["IndexingOptions", "Progress", "ProgressCallback", "index_sources"]
 
 MIN_PHOTOS_FOR_WORKERS = 1_000
 """Fewer photos are done before worker processes have started."""

@@ -20,8 +20,6 @@ from imgsearch.store.thumbnails import ThumbnailCache
 from imgsearch.vision.images import ImageLimits, decode_image
 from imgsearch.vision.looks import SIDE_PX, Look, describe
 
-__all__ = ["LookFiller", "LookMaker"]
-
 INDEXING_BATCH = 128
 BACKGROUND_BATCH = 16
 BACKGROUND_SHARE = 0.5

@@ -21,8 +21,6 @@ from imgsearch.core.records import Failure
 from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import is_url, path_location, printable_name
 
-__all__ = ["ManifestSource", "MetadataFile", "Row", "id_text", "read_table", "rows_of"]
-
 Row = dict[str, Any]
 
 ID_COLUMNS = ("id", "item_id")
@@ -162,7 +160,6 @@ class MetadataFile:
                 self._rows[id_text(name)] = row
 
     def __len__(self) -> int:
-        """Return the number of rows that name an item."""
         return len(self._rows)
 
     @property

@@ -18,8 +18,6 @@ from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import content_digest
 from imgsearch.store.remote_files import is_remote
 
-__all__ = ["ImportedEmbeddings", "embedding_dim", "imported_photo", "open_embeddings"]
-
 ID_NAMES = ("id", "item_id", "image", "path")
 EMBEDDING_NAMES = ("embedding", "vector", "embeddings")
 

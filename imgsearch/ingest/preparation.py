@@ -21,16 +21,6 @@ from imgsearch.store.originals import Originals, content_digest, is_url
 from imgsearch.vision.images import ImageLimits, decode_picture, encode_thumbnail
 from imgsearch.vision.looks import Look, describe
 
-__all__ = [
-    "KEPT_URL_PX",
-    "Outcome",
-    "PreparedPhoto",
-    "Preparer",
-    "encode_prepared",
-    "read_ahead",
-    "read_failure",
-]
-
 KEPT_URL_PX = 768
 """The longest side of the picture that is kept of a photo at a URL, which may disappear."""
 

@@ -26,8 +26,6 @@ from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import content_digest, file_of, is_url
 from imgsearch.store.thumbnails import ThumbnailCache
 
-__all__ = ["BatchWriter", "Progress", "ProgressCallback", "RunReport", "Scan", "store_photos"]
-
 SCAN_BATCH = 512
 """Photos that are looked up, or updated, in one query."""
 ENCODE_BATCH = 32

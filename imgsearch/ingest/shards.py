@@ -45,17 +45,6 @@ from imgsearch.store.remote_files import (
 )
 from imgsearch.vision.images import ImageLimits, decode_picture
 
-__all__ = [
-    "Plan",
-    "ShardReport",
-    "ShardedEmbeddings",
-    "encode_shard",
-    "finished_shards",
-    "is_finished",
-    "plan_shards",
-    "unit_row",
-]
-
 FORMAT = 1
 SHARD_PHOTOS = 2048
 BATCH_PHOTOS = 32
@@ -249,7 +238,6 @@ class ShardedEmbeddings:
                 self._failed[item_id] = reason
 
     def __len__(self) -> int:
-        """Return how many items have an embedding."""
         return len(self._rows)
 
     def find(self, item_id: str) -> NDArray[np.float32]:

@@ -25,8 +25,6 @@ from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import archive_location, path_location, printable_name
 from imgsearch.store.remote_files import is_remote, list_files, normalised_place
 
-__all__ = ["IMAGE_SUFFIXES", "ArchiveSource", "FolderSource", "RemoteSource", "Source", "open_source"]
-
 IMAGE_SUFFIXES = frozenset(
     [
         ".jpg",

@@ -19,8 +19,6 @@ from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.health import drop_broken_rows, ids_of_batch, pad_vectors, row_problems, vector_problems
 from imgsearch.store.originals import Originals
 
-__all__ = ["Verification", "repair_catalog", "verify_catalog"]
-
 
 @dataclass(frozen=True, slots=True)
 class Verification:

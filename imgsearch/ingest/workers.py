@@ -32,8 +32,6 @@ from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import is_url
 from imgsearch.store.remote_files import is_remote
 
-__all__ = ["WorkerPool", "WorkersUnavailable", "fitting_workers"]
-
 CHUNK_PHOTOS = 32
 """Photos of one task."""
 CHUNKS_AHEAD = 6

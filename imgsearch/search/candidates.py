@@ -24,8 +24,6 @@ from imgsearch.search.ranking.rules import ActiveRules
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.looks import COLOR
 
-__all__ = ["CandidateFinder", "Scope", "Scores", "VisibleKeys"]
-
 Scores = NDArray[np.float32]
 
 MAX_EXACT_ITEMS = 20_000

@@ -17,8 +17,6 @@ from imgsearch.encoders.base import Encoder
 from imgsearch.encoders.batching import BatchingEncoder
 from imgsearch.store.catalog import CatalogStore
 
-__all__ = ["EncoderProvider", "EncoderState"]
-
 ENCODER_LOAD_TIMEOUT_S = 120.0
 """How long `get` waits for an encoder that loads in the background."""
 ENCODER_CLOSE_TIMEOUT_S = 10.0

@@ -31,8 +31,6 @@ from imgsearch.store.thumbnails import ThumbnailCache
 from imgsearch.store.uploads import SEARCH_PX, UploadStore
 from imgsearch.vision.images import THUMBNAIL_SIZES, ImageLimits
 
-__all__ = ["SearchEngine", "open_catalog_index", "open_index"]
-
 
 class SearchEngine:
     """One open catalog with its index, encoder, rules, duplicates, titles and searchers; a context manager.
@@ -155,11 +153,9 @@ class SearchEngine:
         self._opened.close()
 
     def __enter__(self) -> SearchEngine:
-        """Return the engine itself."""
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Close the engine."""
         self.close()
 
 

@@ -19,8 +19,6 @@ from imgsearch.search.ranking.rules import ActiveRules
 from imgsearch.store.look_table import LookTable
 from imgsearch.vision.looks import same_color
 
-__all__ = ["RERANK_CANDIDATES", "Page", "PageFinder"]
-
 RERANK_CANDIDATES = 1024
 """How many candidates at least are re-ranked by titles or looks: the same ones for every page."""
 MAX_COLLAPSED = 24

@@ -24,8 +24,6 @@ from imgsearch.store.uploads import UploadStore
 from imgsearch.vision.images import ImageLimits, decode_region
 from imgsearch.vision.looks import LOOK_DIM, describe
 
-__all__ = ["Pictures", "QueryEncoder", "Target", "composed"]
-
 Keys = NDArray[np.uint64]
 Vector = NDArray[np.float32]
 

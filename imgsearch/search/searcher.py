@@ -27,8 +27,6 @@ from imgsearch.search.ranking.rules import Rules
 from imgsearch.search.words.titles import Titles
 from imgsearch.store.catalog import CatalogStore
 
-__all__ = ["Searcher"]
-
 Keys = NDArray[np.uint64]
 Vector = NDArray[np.float32]
 FindLevels = Callable[[LiveIndex, Kind], Levels | None]

@@ -19,21 +19,6 @@ from imgsearch.core.query import Duplicates, Emphasis, Query
 from imgsearch.core.records import SearchResult
 from imgsearch.search.systems import BASE, LIVE, System, Systems
 
-__all__ = [
-    "Mark",
-    "Side",
-    "SideAnswer",
-    "SideBySide",
-    "describe",
-    "parse_side",
-    "rank_biased_overlap",
-    "search_both",
-    "side_of",
-    "system_of",
-    "title_of",
-]
-
-
 HEAD = "head:"
 SETTINGS = ("emphasis", "same_color", "duplicates", "diversity")
 MAX_SIDE_CHARS = 200

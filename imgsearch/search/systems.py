@@ -25,8 +25,6 @@ from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import utc_now
 from imgsearch.store.sampling import sample_items
 
-__all__ = ["BASE", "LIVE", "System", "Systems", "check_name"]
-
 LIVE = "live"
 """The name of the system that visitors get by default, and of the published head."""
 BASE = "base"

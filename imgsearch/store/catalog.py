@@ -34,8 +34,6 @@ from imgsearch.store.look_table import LookTable
 from imgsearch.store.metadata_table import MetadataTable, insert_metadata
 from imgsearch.store.vector_file import EmbeddingFile
 
-__all__ = ["CatalogStore"]
-
 _FILE_COLUMNS = ("item_id", "source", "location", "size_bytes", "modified_ns")
 _PHOTO_COLUMNS = (*_FILE_COLUMNS, "digest", "row_digest", "width_px", "height_px")
 
@@ -98,11 +96,9 @@ class CatalogStore:
         self.database.close()
 
     def __enter__(self) -> CatalogStore:
-        """Return the catalog itself."""
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Close the catalog."""
         self.close()
 
     # --- the encoder, and where the index is ------------------------------------------------------------------
@@ -154,7 +150,6 @@ class CatalogStore:
     # --- reading ----------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        """Return the number of items."""
         return int(self.database.value("SELECT count(*) FROM items"))
 
     def get(self, item_id: str) -> Item:

@@ -28,16 +28,6 @@ from imgsearch.core.text import is_unicode
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import Cursor, insert_frame, utc_now
 
-__all__ = [
-    "Collection",
-    "CollectionComparison",
-    "Collections",
-    "Recent",
-    "collection_csv",
-    "compare",
-    "set_query",
-]
-
 Kind = Literal["item", "query"]
 
 MAX_NAME = 80

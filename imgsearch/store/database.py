@@ -26,18 +26,6 @@ from imgsearch.core.errors import CatalogCorrupt, CatalogError, CatalogLocked
 from imgsearch.core.key_arrays import Keys
 from imgsearch.core.text import error_line
 
-__all__ = [
-    "MIGRATIONS",
-    "CatalogSettings",
-    "Cursor",
-    "Database",
-    "borrowed_keys",
-    "delete_rows",
-    "insert_frame",
-    "update_from_frame",
-    "utc_now",
-]
-
 Cursor = duckdb.DuckDBPyConnection
 
 PARAMETERS_PER_STATEMENT = 900

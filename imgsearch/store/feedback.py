@@ -22,8 +22,6 @@ from imgsearch.core.records import Exposure, Judgment, SearchResult, Verdict
 from imgsearch.core.text import check_text
 from imgsearch.store.database import Database, insert_frame, utc_now
 
-__all__ = ["FeedbackLog", "FeedbackRow", "FeedbackState"]
-
 FLUSH_EVERY_S = 0.3
 MAX_QUEUED = 500_000
 """Limit of the queue while the database cannot be written (disk full); the oldest rows are dropped first."""

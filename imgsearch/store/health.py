@@ -7,15 +7,6 @@ from dataclasses import dataclass
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import delete_rows
 
-__all__ = [
-    "VectorProblem",
-    "drop_broken_rows",
-    "ids_of_batch",
-    "pad_vectors",
-    "row_problems",
-    "vector_problems",
-]
-
 _WITHOUT_EMBEDDING = (
     "NOT EXISTS (SELECT 1 FROM vector_batches AS b "
     "WHERE items.key >= b.first_key AND items.key < b.first_key + b.rows)"

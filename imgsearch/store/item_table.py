@@ -14,8 +14,6 @@ from imgsearch.core.text import is_unicode
 from imgsearch.store.database import Database
 from imgsearch.store.metadata_table import MetadataTable
 
-__all__ = ["CACHED_ITEMS", "ItemReader", "Photo"]
-
 CACHED_ITEMS = 50_000
 """How many items are cached: a query to DuckDB for ten items takes about 2 ms."""
 

@@ -23,8 +23,6 @@ from imgsearch.store.database import CatalogSettings, Database, delete_rows, ins
 from imgsearch.store.vector_file import RowFile
 from imgsearch.vision.looks import COLOR, LOOK_DIM, LOOK_VERSION, Look
 
-__all__ = ["LookTable"]
-
 Floats = NDArray[np.float32]
 T = TypeVar("T", bound=np.generic)
 

@@ -25,8 +25,6 @@ from imgsearch.core.query import Filter
 from imgsearch.core.records import TITLE_COLUMNS, Facet, FacetValue
 from imgsearch.store.database import Cursor, Database, borrowed_keys, insert_frame
 
-__all__ = ["MetadataTable", "insert_metadata"]
-
 FEW_CHOICES = 12
 MAX_CHOICES = 60
 """A text column with more distinct values than this is offered for `contains` instead of as choices."""

@@ -29,16 +29,6 @@ from imgsearch.core.errors import ImageTooLarge, SourceError
 from imgsearch.core.text import error_line, is_unicode
 from imgsearch.store.remote_files import is_remote, read_file
 
-__all__ = [
-    "Originals",
-    "archive_location",
-    "content_digest",
-    "file_of",
-    "is_url",
-    "path_location",
-    "printable_name",
-]
-
 MAX_REDIRECTS = 5
 TIMEOUT_S = 20.0
 OPEN_ARCHIVES = 4

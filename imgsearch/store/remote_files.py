@@ -20,18 +20,6 @@ from imgsearch.core.errors import SourceError
 from imgsearch.core.files import write_durably
 from imgsearch.core.text import error_line
 
-__all__ = [
-    "RemoteFile",
-    "file_exists",
-    "is_remote",
-    "list_files",
-    "list_names",
-    "normalised_place",
-    "open_file",
-    "read_file",
-    "write_file",
-]
-
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://.", re.I | re.S)
 _OWN_SCHEMES = frozenset({"http", "https", "file", "milvus", "milvus+tls"})
 """Schemes with another meaning in this program."""

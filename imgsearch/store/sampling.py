@@ -11,8 +11,6 @@ from imgsearch.core.query import Filter
 from imgsearch.core.records import Item
 from imgsearch.store.catalog import CatalogStore
 
-__all__ = ["sample_items"]
-
 
 def sample_items(
     catalog: CatalogStore,

@@ -18,8 +18,6 @@ from imgsearch.core.records import Item
 from imgsearch.store.originals import Originals
 from imgsearch.vision.images import ImageLimits, decode_image, encode_thumbnail, nearest_thumbnail_size
 
-__all__ = ["Thumbnail", "ThumbnailCache", "write_atomically"]
-
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:

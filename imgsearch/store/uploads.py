@@ -26,8 +26,6 @@ from imgsearch.store.thumbnails import drop_oldest, oldest_first, write_atomical
 from imgsearch.vision.images import ImageLimits, decode_image, decode_region, encode_thumbnail
 from imgsearch.vision.metadata import without_metadata
 
-__all__ = ["SEARCH_PX", "UploadStore"]
-
 PREVIEW_PX = 768
 SEARCH_PX = 224
 DECODED_PICTURES = 8

@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 from imgsearch.core.errors import CatalogCorrupt
 from imgsearch.core.key_arrays import Keys
 
-__all__ = ["EmbeddingFile", "RowFile", "TitleStore"]
-
 
 class RowFile:
     """Rows of `dim` float16 numbers; read from any thread, written by one."""
@@ -142,7 +140,6 @@ class TitleStore:
         return title in self._rows
 
     def __len__(self) -> int:
-        """Return the number of titles that have a row."""
         return len(self._rows)
 
     def rows(self, titles: Sequence[str]) -> NDArray[np.float32]:

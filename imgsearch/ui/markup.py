@@ -11,8 +11,6 @@ from markupsafe import Markup
 
 from imgsearch.core.query_address import thumbnail_url
 
-__all__ = ["ASSETS", "asset", "draw_html", "draw_style", "plain", "render", "script"]
-
 ASSETS = Path(__file__).parent / "assets"
 _MARKDOWN_SIGNS = frozenset(r"\`*_{}[]()#+-.!:$<>~|&@^=")
 _WORD_JOINER = "\u2060"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-__all__ = ["counted", "is_machine_column", "label_of", "readable", "text_of"]
-
 _MACHINE_COLUMN = re.compile(r"(^|_)(id|sku|url|path|key)$", re.IGNORECASE)
 
 

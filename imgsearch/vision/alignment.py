@@ -11,8 +11,6 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-__all__ = ["NO_MATCH", "SIDE_PX", "PictureMatch", "compare_pictures"]
-
 Floats = NDArray[np.float32]
 Warp = NDArray[np.float64]
 """(6,): the first two rows of an affine transformation of (down, right, 1), about the middle of the image."""

@@ -34,18 +34,6 @@ from PIL import (
 from imgsearch.core.errors import ImageError, ImageTooLarge
 from imgsearch.core.query import Region
 
-__all__ = [
-    "DEFAULT_LIMITS",
-    "THUMBNAIL_SIZES",
-    "ImageLimits",
-    "Picture",
-    "decode_image",
-    "decode_picture",
-    "decode_region",
-    "encode_thumbnail",
-    "nearest_thumbnail_size",
-]
-
 pillow_heif.register_heif_opener(thumbnails=False)
 
 # Pillow's other readers (PostScript, PSD, ...) are not for product photos, and an attack surface.

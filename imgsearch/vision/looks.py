@@ -21,20 +21,6 @@ from imgsearch.core.query import Emphasis
 from imgsearch.vision.oklab import Floats, blurred, cell_colors, color_cells, lab_planes, oklab
 from imgsearch.vision.saliency import LIGHTNESS_WEIGHT, downscaled, eroded, foreground_weights
 
-__all__ = [
-    "COLOR",
-    "LOOK_DIM",
-    "LOOK_VERSION",
-    "PATTERN",
-    "SHAPE",
-    "SIDE_PX",
-    "Look",
-    "color_look",
-    "describe",
-    "emphasised_scores",
-    "same_color",
-]
-
 LOOK_VERSION = 2
 """Raise it when `describe` returns other numbers: looks of another version are computed again, not compared."""
 

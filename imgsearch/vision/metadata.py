@@ -10,8 +10,6 @@ from PIL import ExifTags, Image
 
 from imgsearch.vision.images import DEFAULT_LIMITS, ImageLimits, decode_image
 
-__all__ = ["without_metadata"]
-
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """The next marker in JPEG data: not an escaped 0xff, not a restart marker."""
 _JPEG_KEPT = {0xE0, 0xEE}  # JFIF and Adobe: how colours are stored

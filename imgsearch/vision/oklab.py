@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Floats", "blurred", "cell_colors", "color_cells", "lab_planes", "linear_rgb", "oklab"]
-
 Floats = NDArray[np.float32]
 
 _LEVELS = 32

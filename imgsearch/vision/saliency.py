@@ -14,8 +14,6 @@ from PIL import Image
 from imgsearch.core.query import Region
 from imgsearch.vision.oklab import Floats, blurred, color_cells, lab_planes
 
-__all__ = ["LIGHTNESS_WEIGHT", "downscaled", "eroded", "foreground_weights", "suggested_regions"]
-
 Mask = NDArray[np.bool_]
 Boxes = NDArray[np.int64]
 """(n, 4): left, top, right, bottom in pixels; right and bottom are exclusive."""

@@ -38,7 +38,7 @@ from imgsearch.improve.quality.evaluation import EvaluationReport, RatedHit, eva
 from imgsearch.improve.quality.ground_truth import GroundTruth, judgment_sources, uploaded
 from imgsearch.improve.quality.measures import MeasureResult, measure_run, parse_measures
 from imgsearch.improve.quality.measuring import Quality
-from imgsearch.improve.quality.rendering import Pictures, report_csv, report_page, rows_of, standalone_html
+from imgsearch.improve.quality.rendering import ItemDisplay, report_csv, report_page, rows_of, standalone_html
 from imgsearch.improve.quality.reports import Reports, check_comparable, judgments_digest, run_of
 from imgsearch.improve.quality.robustness import (
     SELF_FIRST,
@@ -55,7 +55,7 @@ from imgsearch.store.feedback import FeedbackLog
 from imgsearch.store.originals import Originals
 
 NOON = datetime(2026, 5, 1, 12)
-NO_PICTURES = Pictures(title=lambda item_id: item_id, source=lambda item_id: "", link=lambda topic: "")
+NO_PICTURES = ItemDisplay(title=lambda item_id: item_id, source=lambda item_id: "", link=lambda topic: "")
 
 
 @pytest.fixture
@@ -367,7 +367,7 @@ class Tags(HTMLParser):
 def test_a_page_escapes_what_people_wrote_and_loads_nothing() -> None:
     report = made_report({HOSTILE: 0.5}, skipped={HOSTILE + "2": HOSTILE}, warnings=(HOSTILE,))
     run = run_of(report, name=HOSTILE, system="live", judgments=HOSTILE, digest="d")
-    pictures = Pictures(title=lambda item_id: HOSTILE, source=lambda item_id: "", link=lambda topic: "")
+    pictures = ItemDisplay(title=lambda item_id: HOSTILE, source=lambda item_id: "", link=lambda topic: "")
     compared = compare(report.per_query, report.per_query)
     for page in (
         report_page(run, report, pictures),

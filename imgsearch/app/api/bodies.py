@@ -14,8 +14,6 @@ from imgsearch.app.api.failures import RequestError
 from imgsearch.core.errors import ImgSearchError, QueryError
 from imgsearch.core.validation import sentence
 
-__all__ = ["content_type", "parse_model", "parse_object", "read_bytes", "read_form", "require_json"]
-
 MAX_FEEDBACK_BYTES = 64 * 1024
 # What a multipart or JSON body holds beside the picture: boundaries, headers, and the other fields.
 OVERHEAD_BYTES = 256 * 1024

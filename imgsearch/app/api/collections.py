@@ -17,8 +17,6 @@ from imgsearch.app.service import SearchService
 from imgsearch.core.errors import QueryError
 from imgsearch.store.collections import Collection, collection_csv
 
-__all__ = ["router"]
-
 router = ApiRouter()
 
 _Id = Annotated[str, Path(description="The collection's id, as in its link.", max_length=MAX_NAME_CHARS)]

@@ -16,8 +16,6 @@ from starlette.responses import Response
 from imgsearch.app.service import SearchService
 from imgsearch.core.config import Settings
 
-__all__ = ["Context", "bytes_answer", "context_of", "json_answer"]
-
 DEFAULT_N = 10
 
 _T = TypeVar("_T")

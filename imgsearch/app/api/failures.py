@@ -27,8 +27,6 @@ from imgsearch.core.errors import (
     UnknownItem,
 )
 
-__all__ = ["HANDLERS", "RequestError", "failures"]
-
 LOADING_RETRY_S = 2
 
 _LOG = logging.getLogger(__name__)

@@ -21,8 +21,6 @@ from imgsearch.core.query_address import query_from_params, query_key
 from imgsearch.core.records import Judgment
 from imgsearch.improve.judging.calls import JudgingCall, JudgingReply
 
-__all__ = ["router"]
-
 router = ApiRouter()
 
 _FEEDBACK: TypeAdapter[ClickDocument | JudgmentDocument] = TypeAdapter(Feedback)

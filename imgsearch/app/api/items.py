@@ -23,8 +23,6 @@ from imgsearch.core.query import MAX_ID_CHARS, Region, Term
 from imgsearch.core.query_address import part_of, thumbnail_url
 from imgsearch.core.records import Item
 
-__all__ = ["described_item", "router"]
-
 MAP_PHOTO_PX = 96
 MAX_MAP_PHOTOS = 100
 

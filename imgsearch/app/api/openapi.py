@@ -18,8 +18,6 @@ from imgsearch.core.config import Settings
 from imgsearch.core.version import __version__
 from imgsearch.improve.judging.calls import JudgingCall
 
-__all__ = ["docs_page", "openapi_document"]
-
 _DESCRIPTION = (
     "Visual product search: by item, text, picture, or any weighted mix. Every error is JSON with a stable `code` "
     "and a `message` of one sentence. Item ids go into the path percent-encoded; an id that no path can carry (one "

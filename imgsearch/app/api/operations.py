@@ -15,8 +15,6 @@ from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.version import __version__
 from imgsearch.improve.monitoring.telemetry import CONTENT_TYPE, render
 
-__all__ = ["router"]
-
 router = ApiRouter()
 
 _DOCS_POLICY = (

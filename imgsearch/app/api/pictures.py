@@ -18,8 +18,6 @@ from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImageError, QueryError, SourceError
 from imgsearch.vision.images import nearest_thumbnail_size
 
-__all__ = ["router"]
-
 _Size = Annotated[
     int,
     Field(ge=1, le=99_999),

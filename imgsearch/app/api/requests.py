@@ -33,18 +33,6 @@ from imgsearch.core.query_address import LESS_WEIGHT, MORE_WEIGHT
 from imgsearch.core.records import Verdict
 from imgsearch.store.feedback import MAX_TEXT
 
-__all__ = [
-    "MAX_NAME_CHARS",
-    "ClickDocument",
-    "Feedback",
-    "JudgmentDocument",
-    "PageParams",
-    "ReplicaBatch",
-    "SearchBody",
-    "SearchForm",
-    "SearchParams",
-]
-
 MAX_NAME_CHARS = 200
 MAX_CLICK_RANK = 1_000_000
 

@@ -19,32 +19,6 @@ from imgsearch.core import query as core
 from imgsearch.core.records import Confidence, Hit, Item, SearchResult
 from imgsearch.search.words import filter_suggestions, word_help
 
-__all__ = [
-    "CollectionDocument",
-    "CollectionList",
-    "CollectionSummary",
-    "Error",
-    "ErrorBody",
-    "Failed",
-    "FeedbackRecorded",
-    "HealthDocument",
-    "HitDocument",
-    "ItemDocument",
-    "MapPhoto",
-    "MapPhotos",
-    "QueryDocument",
-    "Regions",
-    "ReplicaBatchTaken",
-    "SearchResultDocument",
-    "TermDocument",
-    "WordHelpDocument",
-    "item_document",
-    "plain",
-    "query_document",
-    "result_document",
-    "words_document",
-]
-
 _CLOSED = with_config(ConfigDict(extra="forbid"))
 
 _Count = Annotated[int, Field(ge=0)]

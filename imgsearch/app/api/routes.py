@@ -20,8 +20,6 @@ from imgsearch.app.api.openapi import docs_page, openapi_document
 from imgsearch.app.service import SearchService
 from imgsearch.core.config import Settings
 
-__all__ = ["PREFIXES", "create_api"]
-
 PREFIXES = ("/api", "/thumbnails", "/uploads", "/healthz", "/metrics")
 """Everything that this application answers, or that lies below it."""
 

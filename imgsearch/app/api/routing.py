@@ -20,8 +20,6 @@ from imgsearch.core.errors import QueryError
 from imgsearch.core.query import MAX_ID_CHARS
 from imgsearch.core.validation import sentence
 
-__all__ = ["ID", "ApiRouter", "ClosedParams", "ItemIdPath", "ItemIdQuery", "digits"]
-
 ID = "{id:anything}"
 """An item's id in a route's path: it may hold every character."""
 

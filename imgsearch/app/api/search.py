@@ -24,8 +24,6 @@ from imgsearch.core.query import MAX_ID_CHARS
 from imgsearch.core.query_address import query_from_params, thumbnail_url
 from imgsearch.core.text import check_text
 
-__all__ = ["IMAGE_PX", "THUMBNAIL_PX", "router"]
-
 IMAGE_PX = 768
 THUMBNAIL_PX = 384
 

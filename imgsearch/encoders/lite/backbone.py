@@ -19,8 +19,6 @@ from torch import nn
 from imgsearch.core.errors import EncoderError
 from imgsearch.encoders.lite.weights import BACKBONE_SHA256
 
-__all__ = ["MASK_CELLS", "PIXEL_MEAN", "PIXEL_SCALE", "STAGES", "Backbone", "FeatureMaps"]
-
 MASK_CELLS = 28  # the side of the finest feature map, in cells of 8 pixels
 PIXEL_MEAN, PIXEL_SCALE = 127.0, 128.0  # of the original TensorFlow Lite model
 STAGES = (2, 4, 6)  # the stages whose maps are used: 40, 112 and 320 channels, 28, 14 and 7 cells a side

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from imgsearch.vision.oklab import color_cells, linear_rgb
 
-__all__ = ["SHADES", "lab", "shade_shares", "shades_of_rgb"]
-
 # Typical sRGB values.
 SHADES: dict[str, tuple[int, int, int]] = {
     "black": (18, 18, 20),

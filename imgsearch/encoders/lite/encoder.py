@@ -40,8 +40,6 @@ from imgsearch.encoders.lite.onnx import OnnxImageNetwork, has_onnx
 from imgsearch.encoders.lite.text_tower import TextTower, Vocabulary, words_of
 from imgsearch.vision.images import decode_image
 
-__all__ = ["LiteEncoder"]
-
 # The weights of the colour block in images and texts, chosen on held-out photos (docs/encoders/lite.md)
 _COLOR_WEIGHT, _TEXT_COLOR_WEIGHT = 0.4, 0.65
 _MIN_KNOWN = 0.02  # the order of the hits must not be lost in rounding

@@ -11,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["INPUT_PX", "framed", "pixels_of", "plain_border"]
-
 INPUT_PX = 224
 _BORDER_SEARCH_PX = 160  # the longer side of the image in which the border is examined
 _COLOR_TOLERANCE = 24  # of a channel, within one plain colour

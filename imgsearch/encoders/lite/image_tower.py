@@ -17,22 +17,6 @@ from torch import nn
 from imgsearch.encoders.lite.backbone import MASK_CELLS, Backbone, FeatureMaps
 from imgsearch.encoders.lite.colors import SHADES, shade_shares
 
-__all__ = [
-    "COLORS",
-    "FEATURES",
-    "MEANING",
-    "MIN_CELL_WEIGHT",
-    "ImageFeatures",
-    "ImageNetwork",
-    "ImageOutput",
-    "ImageTower",
-    "MaskHead",
-    "TorchImageNetwork",
-    "color_block",
-    "extract_features",
-    "thing_colors",
-]
-
 FEATURES = {
     "last": 1280,
     "last of the thing": 1280,

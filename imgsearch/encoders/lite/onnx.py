@@ -19,8 +19,6 @@ from imgsearch.encoders.lite.backbone import MASK_CELLS, PIXEL_MEAN, PIXEL_SCALE
 from imgsearch.encoders.lite.framing import INPUT_PX
 from imgsearch.encoders.lite.image_tower import MIN_CELL_WEIGHT, ImageOutput, ImageTower
 
-__all__ = ["OnnxImageNetwork", "has_onnx", "onnx_model"]
-
 _OPSET = 18
 _IR_VERSION = 10  # of the file format; every onnxruntime since 1.18 reads both
 _CELLS = dict(zip(STAGES, (28, 14, 7), strict=True))

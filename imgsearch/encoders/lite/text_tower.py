@@ -19,8 +19,6 @@ from torch import nn
 
 from imgsearch.encoders.lite.image_tower import COLORS, MEANING
 
-__all__ = ["Meaning", "TextTower", "Tokens", "Vocabulary", "words_of"]
-
 MAX_WORDS = 16
 _BUCKETS = 8192  # of character n-grams
 _MAX_NGRAMS = 24  # of a word
@@ -62,7 +60,6 @@ class Vocabulary:
         self._positions = {word: position for position, word in enumerate(self.words, start=1)}
 
     def __len__(self) -> int:
-        """Return the number of known words."""
         return len(self.words)
 
     def tokens(self, texts: Sequence[str], forget: Callable[[], bool] = lambda: False) -> Tokens:

@@ -15,8 +15,6 @@ from imgsearch.core.errors import EncoderError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["BACKBONE_SHA256", "FOLDER", "lite_id", "load_parts", "save_parts"]
-
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "lite"
 FILES = ("image.safetensors", "text.safetensors", "words.safetensors", "vocabulary.txt")
 BACKBONE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"

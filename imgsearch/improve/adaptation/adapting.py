@@ -29,8 +29,6 @@ from imgsearch.index.vector_space import Rows, VectorSpace, live_space
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
 
-__all__ = ["AdaptationReport", "adapt"]
-
 MEASURE = "nDCG@10"
 RANKS = (8, 32)
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)

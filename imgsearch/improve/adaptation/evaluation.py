@@ -21,19 +21,6 @@ from imgsearch.index.heads import Projection
 from imgsearch.index.vector_space import Rows, VectorSpace
 from imgsearch.store.catalog import CatalogStore
 
-__all__ = [
-    "Guard",
-    "GuardSet",
-    "Sample",
-    "condensed_ndcg",
-    "confidence_interval",
-    "guard_sets",
-    "hit_rate",
-    "measure_guards",
-    "ndcg",
-    "samples",
-]
-
 Places = NDArray[np.int64]
 Project = Callable[[Rows], Rows]
 

@@ -20,8 +20,6 @@ from imgsearch.store.feedback import FeedbackLog
 if TYPE_CHECKING:
     from imgsearch.improve.adaptation.adapting import AdaptationReport
 
-__all__ = ["HeadJobs", "publish_head", "roll_back_head"]
-
 
 class HeadJobs:
     """Trains, publishes and rolls back the heads of one engine; safe to use from any thread.

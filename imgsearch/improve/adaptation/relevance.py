@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from imgsearch.store.catalog import CatalogStore
 
-__all__ = ["Attention", "RelevanceTable", "estimate_attention", "fit_eta", "read_clicks", "relevance_table"]
-
 Column = NDArray[np.float64]
 
 DEFAULT_ETA = 1.0

@@ -21,8 +21,6 @@ from imgsearch.encoders.device import torch_threads
 from imgsearch.improve.adaptation.training_data import LabeledQuery, TrainingData
 from imgsearch.index.vector_space import Rows, VectorSpace
 
-__all__ = ["Basis", "TrainingSet", "principal_basis", "train_head", "training_set"]
-
 Places = NDArray[np.int64]
 
 TEMPERATURE = 0.1

@@ -25,8 +25,6 @@ from imgsearch.index.vector_space import Rows
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
 
-__all__ = ["SPLIT", "ItemGroup", "LabeledQuery", "Part", "TrainingData", "part_of", "read_training_data"]
-
 Part = Literal["train", "validation", "test"]
 Embed = Callable[[Query], Rows]
 

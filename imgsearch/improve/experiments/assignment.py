@@ -10,8 +10,6 @@ from dataclasses import replace
 from imgsearch.core.records import Hit, SearchResult
 from imgsearch.improve.experiments.records import Experiment
 
-__all__ = ["arm_of", "interleave", "interleaving_rng", "team_draft"]
-
 
 def arm_of(experiment: Experiment, visitor: str) -> str | None:
     """Return the system that answers a visitor, always the same one; None outside the arms' shares.

@@ -21,8 +21,6 @@ from imgsearch.improve.experiments.records import Arm, Experiment, check_experim
 from imgsearch.search.systems import LIVE, Systems
 from imgsearch.store.database import Database, utc_now
 
-__all__ = ["Answer", "Experiments"]
-
 MAX_NAMED = 20
 
 _log = logging.getLogger(__name__)

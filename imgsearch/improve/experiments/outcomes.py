@@ -23,8 +23,6 @@ from imgsearch.improve.experiments.statistics import (
 from imgsearch.improve.experiments.sums import ArmTraffic, ExperimentSums, read_sums
 from imgsearch.store.database import Database, utc_now
 
-__all__ = ["outcome_of"]
-
 Estimates = Mapping[str, Estimate | None]
 """The estimates of one arm, by measure; None where there are too few visitors."""
 _LEAD = ("second_won - first_won", "any_click")

@@ -8,8 +8,6 @@ from imgsearch.improve.experiments.measures import WON
 from imgsearch.improve.experiments.records import Contrast, Outcome, Recommendation
 from imgsearch.improve.experiments.statistics import ALPHA, POWER
 
-__all__ = ["MIN_VISITORS", "MISMATCH_P", "find_warnings", "recommend"]
-
 MIN_VISITORS = 100
 """No conclusion with fewer visitors in an arm: the intervals rest on the central limit theorem."""
 MISMATCH_P = 0.001

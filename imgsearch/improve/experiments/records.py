@@ -11,21 +11,6 @@ from imgsearch.core.errors import ExperimentError
 from imgsearch.improve.experiments.measures import Measure
 from imgsearch.search.systems import check_name
 
-__all__ = [
-    "GOALS",
-    "MAX_ARMS",
-    "Arm",
-    "ArmOutcome",
-    "Contrast",
-    "Experiment",
-    "Mode",
-    "Outcome",
-    "Point",
-    "Recommendation",
-    "Value",
-    "check_experiment",
-]
-
 Mode = Literal["split", "interleave"]
 
 GOALS = ("ctr", "clicks", "abandoned", "first_rank", "good_rate")

@@ -14,18 +14,6 @@ from dataclasses import dataclass
 
 import scipy
 
-__all__ = [
-    "ALPHA",
-    "POWER",
-    "Estimate",
-    "EstimateComparison",
-    "Moments",
-    "SequentialTest",
-    "estimate",
-    "sample_ratio_p",
-    "sign_p",
-]
-
 ALPHA = 0.05
 POWER = 0.8
 MAX_VISITORS = 10**9

@@ -20,8 +20,6 @@ from imgsearch.store.database import Database
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["ArmTraffic", "ExperimentSums", "read_sums"]
-
 TIME_BUCKETS = 40
 MAX_TIME_S = 1800.0
 """A visitor who does nothing for this long has left: the time is not counted."""

@@ -16,17 +16,6 @@ import pandas as pd
 from imgsearch.core.records import Verdict
 from imgsearch.improve.judging.records import Disagreement
 
-__all__ = [
-    "Agreement",
-    "cohen_kappa",
-    "deciding_verdicts",
-    "disagreements",
-    "find_disagreements",
-    "krippendorff_alpha",
-    "measure_agreement",
-    "ratings_of",
-]
-
 _UNIT = TypeVar("_UNIT", bound=Hashable)
 
 

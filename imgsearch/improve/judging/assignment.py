@@ -12,8 +12,6 @@ from imgsearch.core.records import Verdict
 from imgsearch.improve.judging.calls import ActKind, Layout
 from imgsearch.improve.judging.records import PairRow
 
-__all__ = ["LEASE_S", "PREFETCH_PAIRS", "effect_of", "first_query", "lease_count", "page_size", "refusal"]
-
 LEASE_S = 300.0
 """How long a silent labeler keeps a pair; every call renews it."""
 PREFETCH_PAIRS = 10

@@ -11,18 +11,6 @@ from imgsearch.core.errors import JudgingError
 from imgsearch.core.validation import sentence
 from imgsearch.improve.judging.records import Role, clean_name
 
-__all__ = [
-    "Act",
-    "ActKind",
-    "JudgingCall",
-    "JudgingPair",
-    "JudgingQuery",
-    "JudgingReply",
-    "Layout",
-    "PastAct",
-    "QueryPart",
-]
-
 Layout = Literal["pair", "grid"]
 ActKind = Literal["good", "bad", "cant_tell", "skip", "undo"]
 

@@ -52,8 +52,6 @@ from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import utc_now
 from imgsearch.store.feedback import FeedbackLog
 
-__all__ = ["MAX_GUIDELINE", "Judging"]
-
 MAX_RATERS = 20
 MAX_PAIRS = 500_000
 MAX_GUIDELINE = 10_000

@@ -16,8 +16,6 @@ from imgsearch.core.records import SearchResult
 from imgsearch.improve.judging.query_sets import check_count
 from imgsearch.improve.judging.topics import Topic, topic_query
 
-__all__ = ["MAX_DEPTH", "Pool", "SystemSearch", "make_pool", "pool_of"]
-
 MAX_DEPTH = 200
 
 SystemSearch = Callable[[Query, str], SearchResult]

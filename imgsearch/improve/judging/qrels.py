@@ -31,17 +31,6 @@ from imgsearch.store.catalog import CatalogStore
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "ExportReport",
-    "Qrels",
-    "count_votes",
-    "export_judgments",
-    "known_qrels",
-    "parse_qrels",
-    "read_qrels",
-    "topics_from_qrels",
-]
-
 Qrels = Mapping[str, Mapping[str, int]]
 """Relevance by item id, by query id."""
 

@@ -8,8 +8,6 @@ from imgsearch.core.errors import ImgSearchError, JudgingError
 from imgsearch.improve.judging.topics import Topic, query_from_text, topic_of, topic_query
 from imgsearch.store.catalog import CatalogStore
 
-__all__ = ["MAX_QUERIES", "check_count", "most_clicked", "most_searched", "parse_list", "random_items"]
-
 MAX_QUERIES = 10_000
 
 _MOST_SEARCHED = (

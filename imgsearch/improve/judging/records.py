@@ -12,18 +12,6 @@ from imgsearch.core.errors import JudgingError
 from imgsearch.core.records import Verdict
 from imgsearch.core.text import check_text
 
-__all__ = [
-    "MAX_NAME",
-    "Disagreement",
-    "Guideline",
-    "JudgingProgress",
-    "JudgingSet",
-    "LabelerProgress",
-    "PairRow",
-    "Role",
-    "clean_name",
-]
-
 Role = Literal["rater", "referee"]
 """A rater is one of the `raters` labelers of a pair; a referee decides where raters differ."""
 

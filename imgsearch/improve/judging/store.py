@@ -20,8 +20,6 @@ from imgsearch.improve.judging.calls import Act, ActKind, JudgingCall
 from imgsearch.improve.judging.records import Guideline, JudgingSet, LabelerProgress, PairRow
 from imgsearch.store.database import Database, insert_frame, utc_now
 
-__all__ = ["JudgingStore"]
-
 HISTORY_ACTS = 20
 PACE_ACTS, MIN_PACE_ACTS = 50, 3
 SKIP_PENALTY = 1_000_000_000

@@ -16,22 +16,6 @@ from imgsearch.core.errors import EvaluationError, ImgSearchError
 from imgsearch.core.query import Query, Term
 from imgsearch.core.query_address import query_from_params
 
-__all__ = [
-    "Topic",
-    "TopicKind",
-    "decode_text",
-    "default_topics_path",
-    "numbered_lines",
-    "parse_topics",
-    "percent_encoded",
-    "query_from_text",
-    "read_text",
-    "read_topics",
-    "topic_of",
-    "topic_query",
-    "write_text",
-]
-
 TopicKind = Literal["item", "text", "query"]
 
 

@@ -31,15 +31,6 @@ from imgsearch.store.catalog import CatalogStore
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "qrels_zip",
-    "read_verdicts",
-    "verdicts_csv",
-    "verdicts_from_csv",
-    "verdicts_from_qrels",
-    "write_verdicts_csv",
-]
-
 CSV_COLUMNS = ("query", "item_id", "labeler", "verdict", "role", "judged_at", "seconds")
 _REQUIRED = ("query", "item_id", "verdict")
 

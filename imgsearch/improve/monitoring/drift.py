@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 
 from imgsearch.store.database import Database, utc_now
 
-__all__ = ["BINS_TO_1", "KIND_OF_QUERY", "SCORE_SERIES", "Drift", "population_stability", "read_drifts"]
-
 MIN_QUERIES = 100
 """With fewer queries of a kind in either week no drift is reported."""
 STABLE_BELOW = 0.1

@@ -17,8 +17,6 @@ from imgsearch.improve.monitoring.telemetry import Telemetry
 from imgsearch.search.engine import SearchEngine
 from imgsearch.store.feedback import FeedbackLog, FeedbackState
 
-__all__ = ["Finding", "Health", "Monitor", "findings"]
-
 MAX_QUEUED = 20_000
 SLOW_MS = 1000.0
 MAX_SHARE = 0.05

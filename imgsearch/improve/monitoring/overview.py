@@ -19,17 +19,6 @@ from imgsearch.improve.monitoring.drift import KIND_OF_QUERY
 from imgsearch.improve.monitoring.telemetry import quantile_ms
 from imgsearch.store.database import Cursor, Database, utc_now
 
-__all__ = [
-    "FIRST_PAGES",
-    "PERIODS",
-    "Moment",
-    "Overview",
-    "Period",
-    "QueryFigures",
-    "StageLatency",
-    "read_overview",
-]
-
 PERIODS: Mapping[str, tuple[timedelta, timedelta]] = {
     "1h": (timedelta(hours=1), timedelta(minutes=1)),
     "24h": (timedelta(hours=24), timedelta(minutes=30)),

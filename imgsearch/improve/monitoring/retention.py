@@ -19,16 +19,6 @@ from imgsearch.improve.monitoring.overview import FIRST_PAGES
 from imgsearch.store.database import Cursor, Database, utc_now
 from imgsearch.store.feedback import MAX_TEXT
 
-__all__ = [
-    "ForgottenVisitor",
-    "author_name",
-    "compact_telemetry",
-    "forget_visitor",
-    "prune_events",
-    "retain_events",
-    "rows_of_visitor",
-]
-
 EVENT_TABLES = ("impressions", "empty_searches", "clicks", "exposures")
 MINUTES_KEPT = timedelta(days=7)
 """Counts older than this are kept by the hour."""

@@ -35,8 +35,6 @@ from imgsearch.core.query import Query
 from imgsearch.core.records import SearchResult
 from imgsearch.store.database import Database, insert_frame
 
-__all__ = ["CONTENT_TYPE", "Telemetry", "bucket_of_ms", "ms_of_bucket", "quantile_ms", "render"]
-
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 LATENCY_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 FLUSH_EVERY_S = 20.0

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from imgsearch.core.errors import EvaluationError
 from imgsearch.improve.quality.measures import bootstrap_interval
 
-__all__ = ["MIN_P", "Comparison", "compare", "randomisation_p_value"]
-
 RESAMPLES = 9_999
 MIN_P = 2 / (RESAMPLES + 1)
 """The smallest p-value that random resampling can report."""

@@ -28,8 +28,6 @@ from imgsearch.improve.quality.measures import (
 )
 from imgsearch.store.catalog import CatalogStore
 
-__all__ = ["EvaluationReport", "RatedHit", "evaluate", "measures_as_dict"]
-
 ENOUGH_JUDGED = 0.8
 STORED_HITS = 10
 """How many hits of each query a report stores, to be shown."""

@@ -16,8 +16,6 @@ from imgsearch.improve.judging.topics import Topic, decode_text, parse_topics, r
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
 
-__all__ = ["GroundTruth", "JudgmentSource", "judgment_sources", "uploaded"]
-
 MAX_FILE_BYTES = 64 * 1024 * 1024
 PROBED_ITEMS = 20
 JUDGED_HERE = "All judgments made here"

@@ -12,18 +12,6 @@ import numpy as np
 from imgsearch.core.errors import EvaluationError
 from imgsearch.improve.judging.qrels import Qrels
 
-__all__ = [
-    "DEFAULT_MEASURES",
-    "JUDGED",
-    "MAX_DEPTH",
-    "MeasureResult",
-    "bootstrap_interval",
-    "judged_depth",
-    "mean_result",
-    "measure_run",
-    "parse_measures",
-]
-
 DEFAULT_MEASURES = "nDCG@10 P@10 R@10 AP"
 JUDGED = "Judged@10"
 MAX_DEPTH = 1000

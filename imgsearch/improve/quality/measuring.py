@@ -21,8 +21,6 @@ from imgsearch.search.systems import Systems
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.feedback import FeedbackLog
 
-__all__ = ["Quality"]
-
 CACHED_COMPARISONS = 8
 """Stored runs never change, so their comparison is computed once."""
 

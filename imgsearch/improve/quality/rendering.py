@@ -22,29 +22,12 @@ from imgsearch.improve.quality.reports import Run
 from imgsearch.improve.quality.robustness import SELF_FIRST, RobustnessReport
 from imgsearch.store.catalog import CatalogStore
 
-__all__ = [
-    "SHOWN_ROWS",
-    "Pictures",
-    "Row",
-    "comparison_html",
-    "legend_html",
-    "measures_html",
-    "report_css",
-    "report_csv",
-    "report_page",
-    "robustness_html",
-    "rows_html",
-    "rows_of",
-    "standalone_html",
-    "warnings_html",
-]
-
 SHOWN_ROWS = 50
 """How many queries a standalone page shows: it contains their pictures."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
+class ItemDisplay:
     """How items are shown: their `title`, and the `source` of a small picture ("" if there is none).
 
     `link` returns the address that searches a topic's query, or "".
@@ -119,7 +102,7 @@ def legend_html(*, compared: bool = False) -> str:
 
 
 def rows_html(
-    rows: Sequence[Row], measure: str, pictures: Pictures, *, names: tuple[str, str] | None = None
+    rows: Sequence[Row], measure: str, pictures: ItemDisplay, *, names: tuple[str, str] | None = None
 ) -> str:
     """Return queries with their first hits; `names` are this system's and the other's if two are compared."""
     return _piece("rows", rows, measure, pictures, names)
@@ -138,7 +121,7 @@ def robustness_html(report: RobustnessReport) -> str:
 def report_page(
     run: Run,
     report: EvaluationReport,
-    pictures: Pictures,
+    pictures: ItemDisplay,
     *,
     other: tuple[Run, EvaluationReport, Sequence[Comparison]] | None = None,
 ) -> str:
@@ -209,7 +192,7 @@ def standalone_html(
             item_ids[row.topic.query] = None
     items = {item.item_id: item for item in catalog.get_many(list(item_ids))}
     sources = _data_urls(items.values(), thumbnail)
-    pictures = Pictures(
+    pictures = ItemDisplay(
         title=lambda item_id: items[item_id].title if item_id in items else item_id,
         source=lambda item_id: sources.get(item_id, ""),
         link=lambda topic: "",
@@ -232,7 +215,7 @@ def _data_urls(items: Iterable[Item], thumbnail: Callable[[Item], bytes]) -> dic
     return urls
 
 
-def _describe(topic: Topic, pictures: Pictures) -> tuple[str, str]:
+def _describe(topic: Topic, pictures: ItemDisplay) -> tuple[str, str]:
     """Return a query in words, and the item to show for it or ""."""
     try:
         query = topic_query(topic)

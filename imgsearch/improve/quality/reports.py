@@ -20,8 +20,6 @@ from imgsearch.improve.quality.measures import MeasureResult
 from imgsearch.improve.quality.robustness import RobustnessReport
 from imgsearch.store.database import Database, insert_frame, utc_now
 
-__all__ = ["Reports", "Run", "StoredRobustness", "check_comparable", "judgments_digest", "run_of"]
-
 MAX_NAME = 120
 MIN_ID_PREFIX = 4
 

@@ -20,15 +20,6 @@ from imgsearch.improve.quality.measures import bootstrap_interval
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.images import decode_image
 
-__all__ = [
-    "SELF_FIRST",
-    "TRANSFORMATIONS",
-    "RobustnessReport",
-    "RobustnessScore",
-    "check_robustness",
-    "wilson_interval",
-]
-
 Search = Callable[[Query], SearchResult]
 
 SELF_FIRST = "finds itself first"

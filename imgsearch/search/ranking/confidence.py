@@ -28,17 +28,6 @@ from imgsearch.index.exact_search import ranked
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.store.catalog import CatalogStore
 
-__all__ = [
-    "BEST_SCORES",
-    "WEAK_SENTENCE",
-    "Calibration",
-    "Kind",
-    "Levels",
-    "photo_levels",
-    "word_levels",
-    "words_of",
-]
-
 Kind = Literal["photo", "words"]
 Keys = NDArray[np.uint64]
 Rows = NDArray[np.float32]

@@ -19,8 +19,6 @@ from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.alignment import SIDE_PX, PictureMatch, compare_pictures
 from imgsearch.vision.images import decode_image
 
-__all__ = ["MAX_HASH_BITS", "MIRRORED_BITS", "Pair", "PairFinder", "is_one_photo", "near_threshold"]
-
 Keys = NDArray[np.uint64]
 Pair = tuple[int, int, float, float]
 """(earlier key, later key, cosine, residual or NaN where a photo cannot be read)."""

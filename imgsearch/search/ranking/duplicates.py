@@ -28,8 +28,6 @@ from imgsearch.search.ranking.duplicate_pairs import Pair, PairFinder, near_thre
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import insert_frame, utc_now
 
-__all__ = ["DuplicateGroup", "Duplicates", "Groups", "connected_components"]
-
 Progress = Callable[[int, int], None]
 Labels = NDArray[np.int64]
 
@@ -289,7 +287,6 @@ class Groups:
     labels: Labels
 
     def __len__(self) -> int:
-        """Return how many keys are in a group."""
         return len(self.keys)
 
     def of(self, keys: Keys) -> Labels:

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from imgsearch.core.query import Emphasis
 from imgsearch.vision.looks import COLOR, LOOK_DIM, PATTERN, SHAPE, color_look, emphasised_scores
 
-__all__ = ["DIVERSITY_CANDIDATES", "LookTarget", "by_value", "diversify", "look_target", "mmr_order"]
-
 Floats = NDArray[np.float32]
 Places = NDArray[np.int64]
 

@@ -20,8 +20,6 @@ from imgsearch.core.records import Item
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import utc_now
 
-__all__ = ["MAX_BOOST", "MAX_TEXT", "ActiveRules", "Rule", "RuleAction", "RuleChange", "Rules"]
-
 RuleAction = Literal["hide", "pin", "boost"]
 Keys = NDArray[np.uint64]
 

@@ -17,8 +17,6 @@ from itertools import pairwise
 from imgsearch.core.query import Filter, Operator
 from imgsearch.core.records import Facet
 
-__all__ = ["QueryWords", "Suggestion", "folded", "singular"]
-
 Words = Sequence[str]
 
 MAX_TOKENS = 48

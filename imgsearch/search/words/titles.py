@@ -22,18 +22,6 @@ from imgsearch.encoders.base import Encoder
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.vector_file import TitleStore
 
-__all__ = [
-    "MAX_TITLES",
-    "MAX_TITLE_CHARS",
-    "RRF_K",
-    "TitleIndex",
-    "TitleMatch",
-    "Titles",
-    "TitlesState",
-    "rrf_scores",
-    "title_weight",
-]
-
 Rows = NDArray[np.float32]
 Codes = NDArray[np.int64]
 Scores = NDArray[np.float32]

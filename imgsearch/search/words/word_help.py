@@ -23,9 +23,6 @@ from imgsearch.search.words.filter_suggestions import QueryWords, Suggestion, fo
 from imgsearch.search.words.titles import MAX_TITLE_CHARS, MAX_TITLES
 from imgsearch.store.catalog import CatalogStore
 
-__all__ = ["Correction", "Speller", "WordHelp", "text_of", "with_text"]
-
-
 MIN_WORD_CHARS = 3
 MIN_EDITED_CHARS = 4
 """In a shorter word only its last two letters are exchanged: nearly any three letters are a word or a name."""

@@ -14,8 +14,6 @@ from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.state.callbacks import in_full
 from imgsearch.ui.state.links import PAGE_SIZE
 
-__all__ = ["VARIETY", "adjustments", "draw_adjust_panel", "draw_settings", "with_color", "without_settings"]
-
 SLIDERS = {
     "color": ("Colour", "Ranks photos with the same colours higher."),
     "shape": ("Shape", "Ranks photos with the same outline higher."),

@@ -11,26 +11,6 @@ from imgsearch.app.service import SearchService
 from imgsearch.ui.markup import draw_html
 from imgsearch.ui.state.callbacks import attempt, in_full, take_outcome
 
-__all__ = [
-    "act",
-    "button",
-    "choice",
-    "download",
-    "facts",
-    "heading",
-    "line",
-    "message",
-    "metrics",
-    "no_items",
-    "no_service",
-    "outcome",
-    "problem",
-    "section",
-    "select",
-    "submit",
-    "widget",
-]
-
 Action = Callable[..., Any]
 
 

@@ -10,8 +10,6 @@ from urllib.parse import quote
 
 from imgsearch.ui.markup import render
 
-__all__ = ["columns", "sparkline", "spreads"]
-
 WIDTH, HEIGHT = 600.0, 100.0
 TOP = 6.0
 """Space above the highest value, so that its line is not cut."""

@@ -15,8 +15,6 @@ from imgsearch.improve.experiments.records import Contrast, Outcome, Point
 from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.markup import draw_html, plain
 
-__all__ = ["draw_results"]
-
 COLOURS = ("#0f9b88", "#c2711b", "#7a68d8", "#c04a70", "#5f8a2b")
 """One for each arm but the control, readable on light and dark backgrounds."""
 UNITS = {"share": " (percentage points)", "seconds": " (seconds)"}

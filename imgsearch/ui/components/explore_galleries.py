@@ -20,8 +20,6 @@ from imgsearch.ui.state.events import MAX_SELECTED
 from imgsearch.ui.state.exploring import Exploring, handle_tile
 from imgsearch.ui.state.session import Session
 
-__all__ = ["cluster_tiles", "csv_of", "draw_clusters", "draw_outliers", "draw_selection", "json_of"]
-
 OUTLIERS = 12
 NAME = "set_name"
 

@@ -20,8 +20,6 @@ from imgsearch.ui.state.actions import with_column_filters
 from imgsearch.ui.state.links import PAGE_SIZE
 from imgsearch.ui.wording import is_machine_column, label_of, text_of
 
-__all__ = ["chosen_values", "contains_text", "draw_filter_panel", "filters_of_choice", "filters_of_range"]
-
 PILLS_UP_TO = 8
 SHOWN_AT_FIRST = 6
 ORDER = ("choice", "range", "text")

@@ -12,8 +12,6 @@ from imgsearch.core.records import TITLE_COLUMNS, Hit, Item, SearchResult, Verdi
 from imgsearch.ui.markup import asset, script
 from imgsearch.ui.wording import is_machine_column, readable
 
-__all__ = ["HIT_ACTIONS", "SAMPLE_ACTIONS", "draw_gallery", "hit_tiles", "item_tiles", "pass_on", "sent_by"]
-
 HIT_ACTIONS = ("good", "bad", "more", "less", "save", "details")
 SAMPLE_ACTIONS = ("details",)
 PRICE_COLUMNS = ("price", "sale_price", "amount")

@@ -18,8 +18,6 @@ from imgsearch.ui.markup import draw_html, plain
 from imgsearch.ui.state.session import Session
 from imgsearch.ui.wording import label_of, readable
 
-__all__ = ["draw_item_dialog"]
-
 SIMILAR_ITEMS = 6
 ACTIONS = (
     ("open", "dialog_similar", "Find similar items", ":material/image_search:"),

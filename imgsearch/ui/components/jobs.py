@@ -8,8 +8,6 @@ from imgsearch.core.background import Job, JobRunner
 from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.markup import draw_html
 
-__all__ = ["draw_job", "draw_job_end", "draw_progress"]
-
 WATCH_EVERY_S = 0.7
 
 

@@ -20,8 +20,6 @@ from imgsearch.store.catalog import CatalogStore
 from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.state.callbacks import go
 
-__all__ = ["draw_new_set_dialog"]
-
 SOURCES = {
     "random": "Random photos",
     "searched": "Most searched",

@@ -16,7 +16,7 @@ from imgsearch.improve.judging.topics import Topic, topic_query
 from imgsearch.improve.quality.comparison import Comparison
 from imgsearch.improve.quality.evaluation import EvaluationReport
 from imgsearch.improve.quality.rendering import (
-    Pictures,
+    ItemDisplay,
     Row,
     comparison_html,
     legend_html,
@@ -30,8 +30,6 @@ from imgsearch.improve.quality.rendering import (
 from imgsearch.improve.quality.reports import Run
 from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.state.callbacks import from_address, in_full, to_address
-
-__all__ = ["draw_comparison", "draw_history", "draw_results"]
 
 ORDERS = {"worst": "Worst first", "best": "Best first"}
 CHANGES = {"lost": "Largest loss first", "gained": "Largest gain first"}
@@ -127,14 +125,14 @@ def _show_more(shown: int) -> None:
     st.session_state["quality_rows"] = shown + ROWS_AT_ONCE
 
 
-def _pictures(service: SearchService, rows: Sequence[Row]) -> Pictures:
+def _pictures(service: SearchService, rows: Sequence[Row]) -> ItemDisplay:
     """Return how the items of these rows are shown; all of them are fetched at once."""
     needed: dict[str, None] = {}
     for row in rows:
         needed.update(dict.fromkeys(hit.item_id for hit in (*row.hits, *(row.other or ()))))
         needed.update(dict.fromkeys(_items_of(row.topic)))
     items = {item.item_id: item for item in service.catalog.get_many(list(needed))}
-    return Pictures(
+    return ItemDisplay(
         title=lambda item_id: items[item_id].title if item_id in items else item_id,
         source=lambda item_id: thumbnail_url(items[item_id], THUMB_PX) if item_id in items else "",
         link=_link,

@@ -17,8 +17,6 @@ from imgsearch.ui.markup import asset, script
 from imgsearch.ui.state.links import Step
 from imgsearch.ui.state.session import Session
 
-__all__ = ["chips", "draw_query_bar", "query_label", "words_of"]
-
 CHIP_PX = 96
 REGION_PX = 768
 

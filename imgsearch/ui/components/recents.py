@@ -17,8 +17,6 @@ from imgsearch.ui.markup import plain
 from imgsearch.ui.state.links import read_link
 from imgsearch.ui.state.session import Session
 
-__all__ = ["draw_recents"]
-
 SHOWN = 6
 LONGEST_LABEL = 34
 

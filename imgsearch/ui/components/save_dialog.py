@@ -15,8 +15,6 @@ from imgsearch.ui.markup import plain
 from imgsearch.ui.state.callbacks import in_full
 from imgsearch.ui.state.session import Saving, Session
 
-__all__ = ["draw_save_dialog", "open_save_dialog"]
-
 SHOWN_WITHOUT_SCROLLING = 6
 SCROLLED_PX = 320
 NAME = "new_collection_name"

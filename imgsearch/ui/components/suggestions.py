@@ -16,8 +16,6 @@ from imgsearch.ui.state.actions import with_column_filters
 from imgsearch.ui.state.links import PAGE_SIZE
 from imgsearch.ui.wording import label_of, readable
 
-__all__ = ["accepted", "all_accepted", "draw_correction", "draw_suggestions", "suggestion_label"]
-
 SHOWN = 5
 OnQuery = Callable[[Query], None]
 Suggest = Callable[[Query], Sequence[Suggestion]]

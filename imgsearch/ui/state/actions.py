@@ -17,16 +17,6 @@ from imgsearch.core.records import Verdict
 from imgsearch.ui.state.events import BarEvent, GalleryEvent
 from imgsearch.ui.state.links import PAGE_SIZE, START, read_link
 
-__all__ = [
-    "REMEMBERED_EVENTS",
-    "EventOutcome",
-    "PageState",
-    "apply_bar_event",
-    "apply_event",
-    "merged",
-    "with_column_filters",
-]
-
 REMEMBERED_EVENTS = 100
 
 

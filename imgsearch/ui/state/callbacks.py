@@ -17,8 +17,6 @@ from streamlit.runtime.scriptrunner import RerunException
 
 from imgsearch.core.errors import ImgSearchError
 
-__all__ = ["AttemptOutcome", "attempt", "from_address", "go", "in_full", "take_outcome", "to_address"]
-
 P = ParamSpec("P")
 
 

@@ -7,8 +7,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-__all__ = ["MAX_SELECTED", "BarEvent", "GalleryEvent", "MapEvent"]
-
 MAX_SELECTED = 5000
 """How many photos a selection on the map holds; further ones are left out, and the page says so."""
 

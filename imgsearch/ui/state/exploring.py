@@ -14,8 +14,6 @@ from imgsearch.ui.state.events import MAX_SELECTED, GalleryEvent, MapEvent
 from imgsearch.ui.state.links import PAGE_SIZE
 from imgsearch.ui.state.session import Session
 
-__all__ = ["Exploring", "current_exploring", "handle_map_event", "handle_tile"]
-
 
 @dataclass
 class Exploring:

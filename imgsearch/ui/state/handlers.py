@@ -19,8 +19,6 @@ from imgsearch.ui.state.events import BarEvent, GalleryEvent
 from imgsearch.ui.state.links import LinkedQuery, read_link
 from imgsearch.ui.state.session import Details, Saving, Session
 
-__all__ = ["below_search", "handle_bar_event", "handle_gallery_event"]
-
 
 def below_search(linked: LinkedQuery) -> str:
     """Return what the Search page shows below an item's dialog (see `Details.below`)."""

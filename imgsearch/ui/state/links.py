@@ -9,19 +9,6 @@ from urllib.parse import parse_qs, urlencode
 from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_from_params, query_to_params
 
-__all__ = [
-    "PAGE_SIZE",
-    "START",
-    "LinkedQuery",
-    "Step",
-    "extend_past",
-    "extend_trail",
-    "link_of",
-    "read_link",
-    "to_params",
-    "to_query",
-]
-
 PAGE_SIZE = 24
 """Hits at first and with each "Show more": full rows in two, three, four and six columns."""
 START = Query((), n=PAGE_SIZE, duplicates="collapse")

@@ -26,8 +26,6 @@ from imgsearch.ui.state.actions import REMEMBERED_EVENTS, merged
 from imgsearch.ui.state.events import BarEvent, GalleryEvent
 from imgsearch.ui.state.links import PAGE_SIZE, Step, extend_past, link_of, read_link, to_query
 
-__all__ = ["Details", "Saving", "Session", "address_query", "author", "current_session"]
-
 E = TypeVar("E", GalleryEvent, BarEvent)
 
 KEPT_SEARCHES = 20

@@ -20,8 +20,6 @@ from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.components.jobs import draw_job
 from imgsearch.ui.markup import draw_html, draw_style, plain
 
-__all__ = ["draw"]
-
 
 def draw() -> None:
     """Draw the page."""

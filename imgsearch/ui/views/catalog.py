@@ -6,8 +6,6 @@ from imgsearch.app.service import get_service
 from imgsearch.index.info import catalog_info
 from imgsearch.ui.components import blocks as ui
 
-__all__ = ["draw"]
-
 KINDS = {"text": "text", "number": "number", "boolean": "yes or no"}
 
 

@@ -34,8 +34,6 @@ from imgsearch.ui.state.session import Details, Saving, Session, current_session
 from imgsearch.ui.views import search
 from imgsearch.ui.wording import counted
 
-__all__ = ["draw"]
-
 COVER_PHOTOS = 4
 SHOWN_PHOTOS = 240
 """How many photos of one collection are drawn; the exports hold all of them."""

@@ -17,8 +17,6 @@ from imgsearch.ui.markup import draw_html, draw_style
 from imgsearch.ui.state.callbacks import in_full
 from imgsearch.ui.state.session import author
 
-__all__ = ["draw"]
-
 GROUPS_AT_ONCE = 10
 PHOTOS_AT_ONCE = 12
 

@@ -19,8 +19,6 @@ from imgsearch.ui.components.experiment_results import draw_results
 from imgsearch.ui.markup import draw_html, draw_style
 from imgsearch.ui.state.callbacks import go
 
-__all__ = ["draw"]
-
 MODES = {
     "split": "Split: each visitor sees one arm",
     "interleave": "Interleave: every result list mixes two arms; this needs far fewer visitors",

@@ -24,8 +24,6 @@ from imgsearch.ui.state.session import Session, current_session
 from imgsearch.ui.views import search
 from imgsearch.ui.wording import is_machine_column, label_of
 
-__all__ = ["age", "draw"]
-
 WATCH_EVERY_S = 1.0
 MIN_PHOTOS = 8
 PROJECTIONS = {"umap": "UMAP", "pca": "PCA"}

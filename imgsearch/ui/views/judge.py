@@ -31,8 +31,6 @@ from imgsearch.ui.components.query_bar import query_label
 from imgsearch.ui.markup import asset, draw_html, script
 from imgsearch.ui.state.callbacks import go, in_full
 
-__all__ = ["draw"]
-
 SHOWN_DISAGREEMENTS = 30
 VERDICTS = {"good": "good", "bad": "bad", "cant_tell": "can't tell"}
 LABELER = "judging_labeler"

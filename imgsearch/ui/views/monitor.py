@@ -23,8 +23,6 @@ from imgsearch.ui.components.charts import columns, sparkline, spreads
 from imgsearch.ui.components.query_bar import query_label
 from imgsearch.ui.markup import draw_html, draw_style, render
 
-__all__ = ["draw", "query_link"]
-
 REFRESH_EVERY_S = 60
 PERIOD_NAMES = {"1h": "Hour", "24h": "Day", "7d": "Week", "30d": "30 days", "90d": "90 days", "1y": "Year"}
 STAGE_NAMES = {

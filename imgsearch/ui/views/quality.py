@@ -23,8 +23,6 @@ from imgsearch.ui.components.quality_results import draw_comparison, draw_histor
 from imgsearch.ui.markup import draw_html, plain
 from imgsearch.ui.state.callbacks import from_address, to_address
 
-__all__ = ["draw"]
-
 VIEWS = {"results": "Results", "compare": "Compare", "history": "Over time", "robustness": "Robustness"}
 UPLOAD = "upload"
 FOLLOWED = "quality_followed"

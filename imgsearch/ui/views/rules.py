@@ -17,8 +17,6 @@ from imgsearch.ui.markup import draw_html, draw_style, plain
 from imgsearch.ui.state.callbacks import in_full, take_outcome
 from imgsearch.ui.state.session import author
 
-__all__ = ["draw"]
-
 HISTORY = 100
 CHANGES = {"add": "added", "change": "changed", "on": "turned on", "off": "turned off", "undo": "undone"}
 PREVIEW_PHOTOS = 8

@@ -34,8 +34,6 @@ from imgsearch.ui.state.links import PAGE_SIZE, START, LinkedQuery, Step, extend
 from imgsearch.ui.state.session import Saving, Session, address_query, current_session
 from imgsearch.ui.views.side_by_side import compare_with_default
 
-__all__ = ["draw"]
-
 NEEDS_ENCODER = {"text", "upload", "image"}
 
 

@@ -42,8 +42,6 @@ from imgsearch.ui.state.events import BarEvent, GalleryEvent
 from imgsearch.ui.state.links import START, LinkedQuery, read_link, to_params
 from imgsearch.ui.state.session import Session, address_query, current_session
 
-__all__ = ["compare_with_default", "draw", "page"]
-
 SAMPLE = 12
 DEPTHS = (12, 24, 48)
 KEY = "side_by_side"
