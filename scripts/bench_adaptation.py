@@ -1,9 +1,9 @@
-"""Measure learning and publishing a head on a large catalog: time of each, and the peak of memory.
+"""Measure learning and publishing a head on a large catalog: time of each, and peak memory.
 
     python scripts/bench_adaptation.py [--items 100000] [--dim 512] [--queries 2000] [--threads 2]
 
-The catalog is made of clustered random vectors, the feedback of simulated visitors who like traits that
-the vectors hold weakly. Texts need a model, and are left out.
+The catalog holds clustered random vectors. The feedback comes from simulated visitors whose preferences the
+vectors encode weakly. Text queries need a model and are omitted.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _fill(catalog: CatalogStore, items: int, dim: int) -> None:
     colours, types = rng.normal(size=(COLOURS, dim)), rng.normal(size=(TYPES, dim))
     for start in range(0, items, BLOCK):
         size = min(BLOCK, items - start)
-        # Two photos of each product, one after another.
+        # Each product has two consecutive photos.
         colour, kind = (np.repeat(rng.integers(0, most, size), 2)[:size] for most in (COLOURS, TYPES))
         rows = 0.4 * colours[colour] + types[kind] + 0.8 * rng.normal(size=(size, dim))
         rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)

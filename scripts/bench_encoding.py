@@ -1,22 +1,22 @@
-"""Measure how fast pictures and words are encoded, our way beside plain open_clip and other runtimes.
+"""Compare image and text encoding speed of imgsearch, plain open_clip and other runtimes.
 
     python scripts/bench_encoding.py FOLDER [--seconds 120] [--json FILE]
     python scripts/bench_encoding.py FOLDER --concurrent 16 [--seconds 60] [--json FILE]
 
-The first form takes single pictures and texts, batches of 8 and of 32, of two models: `lite`, and ViT-B-32 with
-random weights (speed does not depend on them). The ways to compute each:
+The first form measures single images and texts and batches of 8 and 32, for two models: `lite`, and ViT-B-32 with
+random weights (speed does not depend on them). The implementations compared:
 
 ours          what a catalog uses: `load_encoder(..., backend="auto")`, and the same with torch only
 plain         open_clip (for `lite`: its layers in torch), called directly, float32
-onnx          ONNX Runtime, float32                       } only where they are installed; for ViT-B-32 as torch
+onnx          ONNX Runtime, float32                       } only if installed; for ViT-B-32 as torch
 openvino      OpenVINO in float32 and in bfloat16          } exports it, for `lite` the graph of `lite.onnx`
 
-All start from pixels of the network's size or from texts; tokenizing is included. They take turns within a round, so
-that a busy machine disturbs all of them alike; the table has medians. `ratio` is to plain. `cpu` is the processor
-time, all threads added, which a busy machine disturbs less. `cosine` is the least one to plain, over real photos.
+Inputs are pixels at the network's input size, or texts; tokenizing is included. Implementations alternate within a
+round, so that other load affects all of them equally; the table shows medians. `ratio` is relative to plain. `cpu` is
+CPU time summed over threads, which other load affects less. `cosine` is the minimum to plain, over real photos.
 
-The second form has so many threads encode single pictures, then single texts, as visitors would: each straight
-through the encoder, and batched together by `imgsearch.encoders.batching`.
+The second form encodes single images, then single texts, from the given number of concurrent threads: directly
+through the encoder, and batched by `imgsearch.encoders.batching`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ Encode = Callable[[Sequence[Any]], NDArray[np.float32]]
 
 @dataclass
 class Way:
-    """One way to encode: `inputs` are `PHOTOS` pictures or texts; the plain one comes first of its kind."""
+    """One implementation: `inputs` are `PHOTOS` images or texts; the plain one is the first of its kind."""
 
     model: str
     kind: str
@@ -91,10 +91,10 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="a folder of real photos")
-    parser.add_argument("--models", default=f"lite,{MODEL}", help="which, by commas")
-    parser.add_argument("--without", default="", help="runtimes to leave out, by commas: onnx, openvino")
-    parser.add_argument("--seconds", type=float, default=120, help="how long is measured, exports aside")
-    parser.add_argument("--concurrent", type=int, default=0, help="so many threads ask at once")
+    parser.add_argument("--models", default=f"lite,{MODEL}", help="models, comma-separated")
+    parser.add_argument("--without", default="", help="runtimes to skip, comma-separated: onnx, openvino")
+    parser.add_argument("--seconds", type=float, default=120, help="measuring time, without exports")
+    parser.add_argument("--concurrent", type=int, default=0, help="number of concurrent threads")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     return parser.parse_args()
 
@@ -103,17 +103,17 @@ def _photos(folder: Path) -> list[Path]:
     found = [entry for entry in open_source(folder).photos() if isinstance(entry, Photo)]
     paths = [path for photo in found if (path := file_of(photo.location)) is not None]
     if len(paths) < PHOTOS:
-        sys.exit(f"bench_encoding: there are fewer than {PHOTOS} photos in {folder}.")
+        sys.exit(f"bench_encoding: {folder} holds fewer than {PHOTOS} photos.")
     return paths[:: len(paths) // PHOTOS][:PHOTOS]
 
 
-# --- the ways -----------------------------------------------------------------------------------------------------
+# --- implementations ------------------------------------------------------------------------------------------------
 
 
 def _lite(images: Sequence[Any], options: argparse.Namespace) -> list[Way]:
     plain, ours = load_encoder("lite"), load_encoder("lite", backend="auto")
     arrays = [plain.preprocess(image) for image in images]
-    _say(f"lite: auto has chosen {ours.backend}")  # type: ignore[attr-defined]
+    _say(f"lite: auto selects {ours.backend}")  # type: ignore[attr-defined]
     pictures: dict[str, Encode] = {"plain float32": plain.encode_arrays, "ours": ours.encode_arrays}
     if _has("onnx", options) and _has("openvino", options):
         model = onnx_model(plain.network.backbone.network, plain.network.tower)  # type: ignore[attr-defined]
@@ -175,7 +175,7 @@ def _our_vit() -> Encoder:
 
 
 class _Tower(torch.nn.Module):
-    """One tower of open_clip as a module of its own, for the exporters."""
+    """One tower of open_clip as a separate module, for the exporters."""
 
     def __init__(self, encode: Any) -> None:
         super().__init__()
@@ -245,12 +245,12 @@ def _has(library: str, options: argparse.Namespace) -> bool:
 
 
 def _measure(ways: Sequence[Way], seconds: float) -> list[dict[str, Any]]:
-    """Return the figures of every way and batch size, and print them as a table."""
+    """Return the measurements of every implementation and batch size, and print them as a table."""
     plain = {(way.model, way.kind): way.encode(way.inputs) for way in ways if way.name.startswith("plain")}
     cosines = []
     for way in ways:
         rows, truth = way.encode(way.inputs), plain[way.model, way.kind]
-        # The layers of `lite` are only a part of its embedding.
+        # The layers of `lite` are only part of its embedding.
         same = rows.shape == truth.shape
         cosines.append(round(float(np.sum(rows * truth, axis=1).min()), 5) if same else None)
     walls: dict[tuple[int, int], list[float]] = {}
@@ -292,7 +292,7 @@ def _measure(ways: Sequence[Way], seconds: float) -> list[dict[str, Any]]:
 
 
 def _concurrent(options: argparse.Namespace, images: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return requests a second and latencies, straight and batched, in turns."""
+    """Return requests per second and latencies, direct and batched, measured alternately."""
     figures: list[dict[str, Any]] = []
     encoders = {
         model: load_encoder("lite", backend="auto") if model == "lite" else _our_vit()
@@ -325,7 +325,7 @@ def _concurrent(options: argparse.Namespace, images: Sequence[Any]) -> list[dict
 
 
 def _asked(encoder: Encoder, kind: str, images: Sequence[Any], threads: int, seconds: float) -> list[float]:
-    """Return how long each request took, of so many threads that ask again as soon as they are answered."""
+    """Return each request's latency; each thread sends requests back to back."""
     times: list[float] = []
     end = time.perf_counter() + seconds
 
@@ -348,7 +348,7 @@ def _asked(encoder: Encoder, kind: str, images: Sequence[Any], threads: int, sec
 
 
 class _timed:  # noqa: N801
-    """Say on stderr how long the block took."""
+    """Print the duration of the block to stderr."""
 
     def __init__(self, what: str) -> None:
         self._what = what

@@ -1,9 +1,9 @@
-"""Measure how fast experiments are read and recorded: a million impressions, all of them in one experiment.
+"""Measure reading and recording experiments with a million impressions, all in one experiment.
 
     python scripts/bench_experiments.py [--rows 1000000] [--json]
 
-Prints the seconds, by the clock and of the processor, that the outcome takes of a split and of interleaving, those of
-the whole page, and the milliseconds that taking part adds to a visitor's search. Works on a copy of the Sample Store.
+Prints wall-clock and CPU seconds to compute the outcome of a split and of interleaving, and to render the whole page,
+and the milliseconds that an experiment adds to a visitor's search. Works on a copy of the Sample Store.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ REPEATS = 5
 
 
 def timed(act: Callable[[], object]) -> dict[str, float]:
-    """Return the median seconds of a few calls by the clock and of the processor, the first one left out."""
+    """Return the median wall-clock and CPU seconds of a few calls, without the first."""
     act()
     clock, processor = [], []
     for _ in range(REPEATS):
@@ -51,7 +51,7 @@ def timed(act: Callable[[], object]) -> dict[str, float]:
 
 
 def fill_experiments(service: SearchService, rows: int) -> None:
-    """Make every search of the million rows one of a split, and again one of interleaving."""
+    """Assign every search in the rows to a split experiment and to an interleaving experiment."""
     fill(service.catalog, rows)
     for mode in ("split", "interleave"):
         service.experiments.create(Experiment(f"bench-{mode}", HALVES, mode=mode))  # type: ignore[arg-type]
@@ -69,7 +69,7 @@ def fill_experiments(service: SearchService, rows: int) -> None:
 
 
 def page(name: str) -> Callable[[], object]:
-    """Return a function that draws the page of an experiment, as a visit does."""
+    """Return a function that renders an experiment's page, as a visit does."""
 
     def draw() -> None:
         from imgsearch.ui.views.experiments import draw
@@ -86,7 +86,7 @@ def page(name: str) -> Callable[[], object]:
 
 
 def added_ms(service: SearchService) -> float:
-    """Return how many milliseconds taking part, recording included, adds to a search in the live arm."""
+    """Return the milliseconds that an experiment, with recording, adds to a search in the live arm."""
     service.experiments.create(Experiment("bench-record", HALVES))
     experiment = service.experiments.start("bench-record")
     visitor = next(name for name in map(str, range(1000)) if arm_of(experiment, name) == "live")
@@ -103,7 +103,7 @@ def added_ms(service: SearchService) -> float:
 
 
 def main() -> int:
-    """Measure, print, and return 1 where a page takes 2 s or a recording 2 ms."""
+    """Measure, print, and return 1 if a page takes 2 s or a recording 2 ms."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--json", action="store_true")

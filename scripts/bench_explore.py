@@ -1,9 +1,9 @@
-"""Measure the Explore page: laying a map out, searching meanwhile, opening it in Chromium, and drawing it.
+"""Measure the Explore page: map layout, search latency during layout, opening in Chromium, and frame time.
 
     python scripts/bench_explore.py [--items 20000] [--dim 512] [--frames 60] [--no-umap]
 
-The catalog is made of clustered random vectors; its photos are small plain pictures. Chromium draws WebGL in software
-where there is no graphics card, so frames are a lower bound of what people see.
+The catalog holds clustered random vectors and small plain images. Chromium renders WebGL in software if there is no
+graphics card, so frame rates are a lower bound of what users see.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def _browse(address: str, frames: int) -> dict[str, Any]:
-    """Open the page twice (first visit, and with a warm server) and draw frames while the map is dragged."""
+    """Open the page twice (cold and warm server) and render frames while the map is dragged."""
     from playwright.sync_api import sync_playwright
 
     path = find_chromium()
@@ -100,7 +100,7 @@ def _browse(address: str, frames: int) -> dict[str, Any]:
 
 
 def _frame_ms(page: Any, frames: int) -> float:
-    """Return the mean time from frame to frame while the camera moves, as a drag does it."""
+    """Return the mean frame interval in ms while the camera pans, as in a drag."""
     return round(
         float(
             page.locator(".map").evaluate(
@@ -124,13 +124,13 @@ def _frame_ms(page: Any, frames: int) -> float:
 
 
 def _share(page: Any) -> float:
-    """Return which share of the points was drawn at last while the camera moved."""
+    """Return the share of points rendered in the last frame while the camera moves."""
     share = page.locator(".map").evaluate("map => (map.getRootNode().view || map.parentNode.view).share")
     return round(float(share), 2)
 
 
 def _hover_ms(page: Any) -> float:
-    """Return how long it takes to find the point under the pointer."""
+    """Return the milliseconds to find the point under the pointer."""
     return round(
         float(
             page.locator(".map").evaluate(
@@ -149,7 +149,7 @@ def _hover_ms(page: Any) -> float:
 def _search_ms(
     searcher: Searcher, catalog: CatalogStore, done: threading.Event, *, at_most: int = 10**9
 ) -> dict[str, float]:
-    """Return the percentiles of searches by item, a hundred a second at most, until `done` or so many."""
+    """Return latency percentiles of searches by item, at most 100 per second, until `done` or the limit."""
     ids = [item.item_id for item in catalog.by_keys(catalog.keys()[:500])]
     took: list[float] = []
     while not done.is_set() and len(took) < at_most:

@@ -1,12 +1,12 @@
-"""Measure what recording a search's impressions adds to it, and how much a kill loses.
+"""Measure the latency that recording impressions adds to a search, and how much a kill loses.
 
     python scripts/bench_feedback.py --catalog DIR [--searches 400] [-n 24] [--json]
 
-The catalog is copied first. The same searches by item are made through the service in turns, recorded and not, one
-after the other: `added_ms` is the difference of the means (the background writer's disturbance is in it), beside that
-of the medians, which a busy machine disturbs less, and the call of `record_impressions` alone. For the kill, a
-process records a search every 5 ms, writes the time of each to its output and is killed; `lost_ms` is how long before
-the kill the oldest missing search was made.
+The catalog is copied first. The service runs the same searches by item alternately with and without recording.
+`added_ms` is the difference of the means (it includes the background writer's load), printed with the difference of
+the medians, which other load affects less, and the time of `record_impressions` alone. For the kill, a process
+records a search every 5 ms, prints the time of each and is killed; `lost_ms` is the age of the oldest missing search
+at the kill.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def main() -> int:
 
 
 def added(folder: Path, searches: int, n: int) -> dict[str, float]:
-    """Return the mean milliseconds of a search, recorded and not, and of the recording call."""
+    """Return the mean milliseconds of a search with and without recording, and of the recording call."""
     service = SearchService.open(Settings.load({}, catalog=folder))
     try:
         item_ids = [item.item_id for item in service.sample(200, seed=0)]
@@ -96,7 +96,7 @@ def added(folder: Path, searches: int, n: int) -> dict[str, float]:
 
 
 def lost_ms(folder: Path) -> float:
-    """Return how many milliseconds before a kill the oldest lost search was recorded; 0 where none is lost."""
+    """Return the age in ms of the oldest lost search at a kill; 0 if none is lost."""
     folder.mkdir()
     process = subprocess.Popen(
         [sys.executable, "-c", RECORDING, str(folder)], stdout=subprocess.PIPE, text=True

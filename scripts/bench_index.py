@@ -1,18 +1,18 @@
-"""Measure our indexes beside hnswlib, faiss and annoy: building, memory, latency and throughput at equal recall.
+"""Compare our indexes with hnswlib, faiss and annoy: build time, memory, latency and throughput at equal recall.
 
     python scripts/bench_index.py --cache DIR [FOLDER...] [--items 100000] [--engines lists,codes,hnswlib,faiss-hnsw]
     python scripts/bench_index.py --cache DIR [FOLDER...] --small
 
-The vectors are those of `realistic_vectors.py` (made around real ones, queries held out), kept in DIR; FOLDERs of
-photos are needed where DIR does not hold them yet. With `--small` they are 40,504 real ones, as they are.
-The peers need `pip install 'imgsearch[bench]'`; one that is missing is left out, and said so.
+The vectors come from `realistic_vectors.py` (sampled around real ones, queries held out) and are cached in DIR;
+FOLDERs of photos are needed if the cache is empty. With `--small` they are 40,504 unmodified real vectors.
+The other engines need `pip install 'imgsearch[bench]'`; a missing one is reported and skipped.
 
-Every engine builds, with `--threads`, in a process of its own, saves, and is loaded in a fresh process, where what
-its memory grew by is read from the kernel: `resident` is memory that nothing but this process can give back, `mapped`
-are pages of files (the vectors that ours re-ranks with, annoy's whole index). Then for each recall@10 the lowest
-effort that reaches it on the queries is found, and all engines are asked in turns, a round each at a time, so that
-what else the machine does falls on all alike: single queries in one thread (p50, p95; medians of the rounds), then
-all queries at once with `--threads`. Recall is against exact search; "-" means that no effort reached it.
+Every engine builds and saves its index in a separate process with `--threads`. A fresh process loads it and reads
+the memory growth from the kernel: `resident` is anonymous memory, `mapped` are pages of files (the vectors for our
+re-ranking, annoy's whole index). For each recall@10 the script finds the lowest effort that reaches it. Engines then
+alternate, one round each, so that other load affects all equally: single queries in one thread (p50, p95; medians of
+the rounds), then all queries as one batch with `--threads`. Recall is relative to exact search; "-" means that no
+effort reaches it.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ EFFORTS = (10, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 256, 384,
 QUERIES = 500
 SMALL_ITEMS = 40_504
 M, EF_CONSTRUCTION = 16, 128
-"""HNSW's parameters for all engines over floats; those over codes have their own, smaller defaults."""
+"""HNSW parameters of all engines over floats; engines over codes have their own, smaller defaults."""
 
 
 # --- engines ------------------------------------------------------------------------------------------------------
 
 
 class Subject:
-    """An index under test: built from blocks of rows, saved, loaded, searched with an effort."""
+    """An index under test: built from blocks of rows, saved, loaded, searched with an effort (ef, nprobe)."""
 
     needs: str | None = None
     efforts: Sequence[int] = EFFORTS
@@ -65,7 +65,7 @@ class Subject:
         raise NotImplementedError
 
     def search(self, query: Rows, effort: int) -> NDArray[Any]:
-        """Return the numbers of the 10 nearest."""
+        """Return the row numbers of the 10 nearest."""
         raise NotImplementedError
 
     def search_all(self, queries: Rows, effort: int) -> NDArray[Any]:
@@ -125,7 +125,7 @@ class Codes(Ours):
 
 
 class DenserCodes(Ours):
-    """More links, built with more effort: a better graph, slower to build."""
+    """HNSW with more links and a larger construction effort: higher recall, slower build."""
 
     parameters: ClassVar[dict[str, Any]] = {**Codes.parameters, "connectivity": 16, "expansion_add": 128}
 
@@ -242,7 +242,7 @@ class FaissPq16(Faiss):
         return faiss.index_factory(DIM, "PQ16", faiss.METRIC_INNER_PRODUCT)
 
     def _set_effort(self, effort: int) -> None:
-        """It has none: every code is looked at."""
+        """No effect: the search scans every code."""
 
 
 class Annoy(Subject):
@@ -288,18 +288,20 @@ SUBJECTS: dict[str, type[Subject]] = {
 }
 
 
-# --- in a process of its own ----------------------------------------------------------------------------------------
+# --- worker process ----------------------------------------------------------------------------------------
 
 
 def build(name: str, work: Path, items: int, threads: int) -> None:
-    """Build and save one index; print how long it took and how large it is."""
+    """Build and save one index; print the build time and the size."""
     stored, path = _vectors(work), work / f"{name}.index"
 
     def blocks() -> Iterator[Rows]:
         for start in range(0, items, 10_000):
             yield stored[start : start + 10_000].astype(np.float32)
 
-    for start in range(0, items, 10_000):  # into the page cache, so that no engine pays for the disk
+    for start in range(
+        0, items, 10_000
+    ):  # into the page cache, to exclude disk reads from every engine's time
         stored[start : start + 10_000].max()
     started = time.perf_counter()
     SUBJECTS[name](work, items, threads).build(blocks, path)
@@ -309,7 +311,7 @@ def build(name: str, work: Path, items: int, threads: int) -> None:
 
 
 def serve(name: str, work: Path, items: int, threads: int) -> None:
-    """Load one index and answer "efforts", then a "round" at a time, until stdin ends."""
+    """Load one index and answer "efforts" and "round" requests until stdin ends."""
     queries, truth = np.load(work / "queries.npy"), np.load(work / "truth.npy")
     subject = SUBJECTS[name](work, items, threads)
     _import(subject)
@@ -358,7 +360,7 @@ def _round(subject: Subject, queries: Rows, effort: int) -> dict[str, float]:
 
 
 def _import(subject: Subject) -> None:
-    """Load the libraries and let them take their buffers, so that their memory is not counted as the index's."""
+    """Import the libraries and allocate their buffers, so that their memory is not counted as the index's."""
     some = np.random.default_rng(0).standard_normal((256, DIM), np.float32)
     (some @ some.T).sum()
     if isinstance(subject, Ours):
@@ -429,14 +431,14 @@ def main() -> None:
 
 
 def _prepare(options: argparse.Namespace) -> Path:
-    """Write the vectors, the queries and the truth, where they are not kept yet; return their folder."""
+    """Write the vectors, queries and ground truth if they are not cached; return their folder."""
     work = options.cache / (f"real-{SMALL_ITEMS}" if options.small else f"made-{options.items}")
     if (work / "truth.npy").is_file():
         return work
     indexed, asked = real_vectors(options.cache, options.folders).split()
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    print("making vectors ...", file=sys.stderr, flush=True)
+    print("generating vectors ...", file=sys.stderr, flush=True)
     with (work / "vectors.f16").open("wb") as file:
         if options.small:
             if len(indexed.rows) < SMALL_ITEMS:
@@ -458,7 +460,7 @@ def _prepare(options: argparse.Namespace) -> Path:
 
 
 def _truth(stored: NDArray[np.float16], queries: Rows) -> NDArray[np.int64]:
-    """Return the numbers of the 10 nearest rows of each query, (n, 10)."""
+    """Return the row numbers of each query's 10 nearest rows, (n, 10)."""
     scores = np.full((len(queries), 10), -2, np.float32)
     numbers = np.zeros((len(queries), 10), np.int64)
     for start in range(0, len(stored), 16_384):
@@ -542,24 +544,22 @@ def _report(options: argparse.Namespace, found: dict[str, dict[str, Any]]) -> No
 
 def _installed(name: str) -> bool:
     if name not in SUBJECTS:
-        sys.exit(f"There is no engine {name!r}; known are {', '.join(SUBJECTS)}.")
+        sys.exit(f"Unknown engine {name!r}; choose from {', '.join(SUBJECTS)}.")
     needs = SUBJECTS[name].needs
     if needs and importlib.util.find_spec(needs) is None:
-        print(f"{name} is left out: {needs} is not installed.", file=sys.stderr)
+        print(f"{name} is skipped: {needs} is not installed.", file=sys.stderr)
         return False
     return True
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "folders", type=Path, nargs="*", help="photos to make real vectors of, the first time"
-    )
+    parser.add_argument("folders", type=Path, nargs="*", help="photos to encode on the first run")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "imgsearch-bench-index")
-    parser.add_argument("--items", type=int, default=100_000, help="how many vectors")
+    parser.add_argument("--items", type=int, default=100_000, help="number of vectors")
     parser.add_argument("--small", action="store_true", help=f"{SMALL_ITEMS:,} real vectors instead")
-    parser.add_argument("--engines", help="which ones, by commas; by default all that suit")
-    parser.add_argument("--threads", type=int, default=2, help="for building and for all queries at once")
+    parser.add_argument("--engines", help="engines, comma-separated (default: all that apply)")
+    parser.add_argument("--threads", type=int, default=2, help="threads for building and for batch queries")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--keep", action="store_true", help="keep the indexes in the cache")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw numbers")

@@ -1,20 +1,19 @@
-"""Measure what an indexing run costs beside its encoder, by threads and by processes of its own, and its memory.
+"""Measure the overhead of an indexing run over its encoder, with threads and with worker processes, and its memory.
 
     python scripts/bench_ingest.py FOLDER [--encoder lite] [--limit N] [--rounds 3] [--ways workers] [--json]
 
-In each round these are timed in turns, in one process, on the same photos, with the model warm and the files in the
-page cache; the medians are told, and ratios of each round's own figures:
+Each round times these alternately, in one process, on the same photos, with a warm model and the files in the page
+cache; results are medians, and ratios within each round:
 
-encoder    `encode_arrays` of photos that lie ready in memory (at most 2,000 of them), with all threads: nothing else.
-alone      decoding + encoding: the photos are read, decoded and preprocessed by as many threads as the run uses,
-           beside the encoder in the main thread; nothing is hashed, described, stored or indexed.
+encoder    `encode_arrays` only, of photos already in memory (at most 2,000), with all threads.
+alone      decoding + encoding: as many threads as the run uses read, decode and preprocess the photos, with the
+           encoder in the main thread; no hashing, descriptors, storage or index.
 threads    the whole `index_sources` into a new catalog, from the listing to the saved index, in this process.
-workers    the same with processes of their own, their start included; and how long that start took.
+workers    the same with worker processes, including their start; also the start time alone.
 
-`of_encoder` is the share of the encoder's own speed that the run by workers keeps, `of_alone` that of `alone`. The
-second run is the first again, which must encode nothing. With a `--limit` over the number of photos these are taken
-again and again. Memory is the peak of this process, the interpreter, the model and the photos that lie ready
-included, and of the largest worker (Linux).
+`of_encoder` is the throughput of `workers` relative to `encoder`, `of_alone` relative to `alone`. The second run
+repeats the first and must encode nothing. A `--limit` over the number of photos repeats them. Memory is the peak of
+this process (including the interpreter, the model and the photos in memory) and of the largest worker (Linux).
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ def main() -> None:
     encoder = load_encoder(options.encoder, allow_download=False, backend=options.backend)
     paths = _photos(options.folder, options.limit)
     for path in paths:
-        path.read_bytes()  # into the page cache, for all
+        path.read_bytes()  # into the page cache, for every measurement
     _alone(encoder, paths[: 4 * ENCODE_BATCH], options.threads)  # warm up
     ready = _arrays(encoder, paths[:MOST_READY]) if "encoder" in options.ways else []
     seconds: dict[str, list[float]] = {way: [] for way in options.ways}
@@ -120,14 +119,17 @@ def _options() -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help="a folder of photos")
     parser.add_argument("--encoder", default="lite", help="the encoder's spec (default: lite)")
     parser.add_argument("--backend", default="torch", help="torch, onnx or auto (default: torch)")
-    parser.add_argument("--limit", type=int, default=0, help="only the first N photos")
+    parser.add_argument("--limit", type=int, default=0, help="use only the first N photos")
     parser.add_argument(
-        "--threads", type=int, default=max(2, cpu_count()), help="threads that decode, and processes"
+        "--threads",
+        type=int,
+        default=max(2, cpu_count()),
+        help="number of decoding threads and of worker processes",
     )
     parser.add_argument(
         "--ways", type=lambda text: text.split(","), default=list(WAYS), help=f"of {','.join(WAYS)}"
     )
-    parser.add_argument("--rounds", type=int, default=3, help="how often everything is timed (default: 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds (default: 3)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     return parser.parse_args()
 
@@ -136,7 +138,7 @@ def _photos(folder: Path, limit: int) -> list[Path]:
     found = [entry for entry in open_source(folder).photos() if isinstance(entry, Photo)]
     paths = [path for photo in found if (path := file_of(photo.location)) is not None]
     if not paths:
-        sys.exit(f"bench_ingest: there are no photos in {folder}.")
+        sys.exit(f"bench_ingest: {folder} holds no photos.")
     return [paths[number % len(paths)] for number in range(limit or len(paths))]
 
 
@@ -154,7 +156,7 @@ def _run(folder: Path, encoder: Encoder, source: Path, options: IndexingOptions)
 
 
 def _alone(encoder: Encoder, paths: list[Path], threads: int) -> None:
-    """Decode and encode the photos and do nothing else."""
+    """Decode and encode the photos, without storing or indexing."""
     batch: list[Any] = []
     with ThreadPoolExecutor(threads) as pool:
         for future in _ahead(pool, lambda path: _array(encoder, path), paths, threads * 2 + ENCODE_BATCH):
@@ -178,7 +180,7 @@ def _arrays(encoder: Encoder, paths: list[Path]) -> list[Any]:
 
 
 def _looks_ms(encoder: Encoder, paths: list[Path]) -> float:
-    """Return the processor milliseconds that describing a decoded photo takes, over 300 of them at most."""
+    """Return the CPU milliseconds to compute the look of a decoded photo, the mean over at most 300."""
     images = []
     for path in paths[:: max(1, len(paths) // 300)]:
         try:
@@ -208,14 +210,14 @@ def _timed(work: Any) -> float:
 
 
 def _ratio(seconds: dict[str, list[float]], ours: str, theirs: str) -> float | None:
-    """Return the median over the rounds of one way's time by another's; None where one was not measured."""
+    """Return the median over rounds of the ratio of two times; None if either was not measured."""
     if not {ours, theirs} <= seconds.keys():
         return None
     return round(statistics.median(a / b for a, b in zip(seconds[ours], seconds[theirs], strict=True)), 3)
 
 
 class _PeakOfChildren:
-    """Watches this process's children for the most memory that one of them ever held, in MiB; Linux only."""
+    """Records the peak memory of the largest child process, in MiB; Linux only."""
 
     def __init__(self) -> None:
         self.peak_mib: int | None = None

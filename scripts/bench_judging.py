@@ -1,7 +1,7 @@
-"""Measure the time from a labeler's key to the next pair on the server's side: POST /api/v1/judging over real HTTP.
+"""Measure the server's time from a labeler's key press to the next pair: POST /api/v1/judging over real HTTP.
 
-A judging set of many pairs with two raters' history, and several labelers at once who send a verdict and wait for the
-answer, as fast as they can. The page itself shows the next pair without waiting, for it is given ten ahead.
+Several concurrent labelers judge a set of many pairs with two raters' history; each sends its next verdict when the
+previous response arrives. The page itself prefetches ten pairs, so it shows the next pair without waiting.
 
     python scripts/bench_judging.py [--pairs 20000] [--labelers 4] [--keys 100]
 """
@@ -34,11 +34,11 @@ LIMIT_MS = 150.0
 
 
 def main() -> int:
-    """Run the benchmark; return the exit code: 1 where the 95th percentile is over the limit."""
+    """Run the benchmark; return the exit code: 1 if the 95th percentile exceeds the limit."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=20_000)
     parser.add_argument("--labelers", type=int, default=4)
-    parser.add_argument("--keys", type=int, default=100, help="how many verdicts each labeler gives")
+    parser.add_argument("--keys", type=int, default=100, help="verdicts per labeler")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "catalog"
@@ -47,14 +47,14 @@ def main() -> int:
             times = judge_at_once(address, given.labelers, given.keys)
     p50, p95, most = np.percentile(times, [50, 95, 100])
     print(
-        f"{given.pairs:,} pairs with a rater's history, {given.labelers} labelers at once, {len(times):,} verdicts: "
+        f"{given.pairs:,} pairs with a rater's history, {given.labelers} labelers, {len(times):,} verdicts: "
         f"key to next pair p50 {p50:.1f} ms, p95 {p95:.1f} ms, max {most:.1f} ms"
     )
     return int(p95 > LIMIT_MS)
 
 
 def make_catalog(folder: Path, pairs: int) -> None:
-    """Make a catalog of raw vectors with a set of which one rater has judged everything and two more may."""
+    """Make a catalog of raw vectors with a judging set: one rater has judged it all, two more may judge."""
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(ITEMS, DIM)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -1,14 +1,14 @@
-"""Measure what looks cost: milliseconds a photo, a re-ranking of candidates, and a search by colour alone.
+"""Measure the cost of looks: milliseconds per photo, per re-ranking of candidates, and per search by colour.
 
     python scripts/bench_looks.py [--rows 1000000] [--folder DIR] [--json]
 
-Photos are the Sample Store's, decoded as indexing does. The rows are random, in a file of a catalog's layout under
-DIR (default: a temporary folder; about 210 bytes a row).
+Photos are the Sample Store's, decoded as in indexing. The rows are random, in a file of the catalog's layout under
+DIR (default: a temporary folder; about 210 bytes per row).
 
-describe     one photo beyond its decoding, in one thread (processor time: other programs do not count)
-rows         the descriptors of 2,048 random keys read from the file
-emphasised   2,048 candidates re-ranked with all three sliders up
-by_color     the 24 nearest of all rows to one colour
+describe     computing the look of one decoded photo, in one thread (CPU time)
+rows         reading the descriptors of 2,048 random keys from the file
+emphasised   re-ranking 2,048 candidates with all three sliders raised
+by_color     finding the 24 rows nearest to one colour
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CANDIDATES = 2048
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the file")
-    parser.add_argument("--folder", type=Path, help="where the file is made (default: a temporary folder)")
+    parser.add_argument("--folder", type=Path, help="folder of the file (default: a temporary folder)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as scratch:

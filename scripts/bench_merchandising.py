@@ -1,10 +1,10 @@
-"""Measure merchandising: how well copies are told from look-alikes, and what a pass and collapsing cost.
+"""Measure merchandising: accuracy of duplicate detection, and the cost of a pass and of collapsing.
 
 python scripts/bench_merchandising.py copies     # copies of Sample Store photos, indexed among all of them
 python scripts/bench_merchandising.py search     # 100,000 items: filters, composed query, collapse, diversity
-python scripts/bench_merchandising.py serving    # searches alone, and while a service looks for duplicates
+python scripts/bench_merchandising.py serving    # searches alone, and during duplicate detection
 
-Each prints a table, and writes it with `--json FILE`.
+Each prints a table; `--json FILE` also writes it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SHADES = (Filter("shade", "in", ("s0", "s1")),)
 
 
 def clustered(count: int, dim: int, clusters: int) -> np.ndarray:
-    """Return (count, dim) float32 unit rows around centres, as embeddings of a shop lie."""
+    """Return (count, dim) float32 unit rows around cluster centres, similar to a shop's embeddings."""
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(clusters, dim))[rng.integers(0, clusters, count)]
     rows = rows + 0.6 * rng.normal(size=(count, dim))
@@ -53,7 +53,7 @@ def clustered(count: int, dim: int, clusters: int) -> np.ndarray:
 
 
 def raw_items(ids: list[str], rows: list[dict[str, str]]) -> list[Photo]:
-    """Return items to store that have no photo behind them."""
+    """Return items to store that have no photo file."""
     return [
         Photo(name, "/source", f"/source/{name}", 1, 1, name, "", 10, 10, row)
         for name, row in zip(ids, rows, strict=True)
@@ -88,7 +88,7 @@ def turned(image: Image.Image) -> Image.Image:
 
 
 def marked(image: Image.Image, place: tuple[float, float], share: float) -> Image.Image:
-    """Return the photo with half-transparent white words on it, whose height is a share of its width."""
+    """Return the photo with a half-transparent white text mark; `share` is text height over photo width."""
     layer = Image.new("RGBA", image.size, (0, 0, 0, 0))
     font = ImageFont.load_default(image.width * share)
     at = place[0] * image.width, place[1] * image.height
@@ -115,7 +115,7 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def bench_copies(count: int) -> dict[str, Any]:
-    """Index the Sample Store alone, then with `count` photos copied in each way, and count the pairs found."""
+    """Index the Sample Store alone, then with `count` copies per transformation, and count the pairs found."""
     encoder = load_encoder("lite")
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder) / "photos"
@@ -148,7 +148,7 @@ def bench_copies(count: int) -> dict[str, Any]:
 
 
 def make_copies(photos: Path, count: int) -> None:
-    """Write `count` photos of the Sample Store, with a new draw for each method, as copies beside their originals."""
+    """Per transformation, write copies of `count` newly drawn Sample Store photos next to the originals."""
     rng = np.random.default_rng(1)
     names = sorted(path.stem for path in STORE.glob("*.jpg"))
     for way, copy in COPIES.items():
@@ -158,14 +158,14 @@ def make_copies(photos: Path, count: int) -> None:
 
 
 def timed_pass(catalog: CatalogStore, index: LiveIndex) -> dict[str, float]:
-    """Look for duplicates of what is new, and return the seconds on the wall and of processors."""
+    """Detect duplicates of the new photos; return wall-clock and CPU seconds."""
     wall, cpu = time.perf_counter(), time.process_time()
     Duplicates(catalog).find_new(index, lambda item: Path(item.location).read_bytes())
     return {"seconds": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
 
 
 def found_pairs(catalog: CatalogStore) -> set[frozenset[str]]:
-    """Return every pair of names within a group."""
+    """Return every pair of names that share a group."""
     groups = Duplicates(catalog).list_groups(limit=100_000)[1]
     names = ([Path(item.item_id).stem for item in group.items] for group in groups)
     return {frozenset(pair) for group in names for pair in itertools.combinations(group, 2)}
@@ -198,7 +198,7 @@ def bench_search(items: int, dim: int) -> dict[str, Any]:
         searcher.rules.save(Rule("hide", ("0000001.jpg",)), author="bench")
         started = time.perf_counter()
         searcher.duplicates.groups()
-        print(f"groups of {items:,} items: {time.perf_counter() - started:.2f} s, once a change")
+        print(f"groups of {items:,} items: {time.perf_counter() - started:.2f} s, once per change")
         shapes: dict[str, dict[str, Any]] = {
             "one photo": {},
             "collapsed": {"duplicates": "collapse"},
@@ -244,7 +244,7 @@ def percentiles(values: Iterable[float]) -> dict[str, float]:
 
 
 def bench_serving(count: int) -> dict[str, Any]:
-    """Time a service's searches alone, and while it looks for duplicates in the background."""
+    """Time a service's searches alone, and during duplicate detection in the background."""
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder) / "photos"
         shutil.copytree(STORE, photos)
@@ -278,22 +278,20 @@ def bench_serving(count: int) -> dict[str, Any]:
     print(f"{'ms':24}{'p50':>8}{'p95':>8}{'p99':>8}")
     for name, found in (("alone", alone), ("while looking", meanwhile)):
         print(f"{name:24}" + "".join(f"{value:>8.1f}" for value in found.values()))
-    print(
-        f"the pass over {len(names):,} photos took {seconds:.1f} s meanwhile, {len(times):,} searches beside it"
-    )
+    print(f"the pass over {len(names):,} photos took {seconds:.1f} s with {len(times):,} concurrent searches")
     return {"alone_ms": alone, "meanwhile_ms": meanwhile, "pass_s": seconds, "searches": len(times)}
 
 
 def main() -> None:
-    """Run what the command line names."""
+    """Run the benchmark that the command line names."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", choices=["copies", "search", "serving"])
-    parser.add_argument("--count", type=int, default=60, help="photos copied in each way")
+    parser.add_argument("--count", type=int, default=60, help="copies per transformation")
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--dim", type=int, default=256)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
     given = parser.parse_args()
     load = os.getloadavg()[0]
     if given.what == "copies":

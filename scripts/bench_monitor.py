@@ -1,9 +1,9 @@
-"""Measure how long the Monitor page's figures take on a million impressions, and the page itself in Chromium.
+"""Measure the Monitor page on a million impressions: its queries, and the page in Chromium.
 
     python scripts/bench_monitor.py --catalog DIR [--rows 1000000] [--no-browser]
 
-The catalog is copied and filled by `million_impressions.fill` first. `overview_ms` is one call for each period, the
-median of three; `page_s` is from opening the address in a warm browser to the last table, the median of three.
+The catalog is copied and filled by `million_impressions.fill` first. `overview_ms` is one call for each period,
+`page_s` the time from opening the address in a warm browser to the last table; both are medians of three.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def page_s(folder: Path, log: Path) -> float | None:
     with running_app(folder, log=log) as address, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=browser_path, args=chromium_flags())
         page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.goto(address)  # the browser's cache and the model are warm, as on a working day
+        page.goto(address)  # warm the browser's cache and the model
         page.locator(".note:empty").wait_for(state="attached", timeout=180_000)
         for _ in range(TIMES):
             started = time.perf_counter()

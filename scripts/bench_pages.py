@@ -1,14 +1,13 @@
-"""Measure how long every page takes until it can be used, in a real Chromium, and what it costs the server.
+"""Measure each page's time to usable in a real Chromium, and its cost on the server.
 
     python scripts/bench_pages.py --catalog DIR [--rounds 3] [--text 'red mug'] [--json FILE]
 
-Starts the app on the catalog as `serve` does (it leaves feedback there: give a copy), waits until words can be
-searched, and opens each page `--rounds` times. For each it prints the median of the seconds until what the page is
-for is there, of the processor seconds that the server spent meanwhile, in all its threads (they hardly depend on what
-else the machine does; what goes on in the background, such as looking for duplicates, counts too), and the server's
-memory: all of it, and that without the files that are memory-mapped. The first round is apart: it makes what is kept
-later. At the end: the lines of the server's log, and of the browser's console, that tell of errors. Processor time
-and memory are read from /proc, so on Linux only.
+Starts the app on the catalog as `serve` does (it writes feedback: use a copy), waits until text search is ready,
+and opens each page `--rounds` times. For each page it prints the median seconds until the main content is present,
+the median CPU seconds of all server threads in that time (background work such as duplicate detection included), and
+the server's resident memory, total and without memory-mapped files. The first round fills caches and is reported
+separately. At the end it prints the error lines of the server's log and the browser's console. CPU time and memory
+come from /proc, so this runs on Linux only.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ DRAWN = ".map[data-drawn]"
 
 @dataclass(frozen=True)
 class Visit:
-    """One opening of a page: what went wrong is in `problem`, "" where nothing did."""
+    """One visit of a page; `problem` describes a failure and is "" on success."""
 
     page: str
     usable_s: float
@@ -76,14 +75,14 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--catalog", type=Path, required=True, help="the catalog to serve: a copy")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each page is opened")
-    parser.add_argument("--text", default="red mug", help="the words that are searched")
-    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    parser.add_argument("--rounds", type=int, default=3, help="visits per page")
+    parser.add_argument("--text", default="red mug", help="text query")
+    parser.add_argument("--json", type=Path, help="write all results to this file")
     return parser.parse_args()
 
 
 def _pages(folder: Path, text: str) -> dict[str, tuple[str, str]]:
-    """Return, by name, each page's address and what is there when it can be used; before the app owns the catalog."""
+    """Return {name: (address, CSS selector of the main content)}; call it before the app opens the catalog."""
     with CatalogStore.open(folder) as catalog:
         item = quote(sample_items(catalog, 1, seed=4)[0].item_id)
         choices = [
@@ -129,7 +128,7 @@ def _wait_for_words(address: str) -> None:
             time.sleep(0.5)
         else:
             return
-    sys.exit("bench_pages: the encoder did not come up.")
+    sys.exit("bench_pages: the encoder did not load in time.")
 
 
 def _visit_all(
@@ -165,7 +164,7 @@ def _visit(page: Any, server: int, name: str, address: str, there: str) -> Visit
     took = time.perf_counter() - began
     if not problem and page.get_by_test_id("stException").count():
         problem = "the page shows an exception"
-    page.wait_for_timeout(300)  # what is still under way belongs to this page
+    page.wait_for_timeout(300)  # count this page's remaining work here
     memory, own = _memory_mb(server)
     return Visit(name, round(took, 2), round(_processor_s(server) - processor, 2), memory, own, problem)
 
@@ -179,7 +178,7 @@ def _processor_s(pid: int) -> float:
 
 
 def _memory_mb(pid: int) -> tuple[int, int]:
-    """Return the resident memory of a process, and that part of it which no file backs."""
+    """Return a process's resident memory and its anonymous part, in MB."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
     except FileNotFoundError:

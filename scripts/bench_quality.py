@@ -1,7 +1,7 @@
-"""Measure how fast the Quality page opens beside a million impressions, in a real Chromium.
+"""Measure how fast the Quality page opens with a million impressions, in a real Chromium.
 
-It copies a catalog (the Sample Store if none is given), adds the impressions and some stored reports, and opens every
-view of the page. The time is from the address to the view being drawn.
+Copies a catalog (default: the Sample Store), adds the impressions and some stored reports, and opens every view of
+the page. The time is from navigation to the rendered view.
 
     python scripts/bench_quality.py [--catalog DIR] [--rows 1000000] [--visits 5]
 """
@@ -41,7 +41,7 @@ PATIENCE_MS = 120_000
 def main() -> int:
     """Print the time to open each view; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--catalog", type=Path, help="the catalog to copy; the Sample Store if not given")
+    parser.add_argument("--catalog", type=Path, help="the catalog to copy (default: the Sample Store)")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--visits", type=int, default=5)
     given = parser.parse_args()
@@ -63,14 +63,14 @@ def main() -> int:
 
 
 def demo_catalog() -> Path:
-    """Return the folder of the Sample Store's catalog, made where there is none yet."""
+    """Return the folder of the Sample Store's catalog; create it if missing."""
     from imgsearch.demo import ensure_demo_catalog
 
     return ensure_demo_catalog()
 
 
 def keep_reports(catalog: CatalogStore) -> None:
-    """Keep as many reports as a team gathers in some months: drawn at random, only their size matters here."""
+    """Store as many reports as a team gathers in some months; contents are random, only their size matters."""
     rng = np.random.default_rng(0)
     items = [item.item_id for item in catalog.iter_items()]
     query_ids = [
@@ -110,7 +110,7 @@ def keep_reports(catalog: CatalogStore) -> None:
 
 
 def visit(browser_path: str, address: str, visits: int) -> None:
-    """Open each view some times and print how long it took."""
+    """Open each view `visits` times and print the durations."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
@@ -118,7 +118,7 @@ def visit(browser_path: str, address: str, visits: int) -> None:
         context = browser.new_context(viewport={"width": 1440, "height": 900})
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
-        page.goto(address)  # the browser has the app's scripts now, as a team's has
+        page.goto(address)  # warm the browser's cache of the app's scripts
         page.get_by_role("searchbox").wait_for()
         print(f"{'view':<12} first   median  s")
         for view, drawn in VIEWS.items():

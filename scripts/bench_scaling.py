@@ -2,8 +2,8 @@
 
     python scripts/bench_scaling.py PHOTOS [--items 10000] [--milvus milvus://host:19530] [--json FILE]
 
-`PHOTOS` is a folder with some hundred photos. Without `--milvus` a Milvus Lite server is started
-on this machine: what it says about a cluster is how much a call through gRPC costs, not how fast a cluster searches.
+`PHOTOS` is a folder with some hundred photos. Without `--milvus` the script starts a local Milvus Lite server, which
+measures the cost of a gRPC call, not the search speed of a cluster.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def fleet(photos: Path, spec: str, folder: Path) -> dict[str, float]:
-    """Encode the photos by this process and by Ray; the time to start Ray and to load models is told apart."""
+    """Encode the photos in this process and with Ray; report the start of Ray and model loading separately."""
     encoder, source = load_encoder(spec), open_source(photos)
     found: dict[str, float] = {}
     for name, engine, workers in (
@@ -81,7 +81,7 @@ def fleet(photos: Path, spec: str, folder: Path) -> dict[str, float]:
         report = encode_to_shards(
             str(place), [source], encoder, engine=engine, workers=workers, shard_photos=64, progress=note
         )
-        # From the first finished shard on: what comes before is starting processes and loading models.
+        # Steady state starts at the first finished shard, after process start and model loading.
         steady = first[-1] - first[0]
         found[f"{name}: photos/s once running"] = (report.encoded - 64) / steady
         found[f"{name}: seconds to the first shard of 64"] = first[0] - started
@@ -91,7 +91,7 @@ def fleet(photos: Path, spec: str, folder: Path) -> dict[str, float]:
 
 
 def index(items: int, address: str, folder: Path) -> dict[str, float]:
-    """Fill a Milvus with a catalog of clustered vectors, and search it beside the index in the catalog's folder."""
+    """Push a catalog of clustered vectors to Milvus, and compare its searches with the catalog's local index."""
     port = free_port()
     server = None
     if not address:
@@ -155,7 +155,7 @@ def fill(catalog: CatalogStore, items: int) -> None:
 
 
 def opened(catalog: CatalogStore) -> LiveIndex:
-    """Open the index, waiting for a server that was just started."""
+    """Open the index; retry while the server starts."""
     give_up = time.monotonic() + 60
     while True:
         try:

@@ -2,15 +2,15 @@
 
     python scripts/bench_search.py [FOLDER] [--catalog DIR] [--metadata FILE] [--encoder lite] [--json]
 
-FOLDER is indexed first, into the catalog or a temporary one; with --catalog alone, that catalog is searched as it is.
-Every kind is asked with `--searches` different items or texts, one after the other, in one thread; times are in
-milliseconds and of the whole `search` call.
+FOLDER is indexed first, into the catalog or a temporary one; with --catalog alone, nothing is indexed.
+Each kind runs `--searches` different items or texts sequentially in one thread; times are milliseconds of the whole
+`search` call.
 
-item       look-alikes of an item of the catalog, 10 hits
+item       items similar to an item of the catalog, 10 hits
 item_24    the same, 24 hits: a page of the app
-text       words not asked before, encoded by the model
-text_again the same words again, from the cache
-filtered   look-alikes of an item among those of one value of a metadata column (kept from the search before)
+text       new texts, encoded by the model
+text_again the same texts again, from the cache
+filtered   items similar to an item, under a filter on one metadata value (cached by the previous search)
 filtered_first   the same at the first search with that filter
 """
 
@@ -78,9 +78,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", help="photos to index first")
     parser.add_argument("--catalog", type=Path, help="the catalog to search (default: a temporary one)")
-    parser.add_argument("--metadata", type=Path, help="a table with metadata of the photos, for the filters")
+    parser.add_argument("--metadata", type=Path, help="a table of photo metadata, for the filters")
     parser.add_argument("--encoder", default="lite", help="the encoder of a new catalog (default: lite)")
-    parser.add_argument("--searches", type=int, default=300, help="how many searches of each kind")
+    parser.add_argument("--searches", type=int, default=300, help="searches of each kind")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args()
     if options.folder is None and options.catalog is None:
@@ -113,7 +113,7 @@ def _filtered(searcher: Searcher, item_id: str, filter: Filter) -> None:
 
 
 def _filters(catalog: CatalogStore) -> list[Filter]:
-    """Return a filter for each value of the first column that offers choices, rarest first."""
+    """Return a filter for each value of the first facet column, rarest first."""
     for facet in catalog.metadata.facets():
         if facet.kind == "choice" and 2 <= len(facet.values) <= 50:
             return [Filter(facet.column, "=", value.value) for value in reversed(facet.values)]

@@ -1,18 +1,18 @@
-"""Measure the HTTP API of a running app under many clients at once.
+"""Measure the HTTP API of a running app under many concurrent clients.
 
     python scripts/bench_service.py --catalog DIR [--clients 1,8,32,128] [--seconds 10] [--pace 1] [--json FILE]
         [--kinds item,text,upload,broad,narrow,regions,map,collections]
 
-Starts the app on the catalog as `serve` does, and asks it from another process: look-alikes of an item, words, and an
-uploaded photo; with --kinds also words under a filter that most items pass (broad) or few do (narrow), boxes in a
-photo, the map by its principal axes, and a visitor's collections. Two ways:
+Starts the app on the catalog as `serve` does and sends requests from another process: search by item, by text and by
+an uploaded photo; with --kinds also text under a filter that most items pass (broad) or few do (narrow), boxes in a
+photo, the map's PCA layout, and a visitor's collections. Two load patterns:
 
-paced       every client asks once in --pace seconds, as visitors of a shop do: how long a click takes
-flat out    every client asks again as soon as it was answered: how much the machine can do. The time of an answer
-            is then mostly waiting in line (Little's law: clients / answers a second).
+paced       every client sends one request per --pace seconds, like visitors of a shop: the latency of a click
+flat out    every client sends its next request when the previous one completes: the maximum throughput. Latency is
+            then mostly queueing (Little's law: clients / requests per second).
 
-`server` is what the app says it took, from the request's head to the answer's (`Server-Timing`); `client` what the
-client saw; both in milliseconds. Clients and server share the machine's processors.
+`server` is the app's time from request headers to response headers (`Server-Timing`); `client` is the client's
+latency; both in milliseconds. Clients and server share the machine's CPUs.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def main() -> None:
                 },
                 "runs": [],
             }
-            # A process of its own: the clients' Python must not hold the server's up.
+            # Clients run in a separate process, so that their interpreter does not delay the server's.
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
                 for kind in options.kinds.split(","):
                     for clients in map(int, options.clients.split(",")):
@@ -86,13 +86,13 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--catalog", type=Path, required=True, help="the catalog to serve")
-    parser.add_argument("--clients", default="1,8,32,128", help="how many clients at once, by commas")
-    parser.add_argument("--kinds", default="item,text,upload", help="what is asked, by commas")
-    parser.add_argument("--seconds", type=float, default=10, help="how long each run is measured")
     parser.add_argument(
-        "--pace", type=float, default=1.0, help="seconds from one question of a client to its next"
+        "--clients", default="1,8,32,128", help="numbers of concurrent clients, comma-separated"
     )
-    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    parser.add_argument("--kinds", default="item,text,upload", help="request kinds, comma-separated")
+    parser.add_argument("--seconds", type=float, default=10, help="measuring time of each run")
+    parser.add_argument("--pace", type=float, default=1.0, help="seconds between a client's requests")
+    parser.add_argument("--json", type=Path, help="write all results to this file")
     return parser.parse_args()
 
 
@@ -103,7 +103,7 @@ def _json(url: str) -> Any:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What is asked of a catalog: ids of items, and filters that most of its items pass, or few of them do."""
+    """The catalog's query material: item ids, and filters that most or few of its items pass."""
 
     ids: list[str]
     broad: list[str]
@@ -111,7 +111,7 @@ class Drawn:
 
 
 def _drawn(folder: Path) -> Drawn:
-    """Return what is asked, drawn before the app owns the catalog."""
+    """Draw the query material; call it before the app opens the catalog."""
     with CatalogStore.open(folder) as catalog:
         ids = [item.item_id for item in sample_items(catalog, ITEMS, seed=1)]
         choices = [
@@ -133,7 +133,7 @@ def _first_result(address: str, item_id: str, started: float) -> float:
 
 
 def _wait_for_words(address: str, started: float) -> float:
-    """Return how long after the start words could be searched."""
+    """Return the time from the start until text search is ready."""
     while time.perf_counter() - started < PATIENCE_S:
         try:
             _json(f"{address}/api/v1/search?text=mug&n=5")
@@ -141,7 +141,7 @@ def _wait_for_words(address: str, started: float) -> float:
             time.sleep(0.2)
         else:
             return time.perf_counter() - started
-    sys.exit("bench_service: the encoder did not come up.")
+    sys.exit("bench_service: the encoder did not load in time.")
 
 
 def _run(address: str, kind: str, drawn: Drawn, clients: int, pace: float, seconds: float) -> dict[str, Any]:
@@ -190,7 +190,7 @@ async def _measure(
 
 
 def _asking(kind: str, drawn: Drawn) -> Ask:
-    """Return how a client asks once."""
+    """Return the function that sends one request."""
     ids, filters = drawn.ids, {"text": [""], "broad": drawn.broad, "narrow": drawn.narrow}
     if kind == "item":
         return lambda http, rng: http.get(f"/api/v1/items/{quote(rng.choice(ids))}/similar?n=24")

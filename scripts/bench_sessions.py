@@ -2,16 +2,15 @@
 
     python scripts/bench_sessions.py --catalog DIR [--sessions 10] [--clicks 20] [--pace 3] [--json FILE]
 
-Starts the app on the catalog, opens it in as many browser profiles, and clicks look-alikes in them: from the click to
-the moment when the new grid stands in the page, in milliseconds as the page's own clock tells them. Three ways:
+Starts the app on the catalog, opens it in the given number of browser profiles, and clicks similar items. Measures
+the milliseconds from the click to the new grid in the page, by the page's clock. Three load patterns:
 
-alone     one session is open and clicks
-turns     all are open and click one after the other, so that none waits for another
-paced     all are open and every one clicks once in --pace seconds, as visitors do
+alone     one open session clicks
+turns     all sessions are open and click sequentially
+paced     all sessions are open and each clicks once per --pace seconds, like visitors
 
-Chromium draws without a graphics card, on the same processors as the app, for all sessions: with ten of them it takes
-more of the machine than the app does. `rerun` is the app's part of it: from the page's message on the socket to the
-last answer before the new grid stood.
+Chromium renders in software on the same CPUs as the app; with ten sessions it uses more CPU than the app. `rerun` is
+the app's part: from the page's message on the socket to the last response before the new grid.
 """
 
 from __future__ import annotations
@@ -105,7 +104,7 @@ async def _measure(options: argparse.Namespace, address: str, chromium: str) -> 
 
 
 async def _open(browser: Any, address: str) -> Page:
-    """Return a page of a new visitor with its first grid."""
+    """Return a new visitor's page with its first grid."""
     context = await browser.new_context(viewport={"width": 1440, "height": 900})
     page: Page = await context.new_page()
     page.set_default_timeout(PATIENCE_MS)
@@ -117,7 +116,7 @@ async def _open(browser: Any, address: str) -> Page:
 
 
 async def _visit(page: Page, options: argparse.Namespace, seed: int) -> list[dict[str, float]]:
-    """Click once in every span of the pace, at a moment of its own."""
+    """Click once per pace interval, with a per-session offset."""
     rng = random.Random(seed)
     await asyncio.sleep(rng.random() * options.pace)
     clicks = []
@@ -129,7 +128,7 @@ async def _visit(page: Page, options: argparse.Namespace, seed: int) -> list[dic
 
 
 async def _click(page: Page, number: int) -> dict[str, float]:
-    """Click one of the first tiles and return how long the new grid took."""
+    """Click one of the first tiles and return the time to the new grid."""
     found: dict[str, float] = await page.locator("ul.grid").first.evaluate(CLICK, 1 + number % 8)
     await page.wait_for_timeout(300)
     return found
@@ -150,7 +149,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--catalog", type=Path, required=True)
     parser.add_argument("--sessions", type=int, default=10)
-    parser.add_argument("--clicks", type=int, default=20, help="of each session, each way")
+    parser.add_argument("--clicks", type=int, default=20, help="clicks per session and load pattern")
     parser.add_argument("--pace", type=float, default=3.0, help="seconds between a visitor's clicks")
     parser.add_argument("--json", type=Path, metavar="FILE")
     return parser.parse_args()

@@ -1,11 +1,11 @@
-"""Compare ways to put several terms of a query together, on the Sample Store's ground truth, with `lite`.
+"""Compare methods of combining a query's terms, on the Sample Store's ground truth, with `lite`.
 
     python scripts/compare_composition.py [--queries 400] [--seed 0]
 
-Each task makes queries of a few terms and says which items are right; the figure is P@10, the mean over the queries
-that have at least ten right items. The ways: the weighted mean of the terms (Rocchio, in Salton, "The SMART Retrieval
-System", 1971), the same with each weight over the spread of its term's cosines, which is the one in use, and the
-best-score rule: the best positive term's cosine less the worst negative one's.
+Each task defines queries of a few terms and their relevant items; the measure is mean P@10 over the queries that have
+at least ten relevant items. The methods: the weighted mean of the terms (Rocchio, in Salton, "The SMART Retrieval
+System", 1971); the same with each weight divided by the spread of its term's cosines (the product's method); and the
+best-score rule: the highest cosine of a positive term minus the highest cosine of a negative one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from imgsearch.store.catalog import CatalogStore
 
 Vectors = NDArray[np.float32]
 Case = tuple[Vectors, NDArray[np.float64], NDArray[np.bool_], list[int]]
-"""The terms' vectors, their weights, which items are right, and the places of the items asked with."""
+"""The terms' vectors, their weights, the relevance mask, and the row numbers of the query items."""
 
 Weights = NDArray[np.float64]
 Scores = NDArray[np.float64]
@@ -42,7 +42,7 @@ def _by_mean(rows: Vectors, terms: Vectors, weights: Weights) -> Scores:
 
 
 def _by_best_score(rows: Vectors, terms: Vectors, weights: Weights) -> Scores:
-    """Return the best positive term's weighted cosine less the worst negative one's."""
+    """Return the highest weighted cosine of a positive term minus the highest of a negative one."""
     weighted = (rows @ terms.T) * weights
     nothing = np.zeros((len(rows), 1))
     liked = weighted[:, weights > 0].max(1) if (weights > 0).any() else nothing[:, 0]
@@ -54,7 +54,7 @@ STRATEGIES: dict[str, Callable[[Vectors, Vectors, Weights], Scores]] = {
     "weighted mean": _by_mean,
     "best score": _by_best_score,
 }
-"""The (n,) scores of (n, dim) rows by each strategy; the first is the one in use."""
+"""The (n,) scores of (n, dim) rows by each strategy; the first is the product's."""
 
 
 class Tasks:
@@ -68,7 +68,7 @@ class Tasks:
         self.type, self.colour = table["type"].to_numpy(), table["colour"].to_numpy()
 
     def recoloured(self) -> Iterator[Case]:
-        """Ask for an item "but in" another colour that its type comes in."""
+        """Query an item "but in" another colour of its type."""
         for place in self._places():
             colour = self.rng.choice(np.unique(self.colour[self.type == self.type[place]]))
             if colour == self.colour[place]:
@@ -82,7 +82,7 @@ class Tasks:
             )
 
     def between(self) -> Iterator[Case]:
-        """Ask with two items of one type and different colours; right is what has the type and either colour."""
+        """Query two items of one type and different colours; relevant items have the type and either colour."""
         for place in self._places():
             others = np.flatnonzero((self.type == self.type[place]) & (self.colour != self.colour[place]))
             if len(others):
@@ -91,7 +91,7 @@ class Tasks:
                 yield self.vectors[[place, other]], np.ones(2), right, [place, other]
 
     def more(self) -> Iterator[Case]:
-        """Ask with an item and more like another one of its type and colour."""
+        """Query an item, plus "more like" another item of its type and colour."""
         for place in self._places():
             same = (self.type == self.type[place]) & (self.colour == self.colour[place])
             others = np.setdiff1d(np.flatnonzero(same), [place])
@@ -100,14 +100,14 @@ class Tasks:
                 yield self.vectors[[place, other]], np.array([1.0, MORE_WEIGHT]), same, [place, other]
 
     def less(self) -> Iterator[Case]:
-        """Ask by a type's name and less like an item of a colour; right is the type in any other colour."""
+        """Query a type's name, less an item of one colour; relevant items have the type in another colour."""
         for place in self._places():
             terms = np.stack([self.texts(str(self.type[place])), self.vectors[place]])
             right = (self.type == self.type[place]) & (self.colour != self.colour[place])
             yield terms, np.array([1.0, LESS_WEIGHT]), right, [place]
 
     def words(self) -> Iterator[Case]:
-        """Ask with two texts: a type and a colour."""
+        """Query two texts: a type and a colour."""
         for place in self._places():
             terms = np.stack([self.texts(str(self.type[place])), self.texts(str(self.colour[place]))])
             yield terms, np.ones(2), (self.type == self.type[place]) & (self.colour == self.colour[place]), []
@@ -119,7 +119,7 @@ class Tasks:
 def main() -> None:
     """Print P@10 by task and strategy."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--queries", type=int, default=400, help="of each task")
+    parser.add_argument("--queries", type=int, default=400, help="queries per task")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     encoder = load_encoder("lite")

@@ -1,8 +1,8 @@
-"""Write random photos of a manifest as one picture, to look at: does every product name itself, are they one shop's?
+"""Write random photos of a manifest as one image, to check by eye that they match their titles and share one style.
 
     python scripts/contact_sheet.py --out contact-sheet.png [--store DIR] [--count 60] [--seed 1]
 
-The same seed shows the same photos. DIR holds `manifest.csv` (columns image and title) and the photos it names.
+The same seed selects the same photos. DIR holds `manifest.csv` (columns image and title) and the photos it names.
 """
 
 import argparse
@@ -19,7 +19,7 @@ STORE = Path(__file__).resolve().parents[1] / "imgsearch" / "data" / "sample_sto
 def write_sheet(
     paths: Sequence[Path], labels: Sequence[str], columns: int, target: Path, tile_px: int = 256
 ) -> None:
-    """Write the photos as one PNG grid, row by row, with a label under each (cut where it does not fit)."""
+    """Write the photos as one PNG grid, row by row, with a label under each (truncated to fit)."""
     width, height = tile_px + 6, tile_px + 22
     sheet = Image.new("RGB", (columns * width, -(-len(paths) // columns) * height), "white")
     draw = ImageDraw.Draw(sheet)
@@ -42,12 +42,12 @@ def main() -> None:
     parser.add_argument("--store", type=Path, default=STORE, help="folder of manifest.csv and its photos")
     parser.add_argument("--count", type=int, default=60, help="photos on the sheet")
     parser.add_argument("--columns", type=int, default=10)
-    parser.add_argument("--tile", type=int, default=192, help="pixels a side of each photo")
+    parser.add_argument("--tile", type=int, default=192, help="side of each photo in pixels")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     manifest = args.store / "manifest.csv"
     if not manifest.is_file():
-        parser.error(f"there is no {manifest}; name the store's folder with --store")
+        parser.error(f"{manifest} does not exist; pass the store's folder with --store")
     with manifest.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     chosen = random.Random(args.seed).sample(rows, min(args.count, len(rows)))

@@ -1,8 +1,8 @@
-"""Embed the bundled Sample Store photos with the `lite` encoder and describe their looks: the demo opens in seconds.
+"""Precompute the `lite` embeddings and looks of the bundled Sample Store photos, so that the demo opens in seconds.
 
     python scripts/embed_sample_store.py
 
-Run it after the photos, the `lite` encoder or the looks have changed; a test says when it is due.
+Run it after the photos, the `lite` encoder or the looks change; a test fails when it is due.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from imgsearch.vision.looks import describe
 
 
 def main() -> None:
-    """Encode and describe every photo of the manifest, in its order, and write the results beside it."""
+    """Write the embedding and look of every photo, in the manifest's order, next to the manifest."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     store = sample_store()
     encoder = load_encoder("lite")

@@ -1,15 +1,15 @@
-"""Fine-tune the towers of an open_clip model on pairs that belong together; for people with a GPU.
+"""Fine-tune both towers of an open_clip model on matching pairs; needs a GPU.
 
     python scripts/finetune_open_clip.py --model open_clip:ViT-B-32/laion2b_s34b_b79k --catalog DIR --out FOLDER
     python scripts/finetune_open_clip.py --model open_clip:local-dir:MODEL --pairs pairs.csv --out FOLDER --lora 8
     imgsearch index PHOTOS --catalog NEW --encoder open_clip:local-dir:FOLDER
 
 The pairs come from a catalog (its titles, and what visitors clicked and labelers called good), from a CSV with the
-columns `image` and `text` or `other` (another image), paths relative to the CSV, or from both. Either the last blocks
-of both towers learn (--blocks), or low-rank corrections of the last blocks' weights (--lora RANK: Hu et al., "LoRA",
+columns `image` and `text` or `other` (another image), paths relative to the CSV, or from both. It trains
+the last blocks of both towers (--blocks), or low-rank updates of their weights (--lora RANK: Hu et al., "LoRA",
 ICLR 2022), which are merged into the weights at the end. The loss is CLIP's (Radford et al., "Learning Transferable
 Visual Models From Natural Language Supervision", ICML 2021). A tenth of the pairs is held out; FOLDER is written only
-where the loss on them falls. A light head on the frozen model needs no GPU: `imgsearch adapt`.
+if their loss falls. A light head on the frozen model needs no GPU: `imgsearch adapt`.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ from imgsearch.vision.images import decode_image
 
 FEWEST_PAIRS = 20
 LIKED_FROM = 0.1
-"""By how much more relevant than its query's other items an item must be to make a pair with the query."""
+"""The relevance margin over the query's other items above which an item and its query form a pair."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A photo and what belongs to it: words, or where another photo lies."""
+    """A photo and its match: a text, or the location of another photo."""
 
     image: str
     text: str = ""
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def finetune(options: argparse.Namespace, pairs: Sequence[Pair]) -> tuple[float, float]:
-    """Train, write the folder where that helped, and return the loss on the held-out pairs before and after."""
+    """Train, write the folder if the held-out loss falls, and return that loss before and after."""
     if len(pairs) < FEWEST_PAIRS:
         raise ValueError(f"there are {len(pairs)} pairs, but at least {FEWEST_PAIRS} are needed.")
     torch.manual_seed(options.seed)
@@ -129,7 +129,7 @@ def _pairs_of_csv(path: Path) -> list[Pair]:
 
 
 def _pairs_of_catalog(folder: Path) -> list[Pair]:
-    """Return every photo with its title, and every query of one term with what people liked for it."""
+    """Return every photo with its title, and every one-term query with its relevant items."""
     with CatalogStore.open(folder) as catalog, contextlib.closing(FeedbackLog(catalog.database)) as feedback:
         items = {item.item_id: item for item in catalog.iter_items()}
         pairs = [
@@ -153,7 +153,7 @@ def _pairs_of_catalog(folder: Path) -> list[Pair]:
 
 
 def _batches(pairs: Sequence[Pair], size: int, rng: np.random.Generator) -> Iterator[list[Pair]]:
-    """Yield shuffled batches, each of one kind: words or photos; a rest of a single pair is left out."""
+    """Yield shuffled batches, each of texts or of photos; a remainder of one pair is dropped."""
     batches = []
     for kind in (True, False):
         mine = [pair for pair in pairs if bool(pair.text) == kind]
@@ -173,7 +173,7 @@ class _Reader:
         self._tokenizer, self._device, self._originals = tokenizer, device, Originals()
 
     def photos(self, locations: Sequence[str], transform: Any) -> torch.Tensor:
-        """Return the pictures, (n, 3, height, width); raises `ImgSearchError` for one that cannot be read."""
+        """Return the images, (n, 3, height, width); raises `ImgSearchError` for an unreadable one."""
         pictures = [transform(decode_image(self._originals.read(location))) for location in locations]
         return torch.stack(pictures).to(self._device)
 
@@ -182,7 +182,7 @@ class _Reader:
         return self._tokenizer(list(texts)).to(self._device)
 
 
-# --- learning ---------------------------------------------------------------------------------------------------
+# --- training ---------------------------------------------------------------------------------------------------
 
 
 def _loss(model: Any, reader: _Reader, transform: Any, batch: Sequence[Pair]) -> torch.Tensor:
@@ -207,7 +207,7 @@ def _held_out_loss(model: Any, reader: _Reader, transform: Any, pairs: Sequence[
 
 
 def _last_blocks(model: Any, count: int) -> list[torch.nn.Module]:
-    """Return the last transformer blocks of both towers; raises ValueError for a model that has none."""
+    """Return the last transformer blocks of both towers; raises ValueError if the model has none."""
     text = model.text if hasattr(model, "text") else model
     towers = [getattr(tower, "transformer", None) for tower in (model.visual, text)]
     blocks = [list(getattr(tower, "resblocks", []))[-count:] for tower in towers]
@@ -217,7 +217,7 @@ def _last_blocks(model: Any, count: int) -> list[torch.nn.Module]:
 
 
 def _open_blocks(model: Any, count: int) -> list[torch.nn.Parameter]:
-    """Let the last blocks learn and nothing else, and return their parameters."""
+    """Make only the last blocks trainable, and return their parameters."""
     model.requires_grad_(False)
     parameters = []
     for block in _last_blocks(model, count):
@@ -227,7 +227,7 @@ def _open_blocks(model: Any, count: int) -> list[torch.nn.Parameter]:
 
 
 class _LowRank(torch.nn.Module):
-    """A weight with a learned correction of low rank; none at the start."""
+    """A weight with a trainable low-rank update, initially zero."""
 
     def __init__(self, weight: torch.Tensor, rank: int) -> None:
         super().__init__()
@@ -236,12 +236,12 @@ class _LowRank(torch.nn.Module):
         self.up = torch.nn.Parameter(torch.zeros(rows, rank, device=weight.device))
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
-        """Return the corrected weight."""
+        """Return the updated weight."""
         return weight + self.up @ self.down
 
 
 def _add_lora(model: Any, options: argparse.Namespace) -> list[torch.nn.Parameter]:
-    """Put a correction on every matrix of the last blocks, and return what learns."""
+    """Add a low-rank update to every matrix of the last blocks, and return the trainable parameters."""
     model.requires_grad_(False)
     parameters = []
     for block in _last_blocks(model, options.blocks):
@@ -274,13 +274,13 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", required=True, help="the encoder spec to start from: open_clip:...")
     parser.add_argument("--out", type=Path, required=True, help="the folder to write")
-    parser.add_argument("--catalog", type=Path, help="a catalog whose titles and feedback are learned from")
+    parser.add_argument("--catalog", type=Path, help="a catalog with titles and feedback to train on")
     parser.add_argument("--pairs", type=Path, help="a CSV of pairs: image and text, or image and other")
     parser.add_argument(
-        "--blocks", type=int, default=2, help="how many last blocks of each tower learn (default: 2)"
+        "--blocks", type=int, default=2, help="number of trained last blocks of each tower (default: 2)"
     )
     parser.add_argument(
-        "--lora", type=int, default=0, metavar="RANK", help="low-rank corrections instead of all weights"
+        "--lora", type=int, default=0, metavar="RANK", help="train low-rank updates instead of full weights"
     )
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--batch", type=int, default=128)
@@ -288,7 +288,7 @@ def _options() -> argparse.Namespace:
         "--lr", type=float, default=1e-5, help="learning rate (default: 1e-5; with --lora try 1e-4)"
     )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", help="cuda, mps or cpu; by default cuda where there is one")
+    parser.add_argument("--device", help="cuda, mps or cpu (default: cuda if available)")
     options = parser.parse_args()
     if options.catalog is None and options.pairs is None:
         parser.error("give --catalog, --pairs, or both")

@@ -1,13 +1,13 @@
-"""Make a catalog of a million items, to see how everything behaves at that size.
+"""Make a catalog of a million items for measurements at that size.
 
     python scripts/make_million.py DIR [--items 1000000] [--copies 0.02] [--threads 2]
 
-Vectors are made around the Sample Store's `lite` embeddings (`realistic_vectors.Maker`), so that texts and uploads
-find what they should. An item shows the Sample Store's photo that its vector lies nearest to (thumbnails are made
-at their first request), and has that photo's row with a price of its own; three items are one product. Of
-every hundred items, two (--copies) are near-duplicates of the item before: almost the same vector, hash and look.
+Vectors are sampled around the Sample Store's `lite` embeddings (`realistic_vectors.Maker`), so that texts and uploads
+find relevant items. An item uses the Sample Store photo whose vector is nearest (thumbnails are created at the first
+request) and that photo's metadata row with a random price; three items form one product. Two percent of the items
+(--copies) are near-duplicates of the previous item: almost the same vector, hash and look.
 
-A run that was stopped goes on where it stopped. The index is built at the end.
+An interrupted run resumes where it stopped. The index is built at the end.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from imgsearch.vision.looks import Look, describe
 SOURCE = "made by scripts/make_million.py"
 COPY_NOISE = 0.02
 HASH_BITS_MOVED = (14, 30)
-"""Two photos of look-alike products differ in about so many of the 64 bits of their hashes."""
+"""The typical Hamming distance between the 64-bit hashes of two similar products' photos."""
 
 
 class Shop:
-    """The Sample Store's rows, vectors and looks, around which items are made."""
+    """The Sample Store's rows, vectors and looks, the centres of the generated items."""
 
     def __init__(self) -> None:
         store = sample_store()
@@ -65,7 +65,7 @@ class Shop:
 
 
 def make_block(shop: Shop, number: int, count: int, copies: float) -> tuple[list[Photo], Any, list[Look]]:
-    """Return the items of a block with their (count, dim) vectors and looks; the same ones at every call."""
+    """Return the items of a block with their (count, dim) vectors and looks; deterministic per block number."""
     rng = np.random.default_rng([7, number])
     vectors = shop.maker.make(count, seed=1000 + number)
     shown = np.argmax(vectors @ shop.vectors.T, axis=1)
@@ -105,7 +105,7 @@ def make_block(shop: Shop, number: int, count: int, copies: float) -> tuple[list
 
 
 def _changed(look: Look, rng: np.random.Generator) -> Look:
-    """Return the look of another photo of such a product."""
+    """Return a random variation of the look, for a similar product's photo."""
     bits = rng.choice(64, int(rng.integers(*HASH_BITS_MOVED)), replace=False)
     moved = int(np.bitwise_or.reduce(np.uint64(1) << bits.astype(np.uint64)))
     vector = look.vector * rng.uniform(0.9, 1.1, len(look.vector)).astype(np.float32)
@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="the catalog's folder")
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--copies", type=float, default=0.02, help="the share of near-duplicates")
-    parser.add_argument("--threads", type=int, default=cpu_count(), help="threads that build the index")
+    parser.add_argument("--threads", type=int, default=cpu_count(), help="threads for building the index")
     options = parser.parse_args()
     shop = Shop()
     with CatalogStore.open(options.folder, create=True) as catalog:

@@ -1,8 +1,8 @@
-"""Measure how often "weak" is correct: each type of the Sample Store is left out in turn and searched.
+"""Measure how often the "weak" label is correct: leave each type of the Sample Store out in turn and search for it.
 
     python scripts/measure_confidence.py
 
-Uses the shipped `lite` embeddings: leaving a type out masks its rows, and the calibration is made without them.
+Uses the shipped `lite` embeddings: leaving a type out masks its rows in the search and in the calibration.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from imgsearch.search.ranking.confidence import (
 
 
 def main() -> None:
-    """Print the share of queries called weak, with their type in the catalog and without."""
+    """Print the share of queries labelled weak, with and without their type in the catalog."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     store, encoder = sample_store(), load_encoder("lite")
     photos = np.load(store.embeddings).astype(np.float32)

@@ -1,19 +1,18 @@
-"""Measure on the Sample Store what emphasis on colour, shape and pattern is worth.
+"""Measure the effect of emphasis on colour, shape and pattern on the Sample Store.
 
     python scripts/measure_looks.py [--half both|first|second] [--json]
 
-The constants of `imgsearch/vision/looks.py` were chosen on the products of the first half; the second is for
-reporting. The halves part the queries, by every second product; all photos are candidates, except those of the
-query's own product: finding another photo of the very same thing is no feat of colour.
+The constants of `imgsearch/vision/looks.py` were tuned on the first half of the products; the second half is for
+reporting. The halves divide the queries by every second product; all photos are candidates except those of the
+query's own product, which would match in colour trivially.
 
-type+color P@5   of the five nearest, the share with the type and the colour family of the query
-type P@5         with the type alone: what emphasis costs
-best possible    the same measure for a perfect ranking, as some products have fewer than five such partners
+type+color P@5   share of the five nearest with the query's type and colour family
+type P@5         with the query's type only: the cost of emphasis
+best possible    the same measure for a perfect ranking; some products have fewer than five matches
 
-A colour family joins what shops write differently (navy is blue, silver grey, gold yellow, olive green, copper
-orange). Each is measured with the whole `lite` embedding, which has a block for colours of its own, and with its
-first 384 numbers alone: an encoder that says what a thing is. Differences have 95% intervals (2,000 paired bootstrap
-samples of products).
+A colour family groups colour names (navy is blue, silver grey, gold yellow, olive green, copper orange). Each is
+measured with the whole `lite` embedding, which includes a colour block, and with its first 384 components only, which
+represent the kind of object. Differences have 95% intervals (2,000 paired bootstrap samples of products).
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ PICKED = {
     "pink": "#f0a5be",
     "teal": "#197d7d",
 }
-"""What somebody picks for a colour's name; typical values, not looked up in the photos."""
+"""A typical RGB value for each colour name, not taken from the photos."""
 MEANING = 384
 DEPTH = 5
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -64,7 +63,7 @@ class Photos:
         path = store.embeddings_of(encoder.id)
         if path is None:
             raise SystemExit(
-                "measure_looks: the shipped embeddings are of another encoder; embed them again."
+                "measure_looks: the shipped embeddings belong to another encoder; run embed_sample_store.py."
             )
         self.encoder = encoder
         self.embeddings = {"lite": np.load(path).astype(np.float32)}
@@ -98,7 +97,7 @@ def main() -> None:
 
 
 def _items(photos: Photos, rows: Floats, queries: NDArray[np.intp]) -> dict[str, Any]:
-    """Return the measures of searching by each of the queries, by slider and strength."""
+    """Return the measures of search by each query item, per slider and strength."""
     same_type = photos.type[queries, None] == photos.type[None]
     targets = {
         "color": same_type & (photos.color[queries, None] == photos.color[None]),
@@ -143,7 +142,7 @@ def _items(photos: Photos, rows: Floats, queries: NDArray[np.intp]) -> dict[str,
 
 
 def _words(photos: Photos, rows: Floats) -> dict[str, Any]:
-    """Return the type+color P@5 of a type's name together with a picked colour."""
+    """Return the type+color P@5 of a type's name combined with a picked colour."""
     types = sorted(set(photos.type))
     texts = photos.encoder.encode_texts(types)[:, : rows.shape[1]]
     cases = [
@@ -166,7 +165,7 @@ def _words(photos: Photos, rows: Floats) -> dict[str, Any]:
 
 
 def _same_color(photos: Photos, queries: NDArray[np.intp]) -> dict[str, float]:
-    """Return how well the "same colour" toggle parts photos of other products by colour family."""
+    """Return how well the "same colour" toggle separates photos of other products by colour family."""
     kept = np.stack([same_color(photos.looks, photos.looks[query]) for query in queries])
     right = photos.color[queries, None] == photos.color[None]
     others = photos.product[queries, None] != photos.product[None]
@@ -178,7 +177,7 @@ def _same_color(photos: Photos, queries: NDArray[np.intp]) -> dict[str, float]:
 
 
 def _interval(differences: NDArray[Any], products: NDArray[Any]) -> list[float]:
-    """Return the 95% interval of a mean difference, by paired bootstrap over products (their photos go together)."""
+    """Return the 95% interval of a mean difference, by paired bootstrap clustered by product."""
     groups = pd.DataFrame({"product": products, "value": differences}).groupby("product")["value"]
     sums, counts = groups.sum().to_numpy(), groups.count().to_numpy()
     drawn = np.random.default_rng(0).integers(0, len(sums), (2000, len(sums)))

@@ -1,17 +1,17 @@
-"""Measure how well boxes are suggested in photos of several things.
+"""Measure the quality of suggested boxes in photos of several objects.
 
     python scripts/measure_regions.py [--scenes 60] [--seed 7] [--photos FOLDER --sheet FILE.png] [--json FILE]
 
-The things are the Sample Store's, cut from photos on white, so that their boxes are known:
+The objects are cut from Sample Store photos on white, so that their boxes are known:
 
-scenes   two to four of them on one ground (white, colours, a gradient), at sizes and places of chance
-boards   two to four tiles, each with a ground of its own and a thing in its middle
-alone    the photos as they are: one thing on white
+scenes   two to four objects on one background (white, colours, a gradient), at random sizes and positions
+boards   two to four tiles, each with its own background and a centred object
+alone    unmodified photos: one object on white
 
-recall   the share of the things that one of the (at most five) boxes fits: intersection over union of 0.5 at least
-first    the same for the first box alone, in photos of one thing
+recall   share of the objects for which one of the (at most five) boxes has an intersection over union of at least 0.5
+first    the same for the first box only, in photos of one object
 
-With `--photos`, a sheet of that folder's photos with their boxes is drawn, to look at.
+With `--photos`, it also draws a sheet of that folder's photos with their boxes.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ OUTLINES = ("#e02020", "#20c040", "#3060ff", "#f0c000", "#e020e0")
 
 @dataclass(frozen=True)
 class Thing:
-    """A photo on white, and the box of the thing in it in pixels."""
+    """A photo on white, and the box of its object in pixels."""
 
     photo: Image.Image
     box: tuple[int, int, int, int]
 
     def on(self, ground: Image.Image, left: int, top: int, width: int, height: int) -> Region:
-        """Put the thing on a ground, as if its white were transparent, and return where it lies."""
+        """Paste the object on a background, with white as transparent, and return its box."""
         cut = self.photo.crop(self.box).resize((width, height), Image.Resampling.LANCZOS)
         light = np.clip(np.asarray(cut, np.float32) / 238, 0, 1)  # the photos' white is a little grey
         place = (left, top, left + width, top + height)
@@ -68,11 +68,11 @@ Case = tuple[Image.Image, list[Region]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--scenes", type=int, default=60, help="how many of each kind")
+    parser.add_argument("--scenes", type=int, default=60, help="images of each kind")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--photos", type=Path, help="a folder of photos to draw boxes on")
-    parser.add_argument("--sheet", type=Path, default=Path("regions.png"), help="where they are drawn")
-    parser.add_argument("--json", type=Path, help="write the figures to a file too")
+    parser.add_argument("--sheet", type=Path, default=Path("regions.png"), help="the image file to write")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     options = parser.parse_args()
     rng = random.Random(options.seed)
     things = _things()
@@ -91,11 +91,11 @@ def main() -> None:
         options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     if options.photos:
         _draw_sheet(options.photos, options.sheet, rng)
-        print(f"the photos' boxes are in {options.sheet}")
+        print(f"wrote the photos with their boxes to {options.sheet}")
 
 
 def _things() -> list[Thing]:
-    """Return the store's things whose photo is on white and whose box is plain."""
+    """Return the store's objects on a white background with an unambiguous box."""
     store, found = sample_store(), []
     with store.manifest.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

@@ -1,12 +1,12 @@
-"""Measure what titles, corrected spelling and suggested filters are worth to searches by words.
+"""Measure the effect of titles, spelling correction and suggested filters on text search.
 
     python scripts/measure_words.py [--photos DIR] [--json FILE]
 
-On the Sample Store's text topics with `lite` embeddings: titles as they are, half of them blanked, half of them given
-to other products, and all of them; misspelt topics with and without correction; every suggested filter accepted. With
-`--photos`, a folder of photos with `images.csv` (image, label), the label stands as the title of a random half, and
-the labels and other words for them are searched; a hit is right that has the label. About three minutes; with 5,000
-photos two more.
+On the Sample Store's text topics with `lite` embeddings: original titles, half of them blanked, half or all of them
+assigned to other products; misspelt topics with and without correction; every suggested filter accepted. With
+`--photos`, a folder of photos with `images.csv` (image, label), the label is the title of a random half, and the
+queries are the labels and their synonyms; a hit is relevant if it has the label. Takes about three minutes, and two
+more with 5,000 photos.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ OTHER_WORDS = {
     "Blazer": ("blazer", "suit jacket"),
     "Hoodie": ("hoodie", "hooded sweatshirt"),
 }
-"""For each label of the clothes how it and how something else might be typed."""
+"""For each clothing label, a synonym and a different query."""
 
 Search = Callable[[Query], SearchResult]
 Row = dict[str, Any]
@@ -66,7 +66,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--photos", type=Path, help="a folder of labelled photos with images.csv")
-    parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     given = parser.parse_args()
     encoder = load_encoder("lite")
     with tempfile.TemporaryDirectory() as scratch:
@@ -88,7 +88,7 @@ def main() -> None:
 
 
 def titles(folder: Path, encoder: Encoder) -> Iterator[Row]:
-    """Give nDCG@10 by photos alone and with titles, for honest, missing and misleading titles."""
+    """Yield nDCG@10 from photos only and with titles, for correct, missing and misleading titles."""
     rng = np.random.default_rng(0)
 
     def blanked(names: list[str]) -> list[str]:
@@ -115,7 +115,7 @@ def titles(folder: Path, encoder: Encoder) -> Iterator[Row]:
 
 @contextmanager
 def _changed(folder: Path, change: Callable[[list[str]], list[str]]) -> Iterator[CatalogStore]:
-    """Open a copy of the catalog with other titles: those of one product stay alike."""
+    """Open a copy of the catalog with changed titles; the photos of a product keep a common title."""
     copy = folder.with_name("changed")
     shutil.copytree(folder, copy)
     with CatalogStore.open(copy) as catalog:
@@ -168,7 +168,7 @@ def _ndcg(catalog: CatalogStore, search: Search, change: Callable[[str], str] = 
 
 
 def spelling(folder: Path, encoder: Encoder) -> Iterator[Row]:
-    """Give how often misspelt words are put right, what that is worth, and how often right ones are touched."""
+    """Yield the correction rate of misspelt words, its effect on nDCG@10, and the rate of false corrections."""
     rng = np.random.default_rng(1)
     with CatalogStore.open(folder) as catalog:
         titles = Titles(catalog, lambda: encoder)
@@ -178,28 +178,28 @@ def spelling(folder: Path, encoder: Encoder) -> Iterator[Row]:
         for steps in (1, 2):
             wrong = {text: _misspelt(text, rng, steps) for text in texts}
 
-            def put_right(text: str) -> str:
+            def corrected(text: str) -> str:
                 correction = words.correction(Query.of(text=text))
                 return correction.text if correction else text
 
-            right = np.mean([put_right(wrong[text]).casefold() == text.casefold() for text in texts])
+            right = np.mean([corrected(wrong[text]).casefold() == text.casefold() for text in texts])
             yield {
                 "texts": f"{steps} typing error{'s' * (steps > 1)} in the longest word",
-                "put right": f"{right:.0%}",
+                "corrected texts": f"{right:.0%}",
                 "nDCG@10 as typed": _ndcg(catalog, search, wrong.__getitem__),
-                "corrected": _ndcg(catalog, search, lambda text: put_right(wrong[text])),
+                "corrected": _ndcg(catalog, search, lambda text: corrected(wrong[text])),
             }
         touched = np.mean([words.correction(Query.of(text=text)) is not None for text in texts])
         yield {
             "texts": "without errors",
-            "put right": f"{touched:.1%} changed",
+            "corrected texts": f"{touched:.1%} changed",
             "nDCG@10 as typed": _ndcg(catalog, search),
-            "corrected": _ndcg(catalog, search, put_right),
+            "corrected": _ndcg(catalog, search, corrected),
         }
 
 
 def _misspelt(text: str, rng: np.random.Generator, steps: int) -> str:
-    """Return the text with the longest word misspelt: letters left out, added, replaced or exchanged."""
+    """Return the text with its longest word misspelt: letters deleted, inserted, replaced or swapped."""
     word = max(text.split(), key=len)
     letters = list(word)
     for _ in range(steps):
@@ -221,7 +221,7 @@ def _misspelt(text: str, rng: np.random.Generator, steps: int) -> str:
 
 
 def suggestions(folder: Path, encoder: Encoder) -> Iterator[Row]:
-    """Give nDCG@10 with every suggested filter accepted, and how long suggesting takes."""
+    """Yield nDCG@10 with every suggested filter accepted, and the time per suggestion."""
     with CatalogStore.open(folder) as catalog:
         titles = Titles(catalog, lambda: encoder)
         searcher = Searcher(catalog, open_live_index(catalog), lambda: encoder, titles=titles)
@@ -253,7 +253,7 @@ def suggestions(folder: Path, encoder: Encoder) -> Iterator[Row]:
 
 
 def labels(photos: Path, folder: Path, encoder: Encoder) -> Iterator[Row]:
-    """Give P@10 for labels and other words, with the label as the title of a random half of real photos."""
+    """Yield P@10 for labels and synonyms, with the label as the title of a random half of real photos."""
     with (photos / "images.csv").open(encoding="utf-8") as file:
         named = {row["image"]: row["label"] for row in csv.DictReader(file) if row["label"] in OTHER_WORDS}
     lying = {path.stem: path for path in sorted((photos / "images").iterdir()) if path.stem in named}

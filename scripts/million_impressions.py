@@ -1,6 +1,6 @@
-"""Fill a catalog with as many impressions, clicks and judgments as a shop gathers in a month.
+"""Fill a catalog with a month of a shop's impressions, clicks and judgments.
 
-Benchmarks import `fill`; by hand it fills a catalog of its own (never one that people use: rows are append-only).
+Benchmarks import `fill`. On the command line, use a separate catalog, never a production one: rows are append-only.
 
     python scripts/million_impressions.py --catalog DIR [--rows 1000000] [--seed 0]
 """
@@ -27,7 +27,7 @@ DAYS = 30
 WORDS = ("red", "blue", "wooden", "black", "small", "white", "green", "leather")
 THINGS = ("chair", "mug", "lamp", "shoes", "bag", "sofa", "watch", "bottle", "headphones", "table")
 EXAMINED = 0.7
-"""A visitor looks at rank r with the chance 1 / r**EXAMINED."""
+"""A visitor examines rank r with probability 1 / r**EXAMINED."""
 CLICKED = 0.12
 JUDGED = 1 / 200
 BATCH = 250_000
@@ -35,7 +35,7 @@ BATCH = 250_000
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """How many rows of each table were added."""
+    """The number of rows added to each table."""
 
     impressions: int
     clicks: int
@@ -48,8 +48,8 @@ def fill(
 ) -> Filled:
     """Append `rows` impressions of the last 30 days (up to `until`, UTC), with clicks and judgments on them.
 
-    The queries are popular by Zipf's law, two in three by an item and one by words; the hits of a query are the same
-    ones each time. Clicks fall off with the rank. The same seed and catalog give the same rows.
+    Query popularity follows Zipf's law; two thirds of the queries are by item, one third by text. A query always
+    has the same hits. Click probability falls with rank. The same seed and catalog produce the same rows.
     """
     rng = np.random.default_rng(seed)
     until = until or utc_now()
@@ -107,7 +107,7 @@ def _queries(item_ids: np.ndarray) -> np.ndarray:
 
 
 def _append(catalog: CatalogStore, frames: dict[str, pd.DataFrame]) -> None:
-    """Append the frames to their tables, column by name: tables may have got further columns."""
+    """Append the frames to their tables by column name, since tables may have additional columns."""
     with catalog.database.transaction() as cursor:
         for table, frame in frames.items():
             cursor.register("incoming_rows", frame)
@@ -118,7 +118,7 @@ def _append(catalog: CatalogStore, frames: dict[str, pd.DataFrame]) -> None:
 
 
 def main() -> int:
-    """Fill the catalog that is named and say how many rows there are."""
+    """Fill the catalog and print the row counts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--catalog", type=Path, required=True)
     parser.add_argument("--rows", type=int, default=1_000_000)

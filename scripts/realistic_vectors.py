@@ -1,23 +1,23 @@
-"""Realistic vectors to measure indexes on: embeddings of real photos, and as many more as are wanted around them.
+"""Realistic vectors for index benchmarks: embeddings of real photos, and any number of samples around them.
 
     python scripts/realistic_vectors.py FOLDER... --cache DIR [--views 4] [--json]
 
 Encodes the photos below the folders and the Sample Store's, several views of each (the whole photo, then crops of
-half to all of its area, every other one mirrored), and keeps the rows in `DIR/real.npz`, so that later runs start at
-once; prints how much alike the real and the made vectors are.
+half to all of its area, every second one mirrored), caches the rows in `DIR/real.npz`, and prints how similar the
+real and the generated vectors are.
 
 Where the vectors come from
 ---------------------------
 real      The features that EfficientNet-Lite0 (the network inside `lite`) has of a view, 1,280 numbers, in their 512
-          main directions (singular value decomposition about the origin) and turned by a fixed random rotation, so
-          that no coordinate is worth more than another, as in an encoder's own output; unit length.
+          principal directions (SVD about the origin), with a fixed random rotation, so that all coordinates carry
+          similar variance, as in an encoder's output; unit length.
 made      A smoothed bootstrap (Silverman & Young, "The bootstrap: to smooth or not to smooth?", Biometrika 1987),
           its kernel shaped like the data around each point, as in the manifold Parzen windows of Vincent & Bengio
           (NIPS 2002): a real vector v drawn at random, plus SPREAD times a Gaussian whose covariance is that of the
           differences between v and its NEIGHBOURS nearest real vectors of other photos, plus a faint Gaussian of the
-          whole set's covariance (FAINT); unit length. So made vectors lie where real ones do, in as many directions.
-queries   Vectors of photos that are held out: neither they nor any view of them, nor anything made around them, is
-          indexed. Extended queries are made around held-out photos in the same way.
+          whole set's covariance (FAINT); unit length. So made vectors have the distribution of real ones.
+queries   Vectors of held-out photos: neither their views nor any vector sampled around them is indexed. Extended
+          queries are sampled around held-out photos in the same way.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Rows = NDArray[np.float32]
 
 DIM = 512
 HELD_OUT = 0.05
-"""The share of photos that are only used as queries."""
+"""The share of photos held out as queries."""
 NEIGHBOURS = 16
 SPREAD = 0.4
 FAINT = 0.05
@@ -49,13 +49,13 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 @dataclass(frozen=True)
 class RealVectors:
-    """(n, dim) float32 unit rows of real photos, and for each the number of its photo."""
+    """(n, dim) float32 unit rows of real photos, and the photo number of each row."""
 
     rows: Rows
     photos: NDArray[np.int64]
 
     def split(self) -> tuple[RealVectors, RealVectors]:
-        """Return the vectors to index and those of the photos that are held out, always the same ones."""
+        """Return the vectors to index and those of the held-out photos; the split is fixed."""
         last = int(self.photos.max()) + 1
         drawn = np.random.default_rng(1).random(last) < HELD_OUT
         out = drawn[self.photos]
@@ -66,11 +66,11 @@ class RealVectors:
 
 
 def real_vectors(cache: Path, folders: Sequence[Path] = (), *, views: int = 4) -> RealVectors:
-    """Return the real vectors kept in `cache`; where they are missing, encode the photos below the folders first."""
+    """Return the real vectors in `cache`; if missing, encode the photos below the folders first."""
     file = cache / "real.npz"
     if not file.is_file():
         if not folders:
-            sys.exit(f"{file} is missing: name the folders of photos to make it from.")
+            sys.exit(f"{file} is missing: pass the folders of photos to encode.")
         cache.mkdir(parents=True, exist_ok=True)
         features, photos = _encode(_photos(folders), views)
         part = file.with_suffix(".part.npz")
@@ -81,7 +81,7 @@ def real_vectors(cache: Path, folders: Sequence[Path] = (), *, views: int = 4) -
 
 
 class Maker:
-    """Makes vectors around real ones; the same seed makes the same ones."""
+    """Samples vectors around real ones; deterministic per seed."""
 
     def __init__(self, real: RealVectors, *, spread: float = SPREAD, faint: float = FAINT) -> None:
         """Find each real vector's nearest neighbours among the other photos."""
@@ -119,14 +119,14 @@ class Maker:
 
 
 def likeness(rows: Rows, queries: Rows) -> dict[str, float]:
-    """Return what makes vectors easy or hard to search, over the queries' 100 nearest rows.
+    """Return measures of search difficulty, over the queries' 100 nearest rows.
 
     dimension       the intrinsic dimension by maximum likelihood from the 20 nearest (Levina & Bickel, "Maximum
                     Likelihood Estimation of Intrinsic Dimension", NIPS 2004, with MacKay & Ghahramani's average)
-    contrast        the median distance to all over the distance to the nearest (He et al., "On the Difficulty of
+    contrast        the median distance to all rows over that to the nearest (He et al., "On the Difficulty of
                     Nearest Neighbor Search", ICML 2012)
-    signs@100       the share of the true 10 nearest that are among the nearest 100 by the signs of the centred and
-                    randomly turned vectors
+    signs@100       the share of the true 10 nearest among the nearest 100 by the signs of the centred and
+                    randomly rotated vectors
     cosine_1, _10   the median cosine to the nearest and to the tenth
     """
     scores = queries @ rows.T
@@ -166,7 +166,7 @@ def _photos(folders: Sequence[Path]) -> list[Path]:
 
 
 def _encode(paths: Sequence[Path], views: int) -> tuple[Rows, NDArray[np.int64]]:
-    """Return the network's features of every view, (n, 1280), and the numbers of the photos."""
+    """Return the network's features of every view, (n, 1280), and the photo numbers, (n,)."""
     import torch
 
     from imgsearch.core.config import cpu_count
@@ -204,7 +204,7 @@ def _encode(paths: Sequence[Path], views: int) -> tuple[Rows, NDArray[np.int64]]
     torch.set_num_threads(1)
     with ThreadPoolExecutor(
         cpu_count()
-    ) as pool:  # a photo a thread: threads inside the network wait for each other
+    ) as pool:  # one photo per thread: threads inside the network block each other
         for number, found in enumerate(pool.map(features_of, enumerate(paths))):
             features.append(found)
             if number % 500 == 0:
@@ -221,7 +221,7 @@ def _in_main_directions(features: Rows) -> Rows:
 
 
 def _neighbours_elsewhere(real: RealVectors) -> NDArray[np.int64]:
-    """Return for each row the numbers of its nearest rows of other photos, (n, NEIGHBOURS)."""
+    """Return the row numbers of each row's nearest rows of other photos, (n, NEIGHBOURS)."""
     found = np.empty((len(real.rows), NEIGHBOURS), np.int64)
     for start in range(0, len(real.rows), 1024):
         scores = real.rows[start : start + 1024] @ real.rows.T
@@ -231,10 +231,10 @@ def _neighbours_elsewhere(real: RealVectors) -> NDArray[np.int64]:
 
 
 def main() -> None:
-    """Make the cache and compare made vectors with the real ones."""
+    """Make the cache and compare generated with real vectors."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folders", type=Path, nargs="*", help="folders of photos")
-    parser.add_argument("--cache", type=Path, required=True, help="where the vectors are kept")
+    parser.add_argument("--cache", type=Path, required=True, help="folder of the cached vectors")
     parser.add_argument("--views", type=int, default=4, help="views of each photo")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args()

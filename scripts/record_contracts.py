@@ -1,9 +1,9 @@
-"""Record the public contracts of a checkout, for tests/contract to compare later versions with.
+"""Record the public contracts of a checkout, the reference for tests/contract.
 
     python scripts/record_contracts.py --checkout ../imgsearch-0.1.0
 
-The checkout gets a small catalog of generated photos (`catalog.zip`, with feedback, a collection, a rule and a
-judging set in it), and its CLI, Python and HTTP contracts are written beside it as JSON.
+The checkout creates a small catalog of generated photos (`catalog.zip`, with feedback, a collection, a rule and a
+judging set); its CLI, Python and HTTP contracts are written next to it as JSON.
 """
 
 from __future__ import annotations
@@ -63,14 +63,14 @@ def main() -> None:
 
 
 def write(path: Path, document: object) -> None:
-    """Write a document as JSON that is easy to compare by line."""
+    """Write a document as JSON that diffs well by line."""
     path.write_text(
         json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8"
     )
 
 
 class served:  # noqa: N801  (used as a function)
-    """Serve a catalog by the checkout at `root` while the block runs; gives the address, its encoder loaded."""
+    """Serve a catalog with the checkout at `root` during the block; yields the address once the encoder is loaded."""
 
     def __init__(self, root: Path, catalog: Path) -> None:
         self.port = free_port()

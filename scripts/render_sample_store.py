@@ -1,12 +1,12 @@
-"""Render the Sample Store: physically based photos of products modelled by code, with manifest and ground truth.
+"""Render the Sample Store: physically based photos of procedurally modelled products, with manifest and ground truth.
 
-Needs Blender as a Python module (`pip install bpy==5.0.1`, Python 3.11) for rendering; --manifest does without it.
+Needs Blender as a Python module (`pip install bpy==5.0.1`, Python 3.11) for rendering; --manifest does not need it.
 
     python scripts/render_sample_store.py --manifest --out DIR             manifest.csv, topics.tsv, *.trec
-    python scripts/render_sample_store.py --manifest --rendered --out DIR  the same, of the photos that are there
+    python scripts/render_sample_store.py --manifest --rendered --out DIR  the same, for existing photos only
     python scripts/render_sample_store.py --out DIR --shard 1/2            every second product's photos (resumable)
-    python scripts/render_sample_store.py --out DIR --only mug-003-2       one photo, from its seed alone
-    python scripts/render_sample_store.py --out DIR --preview mug          a type's contact sheet and its faults
+    python scripts/render_sample_store.py --out DIR --only mug-003-2       one photo, from its seed
+    python scripts/render_sample_store.py --out DIR --preview mug          a type's contact sheet and its defects
 """
 
 import argparse
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 
 def shot(photo: catalogue.Photo) -> "Shot":
-    """Return how a photo is taken: first on white, then on a colour or in a room, each from another side."""
-    from sample_store.studio import Shot  # Blender's side: --manifest does without it
+    """Return the photo's shot: the first on white, others on a colour or in a room, each from a different angle."""
+    from sample_store.studio import Shot  # imports Blender, which --manifest does not need
 
     spec, view = photo.spec, photo.view
     product_type = load_types("train")[spec.type]
@@ -54,7 +54,7 @@ def shot(photo: catalogue.Photo) -> "Shot":
 def render_product(
     photos: Sequence[catalogue.Photo], out: Path, quality: int
 ) -> tuple[list[float], list[str]]:
-    """Model one product and take its photos; return seconds a photo and the names of parts that float."""
+    """Model one product and render its photos; return seconds per photo and the names of floating parts."""
     from sample_store import check, studio
     from sample_store.mesh import Kit
 
@@ -105,7 +105,7 @@ def preview(args: argparse.Namespace) -> None:
 
 
 def render(args: argparse.Namespace) -> None:
-    """Render every photo of the selection that is not there yet."""
+    """Render every missing photo of the selection."""
     wanted = catalogue.photos(catalogue.products(args.products, args.split, args.seed, args.types))
     if args.only:
         wanted = [photo for photo in wanted if photo.item_id in args.only]
@@ -127,7 +127,7 @@ def render(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Read the command line and do what it asks."""
+    """Run the selected command."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -137,8 +137,8 @@ def main() -> None:
     parser.add_argument("--types", nargs="*", default=[])
     parser.add_argument("--only", nargs="*", default=[], metavar="ID", help="render these photos only")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--size", type=int, default=384, help="pixels a side")
-    parser.add_argument("--samples", type=int, default=6, help="paths a pixel, before denoising")
+    parser.add_argument("--size", type=int, default=384, help="side in pixels")
+    parser.add_argument("--samples", type=int, default=6, help="paths per pixel, before denoising")
     parser.add_argument("--quality", type=int, default=87, help="JPEG quality")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument(
         "--manifest", action="store_true", help="write manifest and ground truth; render nothing"
     )
-    parser.add_argument("--rendered", action="store_true", help="list only photos that are in the folder")
+    parser.add_argument("--rendered", action="store_true", help="list only photos that exist in the folder")
     parser.add_argument("--preview", metavar="TYPE", help="render a contact sheet of this type")
     parser.add_argument("--count", type=int, default=8, help="products in the preview")
     parser.add_argument("--first", type=int, default=0, help="skip this many products in the preview")
@@ -174,7 +174,7 @@ def main() -> None:
 
 
 def _quiet() -> None:
-    """Send Blender's own chatter on stdout to nowhere; the log stays on stderr."""
+    """Discard Blender's output on stdout; the log stays on stderr."""
     sys.stdout.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 

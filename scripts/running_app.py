@@ -1,4 +1,4 @@
-"""Runs the app in a process of its own, and finds a Chromium, for browser tests and screenshots."""
+"""Run the app in a separate process and find a Chromium, for browser tests and screenshots."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def find_chromium() -> str | None:
 
 
 def chromium_flags() -> list[str]:
-    """Return the flags of a headless Chromium; as root its sandbox cannot start."""
+    """Return the flags of a headless Chromium; as root, without the sandbox, which cannot start."""
     as_root = hasattr(os, "geteuid") and os.geteuid() == 0
     return [*CHROMIUM_FLAGS, *(["--no-sandbox"] if as_root else [])]
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on."""
+    """Return an unused port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -55,9 +55,9 @@ def free_port() -> int:
 
 @contextmanager
 def running_app(catalog: Path, *, log: Path) -> Iterator[str]:
-    """Serve the catalog by `uvicorn app:app` and return its address; at the end, stop it and wait.
+    """Serve the catalog by `uvicorn app:app` and return its address; on exit, stop it and wait.
 
-    Raises `RuntimeError` with the end of its log where it does not start, or exits before it is stopped.
+    Raises `RuntimeError` with the end of its log if it does not start, or exits early.
     """
     port = free_port()
     command = [
@@ -70,7 +70,7 @@ def running_app(catalog: Path, *, log: Path) -> Iterator[str]:
         "--timeout-graceful-shutdown",
         "3",
     ]
-    # A crash inside a library writes the stack of every thread to the log.
+    # On a crash inside a library, every thread's stack is logged.
     environment = {**os.environ, "IMGSEARCH_CATALOG": str(catalog), "PYTHONFAULTHANDLER": "1"}
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=output, stderr=output)

@@ -33,7 +33,7 @@ PAGES = {
     "adapt": "[data-testid=stMetric]",
     "monitor": ".vitals",
 }
-"""The other pages' addresses, and what is on each of them once it is drawn."""
+"""The other pages' addresses, and a selector that each rendered page contains."""
 
 
 def main() -> int:
@@ -41,7 +41,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("screenshots"))
     parser.add_argument("--catalog", type=Path, help="the catalog to show; the Sample Store by default")
-    parser.add_argument("--words", default="red chair", help="the words of the search by text")
+    parser.add_argument("--words", default="red chair", help="the text query")
     parser.add_argument("--width", type=int, choices=WIDTHS, help="only this width")
     given = parser.parse_args()
     browser_path = find_chromium()
@@ -59,14 +59,14 @@ def main() -> int:
 
 
 def demo_catalog() -> Path:
-    """Return the folder of the Sample Store's catalog; the first call makes it."""
+    """Return the folder of the Sample Store's catalog; create it if missing."""
     from imgsearch.demo import ensure_demo_catalog
 
     return ensure_demo_catalog()
 
 
 def take_all(browser_path: str, address: str, given: argparse.Namespace) -> Iterator[Path]:
-    """Take every state at every width in both colour schemes; yield the files."""
+    """Capture every state at every width in both colour schemes; yield the files."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
@@ -95,7 +95,7 @@ def take_all(browser_path: str, address: str, given: argparse.Namespace) -> Iter
 
 
 def states(address: str, words: str) -> dict[str, Callable[[Any], None]]:
-    """Return the states by name with a function that reaches each one, in this order."""
+    """Return the states in order, each name with a function that navigates to it."""
 
     def start(page: Any) -> None:
         page.goto(address)
@@ -147,7 +147,7 @@ def states(address: str, words: str) -> dict[str, Callable[[Any], None]]:
 
 
 def rest(page: Any) -> None:
-    """Wait until nothing changes: the tiles are drawn and the visible photos are loaded."""
+    """Wait until the tiles are rendered and the visible photos are loaded."""
     page.locator("ul.grid[aria-busy]").wait_for(state="detached")
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(700)

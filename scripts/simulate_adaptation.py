@@ -1,11 +1,11 @@
-"""Show what adaptation does on the Sample Store with people whose taste is known: a seeded simulation.
+"""Seeded simulation of adaptation on the Sample Store with visitors of known preferences.
 
     python scripts/simulate_adaptation.py                        clicks and judgments of a taste for colour
     python scripts/simulate_adaptation.py --random               the same people, clicking and judging at random
 
-A taste in which, say, colour counts twice as much as type is not the encoder's. Visitors click by a position-bias
-model, a labeler judges the first hits; `adapt` learns from their rows and tests itself. What is printed beside its
-own verdict is the truth that it cannot see: nDCG@10 of the taste over the whole catalog, for products held out.
+A preference such as "colour counts twice as much as type" differs from the encoder's similarity. Visitors click by a
+position-bias model, a labeler judges the first hits; `adapt` trains and evaluates on these rows. The output shows its
+own result and the true nDCG@10 of the preference over the whole catalog, for held-out products.
 """
 
 import argparse
@@ -45,15 +45,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--queries", type=int, default=600, help="photos that are asked about")
-    parser.add_argument("--visits", type=int, default=10, help="visitors for each of them")
+    parser.add_argument("--queries", type=int, default=600, help="number of query photos")
+    parser.add_argument("--visits", type=int, default=10, help="visitors per query photo")
     parser.add_argument("--judged", type=int, default=300, help="queries that the labeler judges")
     parser.add_argument("--kinds", nargs="*", default=["clicks", "judgments"])
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument(
-        "--taste", default="type=1,colour=2", help="how much it counts that a column of the products agrees"
+        "--taste", default="type=1,colour=2", help="the weight of each product column in the relevance"
     )
-    parser.add_argument("--random", action="store_true", help="clicks and verdicts by chance")
+    parser.add_argument("--random", action="store_true", help="random clicks and verdicts")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     weights = [part.split("=") for part in args.taste.split(",")]
@@ -95,7 +95,7 @@ def simulate(
     judged: int = 0,
     random: bool = False,
 ) -> dict[str, object]:
-    """Return what adaptation made of one simulation, and what it is truly worth; the catalog is written to.
+    """Return the adaptation result of one simulation and its true effect; writes to the catalog.
 
     `visits` is for each query of "clicks", `judged` the number of queries of "judgments".
     """
@@ -165,7 +165,7 @@ def write_visits(
 def write_judgments(
     catalog: CatalogStore, labeler: Labeler, queries: list[Item], results: list[SearchResult]
 ) -> None:
-    """Write what the labeler says of every hit: at once, as above."""
+    """Write the labeler's verdict on every hit, in one insert."""
     when = datetime(2026, 1, 1)
     judgments = [
         (when, query_key(result.query), hit.item_id, labeler.verdict(query, hit), labeler.name, None)

@@ -1,12 +1,12 @@
-"""Show on simulated visitors of the Sample Store that experiments tell arms apart, and raise no false alarms.
+"""Verify on simulated Sample Store visitors the power and the false alarm rate of experiments.
 
     python scripts/simulate_experiments.py [--runs 200] [--power-runs 50] [--visitors 1000] [--json]
 
-A/A: two systems with the same hits, many experiments, each looked at 40 times while its visitors come in: the share
-with a false alarm at any look must stay at most 5%. A/B and interleaving: arms whose truth is known exactly from the
-click model; a pilot says how many visitors are needed, and the share of experiments that find the truth with so many
-must reach the 80% that it states. Visitors are assigned, their clicks stored and the outcome read by the same code as
-in the app; only the hits of each query are looked up once instead of at each search. Works on a copy of the catalog.
+A/A: two systems with the same hits and many experiments with 40 interim looks each; at most 5% may have a false alarm
+at any look. A/B and interleaving: the click model gives the exact true effect; a pilot estimates the sample size, and
+with it at least 80% of the experiments, the stated power, must detect the effect. Assignment, click storage and
+analysis use the app's code; only the hits of each query are computed once instead of per search. Works on a copy of
+the catalog.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ SYSTEMS = (System("twin", expansion=512), System("varied", diversity=0.9))
 
 
 class Shop:
-    """Queries by items, and what each system shows for them, looked up once."""
+    """Queries by item, and each system's precomputed hits."""
 
     def __init__(
         self, systems: Systems, catalog: CatalogStore, people: Visitors, *, queries: int, seed: int
@@ -74,7 +74,7 @@ class Shop:
             )
 
     def true_ctr(self, system: str) -> float:
-        """Return the exact chance that a search has a click among its first 10 hits, over the queries."""
+        """Return the exact probability of a click among a search's first 10 hits, averaged over the queries."""
         chances = np.array([self.people.click_probabilities(row) for row in self.relevances[system]])
         return float(np.mean(1.0 - np.prod(1.0 - chances[:, :10], axis=1)))
 
@@ -82,7 +82,7 @@ class Shop:
 def visit(
     shop: Shop, catalog: CatalogStore, experiment: Experiment, visitors: int, rng: np.random.Generator
 ) -> datetime:
-    """Let so many people search, and return when the last of them has left: rows as the service writes them."""
+    """Simulate the visitors' searches with the service's row format, and return the time of the last one."""
     assert experiment.started is not None
     names = [uuid.UUID(bytes=rng.bytes(16)).hex for _ in range(visitors)]
     searches = 1 + rng.poisson(2.0, visitors)
@@ -134,7 +134,7 @@ def visit(
 def _mixed(
     shop: Shop, experiment: Experiment, visitor: str, question: int
 ) -> tuple[list[str], list[str], NDArray[np.float64]]:
-    """Return the ids, arms and relevances that interleaving shows a visitor."""
+    """Return the ids, arms and relevances of a visitor's interleaved list."""
     names = [arm.system for arm in experiment.arms]
     coins = interleaving_rng(experiment, visitor, shop.keys[question])
     drafted = team_draft(*(shop.ids[name][question] for name in names), HITS, coins)
@@ -166,7 +166,7 @@ def run(
 
 
 def called(outcome: Outcome) -> set[float]:
-    """Return the signs of the differences that any look at the experiment would have called."""
+    """Return the signs of the differences found significant at any look."""
     return {
         float(np.sign(point.difference))
         for points in outcome.series.values()
@@ -178,7 +178,7 @@ def called(outcome: Outcome) -> set[float]:
 def false_alarms(
     shop: Shop, catalog: CatalogStore, experiments: Experiments, *, runs: int, visitors: int, seed: int
 ) -> dict[str, Any]:
-    """Return how many of the A/A experiments, looked at 40 times each, called a difference that is not there."""
+    """Return the number of A/A experiments with a false alarm at any of 40 looks."""
     mode_arms = (Arm("live", 0.5), Arm("twin", 0.5))
     differences = mismatches = looks = 0
     for number in range(runs):
@@ -208,14 +208,14 @@ def power(
     pilot_visitors: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Return how often experiments with the visitors that a pilot asks for find the known truth."""
+    """Return the share of experiments with the pilot's sample size that detect the true effect."""
     name = f"{mode}-{seed}"
     template = Experiment(
         f"{name}-pilot", tuple(Arm(arm, 0.5) for arm in arms), mode=mode, planned_visitors=pilot_visitors
     )  # type: ignore[arg-type]
     truth = shop.true_ctr(arms[1]) - shop.true_ctr(arms[0])
     pilot = run(shop, catalog, experiments, template, pilot_visitors, seed)
-    # What must be told apart is the true difference: known exactly in a split, measured by the pilot when mixed.
+    # The effect to detect is the true difference: exact in a split, estimated by the pilot when interleaved.
     effect = abs(truth) / shop.true_ctr(arms[0]) if mode == "split" else abs(pilot.contrasts[0].difference)
     template = replace(template, min_effect=effect)
     again = run(
@@ -245,7 +245,7 @@ def no_encoder() -> Encoder:
 
 
 def prepare(catalog: CatalogStore, *, queries: int = 300, seed: int = 0) -> tuple[Shop, Experiments]:
-    """Return the shop and the experiments of a catalog, with the systems that are compared."""
+    """Return the shop and the experiments of a catalog, with the compared systems."""
     systems = Systems(Searcher(catalog, open_live_index(catalog), no_encoder))
     for system in SYSTEMS:
         systems.save(system)
@@ -254,15 +254,15 @@ def prepare(catalog: CatalogStore, *, queries: int = 300, seed: int = 0) -> tupl
 
 
 def main() -> int:
-    """Run all simulations, print their figures, and return 1 where one misses its mark."""
+    """Run all simulations, print the results, and return 1 if one misses its target."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=200, help="A/A experiments")
-    parser.add_argument("--power-runs", type=int, default=50, help="A/B and interleaving experiments each")
     parser.add_argument(
-        "--visitors", type=int, default=1000, help="visitors of each A/A experiment and pilot"
+        "--power-runs", type=int, default=50, help="number of A/B and of interleaving experiments"
     )
+    parser.add_argument("--visitors", type=int, default=1000, help="visitors per A/A experiment and pilot")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--catalog", type=Path, help="the catalog to copy; the Sample Store if not given")
+    parser.add_argument("--catalog", type=Path, help="the catalog to copy (default: the Sample Store)")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     from imgsearch.demo import ensure_demo_catalog

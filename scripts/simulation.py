@@ -1,8 +1,7 @@
-"""Simulated people for the Sample Store: what they like, which hits they click, how they judge.
+"""Simulated visitors and labelers for the Sample Store: preferences, clicks and judgments. All are seeded.
 
-It owns a taste (graded relevance from the products' metadata), visitors who click by a position-bias model, and
-labelers who judge with errors; all are seeded. It writes feedback only through a `FeedbackLog` that it is handed,
-and knows neither encoders nor indexes.
+A taste is graded relevance from the products' metadata. Visitors click by a position-bias model; labelers judge with
+errors. Feedback is written through a `FeedbackLog`.
 
 The click model is the position-based one of Chuklin, Markov and de Rijke, "Click Models for Web Search" (2015),
 section 3.3, with examination falling as 1 / rank ** eta, as in Joachims, Swaminathan and Schnabel, "Unbiased
@@ -26,7 +25,7 @@ from imgsearch.core.records import Judgment, SearchResult, Verdict
 from imgsearch.store.feedback import FeedbackLog
 
 LEVELS = 4
-"""Relevance 1 as a grade of qrels; what agrees in nothing has grade 0."""
+"""The qrels grade of relevance 1; grade 0 means no agreement."""
 GOOD_FROM = 0.6
 
 
@@ -42,12 +41,12 @@ class HasMetadata(Protocol):
 
 @dataclass(frozen=True)
 class Taste:
-    """What counts as alike: a weight for each metadata column, such as {"type": 1, "colour": 2}."""
+    """A relevance definition: a weight for each metadata column, such as {"type": 1, "colour": 2}."""
 
     weights: Mapping[str, float]
 
     def relevance(self, query: HasMetadata, item: HasMetadata) -> float:
-        """Return from 0 to 1 the share of the weight in whose columns the item agrees with the query item."""
+        """Return the weight share, 0 to 1, of the columns in which the item agrees with the query item."""
         agreeing = sum(
             weight
             for column, weight in self.weights.items()
@@ -76,10 +75,10 @@ class Taste:
 
 @dataclass
 class Visitors:
-    """People who look at hits from the top and click what they like; the same seed gives the same clicks.
+    """Visitors who scan hits from the top and click relevant ones; deterministic per seed.
 
-    `eta` says how fast attention falls with the rank (0: all is looked at), `noise` from 0 to 0.5 how often they
-    click against their taste; 0.5 is clicking at random.
+    `eta` is the decay of examination with rank (0: every rank is examined); `noise`, from 0 to 0.5, is the
+    probability of a click against their taste; 0.5 is random clicking.
     """
 
     taste: Taste
@@ -94,12 +93,12 @@ class Visitors:
     def click_probabilities(
         self, relevances: NDArray[np.float64], *, first_rank: int = 1
     ) -> NDArray[np.float64]:
-        """Return the probability of a click at each place, from relevances in the order shown."""
+        """Return the click probability at each position, from relevances in the order shown."""
         ranks = np.arange(first_rank, first_rank + len(relevances))
         return (self.noise + (1.0 - 2.0 * self.noise) * relevances) / ranks**self.eta
 
     def draw(self, relevances: NDArray[np.float64], *, first_rank: int = 1) -> NDArray[np.bool_]:
-        """Return whether each place is clicked in one visit, from relevances in the order shown."""
+        """Return the clicked positions of one visit as a mask, from relevances in the order shown."""
         return self._rng.random(len(relevances)) < self.click_probabilities(relevances, first_rank=first_rank)
 
     def clicks(self, query: HasMetadata, shown: Sequence[HasMetadata]) -> list[int]:
@@ -116,7 +115,7 @@ class Visitors:
         n: int = 24,
         arm: str = "",
     ) -> SearchResult:
-        """Search for what looks like `query_item`, note what was shown and clicked, and return the result."""
+        """Search by `query_item`, record impressions and clicks, and return the result."""
         result = search(Query.of(item=query_item.item_id, n=n))
         feedback.record_impressions(result, query_key(result.query), visitor=visitor, arm=arm)
         for rank in self.clicks(query_item, result.hits):
@@ -131,7 +130,7 @@ class Visitors:
 
 @dataclass
 class Labeler:
-    """One person who judges pairs: good from a relevance of `GOOD_FROM` on, wrong with probability `error`."""
+    """A labeler: judges "good" from relevance `GOOD_FROM`, with error probability `error`."""
 
     taste: Taste
     name: str
@@ -144,14 +143,14 @@ class Labeler:
         self._rng = np.random.default_rng(self.seed)
 
     def verdict(self, query: HasMetadata, item: HasMetadata) -> Verdict:
-        """Return what this labeler says of one item for one query item."""
+        """Return this labeler's verdict on one item for one query item."""
         if self._rng.random() < self.cant_tell:
             return "cant_tell"
         good = self.taste.relevance(query, item) >= GOOD_FROM
         return "good" if good != (self._rng.random() < self.error) else "bad"
 
     def judge(self, feedback: FeedbackLog, query_item: HasMetadata, items: Sequence[HasMetadata]) -> None:
-        """Judge each item for a query item, as rows of the feedback."""
+        """Record a judgment of each item for a query item."""
         key = query_key(Query.of(item=query_item.item_id))
         for item in items:
             verdict = self.verdict(query_item, item)

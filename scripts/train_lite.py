@@ -1,11 +1,11 @@
-"""Train the `lite` encoder from files on disk: nothing is downloaded. Seeded; needs `pip install 'imgsearch[train]'`.
+"""Train the `lite` encoder from local files, without downloads. Seeded; needs `pip install 'imgsearch[train]'`.
 
     python scripts/train_lite.py --data DIR --renderings DIR... --work DIR [--hold-out] [--out DIR]
-    python scripts/train_lite.py --data DIR --work DIR --measure [--out DIR]     what trained weights are worth
+    python scripts/train_lite.py --data DIR --work DIR --measure [--out DIR]     evaluate trained weights
 
 --data has the folders `clothing` and `grocery`; --renderings are folders that `scripts/render_sample_store.py
---split train` made, with their manifests; --work keeps what takes long (cut-outs, the teacher's vectors, features),
-so that a run that was stopped goes on. --hold-out leaves half of the clothing's senders out, to measure on them.
+--split train` made, with their manifests; --work caches cut-outs, teacher vectors and features,
+so that an interrupted run resumes. --hold-out holds out half of the clothing's senders for evaluation.
 """
 
 import argparse
@@ -34,7 +34,7 @@ STORE = Path(__file__).resolve().parent.parent / "imgsearch" / "data" / "sample_
 
 
 def main() -> None:
-    """Read the command line and do what it asks."""
+    """Run the selected command."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -42,12 +42,12 @@ def main() -> None:
     parser.add_argument(
         "--renderings", type=Path, nargs="*", default=[], help="folders of training renderings"
     )
-    parser.add_argument("--work", type=Path, required=True, help="keeps cut-outs, vectors and features")
-    parser.add_argument("--out", type=Path, default=lite_weights.FOLDER, help="where the weights go")
+    parser.add_argument("--work", type=Path, required=True, help="cache of cut-outs, vectors and features")
+    parser.add_argument("--out", type=Path, default=lite_weights.FOLDER, help="output folder of the weights")
     parser.add_argument(
-        "--hold-out", action="store_true", help="keep half of the clothing's senders for measuring"
+        "--hold-out", action="store_true", help="hold out half of the clothing's senders for evaluation"
     )
-    parser.add_argument("--measure", action="store_true", help="train nothing; measure the weights in --out")
+    parser.add_argument("--measure", action="store_true", help="only evaluate the weights in --out")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     args.work.mkdir(parents=True, exist_ok=True)
@@ -140,7 +140,7 @@ def _mask(
 def _features(
     path: Path, backbone: Backbone, mask: MaskHead, pictures: list[sources.Picture]
 ) -> ImageFeatures:
-    """Return what is seen in the pictures; kept in `path` by the pictures' names."""
+    """Return the pictures' features; cached in `path` by picture name."""
     names = np.array([f"{p.source} {p.concept} {p.thing} {n}" for n, p in enumerate(pictures)])
     if path.exists():
         stored = np.load(path)
