@@ -220,7 +220,7 @@ def test_words_that_the_model_does_not_know_are_said_to_be_a_guess(shop: Path) -
     assert json.loads(run("search", "--text", "red mug", "--catalog", shop, "--json").stdout)["notes"] == []
 
 
-def test_a_search_says_how_good_it_is(shop: Path) -> None:
+def test_a_search_result_has_a_confidence(shop: Path) -> None:
     there = json.loads(run("search", "--text", "red mug", "--catalog", shop, "--json").stdout)
     absent = json.loads(run("search", "--text", "bicycle", "--catalog", shop, "--json").stdout)
     assert (there["confidence"], absent["confidence"]) == ("strong", "weak")

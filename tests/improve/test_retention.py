@@ -159,7 +159,7 @@ def test_an_empty_or_invalid_id_deletes_nothing(database: Database, visitor: str
     assert count(database, "impressions") == 80
 
 
-def test_a_hostile_name_is_only_a_name(database: Database) -> None:
+def test_a_hostile_name_is_stored_as_plain_text(database: Database) -> None:
     assert forget_visitor(database, "x' OR '1'='1").total == 0
     assert forget_visitor(database, "%").total == 0
     assert count(database, "impressions") == 80

@@ -1,4 +1,4 @@
-"""Exact search of stored rows: the true nearest are never left out, whatever the rows are."""
+"""Exact search of stored rows: it always finds the true nearest rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DIM = 48
 
 
 @pytest.mark.parametrize("k", [1, 10, 300])
-def test_the_true_nearest_are_among_few(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exact_search_always_returns_the_true_nearest(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exhaustive, "BLOCK_ROWS", 100)
     stored = clustered(1037, DIM).astype(np.float16)
     rows = stored.astype(np.float32)
@@ -26,7 +26,7 @@ def test_the_true_nearest_are_among_few(k: int, monkeypatch: pytest.MonkeyPatch)
         assert found.tolist() == truth.tolist()
 
 
-def test_rows_that_score_the_same_all_stay_and_damaged_ones_hide_none() -> None:
+def test_tied_rows_are_all_candidates_and_damaged_rows_exclude_no_others() -> None:
     stored = clustered(60, DIM).astype(np.float16)
     stored[20:40] = stored[3]
     stored[50] = np.nan
@@ -38,7 +38,7 @@ def test_rows_that_score_the_same_all_stay_and_damaged_ones_hide_none() -> None:
     assert 50 not in near
 
 
-def test_no_more_keys_than_are_asked_for_are_given_back_unread() -> None:
+def test_up_to_k_keys_are_returned_without_reading_rows() -> None:
     keys = np.arange(4, dtype=np.uint64)
 
     def read(_: object) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Learned heads: kept whole, put in force at once, taken back, and searched exactly."""
+"""Learned heads: stored completely, activated at once, rolled back, and searched exactly."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def no_encoder() -> Encoder:
 
 
 def nearest(catalog: CatalogStore, item_id: str, rows: np.ndarray, n: int = 10) -> list[str]:
-    """Return the true order by plain float64 arithmetic over rows in the order of the items, kept as float16."""
+    """Return the exact order by float64 arithmetic over the float16 rows in item order."""
     ids = [item.item_id for item in catalog.iter_items()]
     own = ids.index(item_id)
     scores = rows.astype(np.float16).astype(np.float64) @ rows[own].astype(np.float64)
@@ -68,7 +68,7 @@ def shop(make_catalog: MakeCatalog) -> CatalogStore:
     return make_catalog(clustered(400, 32))
 
 
-def test_a_head_is_kept_and_read_back_bit_for_bit(shop: CatalogStore) -> None:
+def test_a_stored_head_is_loaded_bit_for_bit(shop: CatalogStore) -> None:
     made = projection(32)
     head = save_head(shop, made, report={"reason": "a test"})
     assert (head.id, head.rank, head.encoder_id) == ("head-0001", 4, shop.encoder_id)
@@ -88,7 +88,7 @@ def test_weights_that_do_not_fit_or_are_not_finite_are_refused(shop: CatalogStor
     assert list_heads(shop) == []
 
 
-def test_publishings_form_a_stack(shop: CatalogStore) -> None:
+def test_published_heads_form_a_stack(shop: CatalogStore) -> None:
     first, second = save_head(shop, projection(32)), save_head(shop, projection(32, seed=1))
     assert live_head(shop) is None
     with pytest.raises(AdaptationError, match="nothing to roll back"):
@@ -108,7 +108,7 @@ def test_publishings_form_a_stack(shop: CatalogStore) -> None:
     ]
 
 
-def test_an_unknown_head_is_named_and_changes_nothing(shop: CatalogStore) -> None:
+def test_an_unknown_head_raises_an_error_with_its_name_and_changes_nothing(shop: CatalogStore) -> None:
     save_head(shop, projection(32))
     with pytest.raises(AdaptationError, match=r"no head 'head-0009'; use one of head-0001"):
         publish_head(shop, "head-0009")
@@ -167,12 +167,12 @@ def test_the_projected_embeddings_are_a_cache(shop: CatalogStore) -> None:
     cache.unlink()
     assert np.array_equal(VectorSpace(shop, head).vectors(shop.keys()), index.space.vectors(shop.keys()))
     assert cache.read_bytes() == sound
-    cache.write_bytes(sound[:1001])  # a run that was killed in the middle of a row
+    cache.write_bytes(sound[:1001])  # a run killed while writing a row
     VectorSpace(shop, head).vectors(shop.keys())
     assert cache.read_bytes() == sound
 
 
-def test_verify_finds_and_mends_damaged_projections_and_heads(shop: CatalogStore) -> None:
+def test_verify_detects_and_repairs_damaged_projections_and_heads(shop: CatalogStore) -> None:
     head = save_head(shop, projection(32))
     publish_head(shop, head.id)
     cache = shop.folder / "heads" / head.id / "vectors.f16"
@@ -198,7 +198,7 @@ def test_generation_numbers_are_never_used_twice_by_any_space(shop: CatalogStore
     assert roll_back_head(shop).generation == 2
 
 
-def test_a_system_answers_by_its_own_head(shop: CatalogStore) -> None:
+def test_a_system_searches_with_its_own_head(shop: CatalogStore) -> None:
     head = save_head(shop, projection(32))
     systems = Systems(Searcher(shop, open_live_index(shop), no_encoder))
     systems.save(System("try", head=head.id))
@@ -210,7 +210,7 @@ def test_a_system_answers_by_its_own_head(shop: CatalogStore) -> None:
     systems.close()
 
 
-def test_the_service_swaps_the_head_while_searches_go_on(colour_catalog: Path) -> None:
+def test_the_service_swaps_the_head_during_searches(colour_catalog: Path) -> None:
     with CatalogStore.open(colour_catalog) as catalog:
         head = save_head(catalog, projection(catalog.dim, strength=3.0))
         items = [item.item_id for item in catalog.iter_items()]
@@ -300,7 +300,7 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new_head_complete(make_catal
     assert states
 
 
-def test_a_header_is_plain_json_that_names_its_checksum(shop: CatalogStore) -> None:
+def test_a_header_is_plain_json_with_a_checksum(shop: CatalogStore) -> None:
     head = save_head(shop, projection(32), report={"before": 0.5})
     header = json.loads((shop.folder / "heads" / head.id / "head.json").read_text())
     assert (header["sha256"], header["report"]) == (head.sha256, {"before": 0.5})

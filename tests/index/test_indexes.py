@@ -1,4 +1,4 @@
-"""What every `VectorIndex` promises, checked on each engine alike."""
+"""Conformance tests of the `VectorIndex` interface, run on each engine."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ DIM = 24
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine under test: how to make an empty index, and how to load a saved one."""
+    """An engine under test: it creates an empty index and loads a saved one."""
 
     make: Callable[[int], VectorIndex]
     load: Callable[[Path, int], VectorIndex]
 
 
 class Stored:
-    """An index whose vectors are stored before they are added, as a catalog does."""
+    """An index whose vectors are stored before they are added, as in a catalog."""
 
     def __init__(self, index: Any, stored: dict[int, Any]) -> None:
         self._index, self._stored = index, stored
@@ -49,7 +49,7 @@ class Stored:
 
 
 def engine_with(parameters: Parameters) -> Engine:
-    """Return an engine of the table whose vectors are stored in a dictionary."""
+    """Return an engine of the table with a dictionary as vector store."""
     stored: dict[int, Any] = {}
     kept: dict[str, Any] = {}
 
@@ -99,7 +99,7 @@ def test_an_empty_index_finds_nothing_and_can_be_saved(engine: Engine, tmp_path:
     assert len(engine.load(tmp_path / "empty", DIM)) == 0
 
 
-def test_the_nearest_are_found_best_first_with_their_cosine(engine: Engine) -> None:
+def test_search_returns_the_nearest_best_first_with_their_cosine(engine: Engine) -> None:
     index, keys, vectors = filled(engine, 500)
     for number in range(0, 500, 50):
         found, scores = index.search(vectors[number], 10)
@@ -122,7 +122,7 @@ def test_recall_is_at_least_99_percent_with_256_candidates(engine: Engine) -> No
     assert right / 1000 >= 0.99
 
 
-def test_asking_for_more_than_there_is_gives_all_there_is(engine: Engine) -> None:
+def test_k_over_the_number_of_items_returns_all_items(engine: Engine) -> None:
     index, keys, vectors = filled(engine, 40)
     found, _ = index.search(vectors[0], 1000)
     assert sorted(found.tolist()) == keys.tolist()
@@ -149,7 +149,7 @@ def test_removing_unknown_keys_or_none_changes_nothing(engine: Engine) -> None:
     assert len(index) == 19
 
 
-def test_a_key_that_is_there_is_refused_and_what_was_there_stays(engine: Engine) -> None:
+def test_a_duplicate_key_is_refused_and_the_stored_vector_is_unchanged(engine: Engine) -> None:
     index, keys, vectors = filled(engine, 10)
     with pytest.raises(ValueError, match="key"):
         index.add(keys[3:4], vectors[:1])
@@ -175,7 +175,7 @@ def test_vectors_of_another_length_are_refused(engine: Engine) -> None:
         index.add(np.arange(2, dtype=np.uint64), clustered(3, DIM))
 
 
-def test_key_zero_is_a_key_like_any_other(engine: Engine) -> None:
+def test_key_zero_is_a_valid_key(engine: Engine) -> None:
     vectors = clustered(3, DIM)
     index = engine.make(DIM)
     index.add(np.array([0, 2**63, 2**40], np.uint64), vectors)
@@ -185,7 +185,9 @@ def test_key_zero_is_a_key_like_any_other(engine: Engine) -> None:
     assert 0 not in index.search(vectors[0], 3)[0]
 
 
-def test_a_loaded_index_answers_as_the_saved_one_and_grows_on(engine: Engine, tmp_path: Path) -> None:
+def test_a_loaded_index_returns_the_saved_results_and_accepts_new_items(
+    engine: Engine, tmp_path: Path
+) -> None:
     index, _, vectors = filled(engine, 400)
     index.save(tmp_path / "index")
     loaded = engine.load(tmp_path / "index", DIM)
@@ -210,7 +212,7 @@ def test_a_file_that_is_missing_or_of_another_dimension_is_corrupt(engine: Engin
         engine.load(tmp_path / "text", DIM)
 
 
-def test_searching_while_another_thread_adds_and_removes_gives_no_wrong_score(engine: Engine) -> None:
+def test_concurrent_adds_and_removals_produce_no_wrong_score(engine: Engine) -> None:
     index, keys, vectors = filled(engine, 500)
     more = clustered(600, DIM, seed=3)
     by_key = {
@@ -251,7 +253,7 @@ def test_every_engine_of_the_table_is_checked_here() -> None:
     assert checked == {name for name in TABLE if is_installed({"engine": name})}
 
 
-def test_an_unknown_engine_is_neither_made_nor_loaded(tmp_path: Path) -> None:
+def test_an_unknown_engine_is_neither_created_nor_loaded(tmp_path: Path) -> None:
     source = VectorSource(DIM, 10, lambda keys: np.zeros((len(keys), DIM)), lambda n: clustered(n, DIM))
     unknown = {"engine": "annoy", "coding": "bytes", "width": 8}
     assert not is_installed(unknown)
@@ -267,7 +269,7 @@ def test_an_unknown_engine_is_neither_made_nor_loaded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "width"), [("bytes", 8), ("bytes", 24), ("signs", 64), ("signs", 1024)])
-def test_a_saved_quantiser_gives_the_same_codes(kind: Kind, width: int, tmp_path: Path) -> None:
+def test_a_saved_quantiser_returns_the_same_codes(kind: Kind, width: int, tmp_path: Path) -> None:
     rows = clustered(300, DIM)
     quantiser = Quantiser.train(kind, width, rows)
     codes = quantiser.encode(rows)

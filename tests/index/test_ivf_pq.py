@@ -1,4 +1,4 @@
-"""The IVF-PQ engine: subset search, and faiss beside usearch; what all engines do is in `test_indexes`."""
+"""The IVF-PQ engine: subset search, and faiss and usearch in one process. See `test_indexes` for the interface."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_subset_search_returns_only_keys_that_are_in_the_index(filled_index: A
         assert len(index.search_subset(vectors[0], k, chosen, expansion=128)[0]) == 0
 
 
-def test_few_selections_are_cached_and_never_confused(filled_index: Any) -> None:
+def test_the_selection_cache_is_bounded_and_never_returns_another_selection(filled_index: Any) -> None:
     index, keys, vectors = filled_index
     subsets = [keys[number : number + 40].copy() for number in range(60)]
     for chosen in subsets:
@@ -73,7 +73,7 @@ def test_few_selections_are_cached_and_never_confused(filled_index: Any) -> None
         assert sorted(found.tolist()) == chosen.tolist()
     assert len(index.selection_cache) == 16
     del subsets, chosen
-    for number in range(60):  # equal arrays, perhaps at addresses of the deleted ones
+    for number in range(60):  # equal arrays, possibly at addresses of deleted ones
         chosen = keys[number : number + 40].copy()
         found, _ = index.search_subset(vectors[0], 40, chosen, expansion=128)
         assert sorted(found.tolist()) == chosen.tolist()

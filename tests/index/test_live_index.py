@@ -1,4 +1,4 @@
-"""The index on disk is a cache: whatever happens to it, opening gives a right index and never a crash."""
+"""The index on disk is a cache: after any damage, opening returns a correct index and never crashes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_opening_again_reads_the_saved_generation_and_writes_nothing(shop: Catal
     assert_right(shop, index)
 
 
-def test_the_header_says_what_the_index_is(shop: CatalogStore) -> None:
+def test_the_header_describes_the_index(shop: CatalogStore) -> None:
     header = json.loads((active_generation(shop) / "header.json").read_text())
     assert (header["items"], header["dim"], header["encoder_id"]) == (400, 16, "test:raw@16")
     assert header["ann_recall_at_10"] >= 0.99
@@ -94,7 +94,7 @@ def test_a_damaged_index_file_is_rebuilt(shop: CatalogStore, damage: str) -> Non
 @pytest.mark.parametrize(
     "content", [b"", b"garbage", b"000009 abc\n", b"-1", b"1 2 3", b"\xff\xfe", b"9" * 6000]
 )
-def test_a_garbage_current_file_means_a_rebuild(shop: CatalogStore, content: bytes) -> None:
+def test_a_garbage_current_file_triggers_a_rebuild(shop: CatalogStore, content: bytes) -> None:
     (shop.folder / "index" / "current").write_bytes(content)
     index = open_live_index(shop)
     assert index.rebuild_reason
@@ -102,7 +102,7 @@ def test_a_garbage_current_file_means_a_rebuild(shop: CatalogStore, content: byt
     assert open_live_index(shop).rebuild_reason == ""
 
 
-def test_a_missing_index_folder_means_a_rebuild(shop: CatalogStore) -> None:
+def test_a_missing_index_folder_triggers_a_rebuild(shop: CatalogStore) -> None:
     shutil.rmtree(shop.folder / "index")
     assert_right(shop, open_live_index(shop))
 
@@ -186,7 +186,7 @@ def test_items_stored_but_not_indexed_before_a_crash_are_added_at_the_next_openi
     assert open_live_index(shop).generation == index.generation
 
 
-def test_a_rebuild_happens_by_itself_when_removals_pile_up(shop: CatalogStore) -> None:
+def test_many_removals_trigger_an_automatic_rebuild(shop: CatalogStore) -> None:
     index = open_live_index(shop)
     ids = [item.item_id for item in shop.iter_items()]
     for start in range(0, 300, 30):
@@ -199,7 +199,7 @@ def test_a_rebuild_happens_by_itself_when_removals_pile_up(shop: CatalogStore) -
     assert_right(shop, open_live_index(shop))
 
 
-def test_removals_one_by_one_survive_reopening_between(make_catalog: MakeCatalog) -> None:
+def test_single_removals_persist_across_reopening(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(120, 16))
     for number in range(0, 100, 10):
         index = open_live_index(catalog)
@@ -208,7 +208,7 @@ def test_removals_one_by_one_survive_reopening_between(make_catalog: MakeCatalog
     assert_right(catalog, open_live_index(catalog))
 
 
-def test_damaged_embeddings_do_not_stop_the_opening_and_the_rest_is_found(shop: CatalogStore) -> None:
+def test_with_damaged_embeddings_the_index_opens_and_finds_all_other_items(shop: CatalogStore) -> None:
     path = shop.folder / "embeddings" / "vectors.f16"
     rows = np.fromfile(path, np.float16).reshape(-1, 16)
     rows[5] = np.nan
@@ -234,9 +234,9 @@ def test_a_catalog_without_encoder_or_items_has_an_empty_index(
     assert len(open_live_index(empty)) == 0
 
 
-def test_the_search_effort_that_was_needed_is_kept(make_catalog: MakeCatalog) -> None:
+def test_the_tuned_search_effort_is_stored(make_catalog: MakeCatalog) -> None:
     rng = np.random.default_rng(0)
-    rows = rng.normal(size=(4000, 96)).astype(np.float32)  # without clusters: the hardest case
+    rows = rng.normal(size=(4000, 96)).astype(np.float32)  # without clusters, the hardest case
     catalog = make_catalog(rows / np.linalg.norm(rows, axis=1, keepdims=True))
     first = open_live_index(catalog)
     assert first.header is not None
@@ -250,24 +250,24 @@ def test_the_search_effort_that_was_needed_is_kept(make_catalog: MakeCatalog) ->
 
 
 def default_from(monkeypatch: pytest.MonkeyPatch, items: int) -> None:
-    """Make the engines of many items the default from this number of items on."""
+    """Lower the size limit from which large-catalog engines are the default."""
     for name in ("codes", "lists"):
         monkeypatch.setitem(engines.ENGINES, name, replace(engines.ENGINES[name], default_from=items))
 
 
 @pytest.fixture(params=["codes", "lists"])
 def many_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the engine of catalogs of many items, where faiss is missing and where it is installed."""
+    """Return the engine of large catalogs, with and without faiss."""
     if request.param == "lists":
         pytest.importorskip("faiss")
     else:
-        monkeypatch.setitem(sys.modules, "faiss", None)  # as if it were not installed
+        monkeypatch.setitem(sys.modules, "faiss", None)  # simulates a missing package
     return str(request.param)
 
 
 @pytest.fixture
 def coded(shop: CatalogStore, many_engine: str, monkeypatch: pytest.MonkeyPatch) -> CatalogStore:
-    """Return the catalog of 400 with an index over codes, as catalogs of many items have."""
+    """Return the catalog of 400 items with an index over codes, as in large catalogs."""
     default_from(monkeypatch, 400)
     index = open_live_index(shop)
     assert index.header is not None
@@ -275,7 +275,7 @@ def coded(shop: CatalogStore, many_engine: str, monkeypatch: pytest.MonkeyPatch)
     return shop
 
 
-def test_from_many_items_on_codes_are_searched(coded: CatalogStore) -> None:
+def test_catalogs_above_the_size_limit_search_codes(coded: CatalogStore) -> None:
     before = {path: path.stat().st_mtime_ns for path in (coded.folder / "index").rglob("*")}
     index = open_live_index(coded)
     assert (index.generation, index.rebuild_reason) == (2, "")
@@ -285,7 +285,7 @@ def test_from_many_items_on_codes_are_searched(coded: CatalogStore) -> None:
     assert_right(coded, index)
 
 
-def test_a_catalog_that_grows_gets_codes_when_it_has_many_items(
+def test_a_growing_catalog_switches_to_codes_at_the_size_limit(
     make_catalog: MakeCatalog, many_engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     default_from(monkeypatch, 300)
@@ -303,7 +303,7 @@ def test_a_catalog_that_grows_gets_codes_when_it_has_many_items(
 
 
 @pytest.mark.parametrize("damage", ["flipped", "missing", "empty"])
-def test_damaged_codes_mean_a_rebuild(coded: CatalogStore, damage: str) -> None:
+def test_damaged_codes_trigger_a_rebuild(coded: CatalogStore, damage: str) -> None:
     file = active_generation(coded) / "index.usearch.coding.npz"
     if not file.exists():
         file = active_generation(coded) / "index.usearch"
@@ -320,7 +320,7 @@ def test_damaged_codes_mean_a_rebuild(coded: CatalogStore, damage: str) -> None:
     assert_right(coded, index)
 
 
-def test_items_added_and_removed_later_are_found_by_their_codes_too(coded: CatalogStore) -> None:
+def test_later_additions_and_removals_update_the_codes(coded: CatalogStore) -> None:
     index = open_live_index(coded)
     keys, _ = coded.store(raw_items([f"late-{n}" for n in range(30)]), clustered(30, 16, seed=4))
     index.add(keys, coded.vectors(keys))
@@ -329,13 +329,13 @@ def test_items_added_and_removed_later_are_found_by_their_codes_too(coded: Catal
     assert_right(coded, open_live_index(coded))
 
 
-def test_an_engine_that_is_no_longer_installed_gives_way_to_one_that_is(
+def test_an_uninstalled_engine_is_replaced_by_an_installed_one(
     shop: CatalogStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("faiss")
     open_live_index(shop).build_as({"engine": "lists"}, 0.99)
     assert check_index(shop).parameters["engine"] == "lists"
-    monkeypatch.setitem(sys.modules, "faiss", None)  # as if it were not installed
+    monkeypatch.setitem(sys.modules, "faiss", None)  # simulates a missing package
     index = open_live_index(shop)
     assert "imgsearch[faiss]" in index.rebuild_reason
     assert check_index(shop).parameters["engine"] == "usearch"
@@ -357,7 +357,7 @@ def test_an_index_of_an_unknown_engine_is_rebuilt_with_the_default_one(shop: Cat
     assert_right(shop, index)
 
 
-def test_lists_are_learned_anew_when_there_are_many_times_more_items(make_catalog: MakeCatalog) -> None:
+def test_ivf_lists_are_retrained_after_the_catalog_grows_many_times(make_catalog: MakeCatalog) -> None:
     pytest.importorskip("faiss")
     catalog = make_catalog(clustered(200, 16))
     index = open_live_index(catalog)
@@ -369,7 +369,7 @@ def test_lists_are_learned_anew_when_there_are_many_times_more_items(make_catalo
     assert_right(catalog, index)
 
 
-def test_codes_that_miss_the_target_give_way_to_the_vectors_themselves(
+def test_codes_below_the_recall_target_are_replaced_by_full_vectors(
     make_catalog: MakeCatalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     default_from(monkeypatch, 3000)
@@ -402,7 +402,7 @@ def test_exact_search_is_a_sort_by_rounded_score_then_key(make_catalog: MakeCata
             assert scores.tolist() == expected_scores.tolist()
 
 
-def test_exact_search_of_fewer_than_k_gives_all(make_catalog: MakeCatalog) -> None:
+def test_exact_search_of_fewer_than_k_items_returns_all(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(5, 8))
     ((keys, scores),) = exact_top_k(catalog, catalog.keys(), clustered(1, 8), 10)
     assert len(keys) == len(scores) == 5

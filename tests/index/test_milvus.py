@@ -1,4 +1,4 @@
-"""The Milvus engine and the shared index, on a real Milvus Lite: skipped where its packages are not installed."""
+"""The Milvus engine and the shared index, on a real Milvus Lite; skipped if its packages are not installed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DIM = 24
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the address of a Milvus Lite that this module's tests share: one takes a second to start."""
+    """Return the address of a Milvus Lite shared by this module, as a start takes a second."""
     return f"milvus://{tmp_path_factory.mktemp('milvus') / 'shop.db'}"
 
 
@@ -44,7 +44,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 class Collection:
-    """A collection of vectors without metadata, as the tests of every engine use an index."""
+    """A collection of vectors without metadata, for the conformance tests."""
 
     def __init__(self, address: str, name: str, dim: int) -> None:
         self.name, self.dim = name, dim
@@ -82,9 +82,9 @@ def engine(address: str) -> Iterator[test_indexes.Engine]:
         index.store.drop()
 
 
-OF_FILES = {  # a collection has no file, and its caller knows which keys are new
+OF_FILES = {  # a collection has no file, and its caller tracks which keys are new
     "test_a_file_that_is_missing_or_of_another_dimension_is_corrupt",
-    "test_a_key_that_is_there_is_refused_and_what_was_there_stays",
+    "test_a_duplicate_key_is_refused_and_the_stored_vector_is_unchanged",
 }
 for _name, _test in list(vars(test_indexes).items()):
     if _name.startswith("test_") and "engine" in signature(_test).parameters and _name not in OF_FILES:
@@ -111,7 +111,7 @@ def test_a_collection_of_another_dimension_is_corrupt(engine: test_indexes.Engin
         ("milvus://[::1]:19530", "http://[::1]:19530", ""),
     ],
 )
-def test_an_address_says_where_and_which_database(text: str, uri: str, database: str) -> None:
+def test_an_address_parses_to_uri_and_database(text: str, uri: str, database: str) -> None:
     address = MilvusAddress.parse(text)
     assert (address.uri, address.database) == (uri, database)
 
@@ -119,18 +119,18 @@ def test_an_address_says_where_and_which_database(text: str, uri: str, database:
 @pytest.mark.parametrize(
     "text", ["qdrant://host", "host:19530", "milvus://", "milvus:///data/shop", "milvus://h:x"]
 )
-def test_an_address_that_is_none_is_refused_with_how_to_write_one(text: str) -> None:
+def test_an_invalid_address_is_refused_with_the_expected_format(text: str) -> None:
     with pytest.raises(ConfigError, match=r"milvus://|\.db"):
         MilvusAddress.parse(text)
 
 
-def test_a_password_in_an_address_is_refused_because_the_catalog_remembers_addresses() -> None:
+def test_a_password_in_an_address_is_refused_because_the_catalog_stores_addresses() -> None:
     with pytest.raises(ConfigError, match="IMGSEARCH_INDEX_TOKEN") as caught:
         MilvusAddress.parse("milvus://root:secret@host")
     assert "secret" not in str(caught.value)
 
 
-def test_an_address_where_nothing_listens_is_said_in_one_sentence(tmp_path: Path) -> None:
+def test_an_unreachable_address_raises_a_one_sentence_error(tmp_path: Path) -> None:
     with pytest.raises(IndexUnavailable, match=r"milvus://127.0.0.1:1 .*--index") as caught:
         MilvusIndex("milvus://127.0.0.1:1", "shop", DIM)
     assert "\n" not in str(caught.value)
@@ -156,7 +156,7 @@ def test_a_filter_becomes_an_expression(filter: str, expected: str) -> None:
     assert expression(parse_filters([filter]), COLUMNS.__getitem__) == (f"({expected})" if expected else "")
 
 
-def test_the_longest_conditions_are_left_to_the_caller_where_all_are_too_long_to_send() -> None:
+def test_the_longest_conditions_are_left_to_the_caller_if_the_expression_is_too_long() -> None:
     many = "|".join(f"{number:03d}" for number in range(990))
     found = expression(parse_filters([f"title in {many}", "price<5"]), COLUMNS.__getitem__)
     assert found == '(row["c1n"] < 5.0)'
@@ -167,7 +167,7 @@ def test_a_value_that_does_not_fit_its_column_is_refused() -> None:
         expression(parse_filters(["price=cheap"]), COLUMNS.__getitem__)
 
 
-def test_texts_are_lowered_as_the_database_lowers_them(tmp_path: Path) -> None:
+def test_texts_are_lowercased_like_in_the_database(tmp_path: Path) -> None:
     letters = [chr(code) for code in range(1, 0x30000) if not 0xD800 <= code < 0xE000]
     words = [
         "ΣΑΣ",
@@ -199,7 +199,7 @@ HOSTILE = [
 
 
 def fill(catalog: CatalogStore, count: int = 400) -> None:
-    """Store raw vectors with rows of every kind of metadata."""
+    """Store raw vectors with rows of every metadata type."""
     catalog.bind_encoder("test:raw", f"test:raw@{DIM}", DIM)
     rows: list[dict[str, Any]] = [
         {
@@ -232,7 +232,7 @@ def opened(catalog: CatalogStore, **options: Any) -> SharedIndex:
 
 
 def passing(index: SharedIndex, catalog: CatalogStore, filters: Sequence[Filter]) -> list[int]:
-    """Return the keys that Milvus lets pass: those that a search by their own vectors finds."""
+    """Return the keys that pass the filter in Milvus: those found by a search with their own vectors."""
     keys = catalog.keys()
     return [
         int(key)
@@ -241,7 +241,7 @@ def passing(index: SharedIndex, catalog: CatalogStore, filters: Sequence[Filter]
     ]
 
 
-def test_a_catalog_that_names_a_milvus_is_indexed_there_and_remembers_it(
+def test_a_catalog_with_a_milvus_address_is_indexed_there_and_stores_the_address(
     shop: CatalogStore, address: str
 ) -> None:
     index = opened(shop)
@@ -279,7 +279,7 @@ def test_a_catalog_that_names_a_milvus_is_indexed_there_and_remembers_it(
         ["TITLE=äö"],
     ],
 )
-def test_what_passes_the_filters_is_never_left_out(shop: CatalogStore, filters: list[str]) -> None:
+def test_milvus_returns_every_item_that_passes_the_filters(shop: CatalogStore, filters: list[str]) -> None:
     parsed = parse_filters(filters)
     wanted, found = shop.metadata.keys_matching(parsed).tolist(), passing(opened(shop), shop, parsed)
     assert len(wanted) > 0
@@ -288,7 +288,7 @@ def test_what_passes_the_filters_is_never_left_out(shop: CatalogStore, filters: 
         assert len(found) < 400
 
 
-def test_filtered_searches_through_milvus_give_the_very_hits_of_the_exact_search(
+def test_filtered_milvus_searches_return_the_hits_of_exact_search(
     shop: CatalogStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filters = parse_filters(["title in 100%|under_score", "price<30"])
@@ -303,7 +303,7 @@ def test_filtered_searches_through_milvus_give_the_very_hits_of_the_exact_search
     ]
 
 
-def test_what_is_added_removed_or_changed_is_found_so_at_once_and_after_opening_again(
+def test_additions_removals_and_changes_are_visible_at_once_and_after_reopening(
     shop: CatalogStore,
 ) -> None:
     index = opened(shop)
@@ -323,7 +323,7 @@ def test_what_is_added_removed_or_changed_is_found_so_at_once_and_after_opening_
     assert check_index(shop).items == 404
 
 
-def test_a_run_that_was_broken_off_is_made_up_for_when_the_index_is_next_opened(shop: CatalogStore) -> None:
+def test_an_interrupted_run_is_completed_at_the_next_opening_of_the_index(shop: CatalogStore) -> None:
     opened(shop)
     more = clustered(30, DIM, seed=8)
     shop.store(raw_items([f"new-{n}.jpg" for n in range(30)]), more)
@@ -337,7 +337,7 @@ def test_a_run_that_was_broken_off_is_made_up_for_when_the_index_is_next_opened(
     assert index.search(more[0], 400, filters=parse_filters(["title=stale"]))[0].tolist() == [11]
 
 
-def test_a_column_that_turns_from_numbers_to_text_is_pushed_anew(shop: CatalogStore) -> None:
+def test_a_column_that_changes_from_numbers_to_text_is_pushed_again(shop: CatalogStore) -> None:
     opened(shop)
     shop.update_metadata([relabelled("0011.jpg", {"price": "ask us"}, "other")])
     assert shop.metadata.columns["price"] == "text"
@@ -346,7 +346,7 @@ def test_a_column_that_turns_from_numbers_to_text_is_pushed_anew(shop: CatalogSt
     assert passing(index, shop, fifteen) == shop.metadata.keys_matching(fifteen).tolist()
 
 
-def test_a_collection_that_lost_items_is_noticed_by_its_count_and_filled_again(shop: CatalogStore) -> None:
+def test_a_collection_with_missing_items_is_detected_by_its_count_and_refilled(shop: CatalogStore) -> None:
     index = opened(shop)
     index.connected().remove(np.arange(50, dtype=np.uint64))
     assert len(opened(shop)) == 400
@@ -361,7 +361,7 @@ def test_a_rebuild_is_active_for_every_process_that_has_the_index_open(shop: Cat
     assert first.search(vector, 5)[0].tolist() == second.search(vector, 5)[0].tolist()
 
 
-def test_two_catalogs_on_one_milvus_do_not_meet(shop: CatalogStore, address: str, tmp_path: Path) -> None:
+def test_two_catalogs_on_one_milvus_are_isolated(shop: CatalogStore, address: str, tmp_path: Path) -> None:
     opened(shop)
     with CatalogStore.open(tmp_path / "other", create=True) as other:
         fill(other, count=30)
@@ -378,7 +378,7 @@ def test_a_copy_of_a_catalog_searches_the_same_collection(shop: CatalogStore, tm
         assert (len(opened(copy)), opened(copy).generation) == (400, 1)
 
 
-def test_a_replica_s_older_copy_neither_changes_the_collection_nor_shows_what_it_does_not_know(
+def test_an_outdated_replica_neither_changes_the_collection_nor_returns_items_unknown_to_it(
     shop: CatalogStore, address: str, tmp_path: Path
 ) -> None:
     opened(shop)
@@ -410,7 +410,7 @@ def test_a_replica_does_not_fill_a_milvus_that_its_writer_has_not_filled(
             open_live_index(catalog)
 
 
-def test_a_milvus_that_does_not_answer_is_not_remembered(tmp_path: Path) -> None:
+def test_the_address_of_an_unreachable_milvus_is_not_stored(tmp_path: Path) -> None:
     folder = tmp_path / "catalog"
     with CatalogStore.open(folder, create=True) as catalog:
         fill(catalog, count=20)

@@ -1,4 +1,4 @@
-"""The index's engine is chosen by what it comes to on the catalog's own vectors, and the choice stays in force."""
+"""Index tuning: the engine is chosen by measurements on the catalog's own vectors, and the choice persists."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_choice_is_the_fastest_that_reaches_the_recall_or_a_smaller_one_near
     assert best(trials) is trials[chosen]
 
 
-def test_the_tuned_engine_is_active_with_its_recall_and_kept_by_rebuilds(
+def test_the_tuned_engine_is_active_with_its_recall_and_survives_rebuilds(
     make_catalog: MakeCatalog,
 ) -> None:
     catalog = make_catalog(clustered(1500, 64))

@@ -1,4 +1,4 @@
-"""Shards of embeddings: the same bytes from every worker, nothing encoded twice, bad photos listed."""
+"""Shards of embeddings: identical bytes from every worker, nothing encoded twice, bad photos listed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def encode(place: Path | str, photos: Path | str, *, shard_photos: int = 10, ver
 
 
 def shard_files(place: Path) -> dict[str, tuple[bytes, int]]:
-    """Return every shard's bytes and when it was written."""
+    """Return every shard's bytes and modification time."""
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in sorted(place.glob("shard-*"))}
 
 
@@ -65,7 +65,7 @@ def test_every_photo_is_in_one_shard_and_bad_ones_are_listed_with_their_reasons(
         shards.find("unknown.jpg")
 
 
-def test_shards_hold_what_indexing_would_have_encoded_and_load_into_a_catalog(
+def test_shards_equal_the_embeddings_of_indexing_and_load_into_a_catalog(
     photos: Path, tmp_path: Path
 ) -> None:
     (photos / "broken.jpg").write_text("no picture")
@@ -87,7 +87,7 @@ def test_shards_hold_what_indexing_would_have_encoded_and_load_into_a_catalog(
     assert (again.added, again.changed, again.unchanged) == (0, 0, 48)
 
 
-def test_a_finished_shard_is_never_made_again_and_a_lost_one_comes_out_the_same(
+def test_a_finished_shard_is_never_recomputed_and_a_lost_one_is_reproduced_identically(
     photos: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -105,7 +105,7 @@ def test_a_finished_shard_is_never_made_again_and_a_lost_one_comes_out_the_same(
     assert encode(out, photos).encoded == 0
 
 
-def test_photos_that_came_or_changed_get_shards_of_their_own(photos: Path, tmp_path: Path) -> None:
+def test_new_and_changed_photos_get_separate_shards(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     encode(out, photos)
     names = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("*.jpg"))
@@ -129,7 +129,7 @@ def test_shards_of_another_encoder_are_not_mixed_with(photos: Path, tmp_path: Pa
         encode(tmp_path / "out", photos, version=2)
 
 
-def test_places_may_be_urls(photos: Path, tmp_path: Path) -> None:
+def test_shard_locations_may_be_urls(photos: Path, tmp_path: Path) -> None:
     encode(f"local://{tmp_path}/out", f"local://{photos}")
     encode(tmp_path / "direct", photos)
     ids = [path.relative_to(photos).as_posix() for path in photos.rglob("*.jpg")]
@@ -137,9 +137,7 @@ def test_places_may_be_urls(photos: Path, tmp_path: Path) -> None:
     assert all(by_url.find(name).tobytes() == direct.find(name).tobytes() for name in ids)
 
 
-def test_a_place_without_shards_and_a_damaged_shard_are_refused_with_what_to_do(
-    photos: Path, tmp_path: Path
-) -> None:
+def test_missing_and_damaged_shards_are_refused_with_advice(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(SourceError, match="no shards"):
         ShardedEmbeddings(str(tmp_path / "empty"))
@@ -188,7 +186,7 @@ encode_to_shards(sys.argv[1], [open_source(sys.argv[2])], Slow(), shard_photos=4
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra ray")
-def test_two_workers_of_which_one_is_killed_give_the_bytes_of_a_single_process(
+def test_two_workers_with_one_killed_produce_the_bytes_of_a_single_process(
     photos: Path, tmp_path: Path, lite: Encoder
 ) -> None:
     psutil = pytest.importorskip("psutil", reason="needs psutil to find the workers")
@@ -200,7 +198,7 @@ def test_two_workers_of_which_one_is_killed_give_the_bytes_of_a_single_process(
     def is_worker(process: Any) -> bool:
         try:
             return "".join(process.cmdline()[:1]).startswith("ray::MapWorker")
-        except psutil.Error:  # it ended meanwhile
+        except psutil.Error:  # the process has ended
             return False
 
     def kill_one(done: int, total: int) -> None:

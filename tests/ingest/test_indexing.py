@@ -1,4 +1,4 @@
-"""Indexing: what is added, changed, left alone and reported, from every kind of source."""
+"""Indexing: additions, changes, unchanged items and reports, from every kind of source."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from imgsearch.store.thumbnails import ThumbnailCache
 
 
 class Shop:
-    """A catalog folder, an encoder that counts, and the last report."""
+    """A catalog folder, a counting encoder, and the last report."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "catalog"
@@ -101,7 +101,7 @@ def test_a_changed_photo_is_encoded_again_and_keeps_its_metadata(
     assert counts(shop.index(photos, metadata=metadata_csv)) == (0, 0, 48, 0, 0)
 
 
-def test_a_photo_that_was_only_touched_is_not_encoded_again(shop: Shop, photos: Path) -> None:
+def test_a_photo_with_only_a_new_mtime_is_not_encoded_again(shop: Shop, photos: Path) -> None:
     shop.index(photos)
     newer(photos / "mug/red-0.jpg")
     assert counts(shop.index(photos)) == (0, 0, 48, 0, 0)
@@ -128,7 +128,7 @@ def test_pruning_one_source_leaves_the_others_alone(shop: Shop, photos: Path, tm
     assert len(shop.items()) == 36
 
 
-def test_new_metadata_is_taken_without_encoding(shop: Shop, photos: Path, metadata_csv: Path) -> None:
+def test_new_metadata_is_stored_without_encoding(shop: Shop, photos: Path, metadata_csv: Path) -> None:
     shop.index(photos)
     report = shop.index(photos, metadata=metadata_csv)
     assert counts(report) == (0, 48, 0, 0, 0)
@@ -142,7 +142,7 @@ def test_new_metadata_is_taken_without_encoding(shop: Shop, photos: Path, metada
     assert shop.encoded == 48
 
 
-def test_a_moved_folder_is_known_again_without_encoding(shop: Shop, photos: Path, tmp_path: Path) -> None:
+def test_a_moved_folder_is_recognised_without_encoding(shop: Shop, photos: Path, tmp_path: Path) -> None:
     shop.index(photos)
     before = shop.items()
     shutil.move(photos, tmp_path / "elsewhere")
@@ -155,7 +155,7 @@ def test_a_moved_folder_is_known_again_without_encoding(shop: Shop, photos: Path
     assert after["mug/red-0.jpg"].location == str(tmp_path / "elsewhere/mug/red-0.jpg")
 
 
-def test_an_id_that_another_source_holds_is_a_failure_naming_the_holder(
+def test_an_id_of_another_source_is_a_failure_that_names_the_source(
     shop: Shop, photos: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(photos / "mug", tmp_path / "other/mug")
@@ -178,7 +178,7 @@ def test_an_id_held_by_a_photo_in_an_archive_is_not_overwritten(
     assert shop.encoded == 48
 
 
-def test_the_same_source_twice_is_one(shop: Shop, photos: Path) -> None:
+def test_a_repeated_source_is_indexed_once(shop: Shop, photos: Path) -> None:
     assert counts(shop.index(photos, photos, str(photos) + "/")) == (48, 0, 0, 0, 0)
 
 
@@ -190,7 +190,7 @@ def test_another_encoder_is_refused_and_nothing_changes(shop: Shop, photos: Path
     assert shop.items() == before
 
 
-def test_a_source_that_cannot_be_used_changes_nothing(shop: Shop, photos: Path, tmp_path: Path) -> None:
+def test_an_unusable_source_changes_nothing(shop: Shop, photos: Path, tmp_path: Path) -> None:
     for sources, options in (
         ([photos, tmp_path / "none"], {}),
         ([], {}),
@@ -202,7 +202,7 @@ def test_a_source_that_cannot_be_used_changes_nothing(shop: Shop, photos: Path, 
     assert shop.items() == {}
 
 
-def test_an_empty_folder_makes_an_empty_catalog(shop: Shop, tmp_path: Path) -> None:
+def test_an_empty_folder_creates_an_empty_catalog(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert counts(shop.index(tmp_path / "empty")) == (0, 0, 0, 0, 0)
     assert shop.items() == {}
@@ -225,7 +225,7 @@ def test_progress_counts_up_to_the_total(shop: Shop, photos: Path) -> None:
 
 
 def huge_png(path: Path, side: int) -> None:
-    """Write a real grey PNG of side x side pixels that is small on disk."""
+    """Write a valid grey PNG of side x side pixels, small on disk."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -254,7 +254,7 @@ GOOD = {
 
 @pytest.fixture
 def dirty(tmp_path: Path) -> Path:
-    """Return a folder of good photos with awkward names among everything that can be wrong with a file."""
+    """Return a folder of good photos with unusual names and of files with every kind of defect."""
     folder = tmp_path / "dirty"
     (folder / "deep/er").mkdir(parents=True)
     for name, (shape, colour) in GOOD.items():
@@ -271,7 +271,7 @@ def dirty(tmp_path: Path) -> Path:
     os.mkfifo(folder / "pipe.jpg")
     (folder / "folder.jpg").mkdir()
     (folder / "notes.txt").write_text("no photo at all")
-    if os.geteuid() != 0:  # root may read everything
+    if os.geteuid() != 0:  # root can read every file
         (folder / "unreadable.jpg").write_bytes(whole)
         (folder / "unreadable.jpg").chmod(0)
     return folder
@@ -353,7 +353,7 @@ def test_an_unexpected_error_in_one_photo_does_not_stop_the_run(
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "gztar"])
-def test_archives_are_indexed_without_unpacking_and_a_second_time_not_at_all(
+def test_archives_are_indexed_without_unpacking_and_skipped_when_unchanged(
     shop: Shop, photos: Path, tmp_path: Path, kind: str
 ) -> None:
     archive = Path(shutil.make_archive(str(tmp_path / "all"), kind, photos))
@@ -365,7 +365,7 @@ def test_archives_are_indexed_without_unpacking_and_a_second_time_not_at_all(
     assert "mug/red-0.jpg" in shop.items()
 
 
-def test_a_zip_with_hostile_names_doubles_and_bad_members_gives_its_good_photos(
+def test_a_zip_with_hostile_names_duplicates_and_bad_members_yields_its_good_photos(
     shop: Shop, tmp_path: Path
 ) -> None:
     def jpeg(colour: str) -> bytes:
@@ -386,7 +386,7 @@ def test_a_zip_with_hostile_names_doubles_and_bad_members_gives_its_good_photos(
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".jpg"] == []
 
 
-def test_nothing_of_an_archive_that_was_cut_off_counts_as_vanished(
+def test_photos_of_a_truncated_archive_do_not_count_as_vanished(
     shop: Shop, photos: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "all.tar"
@@ -402,7 +402,7 @@ def test_nothing_of_an_archive_that_was_cut_off_counts_as_vanished(
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
-def test_a_manifest_with_ids_brings_photos_and_metadata(shop: Shop, photos: Path, suffix: str) -> None:
+def test_a_manifest_with_ids_provides_photos_and_metadata(shop: Shop, photos: Path, suffix: str) -> None:
     frame = pd.read_csv(photos.parent / "metadata.csv")
     frame["image"] = "photos/" + frame["image"]
     frame.insert(0, "id", [f"sku-{number:03d}" for number in range(len(frame))])
@@ -421,7 +421,7 @@ def test_a_manifest_with_ids_brings_photos_and_metadata(shop: Shop, photos: Path
     assert "image" not in item.metadata
 
 
-def test_a_manifest_that_names_a_photo_twice_indexes_it_once_and_says_so(shop: Shop, photos: Path) -> None:
+def test_a_photo_listed_twice_in_a_manifest_is_indexed_once_and_reported(shop: Shop, photos: Path) -> None:
     path = photos.parent / "m.csv"
     path.write_text("image,size\nphotos/mug/red-0.jpg,S\nphotos/mug/red-0.jpg,M\nphotos/mug/red-1.jpg,S\n")
     report = shop.index(path)
@@ -431,7 +431,7 @@ def test_a_manifest_that_names_a_photo_twice_indexes_it_once_and_says_so(shop: S
     assert counts(index_into(shop.folder.parent / "other", ColourEncoder(), [path])) == (2, 0, 0, 0, 0)
 
 
-def test_paths_out_of_a_manifests_folder_need_permission(shop: Shop, photos: Path) -> None:
+def test_paths_outside_a_manifests_folder_need_permission(shop: Shop, photos: Path) -> None:
     path = photos / "lists" / "m.csv"
     path.parent.mkdir()
     path.write_text("image\n../mug/red-0.jpg\n")
@@ -457,7 +457,7 @@ def test_photos_at_urls_are_fetched_once_and_keep_a_thumbnail(shop: Shop, photos
         assert report.failed[0].path == f"{web}/mug/none.jpg"
         assert "404" in report.failed[0].reason
         assert counts(run())[:3] == (0, 0, 2)
-        shutil.rmtree(photos)  # the shop is down: the thumbnail is still there
+        shutil.rmtree(photos)  # the originals are gone, the thumbnail remains
         for item in catalog.iter_items():
             assert len(thumbnails.get(item, 384).data) > 100
     assert shop.encoded == 2
@@ -476,7 +476,7 @@ def test_urls_in_the_local_network_are_refused_without_permission(shop: Shop, ph
 
 @pytest.fixture
 def precomputed(photos: Path) -> tuple[Path, np.ndarray[Any, Any]]:
-    """Return a manifest of the photos and embeddings of its rows, not yet of unit length."""
+    """Return a manifest of the photos and embeddings of its rows, not normalised."""
     frame = pd.read_csv(photos.parent / "metadata.csv")
     frame["image"] = "photos/" + frame["image"]
     path = photos.parent / "manifest.csv"
@@ -485,7 +485,7 @@ def precomputed(photos: Path) -> tuple[Path, np.ndarray[Any, Any]]:
     return path, vectors
 
 
-def test_embeddings_of_an_npy_go_by_row_and_skip_the_encoder(
+def test_npy_embeddings_are_matched_by_row_and_skip_the_encoder(
     shop: Shop, precomputed: Any, tmp_path: Path
 ) -> None:
     manifest, vectors = precomputed
@@ -502,7 +502,9 @@ def test_embeddings_of_an_npy_go_by_row_and_skip_the_encoder(
     assert counts(shop.index(manifest, embeddings=tmp_path / "e.npy")) == (0, 1, 47, 0, 0)
 
 
-def test_embeddings_of_a_parquet_go_by_id(shop: Shop, precomputed: Any, photos: Path, tmp_path: Path) -> None:
+def test_parquet_embeddings_are_matched_by_id(
+    shop: Shop, precomputed: Any, photos: Path, tmp_path: Path
+) -> None:
     _, vectors = precomputed
     ids = [path.relative_to(photos).as_posix() for path in sorted(photos.rglob("*.jpg"))]
     frame = pd.DataFrame({"id": ids[:40], "embedding": list(vectors[:40])}).sample(frac=1, random_state=0)
@@ -516,7 +518,7 @@ def test_embeddings_of_a_parquet_go_by_id(shop: Shop, precomputed: Any, photos: 
         assert catalog.vectors(np.array([key], np.uint64))[0] @ expected > 0.9999
 
 
-def test_embeddings_without_a_direction_are_failures(shop: Shop, precomputed: Any, tmp_path: Path) -> None:
+def test_zero_embeddings_are_failures(shop: Shop, precomputed: Any, tmp_path: Path) -> None:
     manifest, vectors = precomputed
     vectors[0], vectors[1], vectors[2, 5] = np.nan, 0, np.inf
     np.save(tmp_path / "e.npy", vectors)
@@ -551,7 +553,7 @@ def test_embeddings_that_do_not_fit_are_refused_before_anything_changes(
 # --- end to end with a real model -------------------------------------------------------------------------------
 
 
-def test_the_real_lite_encoder_indexes_finds_and_leaves_alone(
+def test_the_real_lite_encoder_indexes_searches_and_skips_unchanged_photos(
     lite: Encoder, photos: Path, metadata_csv: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "catalog"
@@ -567,7 +569,7 @@ def test_the_real_lite_encoder_indexes_finds_and_leaves_alone(
         assert direct @ stored > 0.999
 
 
-def test_indexing_may_go_on_while_the_same_process_searches(shop: Shop, photos: Path) -> None:
+def test_the_same_process_may_search_during_indexing(shop: Shop, photos: Path) -> None:
     shop.index(photos)
     with CatalogStore.open(shop.folder) as catalog:
         index = open_live_index(catalog)

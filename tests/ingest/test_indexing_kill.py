@@ -1,4 +1,4 @@
-"""A run killed with SIGKILL at any moment: the next one goes on from there, nothing is lost and nothing doubled."""
+"""A run killed with SIGKILL at any moment: the next one resumes, without losses or duplicates."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ print(report.added, report.unchanged, len(report.failed), flush=True)
 
 
 def start(folder: Path, photos: Path, log: Path, *, at_most: int = PHOTOS) -> subprocess.Popen[str]:
-    """Start a run that encodes `at_most` photos in a process of its own; wait until its imports are done."""
+    """Start a run that encodes `at_most` photos in a separate process; wait until its imports are done."""
     process = subprocess.Popen(
         [sys.executable, "-c", RUN, str(folder), str(photos), str(log), str(at_most)],
         stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[1],
@@ -67,7 +67,7 @@ def lines(log: Path) -> list[str]:
 
 
 def wait_for(log: Path, count: int) -> None:
-    """Wait until that many photos have been encoded."""
+    """Wait until the given number of photos is encoded."""
     give_up = time.monotonic() + 300
     while len(lines(log)) < count:
         assert time.monotonic() < give_up
@@ -75,7 +75,7 @@ def wait_for(log: Path, count: int) -> None:
 
 
 def committed(folder: Path, scratch: Path) -> set[str]:
-    """Return the ids that a copy of the catalog holds: the catalog itself is left as the kill left it."""
+    """Return the ids in a copy of the catalog, to leave the catalog in its state after the kill."""
     shutil.rmtree(scratch, ignore_errors=True)
     if not (folder / "catalog.duckdb").exists():
         return set()
@@ -85,7 +85,7 @@ def committed(folder: Path, scratch: Path) -> set[str]:
 
 
 def contents(folder: Path) -> dict[str, tuple[str, bytes]]:
-    """Return every item's digest and embedding, after checking that the catalog and its index are sound."""
+    """Verify the catalog and its index, and return every item's digest and embedding."""
     with CatalogStore.open(folder) as catalog:
         open_live_index(catalog)
         assert verify_catalog(catalog).problems == ()
@@ -124,8 +124,8 @@ def test_ten_kills_at_random_moments_lose_at_most_the_batch_in_flight(tmp_path: 
         seen = len(lines(log))
         at_most = PHOTOS - len(before) - COMMIT_BATCH  # so that no run ends before its kill
         process = start(folder, photos, log, at_most=at_most)
-        if number >= 3:  # the first three are killed while the catalog is made
-            # The encoder may wait with less than a batch of its allowance left.
+        if number >= 3:  # the first three are killed during the catalog's creation
+            # The encoder may block with less than one batch of its allowance left.
             wait_for(log, seen + max(0, min(chance.randint(1, 360), at_most - ENCODE_BATCH)))
         time.sleep(chance.uniform(0.0, 0.3 if number < 3 else 0.15))
         while_working += process.poll() is None

@@ -1,4 +1,4 @@
-"""Tables that people bring: types are guessed with care, ids stay what they are, trouble is one sentence."""
+"""Users' tables: careful type inference, unchanged ids, one-sentence errors."""
 
 from __future__ import annotations
 
@@ -116,20 +116,20 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 # --- metadata by item -------------------------------------------------------------------------------------------
 
 
-def test_a_row_is_found_by_id_path_name_or_name_without_its_ending(tmp_path: Path) -> None:
+def test_a_row_is_matched_by_id_path_name_or_stem(tmp_path: Path) -> None:
     path = table(tmp_path / "m.csv", "image,a\nshoes/1.jpg,1\nshoes/2,2\n3.jpg,3\n4,4\nunused,5\n")
     metadata = MetadataFile(path)
     assert [metadata.row(f"shoes/{n}.jpg").get("a") for n in (1, 2, 3, 4, 9)] == [1, 2, 3, 4, None]
     assert (len(metadata), metadata.unused) == (5, 1)
 
 
-def test_numeric_looking_ids_name_their_photos(tmp_path: Path) -> None:
+def test_numeric_looking_ids_match_their_photos(tmp_path: Path) -> None:
     metadata = MetadataFile(table(tmp_path / "m.csv", "id,a\n1.0,x\n,y\n5,z\n"))
     assert metadata.row("5.jpg") == {"a": "z"}
     assert metadata.row("1.0") == {"a": "x"}
 
 
-def test_ids_that_are_numbers_in_parquet_name_their_photos_even_with_gaps(tmp_path: Path) -> None:
+def test_numeric_parquet_ids_match_their_photos_even_with_gaps(tmp_path: Path) -> None:
     pd.DataFrame({"id": [5.0, np.nan], "a": ["x", "y"]}).to_parquet(tmp_path / "m.parquet")
     assert MetadataFile(tmp_path / "m.parquet").row("5.jpg") == {"a": "x"}
 
@@ -139,6 +139,6 @@ def test_any_id_may_be_looked_up(tmp_path: Path, item_id: str) -> None:
     assert MetadataFile(table(tmp_path / "m.csv", "id,a\nx,1\n")).row(item_id) == {}
 
 
-def test_a_table_that_names_no_items_is_refused_listing_its_columns(tmp_path: Path) -> None:
+def test_a_table_without_item_ids_is_refused_with_a_list_of_its_columns(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="colour, price"):
         MetadataFile(table(tmp_path / "m.csv", "colour,price\nred,1\n"))

@@ -1,4 +1,4 @@
-"""Where photos come from: everything that is there is listed once, in the same order, and nothing stops the walk."""
+"""Sources: every photo is listed once, in a stable order, and bad files do not stop the listing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def touch(path: Path) -> Path:
 # --- folders ----------------------------------------------------------------------------------------------------
 
 
-def test_a_folder_gives_its_image_files_recursively_in_order(tmp_path: Path) -> None:
+def test_a_folder_lists_its_image_files_recursively_in_order(tmp_path: Path) -> None:
     for name in (
         "b/2.JPG",
         "b/1.png",
@@ -62,7 +62,7 @@ def test_a_folder_gives_its_image_files_recursively_in_order(tmp_path: Path) -> 
     assert photo.modified_ns > 0
 
 
-def test_names_of_every_kind_become_text_ids_that_lead_back_to_their_file(tmp_path: Path) -> None:
+def test_any_file_name_becomes_a_text_id_that_resolves_to_the_file(tmp_path: Path) -> None:
     names = [
         "a b.jpg",
         "q'\"uote.jpg",
@@ -106,7 +106,7 @@ def test_links_to_photos_are_followed_and_links_to_folders_are_not(tmp_path: Pat
     assert ids(open_source(tmp_path / "shop")) == ["a.jpg", "b.jpg"]
 
 
-def test_what_is_there_but_no_source_is_refused(tmp_path: Path) -> None:
+def test_an_existing_path_that_is_no_source_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no folder or file"):
         open_source(tmp_path / "none")
     with pytest.raises(SourceError, match="neither a folder"):
@@ -119,7 +119,7 @@ def test_what_is_there_but_no_source_is_refused(tmp_path: Path) -> None:
 HOSTILE = ["../../evil.jpg", "/abs.jpg", "a/../b.jpg", "new\nline.jpg", "🙂.jpg", "C:\\win.jpg"]
 
 
-def test_a_zip_gives_its_photos_and_unpacks_nothing(tmp_path: Path) -> None:
+def test_a_zip_lists_its_photos_without_unpacking(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
         for name in ["a.jpg", "b/c.PNG", "notes.txt", "__MACOSX/a.jpg", "b/._c.jpg", *HOSTILE]:
             archive.writestr(name, b"x")
@@ -133,7 +133,7 @@ def test_a_zip_gives_its_photos_and_unpacks_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["tar", "tar.gz", "tgz", "tar.xz"])
-def test_a_tar_gives_its_files_but_neither_links_nor_devices(tmp_path: Path, suffix: str) -> None:
+def test_a_tar_lists_its_files_but_neither_links_nor_devices(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"t.{suffix}"
     modes = {"gz": "w:gz", "tgz": "w:gz", "xz": "w:xz"}
     with tarfile.open(path, modes.get(suffix.split(".")[-1], "w")) as archive:  # type: ignore[call-overload]
@@ -156,14 +156,14 @@ def test_a_tar_gives_its_files_but_neither_links_nor_devices(tmp_path: Path, suf
     assert len(photos) == 1 + len(HOSTILE)
 
 
-def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
+def test_a_non_archive_is_refused(tmp_path: Path) -> None:
     for name in ("a.zip", "a.tar", "a.tar.gz"):
         (tmp_path / name).write_bytes(b"not an archive at all")
         with pytest.raises(SourceError, match=name):
             list(open_source(tmp_path / name).photos())
 
 
-def test_a_tar_that_was_cut_off_gives_what_comes_before_and_says_that_it_is_not_all(tmp_path: Path) -> None:
+def test_a_truncated_tar_lists_its_readable_part_and_reports_truncation(tmp_path: Path) -> None:
     path = tmp_path / "t.tar"
     with tarfile.open(path, "w") as archive:
         for number in range(5):
@@ -194,7 +194,7 @@ def manifest(path: Path, text: str) -> Path:
     return path
 
 
-def test_a_manifest_gives_photos_with_ids_and_metadata(tmp_path: Path) -> None:
+def test_a_manifest_lists_photos_with_ids_and_metadata(tmp_path: Path) -> None:
     touch(tmp_path / "p" / "1.jpg")
     touch(tmp_path / "p" / "2.jpg")
     path = manifest(
@@ -212,7 +212,7 @@ def test_a_manifest_gives_photos_with_ids_and_metadata(tmp_path: Path) -> None:
     assert open_source(path).count() == 3
 
 
-def test_a_parquet_manifest_may_carry_its_embeddings(tmp_path: Path) -> None:
+def test_a_parquet_manifest_may_contain_embeddings(tmp_path: Path) -> None:
     touch(tmp_path / "1.jpg")
     frame = pd.DataFrame({"image": ["1.jpg"], "price": [5], "embedding": [[0.5] * 16]})
     frame.to_parquet(tmp_path / "m.parquet")
@@ -220,7 +220,7 @@ def test_a_parquet_manifest_may_carry_its_embeddings(tmp_path: Path) -> None:
     assert (dict(photo.metadata), failures) == ({"price": 5}, [])
 
 
-def test_rows_that_lead_nowhere_or_outside_are_failures(tmp_path: Path) -> None:
+def test_rows_with_missing_or_outside_paths_are_failures(tmp_path: Path) -> None:
     touch(tmp_path / "secret.jpg")
     touch(tmp_path / "m" / "good.jpg")
     (tmp_path / "m" / "link.jpg").symlink_to(tmp_path / "secret.jpg")
@@ -239,11 +239,11 @@ def test_rows_that_lead_nowhere_or_outside_are_failures(tmp_path: Path) -> None:
     assert [photo.item_id for photo in photos] == ["1", "2", "3", "4"]
 
 
-def test_a_manifest_without_images_is_refused_listing_its_columns(tmp_path: Path) -> None:
+def test_a_manifest_without_images_is_refused_with_a_list_of_its_columns(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="title, price"):
         ManifestSource(manifest(tmp_path / "m.csv", "title,price\na,1\n"))
 
 
-def test_the_ids_go_by_row(tmp_path: Path) -> None:
+def test_ids_are_in_row_order(tmp_path: Path) -> None:
     path = manifest(tmp_path / "m.csv", "id,image\na,1.jpg\n,2.jpg\n,\n")
     assert list(ManifestSource(path).ids) == ["a", "2.jpg", ""]

@@ -1,4 +1,4 @@
-"""Processes beside a run: they give what threads give, survive hostile photos, and end with the run."""
+"""Worker processes: they produce the results of threads, survive hostile photos, and end with the run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DEADLY = (255, 0, 255)
 
 
 def prepared(image: Image.Image) -> NDArray[Any]:
-    """Return what `ColourEncoder` looks at, and end the process for a photo that is all of one colour."""
+    """Return the input of `ColourEncoder`, and exit the process on a photo of a single colour."""
     if image.getextrema() == tuple((level, level) for level in DEADLY):
         assert multiprocessing.parent_process() is not None, "the run's own process read the photo"
         os._exit(66)
@@ -47,7 +47,7 @@ def prepared(image: Image.Image) -> NDArray[Any]:
 
 
 class OnAnAccelerator(ColourEncoder):
-    """The colours as if a GPU computed them: other processes make photos ready, this one encodes."""
+    """A colour encoder that behaves like a GPU encoder: workers preprocess, the main process encodes."""
 
     accelerated = True
 
@@ -70,7 +70,7 @@ def with_workers(folder: Path, encoder: Encoder, *sources: Path, **options: Any)
 
 
 def contents(folder: Path) -> tuple[dict[str, tuple[Any, ...]], NDArray[np.float32], NDArray[np.float32]]:
-    """Return every item as it is stored, and in the same order the embeddings and the looks."""
+    """Return every stored item, and the embeddings and looks in the same order."""
     with CatalogStore.open(folder) as catalog:
         open_live_index(catalog)
         assert verify_catalog(catalog).problems == ()
@@ -87,7 +87,7 @@ def contents(folder: Path) -> tuple[dict[str, tuple[Any, ...]], NDArray[np.float
 
 
 def processes_below(process_id: int) -> list[int]:
-    """Return the processes that were started by this one, and by those."""
+    """Return all descendant processes."""
     parents = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -103,7 +103,7 @@ def processes_below(process_id: int) -> list[int]:
     return found[1:]
 
 
-def test_workers_that_encode_give_what_threads_give(
+def test_encoding_workers_produce_the_results_of_threads(
     lite: Encoder, photos: Path, metadata_csv: Path, tmp_path: Path
 ) -> None:
     (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
@@ -115,11 +115,11 @@ def test_workers_that_encode_give_what_threads_give(
     rows, vectors, looks = contents(tmp_path / "workers")
     other_rows, other_vectors, other_looks = contents(tmp_path / "alone")
     assert rows == other_rows
-    np.testing.assert_allclose(vectors, other_vectors, atol=1e-3)  # kept as float16
+    np.testing.assert_allclose(vectors, other_vectors, atol=1e-3)  # stored as float16
     np.testing.assert_allclose(looks, other_looks, atol=1e-3)
 
 
-def test_workers_that_only_prepare_give_what_threads_give(photos: Path, tmp_path: Path) -> None:
+def test_preparing_workers_produce_the_results_of_threads(photos: Path, tmp_path: Path) -> None:
     alone = index_into(tmp_path / "alone", OnAnAccelerator(), [photos])
     report = with_workers(tmp_path / "workers", OnAnAccelerator(), photos)
     assert "start" in report.seconds
@@ -128,7 +128,7 @@ def test_workers_that_only_prepare_give_what_threads_give(photos: Path, tmp_path
         np.testing.assert_equal(one, other)
 
 
-def test_photos_that_were_only_touched_are_not_encoded_again(photos: Path, tmp_path: Path) -> None:
+def test_photos_with_only_a_new_mtime_are_not_encoded_again(photos: Path, tmp_path: Path) -> None:
     log = tmp_path / "encoded.log"
     with_workers(tmp_path / "catalog", OnAnAccelerator(log=log), photos)
     before = log.read_text()
@@ -141,7 +141,7 @@ def test_photos_that_were_only_touched_are_not_encoded_again(photos: Path, tmp_p
     assert log.read_text() == before
 
 
-def test_a_photo_that_ends_its_process_is_a_failure_and_the_others_are_indexed(
+def test_a_photo_that_crashes_its_worker_is_a_failure_and_the_others_are_indexed(
     photos: Path, tmp_path: Path
 ) -> None:
     good = len(list(photos.rglob("*.jpg")))
@@ -157,7 +157,7 @@ def test_a_photo_that_ends_its_process_is_a_failure_and_the_others_are_indexed(
 def test_the_main_module_is_not_run_again(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Streamlit puts the page that it draws in the main module's place."""
+    """Streamlit replaces the main module with the current page."""
     page = ModuleType("__main__")
     page.__file__ = str(tmp_path / "page.py")
     (tmp_path / "page.py").write_text("raise RuntimeError('the page was run again')")
@@ -168,13 +168,13 @@ def test_the_main_module_is_not_run_again(
     assert sys.modules["__main__"] is page
 
 
-def test_few_photos_are_done_without_workers(photos: Path, tmp_path: Path) -> None:
+def test_few_photos_are_processed_without_workers(photos: Path, tmp_path: Path) -> None:
     report = index_into(tmp_path / "catalog", OnAnAccelerator(), [photos], workers=2, worth_workers=10_000)
     assert report.added > 3
     assert "start" not in report.seconds
 
 
-def test_what_cannot_be_sent_to_a_process_is_done_by_threads(
+def test_an_unpicklable_encoder_runs_in_threads(
     photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -183,13 +183,13 @@ def test_what_cannot_be_sent_to_a_process_is_done_by_threads(
     assert "this process reads all photos itself" in caplog.text
 
 
-def test_where_memory_is_short_there_are_fewer_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_low_memory_reduces_the_number_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     for free, fitting in ((None, 8), (0, 0), (workers.WORKER_BYTES * 3, 3), (workers.WORKER_BYTES * 30, 8)):
         monkeypatch.setattr(workers, "available_bytes", lambda free=free: free)
         assert workers.fitting_workers(8) == fitting
 
 
-def test_where_memory_is_short_of_two_workers_threads_read(
+def test_memory_for_fewer_than_two_workers_selects_threads(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "available_bytes", lambda: 2 * workers.WORKER_BYTES - 1)
@@ -206,7 +206,7 @@ def test_workers_that_cannot_start_raise_workers_unavailable(lite: Encoder) -> N
     assert not any(is_worker(child) for child in processes_below(os.getpid()))
 
 
-def test_a_run_that_is_stopped_by_its_progress_leaves_no_process(photos: Path, tmp_path: Path) -> None:
+def test_a_run_stopped_by_its_progress_callback_leaves_no_process(photos: Path, tmp_path: Path) -> None:
     def stop(_: Progress) -> None:
         raise KeyboardInterrupt
 
@@ -235,7 +235,7 @@ def test_photos_at_urls_are_fetched_by_workers_and_keep_a_thumbnail(
         )  # fmt: skip
         assert (report.added, len(report.failed)) == (12, 1)
         assert "404" in report.failed[0].reason
-        shutil.rmtree(photos)  # the shop is down: the thumbnails are still there
+        shutil.rmtree(photos)  # the originals are gone, the thumbnails remain
         assert all(len(thumbnails.get(item, 384).data) > 100 for item in catalog.iter_items())
 
 

@@ -1,4 +1,4 @@
-"""Confidence: "weak" is said of what is not there, for photos and words apart, and nothing where nothing is known."""
+"""Confidence: "weak" marks results for absent things, calibrated separately for photos and texts."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ Rows = NDArray[np.float32]
 
 
 def clusters(centers: Rows, each: int, seed: int) -> Rows:
-    """Return unit rows strewn around unit centers."""
+    """Return unit rows scattered around unit centers."""
     rng = np.random.default_rng(seed)
     strewn = np.repeat(centers, each, axis=0) + rng.normal(0, 0.05, (len(centers) * each, centers.shape[1]))
     return np.asarray(strewn / np.linalg.norm(strewn, axis=1, keepdims=True), np.float32)
 
 
 def over(rows: Rows) -> Nearest:
-    """Return an exact search of rows whose keys are their numbers."""
+    """Return an exact search over rows with row numbers as keys."""
 
     def nearest(row: Rows, k: int) -> tuple[NDArray[np.uint64], Rows]:
         scores = rows @ row
@@ -55,7 +55,7 @@ def rows() -> Rows:
     return clusters(np.eye(32, dtype=np.float32)[:8], 20, seed=0)
 
 
-def test_a_photo_of_something_absent_is_weak_and_few_of_the_catalogs_own_are(rows: Rows) -> None:
+def test_photos_of_absent_things_are_weak_and_few_catalog_photos_are(rows: Rows) -> None:
     levels = photo_levels(over(rows), np.arange(len(rows), dtype=np.uint64), rows)
     assert levels is not None
     own = [levels.confidence(np.delete(rows @ row, i)) for i, row in enumerate(rows)]
@@ -65,7 +65,7 @@ def test_a_photo_of_something_absent_is_weak_and_few_of_the_catalogs_own_are(row
     assert all(levels.confidence(rows @ row) == "weak" for row in absent)
 
 
-def test_nothing_is_said_with_too_few_probes_or_scores(rows: Rows) -> None:
+def test_too_few_probes_or_scores_yield_no_confidence(rows: Rows) -> None:
     assert word_levels(over(rows), rows[:0]) is None
     assert word_levels(over(rows), rows[:19]) is None
     assert word_levels(over(rows[:4]), rows) is None
@@ -75,7 +75,7 @@ def test_nothing_is_said_with_too_few_probes_or_scores(rows: Rows) -> None:
     assert levels.confidence(np.ones(BEST_SCORES, np.float32)) == "strong"
 
 
-def test_words_that_all_stand_in_one_row_are_vague_but_not_weak(rows: Rows) -> None:
+def test_words_that_all_occur_in_one_row_are_vague_but_not_weak(rows: Rows) -> None:
     levels = word_levels(over(rows), rows[:20], [words_of("Red chairs, of oak"), words_of("A lamp")])
     low = np.zeros(BEST_SCORES, np.float32)
     assert levels is not None
@@ -89,7 +89,7 @@ def test_words_that_all_stand_in_one_row_are_vague_but_not_weak(rows: Rows) -> N
 
 
 class Words(ColourEncoder):
-    """Encodes a text `thing 3` as the third axis: words are near the photos of that thing."""
+    """Encodes a text `thing 3` as the third axis, near the photos of that thing."""
 
     dim = 32
 
@@ -108,7 +108,7 @@ def said(searcher: Searcher, *terms: Term, **query: Any) -> Confidence | None:
     return searcher.search(Query(terms, **query)).confidence
 
 
-def test_a_search_says_how_good_it_is(things: CatalogStore) -> None:
+def test_a_search_result_has_a_confidence(things: CatalogStore) -> None:
     encoder, index = Words(), open_live_index(things)
     calibration = Calibration(things, lambda: encoder, in_background=False)
     searcher = Searcher(things, index, lambda: encoder, levels=calibration.levels)
@@ -140,7 +140,7 @@ def test_a_part_of_a_photo_is_not_compared_with_whole_ones(
     assert said(searcher, Term("item", item, region=Region(0.2, 0.2, 0.8, 0.8))) is None
 
 
-def test_levels_come_in_the_background_and_no_search_waits_for_them(things: CatalogStore) -> None:
+def test_levels_are_computed_in_the_background_without_blocking_searches(things: CatalogStore) -> None:
     index, encoder = open_live_index(things), Words()
     calibration = Calibration(things, lambda: encoder)
     kinds: tuple[Kind, Kind] = ("photo", "words")
@@ -154,7 +154,7 @@ def test_levels_come_in_the_background_and_no_search_waits_for_them(things: Cata
     calibration.close()
 
 
-def test_a_doubled_catalog_is_calibrated_again(things: CatalogStore, rows: Rows) -> None:
+def test_a_catalog_of_twice_the_size_is_recalibrated(things: CatalogStore, rows: Rows) -> None:
     from samples import raw_items
 
     encoder, index = Words(), open_live_index(things)
@@ -166,7 +166,7 @@ def test_a_doubled_catalog_is_calibrated_again(things: CatalogStore, rows: Rows)
     assert calibration.levels(index, "photo") != before
 
 
-def test_a_calibration_that_fails_or_is_stopped_says_nothing_and_fails_no_search(
+def test_a_failed_or_stopped_calibration_yields_no_levels_and_breaks_no_search(
     things: CatalogStore,
 ) -> None:
     def broken() -> ColourEncoder:
@@ -185,7 +185,7 @@ def no_encoder() -> Words:
     raise AssertionError("nothing is encoded again")
 
 
-def test_the_levels_of_an_earlier_process_serve_the_first_search(things: CatalogStore) -> None:
+def test_stored_levels_are_used_by_the_first_search(things: CatalogStore) -> None:
     encoder, index = Words(), open_live_index(things)
     kinds: tuple[Kind, Kind] = ("photo", "words")
     found = [Calibration(things, lambda: encoder, in_background=False).levels(index, kind) for kind in kinds]

@@ -1,4 +1,4 @@
-"""Near-duplicates: copies are found and look-alikes are not, groups follow the catalog, verdicts are remembered."""
+"""Near-duplicates: copies are found and similar items are not, groups follow the catalog, verdicts persist."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def read(item: Item) -> bytes:
 
 
 @pytest.mark.parametrize("name", COPIES)
-def test_a_copy_lies_over_its_original_in_either_order(name: str) -> None:
+def test_a_copy_matches_its_original_in_either_order(name: str) -> None:
     photos = sorted(STORE.glob("*-001-1.jpg"))[:12]
     found = 0
     for photo in photos:
@@ -85,11 +85,11 @@ def test_a_copy_lies_over_its_original_in_either_order(name: str) -> None:
         likeness, other = compare_pictures(*pair), compare_pictures(*pair[::-1])
         assert is_one_photo(likeness) == is_one_photo(other), photo.name
         found += is_one_photo(likeness)
-    # What has gone white in a brighter copy of a white thing is lost.
+    # A brighter copy of a white object loses its saturated details.
     assert found >= (len(photos) - 2 if name == "brighter" else len(photos))
 
 
-def test_the_views_and_the_neighbours_of_a_product_do_not() -> None:
+def test_other_views_and_similar_products_do_not_match() -> None:
     photos = [small(Image.open(photo)) for photo in sorted(STORE.glob("armchair-00[1-4]-*.jpg"))]
     assert len(photos) > 6
     for place, photo in enumerate(photos):
@@ -100,7 +100,7 @@ def test_the_views_and_the_neighbours_of_a_product_do_not() -> None:
     assert is_one_photo(compare_pictures(np.ones_like(photos[0]), np.ones_like(photos[0])))
 
 
-def test_another_colour_of_the_same_thing_is_another_photo() -> None:
+def test_another_colour_of_the_same_product_is_no_duplicate() -> None:
     for photo in sorted(STORE.glob("*-001-1.jpg"))[:12]:
         original = Image.open(photo).convert("RGB")
         hue, saturation, value = original.convert("HSV").split()
@@ -110,7 +110,7 @@ def test_another_colour_of_the_same_thing_is_another_photo() -> None:
         assert not colourful or not is_one_photo(compare_pictures(small(original), small(other))), photo.name
 
 
-def test_the_hash_of_a_mirrored_photo_is_known_from_its_own() -> None:
+def test_the_hash_of_a_mirrored_photo_is_computed_from_the_original_hash() -> None:
     for photo in sorted(STORE.glob("*-001-1.jpg"))[:12]:
         original = Image.open(photo).convert("RGB")
         mirrored = describe(ImageOps.mirror(original)).phash
@@ -158,7 +158,7 @@ def test_copies_form_a_group_that_follows_the_catalog(shop: tuple[CatalogStore, 
     assert found(duplicates) == [TRIPLE - {"copy-a.jpg"}]
 
 
-def test_of_unlike_photos_only_the_hashes_are_compared(shop: tuple[CatalogStore, LiveIndex]) -> None:
+def test_dissimilar_photos_are_compared_by_hash_only(shop: tuple[CatalogStore, LiveIndex]) -> None:
     catalog, index = shop
     photos_read: set[str] = set()
 
@@ -184,7 +184,7 @@ def test_a_mirrored_copy_is_found(colours: ColourEncoder, tmp_path: Path) -> Non
         assert found(duplicates) == [{"armchair-001-1.jpg", "mirrored.jpg"}]
 
 
-def test_no_search_waits_while_groups_are_computed(
+def test_group_computation_blocks_no_search(
     shop: tuple[CatalogStore, LiveIndex], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog, index = shop
@@ -207,7 +207,7 @@ def test_no_search_waits_while_groups_are_computed(
     assert len(duplicates.groups()) == 3
 
 
-def test_of_many_photos_a_change_of_the_catalog_keeps_no_search_waiting(
+def test_a_catalog_change_blocks_no_search_over_many_photos(
     shop: tuple[CatalogStore, LiveIndex], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog, index = shop
@@ -224,7 +224,9 @@ def test_of_many_photos_a_change_of_the_catalog_keeps_no_search_waiting(
     assert duplicates.groups().of(np.array([gone.key], np.uint64)).tolist() == [-1]
 
 
-def test_a_verdict_splits_a_group_and_outlives_another_pass(shop: tuple[CatalogStore, LiveIndex]) -> None:
+def test_a_verdict_splits_a_group_and_persists_over_another_pass(
+    shop: tuple[CatalogStore, LiveIndex],
+) -> None:
     catalog, index = shop
     duplicates = Duplicates(catalog)
     duplicates.find_new(index, read)
@@ -239,7 +241,7 @@ def test_a_verdict_splits_a_group_and_outlives_another_pass(shop: tuple[CatalogS
         duplicates.reject(["armchair-001-1.jpg", "'; DROP TABLE items --"], author="Ann")
 
 
-def test_a_pass_that_is_stopped_continues_where_it_was(
+def test_a_stopped_pass_resumes(
     make_catalog: Callable[..., CatalogStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vectors = clustered(60, 16)
@@ -264,7 +266,7 @@ def test_a_pass_that_is_stopped_continues_where_it_was(
     assert found(duplicates) == [{"00003.jpg", "00050.jpg"}], "without a photo, the same embedding decides"
 
 
-def test_the_threshold_is_that_of_the_catalogs_own_neighbours(
+def test_the_threshold_is_derived_from_the_catalogs_neighbours(
     make_catalog: Callable[..., CatalogStore],
 ) -> None:
     thresholds = []
@@ -279,10 +281,10 @@ def test_the_threshold_is_that_of_the_catalogs_own_neighbours(
     assert thresholds[0] > thresholds[1]
 
 
-# --- by themselves ------------------------------------------------------------------------------------------------
+# --- background ---------------------------------------------------------------------------------------------------
 
 
-def test_a_service_finds_duplicates_by_itself(shop: tuple[CatalogStore, LiveIndex]) -> None:
+def test_a_service_detects_duplicates_automatically(shop: tuple[CatalogStore, LiveIndex]) -> None:
     folder = shop[0].folder
     shop[0].close()
     service = SearchService.open(Settings.load({}, catalog=folder))
@@ -302,7 +304,7 @@ def test_a_service_finds_duplicates_by_itself(shop: tuple[CatalogStore, LiveInde
         assert Duplicates(catalog).state().waiting == 0
 
 
-def test_a_service_that_must_not_find_duplicates_does_not(shop: tuple[CatalogStore, LiveIndex]) -> None:
+def test_duplicate_detection_can_be_disabled(shop: tuple[CatalogStore, LiveIndex]) -> None:
     folder = shop[0].folder
     shop[0].close()
     service = SearchService.open(Settings.load({}, catalog=folder, find_duplicates=False))
@@ -312,7 +314,7 @@ def test_a_service_that_must_not_find_duplicates_does_not(shop: tuple[CatalogSto
         service.close()
 
 
-def test_indexing_finds_duplicates_of_what_is_new(tmp_path: Path) -> None:
+def test_indexing_detects_duplicates_of_new_photos(tmp_path: Path) -> None:
     names = ["armchair-001-1", "armchair-001-1-again", "mug-001-1", "mug-001-1-again"]
     for name in names:
         shutil.copy(STORE / f"{name.removesuffix('-again')}.jpg", tmp_path / f"{name}.jpg")
@@ -342,10 +344,10 @@ def test_the_first_of_each_group_stays_and_the_others_collapse_into_it() -> None
     assert groups.collapse(keys[:0])[0].tolist() == []
 
 
-def test_filtered_composed_and_collapsed_queries_return_n_hits_where_n_exist(
+def test_filtered_composed_and_collapsed_queries_return_n_hits_if_n_exist(
     make_catalog: Callable[..., CatalogStore],
 ) -> None:
-    """3,000 photos of 60 products: 50 views each are near each other: collapsing empties whole candidate lists."""
+    """3,000 photos of 60 products: their 50 views are similar, so collapsing empties whole candidate lists."""
     vectors = clustered(60, 32, clusters=60, spread=0.3).repeat(50, axis=0)
     vectors = vectors + 0.02 * np.random.default_rng(1).normal(size=vectors.shape)
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The search engine: opened once, shared by all that searches a catalog, and closed whole."""
+"""The search engine: opened once, shared by all users of a catalog, and closed completely."""
 
 from __future__ import annotations
 
@@ -40,9 +40,7 @@ def settings_of(folder: Path, **given: object) -> Settings:
     return Settings.load({}, catalog=folder, **given)
 
 
-def test_texts_items_and_photos_are_searched_through_one_engine(
-    colour_catalog: Path, colours: ColourEncoder
-) -> None:
+def test_one_engine_searches_by_text_item_and_photo(colour_catalog: Path, colours: ColourEncoder) -> None:
     with SearchEngine(settings_of(colour_catalog), encoder=colours) as engine:
         by_item = engine.searcher.search(Query.of(item=MUG, n=5))
         photo = engine.read_photo(engine.catalog.get(MUG))
@@ -51,7 +49,7 @@ def test_texts_items_and_photos_are_searched_through_one_engine(
         assert engine.systems.search(Query.of(item=MUG, n=5)).hits == by_item.hits
 
 
-def test_a_rule_saved_in_the_engine_holds_for_every_system_of_it(
+def test_a_rule_saved_in_the_engine_applies_to_all_its_systems(
     colour_catalog: Path, colours: ColourEncoder
 ) -> None:
     with SearchEngine(settings_of(colour_catalog), encoder=colours) as engine:
@@ -112,7 +110,7 @@ def test_an_encoder_that_is_not_the_catalogs_is_refused_each_time(
                 engine.searcher.search(Query.of(text="red"))
 
 
-def test_an_empty_catalog_has_no_encoder_yet_and_says_so(tmp_path: Path) -> None:
+def test_an_empty_catalog_reports_a_missing_encoder(tmp_path: Path) -> None:
     with CatalogStore.open(tmp_path / "empty", create=True) as catalog:
         provider = EncoderProvider(catalog)
         provider.start()
@@ -122,7 +120,7 @@ def test_an_empty_catalog_has_no_encoder_yet_and_says_so(tmp_path: Path) -> None
         provider.close()
 
 
-def test_closing_frees_the_catalog_and_closing_twice_is_fine(colour_catalog: Path) -> None:
+def test_closing_releases_the_catalog_and_is_idempotent(colour_catalog: Path) -> None:
     engine = SearchEngine(settings_of(colour_catalog))
     engine.close()
     engine.close()
@@ -139,17 +137,17 @@ def test_an_engine_that_cannot_open_leaves_nothing_open(colour_catalog: Path) ->
         path.write_bytes(b"damaged")
     with pytest.raises(CatalogCorrupt):
         SearchEngine(settings_of(colour_catalog))
-    CatalogStore.open(colour_catalog).close()  # the lock was given back
+    CatalogStore.open(colour_catalog).close()  # the lock is released
 
 
-def test_a_catalog_is_made_only_where_that_is_wanted(tmp_path: Path) -> None:
+def test_a_catalog_is_created_only_on_request(tmp_path: Path) -> None:
     with pytest.raises(CatalogNotFound):
         SearchEngine(settings_of(tmp_path / "new"))
     with SearchEngine(settings_of(tmp_path / "new"), create=True) as engine:
         assert len(engine.catalog) == 0
 
 
-def test_a_command_gets_the_catalog_and_an_index_in_step_with_it(colour_catalog: Path) -> None:
+def test_a_command_gets_the_catalog_and_an_up_to_date_index(colour_catalog: Path) -> None:
     shutil.rmtree(colour_catalog / "index")
     with open_catalog_index(settings_of(colour_catalog)) as (catalog, index):
         assert len(index) == len(catalog) == 48
@@ -157,7 +155,7 @@ def test_a_command_gets_the_catalog_and_an_index_in_step_with_it(colour_catalog:
 
 
 @pytest.mark.parametrize("emphasis", [Emphasis(), Emphasis(color=0.5)])
-def test_an_upload_is_decoded_once_and_searched_by_the_pixels_that_were_sent(
+def test_an_upload_is_decoded_once_and_searched_by_its_original_pixels(
     lite_catalog: Path,
     lite: Encoder,
     shared_photos: Path,
@@ -187,7 +185,7 @@ def test_an_upload_is_decoded_once_and_searched_by_the_pixels_that_were_sent(
         assert [hit.score for hit in again.hits] == pytest.approx([hit.score for hit in first.hits], abs=1e-5)
 
 
-def test_a_region_of_an_upload_is_cut_from_the_picture_that_was_sent(
+def test_a_region_of_an_upload_is_cropped_from_the_original_pixels(
     colour_catalog: Path, colours: ColourEncoder
 ) -> None:
     """A preview of 768 px has less than 10 pixels of the region."""
@@ -203,7 +201,7 @@ def test_a_region_of_an_upload_is_cut_from_the_picture_that_was_sent(
         assert "blue" in engine.searcher.search(Query((term,), n=1)).hits[0].item_id
 
 
-def test_a_deleted_upload_is_not_searched_by_what_was_cached(
+def test_a_deleted_upload_is_not_searched_from_the_cache(
     colour_catalog: Path, colours: ColourEncoder, shared_photos: Path
 ) -> None:
     with SearchEngine(settings_of(colour_catalog), encoder=colours) as engine:

@@ -1,4 +1,4 @@
-"""Suggested filters: words are read as the catalog's own columns and values, and what is left of them makes sense."""
+"""Suggested filters: words are matched to the catalog's columns and values, and the rest is a valid query."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ WORDS = QueryWords(FACETS)
 
 
 def said(text: str) -> list[str]:
-    """Return the filters of every suggestion, as they are written."""
+    """Return the filters of every suggestion, as texts."""
     return [" & ".join(map(str, found.filters)) for found in WORDS.suggest(text)]
 
 
 def left(text: str, column: str) -> str:
-    """Return what is left of the text when the suggestion on a column is accepted."""
+    """Return the remaining text after the suggestion on a column is accepted."""
     return next(found.text for found in WORDS.suggest(text) if found.column == column)
 
 
@@ -88,7 +88,7 @@ def left(text: str, column: str) -> str:
         ("mugs in stock", ["type=mug", "in_stock=true"]),
     ],
 )
-def test_words_suggest_the_filters_that_they_say(text: str, filters: list[str]) -> None:
+def test_words_suggest_the_filters_they_describe(text: str, filters: list[str]) -> None:
     assert said(text) == filters
 
 
@@ -108,11 +108,11 @@ def test_words_suggest_the_filters_that_they_say(text: str, filters: list[str]) 
         "x" * 100_000,
     ],
 )
-def test_words_that_say_no_filter_that_divides_the_catalog_suggest_none(text: str) -> None:
+def test_words_without_a_selective_filter_suggest_none(text: str) -> None:
     assert said(text) == []
 
 
-def test_every_suggested_filter_is_one_that_the_grammar_reads_back() -> None:
+def test_every_suggested_filter_is_parsed_by_the_grammar() -> None:
     from imgsearch.core.filter_grammar import parse_filter
 
     for text in ("café crème under 12,50", "red or blue", "in stock", "between 1 and 2", "t-shirt size 42"):
@@ -130,31 +130,29 @@ def test_every_suggested_filter_is_one_that_the_grammar_reads_back() -> None:
         ("Big T-Shirts for under 50", "price", "Big T-Shirts"),
         ("nice red or blue vase", "colour", "nice vase"),
         ("my t-shirt, size 42", "size", "my t-shirt"),
-        # What describes stays where nothing else would.
+        # A descriptive word stays if the text would be empty without it.
         ("red under 50", "colour", "red under 50"),
         ("red under 50", "price", "red"),
         ("the red", "colour", "the red"),
-        # A number describes nothing.
+        # A number alone is no description.
         ("under 50", "price", ""),
         ("for under 50 euros", "price", ""),
     ],
 )
-def test_the_text_that_is_left_still_describes_what_is_looked_for(
-    text: str, column: str, expected: str
-) -> None:
+def test_the_remaining_text_still_describes_the_query(text: str, column: str, expected: str) -> None:
     assert left(text, column) == expected
 
 
-def test_what_the_filters_say_already_is_not_suggested() -> None:
+def test_active_filters_are_not_suggested() -> None:
     present = (Filter("Colour", "=", "Red"), Filter("price", "<", "50"))
     assert [str(*found.filters) for found in WORDS.suggest("red mug under 50", present)] == ["type=mug"]
 
 
-def test_suggestions_name_the_words_that_say_them() -> None:
+def test_suggestions_include_their_source_words() -> None:
     assert [found.words for found in WORDS.suggest("A Red mug under €50")] == ["Red", "mug", "under €50"]
 
 
-def test_a_catalog_without_a_price_asks_which_number_is_meant() -> None:
+def test_without_a_price_column_an_ambiguous_number_suggests_no_filter() -> None:
     weights = [Facet("weight_kg", "range", low=1, high=9), Facet("length_cm", "range", low=1, high=90)]
     assert QueryWords(weights).suggest("under 5") == ()
     assert [str(*found.filters) for found in QueryWords(weights).suggest("under 5 kg")] == ["weight_kg<5"]
@@ -169,5 +167,5 @@ def test_a_catalog_without_a_price_asks_which_number_is_meant() -> None:
         *(("shoes", "shoe"), ("watches", "watch"), ("gas", "gas"), ("ties", "tie")),
     ],
 )
-def test_plurals_and_singulars_are_one_word(word: str, one: str) -> None:
+def test_plurals_and_singulars_share_one_stem(word: str, one: str) -> None:
     assert singular(word) == singular(one)

@@ -1,4 +1,4 @@
-"""Re-ranking: what is emphasised comes first, what is collapsed is named, and N hits come where N exist."""
+"""Re-ranking: emphasised items rank first, collapsed items are listed, and N hits are returned if N exist."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def picture(color: str, seed: int) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[CatalogStore, Searcher]]:
-    """Return 4,000 clustered vectors that know no colour, a look for each, and 1,000 products of four photos."""
+    """Return 4,000 clustered vectors without colour information, their looks, and 1,000 products of four photos."""
     rows = [{"product_id": f"p{n // 4}", "half": n % 2, "few": n % 97} for n in range(COUNT)]
     looks = [describe(picture(COLORS[n], 0)) for n in range(len(COLORS))]
     with CatalogStore.open(tmp_path_factory.mktemp("reranking") / "c", create=True) as catalog:
@@ -59,7 +59,7 @@ def colors_of(result: SearchResult) -> list[int]:
 ITEM = Query.of(item="00008", n=24)
 
 
-def test_emphasis_on_colour_brings_the_same_colour_forward_and_more_so_the_stronger_it_is(shop: Any) -> None:
+def test_stronger_emphasis_on_colour_ranks_the_same_colour_higher(shop: Any) -> None:
     _, searcher = shop
     same = [
         colors_of(searcher.search(replace(ITEM, emphasis=Emphasis(color=strength)))).count(0)
@@ -69,14 +69,14 @@ def test_emphasis_on_colour_brings_the_same_colour_forward_and_more_so_the_stron
     assert same == sorted(same)
 
 
-def test_same_colour_leaves_out_all_others_and_still_fills_the_page(shop: Any) -> None:
+def test_same_colour_excludes_other_colours_and_still_fills_the_page(shop: Any) -> None:
     _, searcher = shop
     result = searcher.search(replace(ITEM, n=300, same_color=True))
     assert len(result.hits) == 300
     assert set(colors_of(result)) == {0}
 
 
-def test_a_colour_alone_finds_its_items_and_a_colour_to_avoid_pushes_them_back(shop: Any) -> None:
+def test_a_colour_query_finds_its_items_and_a_negative_colour_demotes_them(shop: Any) -> None:
     _, searcher = shop
     blue = searcher.search(Query((Term("color", COLORS[1]),), n=50))
     assert set(colors_of(blue)) == {1}
@@ -96,7 +96,7 @@ def test_pages_of_a_reordered_query_neither_overlap_nor_leave_gaps(shop: Any) ->
     assert [item_id for page in pages for item_id in page] == whole
 
 
-def test_photos_of_one_product_are_one_hit_that_names_the_others(shop: Any) -> None:
+def test_photos_of_one_product_collapse_into_one_hit_that_lists_the_others(shop: Any) -> None:
     catalog, searcher = shop
     result = searcher.search(replace(ITEM, n=100, duplicates="collapse"))
     products = [int(item_id) // 4 for item_id in ids(result)]
@@ -108,7 +108,7 @@ def test_photos_of_one_product_are_one_hit_that_names_the_others(shop: Any) -> N
 
 
 @pytest.mark.parametrize("filters", [(), ("half=1",), ("few=5",), ("half=0", "few<10")])
-def test_everything_at_once_still_returns_n_hits_where_n_exist(shop: Any, filters: tuple[str, ...]) -> None:
+def test_all_options_combined_return_n_hits_if_n_exist(shop: Any, filters: tuple[str, ...]) -> None:
     catalog, searcher = shop
     given = parse_filters(list(filters))
     terms = (
@@ -130,7 +130,7 @@ def test_everything_at_once_still_returns_n_hits_where_n_exist(shop: Any, filter
     assert len(set(ids(result))) == len(result.hits)
 
 
-def test_rules_hide_pin_and_boost_what_a_visitor_sees(shop: Any) -> None:
+def test_rules_hide_pin_and_boost_hits(shop: Any) -> None:
     searcher = shop[1]
     rules = searcher.rules
     before = ids(searcher.search(ITEM))
@@ -147,7 +147,7 @@ def test_rules_hide_pin_and_boost_what_a_visitor_sees(shop: Any) -> None:
     assert ids(searcher.search(ITEM)) == before
 
 
-def test_diversity_puts_the_best_first_and_others_than_the_nearest_behind_it() -> None:
+def test_diversity_keeps_the_best_hit_first_and_diversifies_the_rest() -> None:
     rows = np.eye(4, dtype=np.float32)[[0, 0, 0, 1, 2, 3]]
     order = diversify(rows, np.linspace(1, 0, 6, dtype=np.float32), 0.8, 4).tolist()
     assert order[0] == 0
@@ -159,7 +159,7 @@ def test_ties_keep_their_order() -> None:
     assert by_value(np.array([0.5, 0.5000000001, 0.7], np.float32)).tolist() == [2, 0, 1]
 
 
-def test_a_named_colour_replaces_that_of_the_photo() -> None:
+def test_a_named_colour_overrides_the_colour_of_the_photo() -> None:
     photo = describe(picture(COLORS[0], 3)).vector
     wanted = look_target([(COLORS[1], 1.0)], photo[None, :], [1.0], Emphasis())
     assert np.allclose(wanted.look[COLOR], color_look(COLORS[1]), atol=1e-5)

@@ -1,4 +1,4 @@
-"""Rules: what is hidden never shows, pins and boosts move hits, every change is kept and can be taken back."""
+"""Rules: hidden items never appear, pins and boosts move hits, every change is logged and can be undone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def hits(searcher: Searcher, **parts: object) -> list[str]:
     return [hit.item_id for hit in searcher.search(Query.of(n=48, **parts)).hits]  # type: ignore[arg-type]
 
 
-def test_what_is_hidden_never_shows_and_others_take_its_place(
+def test_hidden_items_never_appear_and_are_replaced_by_others(
     catalog: CatalogStore, searcher: Searcher
 ) -> None:
     before = hits(searcher, item=MUG)
@@ -53,7 +53,7 @@ def test_what_is_hidden_never_shows_and_others_take_its_place(
     assert hits(searcher, item=MUG) == before
 
 
-def test_a_pin_holds_for_its_words_only_and_never_for_what_is_hidden(
+def test_a_pin_applies_to_its_words_only_and_never_to_hidden_items(
     catalog: CatalogStore, searcher: Searcher
 ) -> None:
     last = hits(searcher, text="red")[-1]
@@ -77,7 +77,7 @@ def test_a_boost_moves_items_up_and_a_negative_one_down(catalog: CatalogStore, s
     assert sorted(hits(searcher, item=MUG)) == sorted(before)
 
 
-def test_a_rule_holds_from_its_first_to_its_last_day(catalog: CatalogStore) -> None:
+def test_a_rule_is_active_from_its_first_to_its_last_day(catalog: CatalogStore) -> None:
     rules, day = Rules(catalog), timedelta(days=1)
     for starts, ends, holds in (
         (TODAY, TODAY, True),
@@ -90,7 +90,7 @@ def test_a_rule_holds_from_its_first_to_its_last_day(catalog: CatalogStore) -> N
         rules.switch(rule.rule_id, on=False, author="Ann")
 
 
-def test_every_change_is_kept_and_can_be_undone(colour_catalog: Path) -> None:
+def test_every_change_is_logged_and_can_be_undone(colour_catalog: Path) -> None:
     with CatalogStore.open(colour_catalog) as catalog:
         rules = Rules(catalog)
         rule = rules.save(Rule("boost", (MUG,), amount=1.0), author="Ann")
@@ -122,9 +122,7 @@ def test_every_change_is_kept_and_can_be_undone(colour_catalog: Path) -> None:
         (Rule("hide", (MUG,), rule_id=99), QueryError),
     ],
 )
-def test_a_rule_that_makes_no_sense_changes_nothing(
-    catalog: CatalogStore, rule: Rule, error: type[Exception]
-) -> None:
+def test_an_invalid_rule_changes_nothing(catalog: CatalogStore, rule: Rule, error: type[Exception]) -> None:
     with pytest.raises(error):
         Rules(catalog).save(rule, author="Ann")
     assert Rules(catalog).history() == []
@@ -155,7 +153,7 @@ def texts(app: AppTest) -> str:
     return " ".join(str(block.proto.body) for block in app.get("html"))
 
 
-def test_what_is_hidden_counts_in_no_facet_so_that_counts_are_what_a_search_finds(
+def test_facet_counts_exclude_hidden_items_like_searches_do(
     service: SearchService,
 ) -> None:
     before = {facet.column: facet for facet in service.facets()}
@@ -180,7 +178,7 @@ def test_hidden_items_are_not_among_the_samples(service: SearchService) -> None:
     assert {item.item_id.split("/")[0] for item in service.sample(48, seed=1)} == {"mug"}
 
 
-def test_a_rule_made_on_the_page_holds_and_is_undone_there(service: SearchService) -> None:
+def test_a_rule_created_on_the_page_is_active_and_can_be_undone_there(service: SearchService) -> None:
     app = AppTest.from_function(draw_rules, default_timeout=60).run()
     assert "No rules yet" in texts(app)
     app.button(key="add_rule").click().run()
@@ -190,7 +188,7 @@ def test_a_rule_made_on_the_page_holds_and_is_undone_there(service: SearchServic
     app.button(key="add_rule").click().run()
     assert service.rules.all() == ()
     app.text_area(key="rule_filters_0").set_value("category=mug")
-    app.button(key="add_rule").click().run()  # one click, which leaves the field
+    app.button(key="add_rule").click().run()  # one click, which also blurs the field
     assert "Hide category=mug" in texts(app)
     assert len(service.rules.hidden_keys()) > 0
     app.button(key="undo_1").click().run()
@@ -198,7 +196,7 @@ def test_a_rule_made_on_the_page_holds_and_is_undone_there(service: SearchServic
     assert "<b>" not in texts(app).replace("<b>b</b>", "")
 
 
-def test_a_rule_is_changed_on_the_page_and_gets_conditions(service: SearchService) -> None:
+def test_a_rule_is_edited_and_given_conditions_on_the_page(service: SearchService) -> None:
     first = service.rules.save(Rule("hide", filters=parse_filters(["category=mug"])), author="Ann")
     app = AppTest.from_function(draw_rules, default_timeout=60).run()
     app.button(key="edit_1").click().run()
@@ -226,7 +224,7 @@ def test_a_rule_is_changed_on_the_page_and_gets_conditions(service: SearchServic
     assert service.rules.get(1) == first
 
 
-def test_a_rule_with_a_filter_as_condition_holds_for_searches_filtered_so(
+def test_a_rule_with_a_filter_condition_applies_to_searches_with_that_filter(
     catalog: CatalogStore, searcher: Searcher
 ) -> None:
     last = hits(searcher, item=MUG)[-1]
@@ -238,7 +236,7 @@ def test_a_rule_with_a_filter_as_condition_holds_for_searches_filtered_so(
     assert hits(searcher, item="lamp/green-0.jpg", filters=filtered)[0] == last
 
 
-def test_the_command_line_changes_rules_as_the_page_does(colour_catalog: Path) -> None:
+def test_the_command_line_edits_rules_like_the_page(colour_catalog: Path) -> None:
     def run(*arguments: str) -> dict[str, object]:
         place = ["--catalog", str(colour_catalog), "--json"]
         done = CliRunner().invoke(cli, ["rules", *arguments, *place])
@@ -261,7 +259,7 @@ def test_the_command_line_changes_rules_as_the_page_does(colour_catalog: Path) -
         assert [one.act for one in Rules(catalog).history(1)] == ["undo", "on", "off", "change", "add"]
 
 
-def test_the_duplicates_page_says_what_to_do_first(service: SearchService) -> None:
+def test_the_duplicates_page_explains_the_first_step(service: SearchService) -> None:
     app = AppTest.from_function(draw_duplicates, default_timeout=60).run()
     assert "No search for duplicates yet" in texts(app)
     app.button(key="find_duplicates").click().run()

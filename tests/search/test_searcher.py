@@ -1,4 +1,4 @@
-"""The `Searcher`: right hits, all of them, in one order, under any filter, also while the catalog changes."""
+"""The `Searcher`: correct and complete hits in a stable order, under any filter, also while the catalog changes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def ids(result: SearchResult) -> list[str]:
 def brute_force(
     catalog: CatalogStore, item_id: str, filters: tuple[Filter, ...] = ()
 ) -> list[tuple[float, int]]:
-    """Return (-score, key) of every other item that passes, best first: by numpy alone."""
+    """Return (-score, key) of every other passing item, best first, computed with numpy."""
     own = catalog.get(item_id).key
     keys = np.array([key for key in catalog.metadata.keys_matching(filters) if key != own], np.uint64)
     query = catalog.vectors(np.array([own], np.uint64))[0].astype(np.float64)
@@ -55,7 +55,9 @@ def brute_force(
 
 def assert_consistent(result: SearchResult, offset: int = 0) -> None:
     assert [hit.rank for hit in result.hits] == list(range(offset + 1, offset + 1 + len(result.hits)))
-    assert np.all(np.diff([hit.score for hit in result.hits]) <= 1.5e-6)  # scores tie by six decimals
+    assert np.all(
+        np.diff([hit.score for hit in result.hits]) <= 1.5e-6
+    )  # scores within six decimals are ties
     assert len(set(ids(result))) == len(result.hits)
 
 
@@ -74,7 +76,7 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield catalog, searcher_of(catalog)
 
 
-# --- right hits -------------------------------------------------------------------------------------------------
+# --- correct hits -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_ann_recall_at_10_is_at_least_99_percent_filtered_or_not(big: Any, texts
     assert right / total >= 0.99
 
 
-def test_a_filtered_search_gives_n_hits_whenever_n_items_match(big: Any) -> None:
+def test_a_filtered_search_returns_n_hits_if_n_items_match(big: Any) -> None:
     catalog, searcher = big
     for texts in (["one=value 17"], ["few=7"], ["few=7", "half=true"], ["n<0"], ["n>=5990"], ["half=true"]):
         filters = parse_filters(texts)
@@ -117,7 +119,7 @@ def test_every_item_is_reached_when_all_are_requested(big: Any) -> None:
     assert_consistent(result)
 
 
-def test_filters_over_the_limit_of_exact_search_are_answered_by_the_index_and_right(
+def test_filters_over_the_exact_search_limit_use_the_index_and_return_correct_hits(
     big: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog, searcher = big
@@ -156,7 +158,7 @@ def on_lists(tmp_path: Path) -> Iterator[tuple[CatalogStore, LocalIndex]]:
         yield catalog, index
 
 
-def test_lists_search_among_what_passes_a_filter_and_find_the_nearest_of_it(
+def test_ivf_search_under_a_filter_finds_the_nearest_passing_items(
     on_lists: tuple[CatalogStore, LocalIndex], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("imgsearch.search.candidates.MAX_EXACT_ITEMS", 100)
@@ -188,14 +190,14 @@ def test_lists_search_among_what_passes_a_filter_and_find_the_nearest_of_it(
     assert len(among) == 4 * 20, "each search was made among the items that pass"
 
 
-def test_a_filter_on_lists_gives_every_hit_where_the_index_knows_none_of_them_yet(
+def test_a_filtered_ivf_search_finds_items_that_are_not_indexed_yet(
     on_lists: tuple[CatalogStore, LocalIndex], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("imgsearch.search.candidates.MAX_EXACT_ITEMS", 10)
     catalog, index = on_lists
     monkeypatch.setattr(index.engine, "subset_search_pays", lambda items, expansion: True)
     late = [f"late {n:03d}" for n in range(300)]
-    catalog.store(raw_items(late, [{"n": -1}] * 300), clustered(300, 48, seed=9))  # and not to the index
+    catalog.store(raw_items(late, [{"n": -1}] * 300), clustered(300, 48, seed=9))  # not yet in the index
     query = Query((Term("item", "00000"),), n=24, filters=parse_filters(["n=-1"]))
     result = Searcher(catalog, index, no_encoder).search(query)
     assert [-hit.score for hit in result.hits] == pytest.approx(
@@ -203,14 +205,14 @@ def test_a_filter_on_lists_gives_every_hit_where_the_index_knows_none_of_them_ye
     )
 
 
-def test_words_have_lists_compare_more_candidates(on_lists: tuple[CatalogStore, LocalIndex]) -> None:
+def test_text_queries_compare_more_ivf_candidates(on_lists: tuple[CatalogStore, LocalIndex]) -> None:
     _, index = on_lists
     assert (
         index.candidates_for(24, cross_modal=True) > 4 * index.candidates_for(24, cross_modal=False) >= 4 * 24
     )
 
 
-def test_the_item_itself_is_left_out_and_its_double_is_first(make_catalog: MakeCatalog) -> None:
+def test_the_query_item_is_excluded_and_its_duplicate_is_first(make_catalog: MakeCatalog) -> None:
     vectors = clustered(300, 16)
     vectors[200] = vectors[10]
     searcher = searcher_of(make_catalog(vectors))
@@ -253,7 +255,7 @@ def test_pages_are_disjoint_consecutive_and_the_same_as_one_big_query(
 def test_ties_are_broken_by_the_order_of_indexing_on_every_page(
     make_catalog: MakeCatalog, doubles: int, filtered: bool
 ) -> None:
-    """Shops have hundreds of the same "photo to come" picture: a graph's hardest case."""
+    """Shops have hundreds of copies of one placeholder image, the hardest case for a graph index."""
     vectors = clustered(2000, 16)
     same = np.random.default_rng(1).permutation(2000)[:doubles]
     vectors[same] = vectors[same[0]]
@@ -276,7 +278,7 @@ def test_the_same_query_gives_the_same_result_again_and_after_reopening(big: Any
     assert searcher.search(query).search_id != first.search_id
 
 
-def test_an_offset_behind_the_last_hit_gives_nothing(big: Any) -> None:
+def test_an_offset_beyond_the_last_hit_returns_no_hits(big: Any) -> None:
     _, searcher = big
     result = searcher.search(Query((Term("item", "00001"),), n=10, offset=9000))
     assert result.hits == ()
@@ -298,12 +300,12 @@ def test_a_photo_is_found_by_its_own_bytes(shop: Searcher, shared_photos: Path) 
         assert hit.score > 0.999
 
 
-def test_a_text_finds_by_its_meaning_whatever_its_white_space(shop: Searcher) -> None:
+def test_a_text_query_ignores_white_space(shop: Searcher) -> None:
     assert shop.search(Query.of(text=" red \n")).hits == shop.search(Query.of(text="red")).hits
     assert shop.search(Query.of(text="red")).hits != shop.search(Query.of(text="blue")).hits
 
 
-def test_a_mix_lies_between_its_parts_and_a_negative_weight_pushes_away(shop: Searcher) -> None:
+def test_a_composed_query_ranks_between_its_terms_and_a_negative_weight_demotes(shop: Searcher) -> None:
     mug, chair = Term("item", "mug/red-0.jpg"), Term("item", "chair/red-0.jpg")
     mixed = shop.search(Query((mug, chair), n=46))
     assert {"mug/red-0.jpg", "chair/red-0.jpg"}.isdisjoint(ids(mixed))
@@ -315,7 +317,7 @@ def test_a_mix_lies_between_its_parts_and_a_negative_weight_pushes_away(shop: Se
     assert less["mug/purple-0.jpg"] < plain["mug/purple-0.jpg"]
 
 
-def test_the_score_of_a_mix_is_the_cosine_with_the_terms_put_together(big: Any) -> None:
+def test_the_score_of_a_composed_query_is_the_cosine_to_the_combined_vector(big: Any) -> None:
     catalog, searcher = big
     result = searcher.search(Query((Term("item", "00005"), Term("item", "00900", -0.4)), n=5))
     pair = catalog.vectors(np.array([5, 900], np.uint64))
@@ -328,10 +330,10 @@ def test_the_score_of_a_mix_is_the_cosine_with_the_terms_put_together(big: Any) 
         )
 
 
-def test_a_part_of_a_photo_is_searched_by_that_part_alone(
+def test_a_region_query_uses_only_the_region(
     catalog: CatalogStore,
 ) -> None:
-    """A photo of two colours finds items of the colour in its region."""
+    """A region of a two-colour photo finds items of the region's colour."""
     both = Image.new("RGB", (200, 100), "red")
     both.paste("blue", (100, 0, 200, 100))
     data = io.BytesIO()
@@ -396,13 +398,13 @@ def test_an_invalid_query_is_refused_in_one_sentence(
     assert len(str(refused.value)) < 400
 
 
-def test_a_catalog_without_items_gives_no_hits(make_catalog: MakeCatalog) -> None:
+def test_an_empty_catalog_returns_no_hits(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(np.zeros((0, ColourEncoder.dim), np.float32))
     result = searcher_of(catalog, ColourEncoder).search(Query.of(text="red"))
     assert (result.hits, result.matching) == ((), 0)
 
 
-def test_the_only_item_has_no_look_alikes(make_catalog: MakeCatalog) -> None:
+def test_a_single_item_has_no_similar_items(make_catalog: MakeCatalog) -> None:
     result = searcher_of(make_catalog(clustered(1, 8))).search(Query.of(item="00000.jpg"))
     assert (result.hits, result.matching) == ((), 0)
 
@@ -422,7 +424,7 @@ def test_an_item_that_was_just_removed_is_replaced_by_the_next_best(make_catalog
     index = open_live_index(catalog)
     searcher = Searcher(catalog, index, no_encoder)
     before = ids(searcher.search(Query.of(item="00000.jpg", n=60)))
-    catalog.remove(before[:30])  # the index does not know of it yet
+    catalog.remove(before[:30])  # not yet removed from the index
     result = searcher.search(Query.of(item="00000.jpg", n=30))
     assert ids(result) == before[30:]
     assert_consistent(result)
@@ -440,7 +442,7 @@ def test_an_item_that_was_just_added_is_found_at_once(make_catalog: MakeCatalog)
         assert ids(searcher.search(query))[0] == "new.jpg"
 
 
-def test_ten_threads_search_while_another_adds_changes_and_removes_without_a_wrong_hit(
+def test_ten_threads_search_correctly_while_another_adds_changes_and_removes(
     make_catalog: MakeCatalog,
 ) -> None:
     count, dim = 1500, 24
@@ -448,7 +450,7 @@ def test_ten_threads_search_while_another_adds_changes_and_removes_without_a_wro
     catalog = make_catalog(base, [{"part": n % 3} for n in range(count)])
     index = open_live_index(catalog)
     searcher = Searcher(catalog, index, no_encoder)
-    # Every id has vectors that it may have at some time; a hit must score exactly as one of them.
+    # Every id has a set of possible vectors; a hit's score must match one of them exactly.
     rounds = 12
     extra = {f"x{r}-{n}": clustered(1, dim, seed=1000 * r + n)[0] for r in range(rounds) for n in range(40)}
     stop = threading.Event()

@@ -1,4 +1,4 @@
-"""Side by side: sides as texts, the agreement of two rankings, both answers of a catalog, the page, the command."""
+"""Side by side: sides as texts, rank agreement, results of both sides, the page, the command."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ MUG = "mug/red-0.jpg"
         Side("a+b.c", same_color=False, duplicates="collapse", diversity=0.0),
     ],
 )
-def test_a_side_is_written_and_read_without_loss(side: Side) -> None:
+def test_a_side_round_trips_as_text(side: Side) -> None:
     assert parse_side(str(side)) == side
 
 
@@ -74,12 +74,12 @@ def test_a_side_is_written_and_read_without_loss(side: Side) -> None:
         "live," + "diversity:0.1," * 40,
     ],
 )
-def test_a_side_that_makes_no_sense_is_refused_in_a_sentence(text: str) -> None:
+def test_an_invalid_side_is_refused_in_one_sentence(text: str) -> None:
     with pytest.raises(QueryError, match=r"^A side (is|has) "):
         parse_side(text)
 
 
-def test_a_side_changes_what_it_sets_and_leaves_the_rest_to_the_query() -> None:
+def test_a_side_overrides_only_its_own_settings() -> None:
     query = Query.of(text="mug", n=7)
     assert Side().applied(query) == query
     changed = Side(emphasis=Emphasis(color=0.5), duplicates="collapse").applied(query)
@@ -97,9 +97,9 @@ def test_a_side_changes_what_it_sets_and_leaves_the_rest_to_the_query() -> None:
 
 
 def endless_overlap(first: Sequence[str], second: Sequence[str], p: float) -> float:
-    """Return rank-biased overlap from its definition, far down: (1 - p) * sum of p^(d-1) times the agreement at d.
+    """Return rank-biased overlap by its truncated series: (1 - p) * sum of p^(d-1) times the agreement at d.
 
-    Below the shorter list its share of hits is taken to go on, below both the agreement (Webber et al., section 4.3).
+    Below the shorter list its share of hits is extrapolated, below both the agreement (Webber et al., section 4.3).
     """
     short, long = sorted((first, second), key=len)
     at_short = len(set(short) & set(long[: len(short)])) / len(short)
@@ -116,7 +116,7 @@ def endless_overlap(first: Sequence[str], second: Sequence[str], p: float) -> fl
     return (1 - p) * total
 
 
-def test_rank_biased_overlap_is_its_definition_summed_far_down() -> None:
+def test_rank_biased_overlap_equals_the_truncated_series_of_its_definition() -> None:
     rng = random.Random(4)
     names = [str(number) for number in range(30)]
     for first_length, second_length, p in itertools.product((1, 5, 12), (3, 12, 20), (0.5, 0.9, 0.98)):
@@ -126,7 +126,7 @@ def test_rank_biased_overlap_is_its_definition_summed_far_down() -> None:
         assert measured == pytest.approx(rank_biased_overlap(second, first, p=p), abs=1e-12)
 
 
-def test_rank_biased_overlap_is_one_for_the_same_and_counts_the_top_most() -> None:
+def test_rank_biased_overlap_is_one_for_equal_lists_and_weights_the_top() -> None:
     names = list("abcdefgh")
     assert rank_biased_overlap(names, names) == pytest.approx(1.0)
     assert rank_biased_overlap(names, list("ABCDEFGH")) == 0.0
@@ -139,7 +139,7 @@ def test_rank_biased_overlap_is_one_for_the_same_and_counts_the_top_most() -> No
 def found(
     left: Sequence[str], right: Sequence[str], *, also: dict[str, tuple[str, ...]] | None = None
 ) -> SideBySide:
-    """Return two answers of the given hits; `also` names what is collapsed into them."""
+    """Return two results with the given hits; `also` lists items collapsed into them."""
 
     def answer(ids: Sequence[str], side: Side) -> SideAnswer:
         hits = tuple(
@@ -177,7 +177,7 @@ def found(
         ("abc", "ab", "2 of 3 photos are on both sides. The first 2 places are the same."),
     ],
 )
-def test_a_difference_is_said_in_words(left: str, right: str, words: str) -> None:
+def test_a_difference_is_described_in_words(left: str, right: str, words: str) -> None:
     assert found(list(left), list(right)).sentence() == words
 
 
@@ -203,7 +203,7 @@ def systems(catalog: CatalogStore) -> Iterator[Systems]:
     opened.close()
 
 
-def test_both_sides_answer_as_each_would_alone(systems: Systems) -> None:
+def test_each_side_returns_its_standalone_result(systems: Systems) -> None:
     query = Query.of(item=MUG, n=10)
     both = search_both(systems, query, Side(), Side("varied"))
     for answer, name in ((both.left, "live"), (both.right, "varied")):
@@ -218,9 +218,7 @@ def test_both_sides_answer_as_each_would_alone(systems: Systems) -> None:
     )
 
 
-def test_settings_and_heads_are_sides_too_and_need_not_be_saved(
-    systems: Systems, catalog: CatalogStore
-) -> None:
+def test_unsaved_settings_and_heads_are_valid_sides(systems: Systems, catalog: CatalogStore) -> None:
     rng = np.random.default_rng(0)
     u, v = (rng.standard_normal((2, catalog.dim, 4)) * 0.8).astype(np.float32)
     head = save_head(catalog, Projection(np.zeros(catalog.dim, np.float32), u, v))
@@ -234,14 +232,14 @@ def test_settings_and_heads_are_sides_too_and_need_not_be_saved(
     assert describe(varied.right.side, systems) == "variety 0.9"
 
 
-def test_words_alone_have_no_look_and_that_is_said(systems: Systems) -> None:
+def test_emphasis_on_a_text_only_query_is_reported_as_without_effect(systems: Systems) -> None:
     both = search_both(
         systems, Query.of(text="red", n=5), Side(), Side(emphasis=Emphasis(shape=1.0)), rounds=1
     )
     assert both.sentence().endswith("count only where the search has a photo or a colour.")
 
 
-def test_what_is_not_there_is_refused_by_name(systems: Systems) -> None:
+def test_unknown_names_are_refused_by_name(systems: Systems) -> None:
     query = Query.of(item=MUG)
     with pytest.raises(UnknownSystem, match="no system 'nosuch'"):
         search_both(systems, query, Side(), Side("nosuch"))
@@ -271,7 +269,7 @@ def texts(app: AppTest) -> str:
     return " ".join(str(block.proto.body) for block in app.get("html"))
 
 
-def test_the_page_says_how_far_the_sides_agree_and_records_nothing(service: SearchService) -> None:
+def test_the_page_shows_the_agreement_of_the_sides_and_records_nothing(service: SearchService) -> None:
     app = page(item=MUG, left="live", right="live,diversity:0.9", n="12")
     assert not app.exception
     assert "photos" in texts(app)
@@ -281,7 +279,7 @@ def test_the_page_says_how_far_the_sides_agree_and_records_nothing(service: Sear
     assert rows == (0,)
 
 
-def test_a_side_is_chosen_set_and_swapped_and_the_address_says_so(service: SearchService) -> None:
+def test_choosing_setting_and_swapping_sides_updates_the_address(service: SearchService) -> None:
     service.systems.save(System("varied", diversity=0.5))
     app = page(item=MUG)
     assert [box.value for box in app.selectbox] == ["live", "varied"]
@@ -306,9 +304,7 @@ def test_a_side_is_chosen_set_and_swapped_and_the_address_says_so(service: Searc
         ({"left": "<script>alert(1)</script>"}, "&lt;script&gt;"),
     ],
 )
-def test_an_address_that_cannot_be_answered_is_explained(
-    service: SearchService, params: dict[str, str], words: str
-) -> None:
+def test_an_invalid_address_is_explained(service: SearchService, params: dict[str, str], words: str) -> None:
     app = page(**{"item": MUG, **params})
     assert not app.exception
     assert words in texts(app)
@@ -328,7 +324,7 @@ def test_a_hidden_item_is_on_neither_side_from_the_next_run_on(service: SearchSe
 # --- the command ----------------------------------------------------------------------------------------------------
 
 
-def test_the_command_prints_both_answers_and_how_far_they_agree(colour_catalog: Path) -> None:
+def test_the_command_prints_both_results_and_their_agreement(colour_catalog: Path) -> None:
     arguments = ["compare", "--catalog", str(colour_catalog), "--item", MUG, "-n", "5"]
     done = CliRunner().invoke(cli, [*arguments, "--right", "live,diversity:0.9", "--json"])
     assert done.exit_code == 0

@@ -1,4 +1,4 @@
-"""Spelling: unknown words are corrected to known ones, and nothing else is changed."""
+"""Spelling: unknown words are corrected to known ones, and known words are unchanged."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def speller() -> Speller:
         ("chiar", "chair", True),
         ("armchiar", "armchair", True),
         ("chiar mugg", "chair mug", True),
-        # A word that is known makes it a question.
+        # With a known word, the correction is only offered.
         ("red mugg", "red mug", False),
         ("the  chiar, 42", "the chair, 42", False),
         ("chiar qqqqqq", "chair qqqqqq", False),
-        # Of three letters the last two are exchanged where the catalog has the word.
+        # In three-letter words, the last two letters may be swapped if the catalog has the result.
         ("Rde mgu", "red mug", True),
         ("rde mug qqq", "red mug qqq", False),
-        # Of equally near words the catalog's own come first.
+        # At equal distance, catalog words win.
         ("lable", "label", True),
     ],
 )
@@ -64,30 +64,30 @@ def test_unknown_words_are_corrected(speller: Speller, text: str, corrected: str
         *("the wooden table", "\ud800", "x" * 5000, "mum"),
     ],
 )
-def test_known_short_and_hopeless_words_stay(speller: Speller, text: str) -> None:
+def test_known_short_and_uncorrectable_words_are_unchanged(speller: Speller, text: str) -> None:
     assert speller.correct(text) is None
 
 
-def test_a_first_letter_is_seldom_wrong(speller: Speller) -> None:
+def test_a_wrong_first_letter_is_not_corrected(speller: Speller) -> None:
     assert speller.correct("kable") is None
     assert speller.correct("tabel") == Correction("table", automatic=True)
 
 
-def test_an_encoder_that_knows_more_words_than_it_lists_is_only_asked_about() -> None:
+def test_with_an_incomplete_vocabulary_corrections_are_only_offered() -> None:
     speller = Speller(CATALOG, MODEL, complete=False)
     assert speller.correct("mugg") == Correction("mug", automatic=False)
 
 
-def test_nothing_is_corrected_where_the_encoder_lists_no_words() -> None:
+def test_without_a_vocabulary_nothing_is_corrected() -> None:
     assert Speller(CATALOG, complete=True).correct("mugg") is None
 
 
-def test_accents_count_for_nothing(speller: Speller) -> None:
+def test_accents_are_ignored(speller: Speller) -> None:
     folded = Speller({"cafe": 1}, MODEL, complete=True)
     assert folded.correct("Café") is None
 
 
-def test_lite_lists_the_words_that_it_reads_whole(lite: Encoder) -> None:
+def test_lite_lists_its_single_token_words(lite: Encoder) -> None:
     assert isinstance(lite, HasVocabulary)
     words = lite.vocabulary()
     assert len(words) > 10_000

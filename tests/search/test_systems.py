@@ -1,4 +1,4 @@
-"""Systems: saved once, opened when they are needed, and answering as their settings say."""
+"""Systems: saved once, opened on demand, and searching by their settings."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def systems(catalog: CatalogStore) -> Iterator[Systems]:
     opened.close()
 
 
-def test_the_live_system_is_always_there_and_answers_as_the_searcher_does(
+def test_the_live_system_always_exists_and_equals_the_searcher(
     systems: Systems, catalog: CatalogStore
 ) -> None:
     assert systems.all() == [System("live")]
@@ -52,7 +52,7 @@ def test_the_live_system_is_always_there_and_answers_as_the_searcher_does(
     assert systems.search(query).hits == searcher.search(query).hits
 
 
-def test_a_saved_system_is_there_after_reopening_and_its_name_is_taken(colour_catalog: Path) -> None:
+def test_a_saved_system_persists_and_reserves_its_name(colour_catalog: Path) -> None:
     varied = System("varied", diversity=0.4, n=12, expansion=300)
     with CatalogStore.open(colour_catalog) as catalog:
         Systems(Searcher(catalog, open_live_index(catalog), no_encoder)).save(varied)
@@ -79,7 +79,7 @@ def test_a_saved_system_is_there_after_reopening_and_its_name_is_taken(colour_ca
         (System("none", n=0), "at least 1"),
     ],
 )
-def test_what_cannot_be_used_is_refused_in_a_sentence_and_nothing_is_kept(
+def test_an_invalid_system_is_refused_in_one_sentence_and_not_stored(
     systems: Systems, system: System, words: str
 ) -> None:
     with pytest.raises(ExperimentError, match=words):
@@ -87,13 +87,13 @@ def test_what_cannot_be_used_is_refused_in_a_sentence_and_nothing_is_kept(
     assert systems.all() == [System("live")]
 
 
-def test_a_head_that_was_never_learned_is_refused(systems: Systems) -> None:
+def test_an_unknown_head_is_refused(systems: Systems) -> None:
     with pytest.raises(UnknownSystem, match="head-0999"):
         systems.save(System("headless", head="head-0999"))
     assert systems.all() == [System("live")]
 
 
-def test_a_learned_head_is_searched_beside_the_live_one_and_alone_once_it_is_live(
+def test_a_learned_head_is_searchable_before_and_after_publication(
     catalog: CatalogStore, systems: Systems
 ) -> None:
     rng = np.random.default_rng(2)
@@ -134,7 +134,7 @@ def test_a_size_limits_all_pages_together_and_an_effort_changes_no_hit_of_a_smal
     assert systems.search(query, "eager").hits == live.hits
 
 
-def test_less_effort_finds_less_and_more_finds_all(make_catalog: Callable[..., CatalogStore]) -> None:
+def test_recall_grows_with_search_effort(make_catalog: Callable[..., CatalogStore]) -> None:
     catalog = make_catalog(clustered(6000, 48, clusters=6, spread=2.0))
     systems = Systems(Searcher(catalog, open_live_index(catalog), no_encoder))
     systems.save(System("lazy", expansion=1))
@@ -153,7 +153,7 @@ def test_less_effort_finds_less_and_more_finds_all(make_catalog: Callable[..., C
     assert found["eager"] >= 0.99 * 300
 
 
-def test_variety_reorders_the_nearest_and_its_pages_fit_together(systems: Systems) -> None:
+def test_diversity_reorders_the_nearest_with_consistent_pages(systems: Systems) -> None:
     systems.save(System("varied", diversity=0.7))
     query = Query.of(item=MUG, n=47)
     live, varied = systems.search(query), systems.search(query, "varied")
@@ -186,13 +186,13 @@ def test_maximal_marginal_relevance_agrees_with_its_definition() -> None:
         assert values[order[step]] >= max(values.values()) - 2e-6
 
 
-def test_of_two_alike_photos_variety_shows_only_one_early() -> None:
+def test_diversity_separates_two_near_identical_photos() -> None:
     rows = np.eye(3, dtype=np.float32)[[0, 0, 1]]
     assert mmr_order(rows, np.array([0.9, 0.9, 0.5], np.float32), 0.5) == [0, 2, 1]
     assert mmr_order(np.zeros((0, 3), np.float32), np.zeros(0, np.float32), 0.5) == []
 
 
-def test_another_catalog_answers_with_the_photos_and_rows_of_this_one(
+def test_a_search_in_another_catalog_returns_this_catalogs_photos_and_rows(
     catalog: CatalogStore, systems: Systems, tmp_path: Path
 ) -> None:
     other = tmp_path / "other"
@@ -210,10 +210,10 @@ def test_another_catalog_answers_with_the_photos_and_rows_of_this_one(
     systems.live.rules.save(Rule("hide", item_ids=(result.hits[0].item_id,)), author="Ann")
     assert ids(systems.search(result.query, "other")) == ids(result)[1:]
     systems.close()
-    CatalogStore.open(other).close()  # the lock was given back
+    CatalogStore.open(other).close()  # the lock is released
 
 
-def test_another_catalog_must_be_there_and_hold_the_same_items(
+def test_another_catalog_must_exist_and_contain_the_same_items(
     catalog: CatalogStore, systems: Systems, tmp_path: Path, make_catalog: Callable[..., CatalogStore]
 ) -> None:
     with pytest.raises(CatalogNotFound):

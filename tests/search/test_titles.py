@@ -1,4 +1,4 @@
-"""Titles beside photos: encoded once, fused by rank, weighted by how well they describe photos."""
+"""Titles: encoded once, fused with photos by rank, weighted by how well they describe photos."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MakeCatalog = Callable[..., CatalogStore]
 
 
 class CountingEncoder(ColourEncoder):
-    """Keeps the texts that it encoded."""
+    """Records the encoded texts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class CountingEncoder(ColourEncoder):
 
 
 class NamingEncoder(ColourEncoder):
-    """Knows the vectors of some texts by heart; any other text has a vector of chance."""
+    """Returns fixed vectors for some texts and random ones for all others."""
 
     def __init__(self, known: dict[str, Vectors], dim: int) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ def ids(result: SearchResult) -> list[str]:
 
 
 def retitle(catalog: CatalogStore, change: Callable[[int, str], str | None]) -> None:
-    """Set for every item the title that `change` makes of its number and its title."""
+    """Set every item's title to `change(number, title)`."""
     rows = []
     for number, item in enumerate(catalog.iter_items()):
         rows.append(relabelled(item.item_id, {**item.metadata, "title": change(number, item.title)}))
@@ -85,7 +85,7 @@ def retitle(catalog: CatalogStore, change: Callable[[int, str], str | None]) -> 
 # --- fusion and trust -------------------------------------------------------------------------------------------
 
 
-def test_orders_are_fused_by_the_sum_of_reciprocal_ranks() -> None:
+def test_rankings_are_fused_by_the_sum_of_reciprocal_ranks() -> None:
     photos = np.array([0.9, 0.5, 0.7, 0.7], np.float32)
     names = np.array([0.1, 0.4, 0.3, 0.3], np.float32)
     expected = [1 / (RRF_K + 1) + 0.5 / (RRF_K + 4), 1 / (RRF_K + 4) + 0.5 / (RRF_K + 1)]
@@ -93,10 +93,10 @@ def test_orders_are_fused_by_the_sum_of_reciprocal_ranks() -> None:
     assert rrf_scores(photos, names, 0.5) == pytest.approx(expected)
 
 
-def test_an_item_without_a_title_counts_by_its_photo_in_both_orders() -> None:
+def test_an_item_without_a_title_uses_its_photo_rank_in_both_rankings() -> None:
     photos = np.array([0.9, 0.8, 0.7, 0.6], np.float32)
     names = np.array([np.nan, 0.2, np.nan, 0.9], np.float32)
-    # The two titles take the ranks 1 and 2 of 2, stretched over the four items.
+    # The two titles have ranks 1 and 2 of 2, scaled to four items.
     expected = [
         2 / (RRF_K + 1),
         1 / (RRF_K + 2) + 1 / (RRF_K + 4),
@@ -109,15 +109,15 @@ def test_an_item_without_a_title_counts_by_its_photo_in_both_orders() -> None:
     )
 
 
-def test_titles_are_weighted_by_how_well_they_tell_photos_apart() -> None:
+def test_titles_are_weighted_by_how_well_they_discriminate_photos() -> None:
     rows, codes = clustered(300, 32), np.arange(300)
     assert title_weight(rows, rows, codes) == (pytest.approx(1.0), pytest.approx(1.0))
     weight, trust = title_weight(np.roll(rows, 7, axis=0), rows, codes)
     assert weight == 0.0
     assert trust == pytest.approx(0.5, abs=0.06)
     half = np.concatenate([rows[:150], np.roll(rows[150:], 7, axis=0)])
-    assert title_weight(half, rows, codes)[0] < 0.2  # every second one is wrong
-    assert title_weight(rows, rows, np.zeros(300, int))[0] == 0.0  # one title for all says nothing
+    assert title_weight(half, rows, codes)[0] < 0.2  # every second title is wrong
+    assert title_weight(rows, rows, np.zeros(300, int))[0] == 0.0  # a single common title has no information
 
 
 # --- searching --------------------------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ def test_titles_change_the_order_and_not_the_scores(catalog: CatalogStore, encod
     assert both.confidence == alone.confidence
 
 
-def test_a_photo_that_shows_little_is_found_by_its_title(
+def test_an_uninformative_photo_is_found_by_its_title(
     catalog: CatalogStore, encoder: CountingEncoder
 ) -> None:
     retitle(catalog, lambda number, title: "red mug" if number == 30 else title)
@@ -141,7 +141,7 @@ def test_a_photo_that_shows_little_is_found_by_its_title(
     assert ids(search(catalog, encoder, "red", use(catalog, encoder), n=48)).index(odd) < alone
 
 
-def test_titles_that_say_nothing_of_the_photos_change_nothing(
+def test_titles_unrelated_to_the_photos_change_nothing(
     catalog: CatalogStore, encoder: CountingEncoder
 ) -> None:
     names = [item.title for item in catalog.iter_items()]
@@ -161,7 +161,7 @@ def test_titles_that_say_nothing_of_the_photos_change_nothing(
         Query.of(text="red", item="mug/red-0.jpg", n=48),
     ],
 )
-def test_only_queries_of_words_alone_look_at_titles(
+def test_only_text_only_queries_use_titles(
     catalog: CatalogStore, encoder: CountingEncoder, query: Query
 ) -> None:
     searcher = Searcher(catalog, open_live_index(catalog), lambda: encoder)
@@ -185,7 +185,7 @@ def large(make_catalog: MakeCatalog) -> tuple[CatalogStore, NamingEncoder, Vecto
     return make_catalog(vectors, rows), NamingEncoder(names, 24), vectors
 
 
-def test_a_title_is_found_where_its_photo_is_among_the_farthest(
+def test_a_title_is_found_even_if_its_photo_is_among_the_farthest(
     large: tuple[CatalogStore, NamingEncoder, Vectors],
 ) -> None:
     catalog, encoder, _ = large
@@ -258,7 +258,7 @@ def test_each_distinct_title_is_encoded_once_also_after_changes(colour_catalog: 
 @pytest.mark.parametrize(
     "harm", ["torn line", "flipped byte", "cut rows", "no rows", "another encoder", "no json"]
 )
-def test_damaged_title_files_are_made_again(colour_catalog: Path, harm: str) -> None:
+def test_damaged_title_files_are_recomputed(colour_catalog: Path, harm: str) -> None:
     with CatalogStore.open(colour_catalog) as catalog:
         expected = use(catalog, CountingEncoder()).ready()
     rows, lines = colour_catalog / "embeddings" / "titles.f16", colour_catalog / "embeddings" / "titles.jsonl"
@@ -287,7 +287,7 @@ def test_damaged_title_files_are_made_again(colour_catalog: Path, harm: str) -> 
         assert len(TitleStore(colour_catalog / "embeddings", catalog.encoder_id, catalog.dim)) == 48
 
 
-def test_more_titles_than_are_compared_are_left_out_and_said(
+def test_titles_over_the_limit_are_omitted_and_reported(
     catalog: CatalogStore, encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(titles_module, "MAX_TITLES", 47)
@@ -297,7 +297,7 @@ def test_more_titles_than_are_compared_are_left_out_and_said(
     assert titles.state.sentence == "48 titles differ, and at most 47 are compared with."
 
 
-def test_a_catalog_without_titles_is_searched_by_photos_alone(
+def test_a_catalog_without_titles_is_searched_by_photos_only(
     make_catalog: MakeCatalog, encoder: CountingEncoder
 ) -> None:
     assert use(make_catalog(clustered(50, 8)), encoder).ready() is None
@@ -308,7 +308,7 @@ def test_a_catalog_without_titles_is_searched_by_photos_alone(
     assert use(named, encoder).ready() is None
 
 
-def test_an_encoder_that_fails_costs_the_titles_and_not_the_search(
+def test_a_failing_encoder_disables_titles_but_not_search(
     catalog: CatalogStore, encoder: CountingEncoder
 ) -> None:
     def fail() -> ColourEncoder:
@@ -320,7 +320,7 @@ def test_an_encoder_that_fails_costs_the_titles_and_not_the_search(
     assert len(search(catalog, encoder, "red", titles, n=5).hits) == 5
 
 
-def test_in_the_background_searches_go_on_without_titles_until_they_are_there(colour_catalog: Path) -> None:
+def test_searches_work_without_titles_until_background_encoding_completes(colour_catalog: Path) -> None:
     may_go_on = threading.Event()
 
     def slow() -> ColourEncoder:
@@ -338,9 +338,7 @@ def test_in_the_background_searches_go_on_without_titles_until_they_are_there(co
         assert titles.ready() is None
 
 
-def test_closing_stops_the_encoding_and_what_was_encoded_is_kept(
-    tmp_path: Path, colour_catalog: Path
-) -> None:
+def test_closing_stops_the_encoding_and_keeps_encoded_titles(tmp_path: Path, colour_catalog: Path) -> None:
     class ClosingEncoder(CountingEncoder):
         def encode_texts(self, texts: Sequence[str]) -> Vectors:
             titles.close()

@@ -1,4 +1,4 @@
-"""The catalog: batches are whole or not there, reads are right from any thread, the folder is all there is."""
+"""The catalog: batches are atomic, reads are thread-safe, and the folder is self-contained."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ MakeCatalog = Callable[..., CatalogStore]
 # --- the folder -------------------------------------------------------------------------------------------------
 
 
-def test_opening_a_folder_without_a_catalog_says_how_to_make_one(tmp_path: Path) -> None:
+def test_opening_a_folder_without_a_catalog_explains_how_to_create_one(tmp_path: Path) -> None:
     with pytest.raises(CatalogNotFound, match="imgsearch index"):
         CatalogStore.open(tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
-def test_a_catalog_is_never_made_among_other_files(tmp_path: Path) -> None:
+def test_a_catalog_is_never_created_among_other_files(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(CatalogError, match="other files"):
         CatalogStore.open(tmp_path, create=True)
@@ -59,7 +59,7 @@ def test_copying_the_folder_copies_the_catalog(colour_catalog: Path, tmp_path: P
         assert vector_problems(copied) == []
 
 
-def test_what_is_stored_is_there_after_closing_and_opening(tmp_path: Path) -> None:
+def test_stored_items_persist_after_reopening(tmp_path: Path) -> None:
     vectors = clustered(10, 16)
     rows: list[dict[str, Any]] = [{"n": number, "even": number % 2 == 0} for number in range(10)]
     with CatalogStore.open(tmp_path / "c", create=True) as catalog:
@@ -108,7 +108,7 @@ def test_a_changed_item_gets_a_new_key_and_its_old_one_is_never_used_again(make_
     "bad",
     [np.full((2, 8), np.nan), np.zeros((2, 8)), np.ones((2, 8)), np.full((2, 8), np.inf), np.ones((2, 7))],
 )
-def test_vectors_that_are_no_unit_rows_are_refused_and_nothing_is_stored(
+def test_vectors_without_unit_length_are_refused_and_nothing_is_stored(
     make_catalog: MakeCatalog, bad: Any
 ) -> None:
     catalog = make_catalog(clustered(3, 8))
@@ -118,7 +118,7 @@ def test_vectors_that_are_no_unit_rows_are_refused_and_nothing_is_stored(
     assert row_problems(catalog) == []
 
 
-def test_a_batch_that_fails_half_way_leaves_nothing_behind(make_catalog: MakeCatalog) -> None:
+def test_a_failed_batch_is_rolled_back_completely(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(3, 8), [{"a": 1}] * 3)
     version = catalog.version
 
@@ -139,7 +139,7 @@ def test_a_batch_that_fails_half_way_leaves_nothing_behind(make_catalog: MakeCat
     assert vector_problems(catalog) == []
 
 
-def test_a_batch_names_each_item_once(make_catalog: MakeCatalog) -> None:
+def test_a_batch_with_duplicate_ids_is_refused(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(1, 8))
     with pytest.raises(ValueError, match="each id once"):
         catalog.store(raw_items(["x", "x"]), clustered(2, 8))
@@ -157,12 +157,12 @@ def test_another_encoders_embeddings_are_refused_by_name(make_catalog: MakeCatal
 # --- metadata ---------------------------------------------------------------------------------------------------
 
 
-def test_columns_come_as_they_are_first_seen_and_widen_to_text_when_they_must(
+def test_columns_are_created_in_order_of_appearance_and_widen_to_text_if_needed(
     make_catalog: MakeCatalog,
 ) -> None:
     catalog = make_catalog(clustered(2, 8), [{"size": 42, "new": True}, {"size": 40.5}], ids=["a", "b"])
     assert catalog.metadata.columns == {"size": "number", "new": "boolean"}
-    # In one batch: a changed item, a column that widens, a column that is new.
+    # One batch with a changed item, a widened column and a new column.
     catalog.store(raw_items(["a", "c"], [{"size": "XL", "new": 3}, {"brand": "x"}]), clustered(2, 8))
     assert catalog.metadata.columns == {"size": "text", "new": "text", "brand": "text"}
     assert catalog.get("a").metadata == {"size": "XL", "new": "3"}
@@ -171,7 +171,7 @@ def test_columns_come_as_they_are_first_seen_and_widen_to_text_when_they_must(
     assert catalog.get("d").metadata == {"size": "7", "new": "false", "brand": "1.5"}
 
 
-def test_rows_are_found_by_the_index_of_their_key_also_after_a_column_has_changed_its_kind(
+def test_rows_are_found_by_key_index_also_after_a_column_changes_its_type(
     make_catalog: MakeCatalog,
 ) -> None:
     catalog = make_catalog(clustered(3, 8), [{"size": 38}, {"size": 40}, {"size": 41}])
@@ -183,7 +183,7 @@ def test_rows_are_found_by_the_index_of_their_key_also_after_a_column_has_change
     assert found.fetchall() == [("metadata_by_key",)]
 
 
-def test_missing_values_are_left_out(make_catalog: MakeCatalog) -> None:
+def test_missing_values_are_omitted(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(
         clustered(2, 8), [{"a": 1.0, "b": None}, {"a": math.nan, "c": "x"}], ids=["a", "b"]
     )
@@ -191,7 +191,7 @@ def test_missing_values_are_left_out(make_catalog: MakeCatalog) -> None:
     assert catalog.get("b").metadata == {"c": "x"}
 
 
-def test_any_column_name_will_do(make_catalog: MakeCatalog) -> None:
+def test_any_column_name_is_accepted(make_catalog: MakeCatalog) -> None:
     names = ["key", 'a"b', "c0", "drop table items;--", "größe 🙂", "price (<€)", "", "select"]
     catalog = make_catalog(clustered(1, 8), [{name: name for name in names}])
     assert catalog.get("00000.jpg").metadata == {name: name for name in names}
@@ -256,7 +256,7 @@ def test_an_unknown_id_raises_unknown_item(catalog: CatalogStore, item_id: str) 
     assert catalog.get_many([item_id]) == []
 
 
-def test_items_read_ahead_are_the_same_and_never_stale(make_catalog: MakeCatalog) -> None:
+def test_preloaded_items_equal_stored_ones_and_are_never_stale(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(50, 8), [{"a": 1}] * 50)
     before = catalog.by_keys(range(50))
     catalog.preload(20)
@@ -268,7 +268,7 @@ def test_items_read_ahead_are_the_same_and_never_stale(make_catalog: MakeCatalog
     assert catalog.get_many(["00003.jpg", "00004.jpg"]) == before[4:5]
 
 
-def test_many_more_ids_than_one_statement_takes_are_found(make_catalog: MakeCatalog) -> None:
+def test_more_ids_than_one_sql_statement_allows_are_found(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(2500, 8))
     ids = [item.item_id for item in catalog.iter_items()]
     assert [item.item_id for item in catalog.get_many(ids)] == ids
@@ -297,7 +297,7 @@ def test_a_sample_is_varied_and_the_same_for_the_same_seed(catalog: CatalogStore
     assert len({item.metadata["colour"] for item in sample_items(catalog, 8, seed=1)}) >= 5
 
 
-def test_an_empty_catalog_answers_everything(make_catalog: MakeCatalog) -> None:
+def test_an_empty_catalog_supports_every_read(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(np.zeros((0, 8), np.float32))
     assert (
         len(catalog),
@@ -333,7 +333,7 @@ def test_a_facet_counts_under_the_filters_of_the_other_columns(catalog: CatalogS
     assert [value.value for value in facets["in_stock"].values] == [False]
 
 
-def test_facets_are_of_the_present_rows_without_those_that_are_hidden(make_catalog: MakeCatalog) -> None:
+def test_facets_count_present_rows_without_hidden_items(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(6, 8), [{"colour": "red"}] * 6)
     keys = catalog.keys()
     assert (
@@ -354,7 +354,7 @@ def test_facets_are_of_the_present_rows_without_those_that_are_hidden(make_catal
     ]
 
 
-def test_the_keys_follow_the_catalog_and_cannot_be_written_to(make_catalog: MakeCatalog) -> None:
+def test_keys_follow_the_catalog_and_are_read_only(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(6, 8))
     before = catalog.keys()
     assert catalog.keys() is before
@@ -365,7 +365,7 @@ def test_the_keys_follow_the_catalog_and_cannot_be_written_to(make_catalog: Make
     assert before.tolist() == [0, 1, 2, 3, 4, 5]
 
 
-def test_keys_are_lent_also_while_a_result_was_not_read_to_its_end(catalog: CatalogStore) -> None:
+def test_keys_can_be_registered_while_another_result_is_open(catalog: CatalogStore) -> None:
     keys = catalog.keys()
     catalog.database.cursor().execute("SELECT key FROM items").fetchone()
     assert len(catalog.metadata.column("price", keys[:5])[0]) == 5
@@ -373,7 +373,7 @@ def test_keys_are_lent_also_while_a_result_was_not_read_to_its_end(catalog: Cata
     assert catalog.metadata.facets(without=keys[:5]) != catalog.metadata.facets()
 
 
-def test_a_column_of_some_items_is_that_part_of_the_column(catalog: CatalogStore) -> None:
+def test_a_column_of_selected_items_is_a_subset_of_the_column(catalog: CatalogStore) -> None:
     some = np.append(catalog.keys()[3::7], np.uint64(99_999))
     for name in ("category", "price", "in_stock"):
         keys, values, kind = catalog.metadata.column(name)
@@ -391,7 +391,7 @@ def test_a_column_of_some_items_is_that_part_of_the_column(catalog: CatalogStore
     ]
 
 
-def test_titles_differ_by_their_words_and_not_by_white_space(make_catalog: MakeCatalog) -> None:
+def test_titles_are_distinct_by_words_and_not_by_white_space(make_catalog: MakeCatalog) -> None:
     rows: list[dict[str, Any]] = [
         {"name": "Blue mug"},
         {"title": " Blue  mug ", "name": "no"},
@@ -437,7 +437,7 @@ def test_a_flipped_byte_of_the_embeddings_is_reported_for_its_batch_alone(make_c
 # --- threads ----------------------------------------------------------------------------------------------------
 
 
-def test_reading_in_ten_threads_while_items_columns_and_kinds_change_is_always_right(
+def test_ten_threads_read_consistent_data_while_items_columns_and_types_change(
     make_catalog: MakeCatalog,
 ) -> None:
     catalog = make_catalog(clustered(200, 8), [{"n": number} for number in range(200)])
@@ -473,7 +473,7 @@ def test_reading_in_ten_threads_while_items_columns_and_kinds_change_is_always_r
     assert row_problems(catalog) == []
 
 
-def test_info_can_be_asked_while_files_come_and_go(make_catalog: MakeCatalog) -> None:
+def test_info_works_while_files_are_created_and_deleted(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(5, 8))
     (catalog.folder / "thumbnails").mkdir()
     stop = threading.Event()

@@ -1,4 +1,4 @@
-"""Collections: who may change them, what is kept, hostile names, recent searches, and that forgetting takes all."""
+"""Collections: permissions, contents, hostile names, recent searches, and complete deletion of a visitor's data."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_collection_keeps_items_and_searches_in_the_order_saved(collections: C
     assert collections.get(made.id) == back
 
 
-def test_an_id_cannot_be_guessed_and_only_the_owner_changes_what_it_names(collections: Collections) -> None:
+def test_collection_ids_are_unguessable_and_only_the_owner_may_edit(collections: Collections) -> None:
     made = collections.create("Mugs", ANNA, MUGS)
     assert len(made.id) == 32
     assert collections.get(made.id).items == tuple(MUGS), "everyone with the link may read"
@@ -66,7 +66,7 @@ def test_an_id_cannot_be_guessed_and_only_the_owner_changes_what_it_names(collec
     assert ANNA not in str(made.as_dict())
 
 
-def test_renaming_keeps_the_link_and_removing_ends_it(collections: Collections) -> None:
+def test_renaming_keeps_the_link_and_removal_invalidates_it(collections: Collections) -> None:
     made = collections.create("Mugs", ANNA, MUGS)
     assert collections.rename(made.id, ANNA, "  Cups   of mine ").name == "Cups of mine"
     collections.remove(made.id, ANNA)
@@ -79,7 +79,7 @@ def test_renaming_keeps_the_link_and_removing_ends_it(collections: Collections) 
 @pytest.mark.parametrize(
     "name", ["", "   ", "x" * (MAX_NAME + 1), "a\u202eb", "a\x00b", "\ud800", None, 5, "mugs"]
 )
-def test_a_name_that_cannot_be_used_makes_nothing(collections: Collections, name: str) -> None:
+def test_an_invalid_name_creates_no_collection(collections: Collections, name: str) -> None:
     collections.create("Mugs", ANNA)
     with pytest.raises(CollectionError):
         collections.create(name, ANNA, MUGS)
@@ -87,12 +87,14 @@ def test_a_name_that_cannot_be_used_makes_nothing(collections: Collections, name
 
 
 @pytest.mark.parametrize("name", ["'; DROP TABLE items; --", "<script>alert(1)</script>", "Küche ☕"])
-def test_a_hostile_name_is_only_a_name(collections: Collections, catalog: CatalogStore, name: str) -> None:
+def test_a_hostile_name_is_stored_as_plain_text(
+    collections: Collections, catalog: CatalogStore, name: str
+) -> None:
     assert collections.get(collections.create(name, ANNA, MUGS).id).name == name
     assert len(catalog) == 48
 
 
-def test_nothing_of_a_collection_is_made_where_a_part_of_it_makes_no_sense(collections: Collections) -> None:
+def test_a_collection_with_an_invalid_part_is_not_created(collections: Collections) -> None:
     with pytest.raises(UnknownItem):
         collections.create("One", ANNA, [*MUGS, "no-such-photo.jpg"])
     with pytest.raises(FilterError):
@@ -120,7 +122,7 @@ def test_a_comparison_returns_the_shared_items(collections: Collections) -> None
     assert (found.only_first, found.both, found.only_second) == ((MUGS[0],), (MUGS[1],), (MUGS[2],))
 
 
-def test_a_search_by_a_set_names_all_of_a_small_one_and_a_spread_of_a_large_one() -> None:
+def test_a_search_by_a_set_uses_all_items_of_a_small_set_and_a_sample_of_a_large_one() -> None:
     assert [term.value for term in set_query(MUGS).terms] == MUGS
     many = [f"{number}.jpg" for number in range(1000)]
     chosen = [str(term.value) for term in set_query(many).terms]
@@ -150,7 +152,7 @@ def record(log: FeedbackLog, address: str, text: str, visitor: str, *, hits: int
     log.flush()
 
 
-def test_recent_searches_are_each_visitors_own_and_can_be_cleared(
+def test_recent_searches_are_private_to_each_visitor_and_can_be_cleared(
     collections: Collections, catalog: CatalogStore
 ) -> None:
     log = FeedbackLog(catalog.database)
@@ -185,7 +187,7 @@ def test_forgetting_a_visitor_deletes_their_collections_and_pictures_only(
     assert collections.get(kept.id) == kept
 
 
-def test_the_command_makes_lists_and_exports_collections(
+def test_the_command_creates_lists_and_exports_collections(
     colour_catalog: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def run(*words: str) -> str:

@@ -1,4 +1,4 @@
-"""The database file: one holder at a time, who is named; a cursor a thread; transactions whole or not at all."""
+"""The database file: one holder at a time, reported by name; one cursor per thread; atomic transactions."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def test_a_second_process_is_refused_naming_the_first(tmp_path: Path) -> None:
     finally:
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-    # A killed holder leaves nothing that locks the others out.
+    # A killed holder leaves no stale lock.
     Database(tmp_path).close()
 
 
-def test_a_second_opening_in_the_same_process_is_refused_too(tmp_path: Path) -> None:
+def test_a_second_opening_in_the_same_process_is_refused(tmp_path: Path) -> None:
     database = Database(tmp_path)
     with pytest.raises(CatalogLocked, match=f"process {os.getpid()}"):
         Database(tmp_path)
@@ -52,7 +52,7 @@ def test_a_second_opening_in_the_same_process_is_refused_too(tmp_path: Path) -> 
     Database(tmp_path).close()
 
 
-def test_another_program_that_holds_the_file_is_no_corruption(tmp_path: Path) -> None:
+def test_a_file_held_by_another_program_is_not_reported_as_corrupt(tmp_path: Path) -> None:
     Database(tmp_path).close()
     script = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); input()"
     holder = subprocess.Popen(
@@ -67,7 +67,7 @@ def test_another_program_that_holds_the_file_is_no_corruption(tmp_path: Path) ->
     Database(tmp_path).close()
 
 
-def test_an_unreadable_note_of_the_holder_does_not_hide_that_it_is_locked(tmp_path: Path) -> None:
+def test_a_locked_database_with_an_unreadable_holder_note_is_reported_as_locked(tmp_path: Path) -> None:
     database = Database(tmp_path)
     (tmp_path / "writer.json").write_text("[1, 2")
     with pytest.raises(CatalogLocked, match="another process"):
@@ -75,7 +75,7 @@ def test_an_unreadable_note_of_the_holder_does_not_hide_that_it_is_locked(tmp_pa
     database.close()
 
 
-def test_the_lock_is_given_back_when_opening_fails(tmp_path: Path) -> None:
+def test_the_lock_is_released_if_opening_fails(tmp_path: Path) -> None:
     (tmp_path / "catalog.duckdb").write_bytes(b"garbage" * 5000)
     for _ in range(2):
         with pytest.raises(CatalogCorrupt):
@@ -169,7 +169,7 @@ def test_closing_while_threads_hold_cursors_frees_the_file_for_another_process(t
     assert other.returncode == 0, other.stderr
 
 
-def test_one_thread_may_close_what_another_has_opened(tmp_path: Path) -> None:
+def test_a_database_may_be_closed_by_another_thread_than_its_opener(tmp_path: Path) -> None:
     opened: list[Database] = []
     thread = threading.Thread(target=lambda: opened.append(Database(tmp_path)))
     thread.start()
@@ -200,7 +200,7 @@ def test_sql_can_reach_no_other_file(tmp_path: Path) -> None:
     database.close()
 
 
-def test_the_note_of_the_holder_is_plain_json_and_goes_with_it(tmp_path: Path) -> None:
+def test_the_holder_note_is_plain_json_and_is_removed_on_close(tmp_path: Path) -> None:
     database = Database(tmp_path)
     note = json.loads((tmp_path / "writer.json").read_text())
     assert note["pid"] == os.getpid()

@@ -54,7 +54,7 @@ def test_every_hit_shown_becomes_one_row(log: FeedbackLog, database: Database) -
     assert [row[7] for row in found] == [1, 2, 3]
 
 
-def test_impressions_are_written_soon_without_being_asked(log: FeedbackLog, database: Database) -> None:
+def test_impressions_are_written_in_the_background(log: FeedbackLog, database: Database) -> None:
     log.record_impressions(result(), "text=red")
     give_up = time.monotonic() + 60
     while not rows(database, "FROM impressions") and time.monotonic() < give_up:
@@ -62,12 +62,12 @@ def test_impressions_are_written_soon_without_being_asked(log: FeedbackLog, data
     assert len(rows(database, "FROM impressions")) == 3
 
 
-def test_a_search_without_hits_leaves_no_row_and_does_no_harm(log: FeedbackLog) -> None:
+def test_a_search_without_hits_writes_no_row(log: FeedbackLog) -> None:
     log.record_impressions(result(hits=0), "text=red")
     assert log.counts() == {"impressions": 0, "clicks": 0, "judgments": 0}
 
 
-def test_closing_writes_what_is_queued_and_may_be_done_twice(database: Database) -> None:
+def test_close_flushes_the_queue_and_is_idempotent(database: Database) -> None:
     log = FeedbackLog(database)
     log.record_impressions(result(), "text=red")
     log.close()
@@ -158,7 +158,7 @@ for number in range(100_000):
 
 
 @pytest.mark.slow
-def test_a_kill_loses_at_most_the_last_second_of_impressions_and_no_half_search(tmp_path: Path) -> None:
+def test_a_kill_loses_at_most_one_second_of_impressions_and_never_part_of_a_search(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", SHOWING, str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
@@ -175,12 +175,12 @@ def test_a_kill_loses_at_most_the_last_second_of_impressions_and_no_half_search(
     kept = dict(rows(database, "SELECT search_id, count(*) FROM impressions GROUP BY search_id"))
     database.close()
     assert set(kept.values()) == {24}, "a search is there with all its hits or not at all"
-    # A second, and one more for a busy machine.
+    # One second, plus one for a loaded machine.
     assert {number for number, moment in recorded if moment < killed_at - 2} <= set(map(int, kept))
 
 
 @pytest.mark.slow
-def test_a_server_stopped_by_sigterm_has_written_what_it_just_showed(colour_catalog: Path) -> None:
+def test_a_server_flushes_its_impressions_on_sigterm(colour_catalog: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -211,7 +211,7 @@ def test_a_server_stopped_by_sigterm_has_written_what_it_just_showed(colour_cata
     database.close()
 
 
-def test_a_search_that_found_nothing_leaves_a_row_and_an_empty_further_page_does_not(
+def test_an_empty_first_page_writes_a_row_and_an_empty_later_page_does_not(
     log: FeedbackLog, database: Database
 ) -> None:
     from dataclasses import replace
@@ -224,7 +224,7 @@ def test_a_search_that_found_nothing_leaves_a_row_and_an_empty_further_page_does
     assert found == [("nothing", "v", "text=red&filter=price<0", 1.5)]
 
 
-def test_a_queue_that_cannot_be_written_stays_bounded_and_says_what_it_lost(
+def test_an_unwritable_queue_stays_bounded_and_reports_dropped_rows(
     log: FeedbackLog, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("imgsearch.store.feedback.MAX_QUEUED", 10)
@@ -255,7 +255,7 @@ def test_a_queue_that_cannot_be_written_stays_bounded_and_says_what_it_lost(
         Judgment("q", "i", ["good"], "l"),  # type: ignore[arg-type]
     ],
 )
-def test_a_judgment_without_sense_is_refused_and_not_recorded(log: FeedbackLog, judgment: Judgment) -> None:
+def test_an_invalid_judgment_is_refused_and_not_recorded(log: FeedbackLog, judgment: Judgment) -> None:
     with pytest.raises(FeedbackError):
         log.record_judgment(judgment)
     assert log.counts()["judgments"] == 0
@@ -272,7 +272,7 @@ def test_a_judgment_without_sense_is_refused_and_not_recorded(log: FeedbackLog, 
         {"search_id": "\udfff"},
     ],
 )
-def test_a_click_without_sense_is_refused_and_not_recorded(log: FeedbackLog, click: dict[str, Any]) -> None:
+def test_an_invalid_click_is_refused_and_not_recorded(log: FeedbackLog, click: dict[str, Any]) -> None:
     given: dict[str, Any] = {"search_id": "s", "item_id": "a", "rank": 1}
     with pytest.raises(FeedbackError):
         log.record_click(**{**given, **click})

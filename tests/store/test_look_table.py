@@ -1,4 +1,4 @@
-"""Looks beside the embeddings: durable, mended, filled where they are missing, and found by colour."""
+"""Stored looks: durable, repaired, computed if missing, and searched by colour."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def bare(make_catalog: Callable[..., CatalogStore]) -> CatalogStore:
 
 @pytest.fixture
 def without_looks(colour_catalog: Path) -> Path:
-    """Return a catalog of the 48 photos as an older program left it."""
+    """Return a catalog of the 48 photos as an older version wrote it."""
     with CatalogStore.open(colour_catalog) as catalog:
         catalog.looks.delete(catalog.keys())
     (colour_catalog / "embeddings" / "looks.f16").unlink()
@@ -52,7 +52,7 @@ def without_looks(colour_catalog: Path) -> Path:
 
 @pytest.fixture
 def reopened(bare: CatalogStore) -> Callable[[], LookTable]:
-    """Return a maker of stores that know nothing but what is on disk."""
+    """Return a factory of stores that read only the state on disk."""
     return lambda: LookTable(bare.folder / "embeddings", bare.database, bare.settings)
 
 
@@ -75,7 +75,7 @@ def test_looks_are_returned_in_the_given_order_and_zeros_for_those_without(
     assert bare.looks.rows(keys()).shape == (0, LOOK_DIM)
 
 
-def test_a_stored_look_is_kept_and_a_photo_without_one_is_not_tried_again(bare: CatalogStore) -> None:
+def test_a_stored_look_is_kept_and_a_photo_without_a_look_is_not_retried(bare: CatalogStore) -> None:
     first, second = some_looks(2)
     bare.looks.store(keys(1), [first])
     bare.looks.store(keys(1, 4), [second, None])
@@ -96,7 +96,7 @@ def test_looks_stored_after_a_read_are_seen(bare: CatalogStore) -> None:
         assert np.allclose(bare.looks.rows(keys(number))[0], look.vector, atol=1e-3)
 
 
-def test_rows_that_the_database_does_not_name_do_not_count(
+def test_rows_unknown_to_the_database_are_ignored(
     bare: CatalogStore, reopened: Callable[[], LookTable]
 ) -> None:
     bare.looks.store(keys(0), some_looks(1))
@@ -109,7 +109,7 @@ def test_rows_that_the_database_does_not_name_do_not_count(
     assert len(bare.looks.damaged()) == 0
 
 
-def test_looks_of_another_version_are_deleted_and_made_again(
+def test_looks_of_another_version_are_recomputed(
     colour_catalog: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with CatalogStore.open(colour_catalog) as catalog:
@@ -124,7 +124,7 @@ def test_looks_of_another_version_are_deleted_and_made_again(
         assert len(catalog.looks.damaged()) == 0
 
 
-def test_the_looks_of_removed_items_go_with_them(catalog: CatalogStore) -> None:
+def test_looks_of_removed_items_are_deleted(catalog: CatalogStore) -> None:
     item = catalog.get("mug/red-0.jpg")
     assert catalog.looks.has(keys(item.key))[0]
     catalog.remove([item.item_id])
@@ -132,7 +132,9 @@ def test_the_looks_of_removed_items_go_with_them(catalog: CatalogStore) -> None:
     assert count == (47,)
 
 
-def test_a_damaged_look_is_found_dropped_and_made_again(colour_catalog: Path, colours: ColourEncoder) -> None:
+def test_a_damaged_look_is_detected_deleted_and_recomputed(
+    colour_catalog: Path, colours: ColourEncoder
+) -> None:
     path = colour_catalog / "embeddings" / "looks.f16"
     data = bytearray(path.read_bytes())
     data[LOOK_DIM * 2 * 3 + 5] ^= 0xFF
@@ -157,7 +159,7 @@ def test_a_copied_catalog_has_its_looks(colour_catalog: Path, tmp_path: Path) ->
 # --- indexing and filling ---------------------------------------------------------------------------------------
 
 
-def test_indexing_gives_every_photo_a_look_and_again_only_to_changed_ones(
+def test_indexing_computes_looks_of_new_and_changed_photos_only(
     photos: Path, tmp_path: Path, colours: ColourEncoder
 ) -> None:
     index_into(tmp_path / "shop", colours, [photos])
@@ -178,7 +180,7 @@ def test_indexing_gives_every_photo_a_look_and_again_only_to_changed_ones(
         assert blue[0] @ blue[1] > 0.99
 
 
-def test_indexing_again_fills_what_an_older_program_left_out(
+def test_indexing_again_computes_missing_looks_of_an_older_version(
     without_looks: Path, shared_photos: Path, colours: ColourEncoder
 ) -> None:
     report = index_into(without_looks, colours, [shared_photos])
@@ -187,7 +189,7 @@ def test_indexing_again_fills_what_an_older_program_left_out(
         assert catalog.looks.has(catalog.keys()).all()
 
 
-def test_a_damaged_photo_is_not_tried_again_and_a_missing_file_is(
+def test_a_damaged_photo_is_not_retried_and_a_missing_file_is_retried(
     without_looks: Path, tmp_path: Path
 ) -> None:
     bad = tmp_path / "bad.jpg"
@@ -212,7 +214,7 @@ def test_a_damaged_photo_is_not_tried_again_and_a_missing_file_is(
 def test_a_service_fills_looks_in_the_background_and_closes_at_once(without_looks: Path) -> None:
     settings = Settings(catalog=without_looks)
     service = SearchService.open(settings)
-    service.close()  # in the middle of the work
+    service.close()  # while looks are being computed
     service = SearchService.open(settings)
     try:
         assert service.look_filler.wait(30)
@@ -233,7 +235,7 @@ def test_a_colour_alone_finds_the_items_of_that_colour(catalog: CatalogStore) ->
     assert scores == pytest.approx(np.sort(exact)[::-1][:6], abs=0.02)
 
 
-def test_only_the_given_keys_are_found_by_colour_and_k_may_exceed_their_number(
+def test_colour_search_returns_only_the_given_keys_and_accepts_a_larger_k(
     catalog: CatalogStore,
 ) -> None:
     some = catalog.keys()[::5]

@@ -1,4 +1,4 @@
-"""Reading originals: every kind of location, and every way in which one can fail."""
+"""Reading originals: every kind of location and every failure."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_member_of_any_name_is_read_from_an_archive_of_any_name(
     assert file_of(location) == archive
 
 
-def test_more_archives_than_are_kept_open_are_read_in_turn(originals: Originals, tmp_path: Path) -> None:
+def test_more_archives_than_the_open_file_limit_are_readable(originals: Originals, tmp_path: Path) -> None:
     locations = []
     for number in range(10):
         archive = tmp_path / f"{number}.zip"
@@ -114,7 +114,7 @@ def refused(originals: Originals, location: str) -> str:
     return str(raised.value)
 
 
-def test_what_cannot_be_read_says_why(originals: Originals, tmp_path: Path) -> None:
+def test_an_unreadable_original_reports_the_reason(originals: Originals, tmp_path: Path) -> None:
     assert "no longer there" in refused(originals, str(tmp_path / "none.jpg"))
     (tmp_path / "broken.jpg").symlink_to(tmp_path / "none.jpg")
     assert "link" in refused(originals, str(tmp_path / "broken.jpg"))
@@ -126,12 +126,14 @@ def test_what_cannot_be_read_says_why(originals: Originals, tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
-def test_a_pipe_is_refused_instead_of_waited_for(originals: Originals, tmp_path: Path) -> None:
+def test_a_pipe_is_refused_without_blocking(originals: Originals, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     assert "regular" in refused(originals, str(tmp_path / "pipe.jpg"))
 
 
-def test_a_file_over_the_limit_is_too_large_wherever_it_lies(originals: Originals, tmp_path: Path) -> None:
+def test_a_file_over_the_limit_is_too_large_at_every_kind_of_location(
+    originals: Originals, tmp_path: Path
+) -> None:
     data = bytes(100_001)
     (tmp_path / "a.jpg").write_bytes(data)
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as opened:
@@ -141,7 +143,7 @@ def test_a_file_over_the_limit_is_too_large_wherever_it_lies(originals: Original
             originals.read(location)
 
 
-def test_a_damaged_archive_fails_by_the_photo(originals: Originals, tmp_path: Path) -> None:
+def test_a_damaged_archive_fails_per_photo(originals: Originals, tmp_path: Path) -> None:
     archive = tmp_path / "a.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
         opened.writestr("a.jpg", os.urandom(5000))
@@ -157,7 +159,7 @@ def test_a_damaged_archive_fails_by_the_photo(originals: Originals, tmp_path: Pa
     assert "no longer there" in refused(originals, archive_location("zip", tmp_path / "none.zip", "a.jpg"))
 
 
-def test_the_photos_before_a_tars_damage_can_be_read(originals: Originals, tmp_path: Path) -> None:
+def test_photos_before_the_damage_of_a_tar_are_readable(originals: Originals, tmp_path: Path) -> None:
     archive = tmp_path / "a.tar"
     with tarfile.open(archive, "w") as opened:
         for name in ("a.jpg", "b.jpg"):
@@ -203,7 +205,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[str], str]]:
-    """Return a maker of URLs at a local web server."""
+    """Return a factory of URLs on a local web server."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield lambda path: f"http://127.0.0.1:{server.server_port}{path}"
@@ -252,7 +254,7 @@ def test_malformed_urls_are_refused_in_one_sentence(url: str, private_hosts: boo
     originals.close()
 
 
-def test_a_server_that_is_not_there_is_a_reason(serve: Callable[[str], str]) -> None:
+def test_an_unreachable_server_is_reported_as_the_reason(serve: Callable[[str], str]) -> None:
     originals = Originals(private_hosts=True)
     assert "cannot be fetched" in refused(originals, "http://127.0.0.1:1/a.jpg")
     originals.close()

@@ -1,4 +1,4 @@
-"""Files by URLs: fsspec's own stores in memory and on disk stand for those of a cloud."""
+"""Files by URLs: fsspec's in-memory and local stores represent cloud stores."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from imgsearch.store.remote_files import (
 
 @pytest.fixture
 def bucket(shared_photos: Path) -> Iterator[str]:
-    """Return the URL of a store in memory with the 48 photos, a hidden one and one that is no picture."""
+    """Return the URL of an in-memory store with the 48 photos, a hidden file and a non-image."""
     store = fsspec.filesystem("memory")
     for path in shared_photos.rglob("*.jpg"):
         store.pipe_file(f"/shop/{path.relative_to(shared_photos).as_posix()}", path.read_bytes())
@@ -56,7 +56,7 @@ def test_urls_of_stores_differ_from_paths_and_web_pages(text: str) -> None:
         "simplecache::s3://b",
     ],
 )
-def test_what_means_something_else_is_no_url_of_a_store(text: str) -> None:
+def test_other_texts_are_not_store_urls(text: str) -> None:
     assert not is_remote(text)
 
 
@@ -89,7 +89,7 @@ def test_an_original_that_is_too_large_or_missing_raises(bucket: str) -> None:
         Originals().read(f"{bucket}/none.jpg")
 
 
-def test_a_store_whose_package_is_missing_is_named_with_what_to_install() -> None:
+def test_a_store_with_a_missing_package_names_the_package_to_install() -> None:
     if find_spec("s3fs") is not None:
         pytest.skip("s3fs is installed")
     with pytest.raises(SourceError, match="s3fs"):
@@ -104,7 +104,7 @@ def test_an_unknown_scheme_and_an_empty_folder_are_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "memory://", "local://"])
-def test_a_file_that_was_written_is_read_listed_and_replaced_whole(kind: str, tmp_path: Path) -> None:
+def test_a_written_file_is_read_listed_and_replaced_completely(kind: str, tmp_path: Path) -> None:
     place = str(tmp_path / "out") if kind == "folder" else f"{kind}{tmp_path / 'out'}"
     assert list_names(place) == []
     write_file(f"{place}/b.bin", b"one")

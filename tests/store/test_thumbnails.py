@@ -1,4 +1,4 @@
-"""Thumbnails: made once, kept, replaced with the photo, and never more than the disk allows."""
+"""Thumbnails: created once, cached, replaced when the photo changes, and limited in total size."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_small_photo_is_not_enlarged(cache: ThumbnailCache, tmp_path: Path) ->
     assert size_of(cache.get(Item("s", 1, str(tmp_path / "small.png")), 384).data) == (50, 50)
 
 
-def test_a_kept_thumbnail_needs_no_original_and_smaller_ones_come_from_larger(
+def test_a_cached_thumbnail_needs_no_original_and_smaller_sizes_derive_from_larger_ones(
     cache: ThumbnailCache, item: Item
 ) -> None:
     first = cache.get(item, 384)
@@ -69,7 +69,7 @@ def test_the_tag_changes_with_content_and_size_only(cache: ThumbnailCache, item:
     assert len({cache.get(item, 96).etag, cache.get(item, 192).etag, cache.get(changed, 96).etag}) == 3
 
 
-def test_a_changed_photo_gets_a_new_picture(cache: ThumbnailCache, item: Item, tmp_path: Path) -> None:
+def test_a_changed_photo_gets_a_new_thumbnail(cache: ThumbnailCache, item: Item, tmp_path: Path) -> None:
     before = cache.get(item, 96).data
     draw_photo("ring", "blue").save(tmp_path / "a.jpg")
     assert cache.get(Item("a.jpg", 6, item.location), 96).data != before
@@ -108,15 +108,13 @@ def test_the_cache_stays_within_its_limit_and_drops_the_oldest(tmp_path: Path, i
     assert 0 not in kept
 
 
-def test_a_cache_that_somebody_emptied_is_filled_again(
-    cache: ThumbnailCache, item: Item, tmp_path: Path
-) -> None:
+def test_an_emptied_cache_is_refilled(cache: ThumbnailCache, item: Item, tmp_path: Path) -> None:
     cache.get(item, 96)
     shutil.rmtree(tmp_path / "thumbnails")
     assert size_of(cache.get(item, 96).data) == (96, 48)
 
 
-def test_dropping_the_oldest_in_many_threads_meets_files_that_are_gone_already(tmp_path: Path) -> None:
+def test_concurrent_eviction_tolerates_already_deleted_files(tmp_path: Path) -> None:
     for number in range(400):
         write_atomically(tmp_path / "f" / f"{number}", bytes(100))
     errors: list[BaseException] = []
@@ -138,7 +136,7 @@ def test_dropping_the_oldest_in_many_threads_meets_files_that_are_gone_already(t
     assert not list((tmp_path / "f").iterdir())
 
 
-def test_writing_is_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_writes_are_atomic(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "file"
     write_atomically(target, b"first")
     with pytest.raises(TypeError):

@@ -1,4 +1,4 @@
-"""Uploads: stored as they were sent, without their metadata, under the hash of what was sent."""
+"""Uploads: stored with their original pixels, without metadata, under the hash of the sent bytes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def encoded(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def test_the_same_bytes_have_the_same_id_and_others_another(store: UploadStore, tmp_path: Path) -> None:
+def test_upload_ids_are_equal_exactly_for_equal_bytes(store: UploadStore, tmp_path: Path) -> None:
     red, blue = (encoded(draw_photo("mug", colour)) for colour in ("red", "blue"))
     assert store.add(red) == store.add(red) != store.add(blue)
     assert len(store.add(red)) == 32
@@ -39,7 +39,7 @@ def test_the_same_bytes_have_the_same_id_and_others_another(store: UploadStore, 
 
 
 def with_metadata(kind: str, orientation: int = 1) -> bytes:
-    """Return a picture of 800 x 400 px with a camera's name, a GPS position and a comment."""
+    """Return an image of 800 x 400 px with a camera's name, a GPS position and a comment."""
     photo = draw_photo("mug", "red", size_px=800).crop((0, 0, 800, 400))
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -86,7 +86,7 @@ def test_what_is_served_is_a_small_webp_without_metadata(store: UploadStore) -> 
     assert b"Secret" not in served
 
 
-def test_an_upload_of_an_earlier_version_is_read_and_replaced_when_it_is_sent_again(
+def test_an_upload_of_an_earlier_version_is_readable_and_replaced_on_resend(
     store: UploadStore, tmp_path: Path
 ) -> None:
     sent = encoded(draw_photo("mug", "red", size_px=1000))
@@ -131,16 +131,14 @@ def test_it_is_served_in_the_requested_size(store: UploadStore) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"text", encoded(draw_photo("mug", "red"))[:800]])
-def test_what_is_no_picture_is_refused_and_not_stored(
-    store: UploadStore, tmp_path: Path, data: bytes
-) -> None:
+def test_a_non_image_is_refused_and_not_stored(store: UploadStore, tmp_path: Path, data: bytes) -> None:
     with pytest.raises(ImageError):
         store.add(data)
     assert store.count() == 0
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_what_is_too_large_is_refused(store: UploadStore) -> None:
+def test_an_upload_over_the_limit_is_refused_by_the_store(store: UploadStore) -> None:
     with pytest.raises(ImageTooLarge):
         store.add(bytes(10**6 + 1))
     with pytest.raises(ImageTooLarge):
@@ -155,7 +153,7 @@ def test_an_unknown_id_is_refused(store: UploadStore, upload_id: str) -> None:
         store.read(upload_id)
 
 
-def test_the_oldest_are_deleted_when_there_are_too_many_and_the_new_one_stays(tmp_path: Path) -> None:
+def test_the_oldest_uploads_are_evicted_and_the_new_one_stays(tmp_path: Path) -> None:
     store = UploadStore(tmp_path / "u", max_bytes=30_000, limits=ImageLimits())
     for number in range(20):
         upload_id = store.add(encoded(draw_photo("mug", "red", number)))
@@ -165,7 +163,7 @@ def test_the_oldest_are_deleted_when_there_are_too_many_and_the_new_one_stays(tm
     store.close()
 
 
-def test_many_threads_upload_at_once_into_a_full_store(tmp_path: Path) -> None:
+def test_concurrent_uploads_into_a_full_store_succeed(tmp_path: Path) -> None:
     store = UploadStore(tmp_path / "u", max_bytes=20_000, limits=ImageLimits())
     pictures = [encoded(draw_photo("lamp", "blue", number)) for number in range(24)]
     errors: list[BaseException] = []

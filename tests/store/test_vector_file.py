@@ -1,4 +1,4 @@
-"""The file of embeddings: durable rows that are never overwritten, whatever was left behind."""
+"""The file of embeddings: committed rows are durable and never overwritten."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_rows_are_returned_in_the_given_order_to_float16_precision(file: Embeddi
     assert file.read(keys()).shape == (0, 32)
 
 
-def test_what_a_killed_run_left_is_overwritten_and_what_is_committed_is_not(file: EmbeddingFile) -> None:
+def test_uncommitted_rows_are_overwritten_and_committed_rows_are_not(file: EmbeddingFile) -> None:
     rows = clustered(30, 32)
     file.append(0, rows[:10])
     before = file.read(keys(*range(10)))
@@ -57,7 +57,7 @@ def test_rows_appended_after_a_read_are_seen(file: EmbeddingFile) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 3.0])
-def test_rows_that_are_no_unit_rows_are_refused_and_not_written(file: EmbeddingFile, value: float) -> None:
+def test_rows_without_unit_length_are_refused_and_not_written(file: EmbeddingFile, value: float) -> None:
     rows = clustered(3, 32)
     rows[1, 0] = value
     with pytest.raises(ValueError, match="unit length"):
@@ -67,7 +67,7 @@ def test_rows_that_are_no_unit_rows_are_refused_and_not_written(file: EmbeddingF
     assert file.rows_on_disk == 0
 
 
-def test_a_truncated_file_says_how_to_repair_it(file: EmbeddingFile) -> None:
+def test_the_error_of_a_truncated_file_explains_the_repair(file: EmbeddingFile) -> None:
     file.append(0, clustered(10, 32))
     with pytest.raises(CatalogCorrupt, match="verify --repair"):
         file.append(20, clustered(1, 32))

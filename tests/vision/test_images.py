@@ -318,7 +318,7 @@ def test_a_broken_link_a_missing_file_and_a_folder_say_what_they_are(tmp_path: P
     assert "cannot be read" in sentence(Path("nul\x00.jpg"))
 
 
-def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_without_blocking(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     assert "not a regular file" in sentence(tmp_path / "pipe.jpg")
 
