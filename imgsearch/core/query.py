@@ -159,7 +159,7 @@ class Term(_Checked):
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
 class Emphasis(_Checked):
-    """How much more a look-alike's colour, shape and pattern count than in the embedding: 0 (no more) to 1 each."""
+    """How much more colour, shape and pattern count than in the embedding: 0 (no more) to 1 each."""
 
     NAMES: ClassVar[tuple[str, ...]] = ("color", "shape", "pattern")
 

@@ -19,7 +19,7 @@ from imgsearch.encoders.base import Embeddings, Encoder, HasVocabulary, KnowsWor
 if TYPE_CHECKING:
     from PIL import Image
 
-MAX_BATCH = 16  # larger batches are hardly faster per input, and every request waits for the end of its batch
+MAX_BATCH = 16  # larger batches are barely faster per input, and every request waits for the end of its batch
 
 T = TypeVar("T")
 

@@ -160,8 +160,8 @@ class CandidateFinder:
         if found is not None:
             keys = np.setdiff1d(found[0], excluded)
             return self._exact(vector, keys if len(keys) >= n else without(allowed, excluded), n)
-        # Search without the filter for so many candidates that enough of them should pass it, as long as that is
-        # cheaper than comparing all that pass.
+        # Search without the filter for enough candidates that n of them should pass it, while that is cheaper than
+        # comparing all items that pass.
         share = 1.0 if self.index.applies_filters else len(allowed) / len(self.index)
         k = max(self.expansion or MIN_CANDIDATES, 1 << int(n / share * 1.3).bit_length())
         while k * EXACT_SEARCH_COST_RATIO < len(allowed):

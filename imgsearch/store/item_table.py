@@ -90,7 +90,7 @@ class ItemReader:
         return items
 
     def _cache(self, items: Sequence[Item], changes: int) -> None:
-        """Cache items that were read after so many changes, unless there was another one since: they may be stale."""
+        """Cache items read at change number `changes`, unless the catalog has changed since: they may be stale."""
         with self._lock:
             if changes == self._changes:
                 for item in items:

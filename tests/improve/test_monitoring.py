@@ -160,7 +160,7 @@ def test_a_query_far_below_others_of_its_kind_is_weak_and_equal_scores_are_not(d
     assert read_overview(database, PERIOD).failing == ()
     shown(database, "weak", query="text=weak", score=0.1)
     (weak,) = read_overview(database, PERIOD).failing
-    assert (weak.query_key, weak.reasons) == ("text=weak", ("weak look-alikes",))
+    assert (weak.query_key, weak.reasons) == ("text=weak", ("weak results",))
 
 
 def test_a_period_ends_with_the_moment_that_is_going_on() -> None:

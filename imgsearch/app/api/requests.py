@@ -96,7 +96,7 @@ class SearchParams(PageParams):
     """Parameters of a search: the grammar of the address bar."""
 
     text: list[Annotated[str, _form(maxLength=MAX_TEXT_CHARS)]] = _repeated("Words to search for.")
-    item: list[_Id] = _repeated("The id of an item to find look-alikes of.")
+    item: list[_Id] = _repeated("The id of an item to find similar items for.")
     more: list[_Id] = _repeated(f"The id of an item to lean towards (weight {MORE_WEIGHT}).")
     less: list[_Id] = _repeated(f"The id of an item to lean away from (weight {LESS_WEIGHT}).")
     upload: list[Annotated[str, _form(pattern="^[0-9a-f]{32}$")]] = _repeated(

@@ -52,7 +52,7 @@ async def search(request: Request, params: Annotated[SearchParams, Query()]) -> 
 
 @router.endpoint(
     f"/api/v1/items/{ID}/similar",
-    "An item's look-alikes",
+    "Items similar to an item",
     response_model=SearchResultDocument,
     fails=(400, 404, 503),
     example="curl 'HOST/api/v1/items/shoes/1.jpg/similar?n=5'",

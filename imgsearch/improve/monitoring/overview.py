@@ -245,5 +245,5 @@ def _failure_reasons(figures: QueryFigures, *, weak: bool) -> tuple[str, ...]:
     if figures.clicked == 0 and figures.searches - figures.empty >= MIN_SEARCHES:
         reasons.append("never clicked")
     if weak:
-        reasons.append("weak look-alikes")
+        reasons.append("weak results")
     return tuple(reasons)

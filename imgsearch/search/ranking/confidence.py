@@ -35,7 +35,7 @@ Nearest = Callable[[Rows, int], tuple[Keys, Rows]]
 """Returns the keys and the cosine scores of the k items nearest to a (dim,) unit row, best first."""
 
 BEST_SCORES = 5
-"""How many of the best scores are averaged: a single look-alike may be chance."""
+"""How many of the best scores are averaged: a single similar photo may be chance."""
 WEAK_SENTENCE = "Nothing quite like this here; these are the nearest."
 MIN_PROBES = 20
 """With fewer probes their lowest quantile is not known, and there are no levels."""

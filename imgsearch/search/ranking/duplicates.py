@@ -243,7 +243,7 @@ class DuplicateStore:
         return DuplicateState(counts[0], counts[1], threshold, happened_at, next_key)
 
     def pairs(self) -> pd.DataFrame:
-        """Return the pairs of existing photos that nobody rejected: first_key, second_key, cosine, residual."""
+        """Return the pairs of existing photos that were not rejected: first_key, second_key, cosine, residual."""
         pairs: pd.DataFrame = (
             self._database.cursor()
             .execute(
