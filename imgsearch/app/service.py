@@ -95,7 +95,11 @@ class SearchService:
         `CatalogLocked`, `CatalogCorrupt`.
         """
         service = cls(SearchEngine(settings, serving=True))
-        service.start()
+        try:
+            service.start()
+        except BaseException:
+            service.close()
+            raise
         return service
 
     def start(self) -> None:

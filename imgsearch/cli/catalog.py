@@ -80,7 +80,9 @@ def _print_info(found: CatalogInfo) -> None:
 def verify(
     repair: Annotated[
         bool,
-        typer.Option("--repair", help="Repair what is damaged; photos whose embedding is lost are removed."),
+        typer.Option(
+            "--repair", help="Repair what is damaged; lost embeddings are computed again from the photos."
+        ),
     ] = False,
     catalog: CatalogOption = None,
     as_json: JsonOption = False,

@@ -155,8 +155,10 @@ def _index(
     from imgsearch.store.originals import Originals
 
     with SearchEngine(settings, create=True, progress=say) as engine:
+        is_new = not engine.catalog.encoder_id
         model = model or _choose_encoder(engine, encoder, options)
-        engine.reopen_index()  # in the space of the encoder that the catalog now has
+        if is_new:
+            engine.reopen_index()  # in the space of the encoder that the catalog now has
         originals = Originals(max_bytes=options.limits.max_bytes, private_hosts=private_hosts)
         try:
             with contextlib.closing(originals), _stop_between_batches() as check:

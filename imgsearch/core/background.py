@@ -190,9 +190,10 @@ class JobRunner:
         self._thread.stop(JOB_STOP_TIMEOUT_S)
 
     def _run(self) -> None:
-        assert self._work is not None
+        work, self._work = self._work, None  # it may hold much data
+        assert work is not None
         try:
-            self._set(result=self._work(self._progress), status="done")
+            self._set(result=work(self._progress), status="done")
         except Stopped:
             self._set(status="stopped")
         except ImgSearchError as error:

@@ -135,6 +135,11 @@ class Term(_Checked):
     weight: Annotated[float, Field(ge=-MAX_WEIGHT, le=MAX_WEIGHT)] = 1.0
     region: Region | None = None
 
+    @property
+    def needs_encoder(self) -> bool:
+        """Whether a search for this term encodes words or pixels: not for stored items and colours."""
+        return self.kind in ("text", "image", "upload") or self.region is not None
+
     def __post_init__(self) -> None:
         if self.weight == 0:
             raise QueryError("A weight in the query is 0; leave that term out instead.")

@@ -31,8 +31,8 @@ class Item:
     """One product photo with its row.
 
     `key` is the uint64 of the photo's present content in the index and the embeddings: a changed photo gets a new
-    key, and a key is never reused. `location` is the original's path or URL, or `archive!member` for a photo inside
-    a .tar or .zip.
+    key, and a key is never reused. `location` is the original's path or URL, or `zip:ARCHIVE!/MEMBER` (also `tar:`)
+    for a photo inside an archive.
     """
 
     item_id: str

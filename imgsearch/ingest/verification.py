@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -83,7 +83,8 @@ def repair_catalog(
     batches = vector_problems(catalog)
     if damaged := [id for batch in batches for id in ids_of_batch(catalog, batch.first_key, batch.rows)]:
         pad_vectors(catalog)
-        done, failed = _encode_again(catalog, encoder(), damaged, originals or Originals())
+        with closing(Originals()) if originals is None else nullcontext(originals) as reader:
+            done, failed = _encode_again(catalog, encoder(), damaged, reader)
         repaired.append(f"{done} embeddings were computed again from their photos.")
     if len(lost := catalog.looks.damaged()):
         catalog.looks.delete(lost)

@@ -83,7 +83,7 @@ class EncoderProvider:
                 f"The model {self._catalog.encoder_spec} is still loading; try again in a minute."
             )
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(None)  # one error, raised by many searches
         assert self.loaded is not None
         return self.loaded
 

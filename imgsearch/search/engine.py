@@ -1,6 +1,6 @@
 """The `SearchEngine`: everything that searches one catalog, opened once, in order, and closed in reverse.
 
-The server, the commands, the notebook and the tests build on it. It records nothing and speaks no HTTP.
+The server, the commands, the notebook and the tests build on it.
 """
 
 from __future__ import annotations

@@ -105,8 +105,13 @@ class Searcher:
             confidence=self._confidence(query, page.nearest, understood=not unknown),
         )
 
-    def variant(self, *, index: LiveIndex | None = None, expansion: int | None = None) -> Searcher:
-        """Return a searcher of the same catalog, with the same caches, over another index or with another effort."""
+    def variant(
+        self, *, index: LiveIndex | None = None, expansion: int | None = None, calibrated: bool = True
+    ) -> Searcher:
+        """Return a searcher of the same catalog, with the same caches, over another index or with another effort.
+
+        Without `calibrated`, its results do not say how good they are: that takes a calibration of its space.
+        """
         return Searcher(
             self.catalog,
             index or self.index,
@@ -114,7 +119,7 @@ class Searcher:
             rules=self.rules,
             duplicates=self.duplicates,
             titles=self.titles,
-            levels=self._levels,
+            levels=self._levels if calibrated else None,
             queries=self._queries,
             visible=self._visible,
             expansion=expansion,

@@ -155,6 +155,7 @@ class Systems:
             self._closed = True
             for other in self._others.values():
                 other.titles.close()
+                other.duplicates.close()
                 other.catalog.close()
             self._others.clear()
             self._searchers.clear()
@@ -207,7 +208,8 @@ class Systems:
             if key not in self._searchers:
                 space = _space(base.catalog, system.head)
                 self._searchers[key] = base.variant(
-                    index=open_live_index(base.catalog, threads=self._threads, space=space)
+                    index=open_live_index(base.catalog, threads=self._threads, space=space),
+                    calibrated=False,
                 )
             return self._searchers[key]
 

@@ -71,6 +71,8 @@ class Database:
             with self.translated_errors():
                 self._migrate()
         except BaseException:
+            if hasattr(self, "_connection"):
+                self._connection.close()
             self._lock.release()
             raise
 

@@ -54,6 +54,8 @@ class ThumbnailCache:
         with suppress(FileNotFoundError):
             return Thumbnail(path.read_bytes(), etag)
         with self._decoding:
+            with suppress(FileNotFoundError):  # another thread has made it meanwhile
+                return Thumbnail(path.read_bytes(), etag)
             source = self.kept(item.key, size_px) or self._originals.read(item.location)
             data = encode_thumbnail(decode_image(source, target_px=size_px, limits=self._limits), size_px)
         self._write(path, data)

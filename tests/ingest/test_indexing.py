@@ -26,7 +26,8 @@ from imgsearch.core.query import Query
 from imgsearch.core.records import IndexingReport, Item
 from imgsearch.encoders import Encoder
 from imgsearch.index.opening import open_live_index
-from imgsearch.ingest.indexing import IndexingOptions, Progress, index_sources
+from imgsearch.ingest.indexing import IndexingOptions, index_sources
+from imgsearch.ingest.run import Progress
 from imgsearch.ingest.verification import verify_catalog
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore

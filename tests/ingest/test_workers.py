@@ -26,9 +26,9 @@ from imgsearch.core.records import IndexingReport
 from imgsearch.encoders import Encoder
 from imgsearch.index.opening import open_live_index
 from imgsearch.ingest import workers
-from imgsearch.ingest.indexing import IndexingOptions, Progress, index_sources
+from imgsearch.ingest.indexing import IndexingOptions, index_sources
 from imgsearch.ingest.preparation import Preparer
-from imgsearch.ingest.run import COMMIT_BATCH, ENCODE_BATCH
+from imgsearch.ingest.run import COMMIT_BATCH, ENCODE_BATCH, Progress
 from imgsearch.ingest.verification import verify_catalog
 from imgsearch.ingest.workers import WorkerPool, WorkersUnavailable
 from imgsearch.store.catalog import CatalogStore

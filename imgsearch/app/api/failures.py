@@ -56,7 +56,7 @@ _STATUSES: tuple[tuple[type[ImgSearchError], int], ...] = (
 )
 
 _MEANINGS = {
-    400: "The request makes no sense (`bad_query`, `bad_filter`, `bad_request`, `bad_feedback`, `bad_judging`).",
+    400: "The request is not valid (`bad_query`, `bad_filter`, `bad_request`, `bad_feedback`, `bad_judging`).",
     403: "Not allowed here (`feedback_off`, `not_a_writer`).",
     404: (
         "No such item, collection, upload, photo or path (`unknown_item`, `unknown_collection`, `unknown_upload`, "

@@ -61,7 +61,7 @@ def described_item(item: Item) -> ItemDocument:
 
 
 class RegionParams(ClosedParams):
-    """The photo whose things are sought: one item or one upload."""
+    """The photo to find objects in: one item or one upload."""
 
     item: Annotated[list[str], WithJsonSchema({"type": "string", "maxLength": MAX_ID_CHARS})] = Field(
         [], description="The id of an item."

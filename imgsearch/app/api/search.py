@@ -103,7 +103,7 @@ async def _answer(context: Context, parse: Callable[[], _Search]) -> Response:
         if not query.terms and not images:
             raise QueryError("The search is empty: give at least one text, item or image.")
         service = context.open_service()
-        if images or any(term.kind != "item" for term in query.terms):
+        if images or any(term.needs_encoder for term in query.terms):
             _require_encoder(service)
         if images:
             uploads = tuple(core.Term("upload", service.engine.uploads.add(image)) for image in images)

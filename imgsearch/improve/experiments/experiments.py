@@ -97,8 +97,9 @@ class Experiments:
                 raise ExperimentError(f"The experiment {name!r} is running already.")
             if self.running is not None:
                 raise ExperimentError(f"One experiment runs at a time; stop {self.running.name!r} first.")
-            self.running = self._add_event(name, "start")
-            return self.running
+            started = self._add_event(name, "start")
+        self.running = started
+        return started
 
     def stop(self, name: str) -> Experiment:
         """Return all visitors to the live system for good; raises `ExperimentError` if it does not run."""
@@ -107,8 +108,8 @@ class Experiments:
             if state != "running":
                 raise ExperimentError(f"The experiment {name!r} is not running: it is {state}.")
             stopped = self._add_event(name, "stop")
-            self.running = None
-            return stopped
+        self.running = None
+        return stopped
 
     def warm(self) -> None:
         """Open what the running experiment's arms need, so that no visitor waits for it; failures are logged."""

@@ -66,7 +66,9 @@ class Telemetry:
         self._arm_failures = Counter(name, text, ["experiment"], registry=registry)
         running = Gauge("imgsearch_searches_in_progress", "Searches that run now.", registry=registry)
         running.set_function(lambda: self.under_way()[0])
-        encoding = Gauge("imgsearch_encode_queue", "Searches that wait for the encoder.", registry=registry)
+        encoding = Gauge(
+            "imgsearch_encode_queue", "Running searches with words or pictures.", registry=registry
+        )
         encoding.set_function(lambda: self.under_way()[1])
         self._pending: Tally[tuple[datetime, str, str, int]] = Tally()
         self._under_way: Tally[str] = Tally()
@@ -79,7 +81,7 @@ class Telemetry:
     @contextmanager
     def searching(self, query: Query) -> Iterator[None]:
         """Count the search in the block while it runs, and its error code if it raises."""
-        kinds = ["all", "encoding"] if any(term.kind != "item" for term in query.terms) else ["all"]
+        kinds = ["all", "encoding"] if any(term.needs_encoder for term in query.terms) else ["all"]
         with self._lock:
             self._under_way.update(kinds)
         try:

@@ -20,9 +20,9 @@ from imgsearch.ui.wording import label_of, readable
 
 SIMILAR_ITEMS = 6
 ACTIONS = (
-    ("open", "dialog_similar", "Find similar items", ":material/image_search:"),
-    ("part", "dialog_part", "Search a part of this photo", ":material/crop:"),
-    ("save", "dialog_save", "Save", ":material/bookmark:"),
+    ("open", "dialog_similar", "Find similar items", "image_search"),
+    ("part", "dialog_part", "Search a part of this photo", "crop"),
+    ("save", "dialog_save", "Save", "bookmark"),
 )
 
 

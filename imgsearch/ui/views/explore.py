@@ -189,7 +189,7 @@ def _follow(service: SearchService, exploring: Exploring, seen: str) -> None:
         return
     share = job.done / job.total if job.total else 0.0
     draw_progress(
-        f"Finding groups and computing the map: {share:.0%}. You can go on searching.",
+        f"Finding groups and computing the map: {share:.0%}. You can continue to search.",
         share,
         service.explorer.jobs,
     )

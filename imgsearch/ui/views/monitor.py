@@ -143,7 +143,7 @@ def _process(health: Health) -> dict[str, str]:
         "Photos": f"{health.items:,}",
         "Index": f"generation {health.generation}" + ("" if age is None else f", built {_duration(age)} ago"),
         "Model": health.encoder_reason if health.encoder_status == "failed" else health.encoder_status,
-        "In progress": f"{health.searches_under_way:,} searches, {health.encode_queue:,} waiting for the model",
+        "In progress": f"{health.searches_under_way:,} searches, {health.encode_queue:,} with words or pictures",
         "Feedback rows": f"{feedback.written:,} written, {feedback.queued:,} waiting, {feedback.lost:,} lost",
         "Visitors' photos": f"{health.uploads:,} stored",
         "Events are kept": "without limit" if health.keep_days == 0 else f"for {health.keep_days:,} days",

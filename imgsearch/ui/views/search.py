@@ -34,8 +34,6 @@ from imgsearch.ui.state.links import PAGE_SIZE, START, LinkedQuery, Step, extend
 from imgsearch.ui.state.session import Saving, Session, address_query, current_session
 from imgsearch.ui.views.side_by_side import compare_with_default
 
-NEEDS_ENCODER = {"text", "upload", "image"}
-
 
 def draw() -> None:
     """Draw the page for the query in the address bar."""
@@ -127,9 +125,7 @@ def _draw_photos(service: SearchService, session: Session, linked: LinkedQuery) 
     if not query.terms:
         _draw_sample(service, session, linked)
         return
-    if service.engine.encoder.state.status == "loading" and any(
-        term.kind in NEEDS_ENCODER for term in query.terms
-    ):
+    if service.engine.encoder.state.status == "loading" and any(term.needs_encoder for term in query.terms):
         ui.message(
             "The model is still loading",
             "Search by text and by your own photos starts as soon as it is ready; this page updates by itself.",
