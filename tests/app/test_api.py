@@ -1,4 +1,4 @@
-"""The HTTP API: every route, every error, its limits, and that its description is true."""
+"""The HTTP API: every route, error and limit, and agreement with the OpenAPI description."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def photo_bytes(shape: str = "mug", colour: str = "red", format: str = "JPEG") -
 
 
 def error_of(response: Any, status: int) -> str:
-    """Return the error code of a response that must be a well-formed refusal."""
+    """Return the error code of a response; fails unless it is a well-formed error."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/json"
     body = response.json()
@@ -100,7 +100,7 @@ def error_of(response: Any, status: int) -> str:
 
 
 def conforms(description: dict[str, Any], schema: str, document: Any) -> None:
-    """Check a document against a schema of the description."""
+    """Validate a document against a schema of the description."""
     jsonschema.validate(
         document,
         {"$ref": f"#/components/schemas/{schema}", "components": description["components"]},
@@ -111,14 +111,14 @@ def conforms(description: dict[str, Any], schema: str, document: Any) -> None:
 # --- searching --------------------------------------------------------------------------------------------------
 
 
-def test_a_text_finds_what_it_names(client: TestClient, description: dict[str, Any]) -> None:
+def test_a_text_query_finds_matching_items(client: TestClient, description: dict[str, Any]) -> None:
     body = client.get("/api/v1/search", params={"text": "red mug", "n": 5}).json()
     conforms(description, "SearchResult", body)
     assert [hit["rank"] for hit in body["hits"]] == [1, 2, 3, 4, 5]
     assert body["query"]["terms"] == [{"kind": "text", "value": "red mug", "weight": 1.0}]
 
 
-def test_an_item_is_not_among_its_own_look_alikes(client: TestClient, description: dict[str, Any]) -> None:
+def test_an_item_is_not_among_its_own_similar_items(client: TestClient, description: dict[str, Any]) -> None:
     by_search = client.get("/api/v1/search", params={"item": ITEM, "n": 47}).json()
     by_path = client.get(f"/api/v1/items/{ITEM}/similar", params={"n": 47}).json()
     conforms(description, "SearchResult", by_path)
@@ -137,7 +137,7 @@ def test_offset_continues_after_the_first_page(client: TestClient) -> None:
     assert page(4, 0) + page(4, 4) == page(8, 0)
 
 
-def test_filters_hold_for_every_hit(client: TestClient) -> None:
+def test_every_hit_passes_the_filters(client: TestClient) -> None:
     params = {"text": "anything", "n": 50, "filter": ["category=lamp", "price<30"]}
     body = client.get("/api/v1/search", params=params).json()
     assert body["hits"]
@@ -147,7 +147,7 @@ def test_filters_hold_for_every_hit(client: TestClient) -> None:
     )
 
 
-def test_a_photo_finds_its_like_by_form_and_by_json(client: TestClient, description: dict[str, Any]) -> None:
+def test_a_photo_is_searched_by_form_and_by_json(client: TestClient, description: dict[str, Any]) -> None:
     picture = photo_bytes("lamp", "blue", "PNG")
     form = client.post("/api/v1/search", files={"image": ("x.png", picture)}, data={"n": "3"})
     conforms(description, "SearchResult", form.json())
@@ -176,7 +176,7 @@ def test_words_suggest_filters_that_the_client_may_send(
     assert (by_item["suggestions"], by_item["spelling"]) == ([], None)
 
 
-def test_a_misspelt_text_is_searched_as_it_is_and_its_correction_offered(
+def test_a_misspelt_text_is_searched_unchanged_and_its_correction_offered(
     client: TestClient, description: dict[str, Any]
 ) -> None:
     body = client.get("/api/v1/search", params={"text": "mugg"}).json()
@@ -193,9 +193,7 @@ def test_a_misspelt_text_is_searched_as_it_is_and_its_correction_offered(
     assert client.get("/api/v1/search", params={"text": "mugg", "spelling": "guess"}).status_code == 400
 
 
-def test_the_things_of_a_photo_have_boxes_that_can_be_searched_by(
-    client: TestClient, description: dict[str, Any]
-) -> None:
+def test_suggested_boxes_of_a_photo_are_searchable(client: TestClient, description: dict[str, Any]) -> None:
     body = client.get("/api/v1/regions", params={"item": ITEM}).json()
     conforms(description, "Regions", body)
     part = body["regions"][0]["part"]
@@ -220,7 +218,7 @@ def test_the_things_of_a_photo_have_boxes_that_can_be_searched_by(
         assert answer.json()["error"]["message"]
 
 
-def test_a_sent_photo_is_kept_and_can_be_searched_and_shown_again(client: TestClient) -> None:
+def test_an_uploaded_photo_is_stored_searchable_and_viewable(client: TestClient) -> None:
     posted = client.post("/api/v1/search", files={"image": ("x.jpg", photo_bytes("ring", "green"))}).json()
     upload = posted["query"]["terms"][0]
     assert upload["kind"] == "upload"
@@ -236,7 +234,7 @@ def test_a_sent_photo_is_kept_and_can_be_searched_and_shown_again(client: TestCl
     assert unchanged.status_code == 304
 
 
-def test_a_mix_of_everything_is_understood(client: TestClient) -> None:
+def test_a_query_of_all_term_kinds_is_accepted(client: TestClient) -> None:
     body = {
         "text": ["mug", {"value": "red", "weight": 0.5}],
         "items": "lamp/red-0.jpg",
@@ -279,7 +277,7 @@ def test_form_and_address_share_one_grammar(client: TestClient) -> None:
     assert posted["hits"] == got["hits"]
 
 
-def test_an_empty_part_of_the_catalog_gives_no_hits_and_no_error(client: TestClient) -> None:
+def test_filters_without_matches_return_no_hits_and_no_error(client: TestClient) -> None:
     body = client.get("/api/v1/search", params={"text": "mug", "filter": "price>1000000"}).json()
     assert body["hits"] == []
     assert body["matching"] == 0
@@ -332,14 +330,14 @@ def test_searches_are_recorded_with_their_visitor(client: TestClient, shared_ser
         ({"text": "x", "visitor": "v" * 201}, "bad_query"),
     ],
 )
-def test_a_senseless_search_is_refused_with_a_reason(client: TestClient, params: Any, code: str) -> None:
+def test_an_invalid_search_is_refused_with_a_reason(client: TestClient, params: Any, code: str) -> None:
     assert error_of(client.get("/api/v1/search", params=params), 400) == code
 
 
 @pytest.mark.parametrize(
     "value", ["' OR 1=1 --", "'; DROP TABLE items; --", '"', "\\", "%", "_", "$1", "?", "\x00"]
 )
-def test_sql_in_a_filter_value_is_only_a_value(
+def test_sql_in_a_filter_value_is_treated_as_text(
     client: TestClient, value: str, shared_service: SearchService
 ) -> None:
     before = len(shared_service.catalog)
@@ -404,7 +402,7 @@ def test_json_of_the_wrong_shape_is_refused(client: TestClient, body: bytes) -> 
     assert error_of(response, 400) in {"bad_query", "bad_filter"}
 
 
-def test_bytes_that_are_no_utf8_do_no_harm(client: TestClient) -> None:
+def test_invalid_utf8_causes_no_server_error(client: TestClient) -> None:
     for path in ("/api/v1/search?text=%ff%fe", "/api/v1/search?text=x&filter=title~%ff"):
         assert client.get(path).status_code == 200
     assert error_of(client.get("/api/v1/items/%ff"), 404) == "unknown_item"
@@ -444,7 +442,7 @@ def test_a_body_over_the_limit_is_refused_while_it_streams_in(api: Starlette, ki
     async def receive() -> dict[str, Any]:
         nonlocal received
         received += len(chunk)
-        return {"type": "http.request", "body": chunk, "more_body": True}  # it never ends
+        return {"type": "http.request", "body": chunk, "more_body": True}  # an endless body
 
     async def send(message: Any) -> None:
         answer.append(message)
@@ -492,7 +490,7 @@ def test_a_picture_just_over_the_limit_is_refused_though_the_form_may_pass(clien
 def test_a_broken_form_is_refused(client: TestClient, body: bytes) -> None:
     kind = {"content-type": "multipart/form-data; boundary=b"}
     response = client.post("/api/v1/search", content=body, headers=kind)
-    if b"\xff" in body:  # undecodable letters are only odd letters
+    if b"\xff" in body:  # undecodable characters are replaced
         assert response.status_code == 200
     else:
         error_of(response, response.status_code)
@@ -515,7 +513,7 @@ def test_other_content_types_are_refused(client: TestClient) -> None:
 # --- items and thumbnails ---------------------------------------------------------------------------------------
 
 
-def test_an_item_is_given_with_its_row(client: TestClient, description: dict[str, Any]) -> None:
+def test_an_item_is_returned_with_its_metadata(client: TestClient, description: dict[str, Any]) -> None:
     body = client.get(f"/api/v1/items/{ITEM}").json()
     conforms(description, "Item", body)
     assert body["title"] == "Red mug no. 0"
@@ -542,7 +540,7 @@ def test_unknown_items_are_404_everywhere(client: TestClient) -> None:
         assert error_of(client.get(path), 400) == "bad_query"
 
 
-def test_a_thumbnail_is_a_small_webp_that_may_be_cached_for_ever(client: TestClient) -> None:
+def test_a_thumbnail_is_a_small_webp_with_immutable_caching(client: TestClient) -> None:
     hit = client.get("/api/v1/search", params={"text": "mug"}).json()["hits"][0]
     response = client.get(hit["thumbnail"])
     assert response.headers["content-type"] == "image/webp"
@@ -556,13 +554,15 @@ def test_a_thumbnail_is_a_small_webp_that_may_be_cached_for_ever(client: TestCli
 
 
 @pytest.mark.parametrize("version", ["", "?v=", "?v=999999", "?v=x"])
-def test_an_address_without_the_present_version_is_cached_shortly(client: TestClient, version: str) -> None:
+def test_a_thumbnail_url_without_the_current_version_is_cached_briefly(
+    client: TestClient, version: str
+) -> None:
     response = client.get(f"/thumbnails/{ITEM}{version}")
     assert response.status_code == 200
     assert response.headers["cache-control"] == "public, max-age=60"
 
 
-def test_a_thumbnail_that_the_browser_has_is_not_sent_again(client: TestClient) -> None:
+def test_a_cached_thumbnail_is_answered_with_304(client: TestClient) -> None:
     first = client.get(f"/thumbnails/{ITEM}?size=192")
     etag = first.headers["etag"]
     assert re.fullmatch(r'"[^"]+"', etag)
@@ -594,13 +594,13 @@ def test_head_answers_without_a_body(client: TestClient) -> None:
         "/thumbnails//etc/passwd",
     ],
 )
-def test_no_path_leads_out_of_the_catalog(client: TestClient, path: str) -> None:
+def test_path_traversal_is_refused(client: TestClient, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 404
     assert b"root:" not in response.content
 
 
-def test_a_photo_that_is_gone_is_a_404_of_its_own(lite: Encoder, photos: Path, tmp_path: Path) -> None:
+def test_a_missing_photo_is_a_specific_404(lite: Encoder, photos: Path, tmp_path: Path) -> None:
     index_into(tmp_path / "catalog", lite, [photos / "ring"])
     (photos / "ring" / "red-0.jpg").unlink()
     (photos / "ring" / "red-1.jpg").write_bytes(b"no longer a picture")
@@ -609,7 +609,7 @@ def test_a_photo_that_is_gone_is_a_404_of_its_own(lite: Encoder, photos: Path, t
         client = TestClient(create_api(lambda: with_service, with_service.settings))
         assert error_of(client.get("/thumbnails/red-0.jpg"), 404) == "photo_unavailable"
         assert error_of(client.get("/thumbnails/red-1.jpg"), 404) == "photo_unavailable"
-        # It is still found: only its picture is missing.
+        # Searches still find it; only its image is missing.
         assert client.get("/api/v1/items/red-0.jpg").status_code == 200
         with_service.engine.encoder.get()
     finally:
@@ -645,7 +645,7 @@ def test_a_collection_is_read_by_its_id_with_its_items_and_as_a_table(
     ]
 
 
-def test_a_list_of_collections_is_for_the_visitor_with_the_secret_alone(
+def test_only_the_visitor_with_the_secret_may_list_collections(
     client: TestClient, shared_service: SearchService, description: dict[str, Any]
 ) -> None:
     made = shared_service.collections.create("Mine alone", ANNA, [ITEM])
@@ -668,9 +668,7 @@ def test_an_unknown_collection_is_a_404_without_details(client: TestClient, name
     assert error_of(response, response.status_code) in ("unknown_collection", "not_found", "bad_query")
 
 
-def test_a_collection_lists_items_that_have_left_the_catalog(
-    client: TestClient, shared_service: SearchService
-) -> None:
+def test_a_collection_lists_removed_items(client: TestClient, shared_service: SearchService) -> None:
     made = shared_service.collections.create("Short-lived", ANNA, [ITEM])
     with shared_service.catalog.database.transaction() as cursor:
         cursor.execute(
@@ -724,7 +722,7 @@ def test_clicks_and_judgments_become_rows(
     )
     rows = judged.fetchall()
     assert [(row[1], row[2]) for row in rows] == [("bad", judgment["labeler"])]
-    # The judgment and the impressions name the query alike, so that they can be joined.
+    # The judgment and the impressions share the query key, so that they can be joined.
     shown = cursor.execute(
         "SELECT DISTINCT query_key FROM impressions WHERE search_id = ?", [search["search_id"]]
     )
@@ -748,7 +746,7 @@ def test_clicks_and_judgments_become_rows(
         ({"rank": 1}, 400, "bad_query"),
     ],
 )
-def test_a_wrong_judgment_is_refused_and_nothing_written(
+def test_an_invalid_judgment_is_refused_and_nothing_written(
     client: TestClient, shared_service: SearchService, change: dict[str, Any], status: int, code: str
 ) -> None:
     before = shared_service.feedback.counts()["judgments"]
@@ -770,7 +768,7 @@ def test_a_wrong_judgment_is_refused_and_nothing_written(
 def test_a_verdict_on_a_long_query_is_stored_under_the_key_of_its_impressions(
     client: TestClient, shared_service: SearchService
 ) -> None:
-    text = "red mug with a blue handle " * 55 + "🙂"  # 1,486 characters, 1,500 and more in an address
+    text = "red mug with a blue handle " * 55 + "🙂"  # 1,486 characters, over 1,500 in an address
     search = client.get("/api/v1/search", params={"text": text, "n": 2}).json()
     judgment = {
         "kind": "judgment",
@@ -803,7 +801,7 @@ def test_a_click_with_a_wrong_rank_is_refused(client: TestClient, rank: Any) -> 
 # --- health, metrics, errors ------------------------------------------------------------------------------------
 
 
-def test_health_says_what_is_served(client: TestClient, description: dict[str, Any]) -> None:
+def test_health_describes_the_served_catalog(client: TestClient, description: dict[str, Any]) -> None:
     response = client.get("/healthz")
     conforms(description, "Health", response.json())
     assert response.status_code == 200
@@ -812,7 +810,7 @@ def test_health_says_what_is_served(client: TestClient, description: dict[str, A
     assert response.headers["cache-control"] == "no-store"
 
 
-def test_without_a_catalog_health_is_503_and_says_why(
+def test_without_a_catalog_health_is_503_with_a_reason(
     shared_service_settings: Settings, description: dict[str, Any]
 ) -> None:
     def none() -> SearchService:
@@ -829,7 +827,7 @@ def test_without_a_catalog_health_is_503_and_says_why(
     assert "imgsearch_up 0" in client.get("/metrics").text
 
 
-def test_while_the_encoder_loads_or_after_it_failed_items_can_be_searched(
+def test_item_search_works_while_the_encoder_loads_and_after_it_fails(
     shared_service_settings: Settings,
     shared_service: SearchService,
     description: dict[str, Any],
@@ -891,7 +889,7 @@ def test_unknown_paths_and_methods_are_json_too(client: TestClient) -> None:
     assert client.get("/api/v1/feedback").headers["allow"] == "POST"
 
 
-def test_an_unforeseen_failure_is_a_500_without_details(shared_service_settings: Settings) -> None:
+def test_an_unexpected_failure_is_a_500_without_details(shared_service_settings: Settings) -> None:
     def broken() -> SearchService:
         raise RuntimeError("secret detail")
 
@@ -923,7 +921,7 @@ def test_only_named_origins_are_allowed(
     assert "access-control-allow-origin" not in other.headers
 
 
-def test_many_requests_at_once_all_get_their_own_answer(
+def test_concurrent_requests_each_get_their_own_response(
     client: TestClient, shared_service: SearchService
 ) -> None:
     ids = [item.item_id for item in shared_service.catalog.iter_items()]
@@ -981,7 +979,7 @@ def test_every_route_is_described_and_every_description_has_a_route(
     assert routes == described
 
 
-def test_the_description_is_sound(description: dict[str, Any]) -> None:
+def test_the_openapi_description_is_valid(description: dict[str, Any]) -> None:
     assert description["openapi"].startswith("3.1")
     schemas = description["components"]["schemas"]
     for schema in schemas.values():
@@ -1008,7 +1006,7 @@ def test_errors_have_the_described_shape_and_status(client: TestClient, descript
         conforms(description, "Error", response.json())
 
 
-def test_the_page_of_the_description_needs_nothing_from_elsewhere(
+def test_the_api_documentation_page_loads_no_external_resources(
     client: TestClient, description: dict[str, Any]
 ) -> None:
     response = client.get("/api/docs")
@@ -1025,7 +1023,7 @@ def test_the_page_of_the_description_needs_nothing_from_elsewhere(
 
 @pytest.fixture(scope="module")
 def odd_catalog(lite: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a catalog whose ids are everything that paths and pages dislike."""
+    """Return a catalog with ids that are problematic in paths and pages."""
     folder = tmp_path_factory.mktemp("odd")
     rows = []
     for number, _ in enumerate(ODD_IDS):
@@ -1041,7 +1039,7 @@ def odd_catalog(lite: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module")
 def app_url(odd_catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run the real application, Streamlit and all, on the odd catalog, from a folder that is not the project's."""
+    """Run the whole application, with Streamlit, on the catalog of odd ids, outside the project's folder."""
     command = [sys.executable, "-m", "imgsearch", "serve", "--catalog", str(odd_catalog), "--port", "0"]
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, cwd=tmp_path_factory.mktemp("elsewhere")
@@ -1054,7 +1052,7 @@ def app_url(odd_catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
                 break
         else:
             pytest.fail(f"the server did not start: {''.join(said)}")
-        # Nobody else reads it: a full pipe would stop the server.
+        # Drain the output: a full pipe would block the server.
         threading.Thread(target=process.stderr.read, daemon=True).start()
         url = found[1]
         _wait_for(f"{url}/healthz")
@@ -1074,7 +1072,7 @@ def _wait_for(url: str) -> None:
     pytest.fail(f"{url} does not answer")
 
 
-def test_every_id_can_be_asked_for_through_the_whole_application(app_url: str) -> None:
+def test_every_id_is_reachable_through_the_whole_application(app_url: str) -> None:
     for item_id in ODD_IDS:
         found = httpx2.get(f"{app_url}/api/v1/items", params={"id": item_id})
         assert found.json()["item_id"] == item_id
@@ -1087,7 +1085,7 @@ def test_every_id_can_be_asked_for_through_the_whole_application(app_url: str) -
         assert {hit["item_id"] for hit in similar["hits"]} == set(ODD_IDS) - {item_id}
 
 
-def test_plain_odd_ids_can_also_stand_in_the_path(app_url: str) -> None:
+def test_unusual_ids_are_also_accepted_in_the_path(app_url: str) -> None:
     for item_id in [*ODD_IDS[:4], "C:drive.jpg", "<script>alert(1)</script>.jpg"]:
         found = httpx2.get(f"{app_url}/api/v1/items/{quote(item_id, safe='')}")
         assert found.json()["item_id"] == item_id
@@ -1104,9 +1102,9 @@ def test_plain_odd_ids_can_also_stand_in_the_path(app_url: str) -> None:
         "/uploads/..",
     ],
 )
-def test_an_odd_path_gets_the_json_error_of_the_api(app_url: str, path: str) -> None:
+def test_an_invalid_path_returns_a_json_error(app_url: str, path: str) -> None:
     connection = http.client.HTTPConnection(urlsplit(app_url).netloc)
-    connection.request("GET", path)  # as it is: an HTTP library would resolve the dots
+    connection.request("GET", path)  # raw path: an HTTP library would resolve the dots
     response = connection.getresponse()
     assert (response.status, response.headers["content-type"]) == (404, "application/json")
     assert json.loads(response.read())["error"]["code"] in {"unknown_item", "unknown_upload"}
@@ -1137,7 +1135,7 @@ def test_streamlit_run_finds_the_app_in_its_file() -> None:
     assert found.import_string == "app:app"
 
 
-def test_the_look_and_the_limits_hold_wherever_it_is_started(tmp_path: Path) -> None:
+def test_theme_and_limits_apply_in_any_working_directory(tmp_path: Path) -> None:
     code = """
 from imgsearch.app.asgi import create_app
 from imgsearch.core.config import Settings
@@ -1157,7 +1155,7 @@ assert option("client.toolbarMode") == "minimal", "what the user configured must
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
 
 
-def test_texts_of_data_frames_lie_in_the_systems_memory_once_the_app_is_made() -> None:
+def test_the_app_stores_data_frame_texts_in_system_memory() -> None:
     code = """
 from pathlib import Path
 import pandas as pd, pyarrow
@@ -1171,7 +1169,7 @@ assert system.bytes_allocated() > 50_000 * len("text 10000") / 2, "the texts are
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_regions_colours_and_looks_are_understood_as_json_and_as_parameters_alike(client: Any) -> None:
+def test_regions_colours_and_looks_are_accepted_as_json_and_as_parameters(client: Any) -> None:
     item = client.get("/api/v1/search?text=red+mug&n=1").json()["hits"][0]["item_id"]
     body = {
         "items": [{"value": item, "weight": 0.5, "region": [0, 0, 1, 0.5]}],
@@ -1205,7 +1203,7 @@ def test_regions_colours_and_looks_are_understood_as_json_and_as_parameters_alik
         {"text": [{"value": "a", "region": [0, 0, 1, 1]}]},
     ],
 )  # fmt: skip
-def test_a_look_that_is_not_understood_is_refused_with_a_sentence(client: Any, extra: dict[str, Any]) -> None:
+def test_an_invalid_look_is_refused_with_one_sentence(client: Any, extra: dict[str, Any]) -> None:
     answer = client.post("/api/v1/search", json={"text": "mug", **extra})
     assert answer.status_code == 400
     assert answer.json()["error"]["message"].endswith(".")

@@ -1,4 +1,4 @@
-"""Judging over HTTP, on the command line and in the drawn pages: what labelers and teams meet around the view."""
+"""Judging over HTTP, on the command line and in the rendered pages."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def body(judging_set: JudgingSet, **fields: Any) -> dict[str, Any]:
 # --- HTTP ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_call_notes_acts_and_answers_as_described(
+def test_a_call_records_acts_and_responds_as_described(
     client: TestClient, judging_set: JudgingSet, service: SearchService
 ) -> None:
     document = client.get("/api/openapi.json").json()
@@ -75,7 +75,7 @@ def test_a_call_notes_acts_and_answers_as_described(
         ({"acts": [{"id": "x" * 64, "pair": 1, "act": "good"}] * 1000}, 413),
     ],
 )
-def test_a_wrong_call_is_refused_in_a_sentence(
+def test_an_invalid_call_is_refused_in_one_sentence(
     client: TestClient, judging_set: JudgingSet, change: dict[str, Any], status: int
 ) -> None:
     answer = client.post("/api/v1/judging", json=body(judging_set, **change))
@@ -105,7 +105,7 @@ def texts(app: AppTest) -> str:
     return " ".join(str(block.proto.body) for block in app.get("html"))
 
 
-def test_without_a_set_the_page_says_what_to_do(service: SearchService) -> None:
+def test_without_a_set_the_page_explains_the_first_step(service: SearchService) -> None:
     app = page()
     assert not app.exception
     assert "No judging set yet" in texts(app)
@@ -139,7 +139,7 @@ def test_a_set_shows_progress_agreement_and_disagreements_with_hostile_names_as_
 
 
 @pytest.mark.parametrize("params", [{"set": "nowhere"}, {"set": "lamps & <i>co</i>", "labeler": "\x07"}])
-def test_a_link_that_leads_nowhere_is_explained(
+def test_an_invalid_link_is_explained(
     service: SearchService, judging_set: JudgingSet, params: dict[str, str]
 ) -> None:
     app = page(**params)
@@ -156,7 +156,7 @@ def test_the_guideline_is_edited_on_the_page(service: SearchService, judging_set
     assert service.judging.guideline(judging_set).text == "Only <b>lamps</b>."
 
 
-def test_who_judges_is_asked_once_and_stands_in_the_address(
+def test_the_labeler_name_is_requested_once_and_kept_in_the_address(
     service: SearchService, judging_set: JudgingSet
 ) -> None:
     app = page(set=judging_set.name)
@@ -184,7 +184,7 @@ def run(folder: Path, *arguments: str | Path) -> Any:
     return json.loads(done.stdout)
 
 
-def test_sets_are_made_listed_exported_and_imported(colour_catalog: Path, tmp_path: Path) -> None:
+def test_sets_are_created_listed_exported_and_imported(colour_catalog: Path, tmp_path: Path) -> None:
     (tmp_path / "queries.txt").write_text("mug/red-0.jpg\nlamp/blue-1.jpg\n", encoding="utf-8")
     made = run(colour_catalog, "create", "two", "--list", tmp_path / "queries.txt", "--depth", 5)
     assert (made["queries"], made["pairs"], made["skipped"]) == (2, 10, {})
@@ -207,7 +207,7 @@ def test_sets_are_made_listed_exported_and_imported(colour_catalog: Path, tmp_pa
 
 
 @pytest.mark.parametrize("sources", [[], ["--random", "3", "--most-searched", "3"]])
-def test_exactly_one_query_set_is_wanted(colour_catalog: Path, sources: list[str]) -> None:
+def test_exactly_one_query_set_is_required(colour_catalog: Path, sources: list[str]) -> None:
     done = CliRunner().invoke(
         command_line, ["judge-set", "create", "x", *sources, "--catalog", str(colour_catalog)]
     )

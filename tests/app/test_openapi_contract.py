@@ -1,6 +1,6 @@
-"""The published description of the API is true: generated requests, valid and not, get only described answers.
+"""The OpenAPI description is correct: generated valid and invalid requests get only described responses.
 
-`SCHEMATHESIS_EXAMPLES=200` makes that many requests of each operation instead of a few.
+`SCHEMATHESIS_EXAMPLES=200` sets the number of requests per operation.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ CONFIG = {
     "checks": {
         # 503 is described: no encoder yet, no layout of the map yet.
         "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx", "503"]},
-        # A description cannot say which columns, items, sets and uploads a catalog has, nor what a picture's bytes
-        # are: a request of the described form may be refused for those.
+        # The schema cannot describe a catalog's columns, items, sets and uploads, or valid image bytes, so a
+        # request that follows the schema may be refused.
         "positive_data_acceptance": {
             "expected-statuses": ["2xx", "304", "400", "403", "404", "413", "415", "503"]
         },
-        # What is wrong may also be too large.
+        # An invalid body may also be too large.
         "negative_data_rejection": {"expected-statuses": ["400", "403", "404", "405", "413", "415"]},
     },
 }
@@ -61,7 +61,7 @@ def opened(shared_service: SearchService) -> Iterator[None]:
 
 
 @schema.parametrize()
-def test_every_answer_is_as_described(case: Case) -> None:
-    # On its way a form's number or object becomes a text, which is a valid one.
+def test_every_response_matches_the_description(case: Case) -> None:
+    # A form encodes numbers and objects as text, which is valid.
     lost_on_the_way = [negative_data_rejection] if case.media_type == "multipart/form-data" else []
     case.call_and_validate(excluded_checks=lost_on_the_way)

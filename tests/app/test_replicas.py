@@ -50,7 +50,7 @@ def log(tmp_path: Path) -> Iterator[FeedbackLog]:
     database.close()
 
 
-def test_a_batch_is_written_once_however_often_it_comes(log: FeedbackLog) -> None:
+def test_a_repeated_batch_is_written_once(log: FeedbackLog) -> None:
     inbox = Inbox(log, "s3cret")
     judged = ["judgments", [AT, "item=1.jpg", "2.jpg", "good", "anna", None]]
     shown = ["impressions", ["search", AT, "anna", "item=1.jpg", "e", 3, "", "2.jpg", 1, 0.5, 2.5]]
@@ -61,7 +61,7 @@ def test_a_batch_is_written_once_however_often_it_comes(log: FeedbackLog) -> Non
 
 
 @pytest.mark.parametrize("given", ["", "Bearer ", "Bearer wrong", "Bearer s3cre"])
-def test_without_the_token_nothing_is_taken(log: FeedbackLog, given: str) -> None:
+def test_without_the_token_a_batch_is_refused(log: FeedbackLog, given: str) -> None:
     with pytest.raises(NotAWriter):
         Inbox(log, "s3cret").take(given, {"batch": "b", "rows": [CLICK]})
     with pytest.raises(NotAWriter):
@@ -96,15 +96,13 @@ def test_without_the_token_nothing_is_taken(log: FeedbackLog, given: str) -> Non
         ),
     ],
 )
-def test_a_batch_that_no_replica_would_send_is_refused_whole(
-    log: FeedbackLog, document: dict[str, Any]
-) -> None:
+def test_a_malformed_batch_is_refused_completely(log: FeedbackLog, document: dict[str, Any]) -> None:
     with pytest.raises(FeedbackError):
         Inbox(log, "s3cret").take(TOKEN, document)
     assert log.counts()["clicks"] == 0
 
 
-def test_feedback_that_makes_no_sense_is_refused_by_the_replica_itself(tmp_path: Path) -> None:
+def test_invalid_feedback_is_refused_by_the_replica(tmp_path: Path) -> None:
     database = Database(tmp_path)
     feedback = ForwardedFeedback(database, "http://127.0.0.1:1", "s3cret")
     with pytest.raises(FeedbackError):
@@ -118,7 +116,7 @@ def test_feedback_that_makes_no_sense_is_refused_by_the_replica_itself(tmp_path:
     database.close()
 
 
-def test_a_replica_keeps_no_collections_and_says_where_they_belong(tmp_path: Path) -> None:
+def test_a_replica_refuses_collections_and_refers_to_the_writer(tmp_path: Path) -> None:
     with CatalogStore.open(tmp_path / "catalog", create=True) as catalog:
         collections = Collections(catalog, writer="http://writer")
         with pytest.raises(CollectionError, match="http://writer"):
@@ -130,7 +128,7 @@ def test_the_address_of_a_writer_starts_with_http() -> None:
         Settings.load({"IMGSEARCH_REPLICA_OF": "writer:8501"})
 
 
-# --- three of them ----------------------------------------------------------------------------------------------
+# --- three replicas ---------------------------------------------------------------------------------------------
 
 
 def ask(url: str, body: Any = None) -> Any:
@@ -186,7 +184,7 @@ def rows(catalog: Path, table: str, column: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("milvus_lite") is None, reason="needs the extra milvus")
-def test_three_replicas_on_one_milvus_answer_alike_and_lose_no_feedback(tmp_path: Path) -> None:
+def test_three_replicas_on_one_milvus_return_equal_results_and_lose_no_feedback(tmp_path: Path) -> None:
     milvus_port, ports = free_port(), [free_port() for _ in range(4)]
     data = ("milvus_lite", "server", "--data-dir", str(tmp_path / "milvus"), "--host", "127.0.0.1")
     writer, writer_url = tmp_path / "writer", f"http://127.0.0.1:{ports[0]}"
@@ -206,7 +204,7 @@ def test_three_replicas_on_one_milvus_answer_alike_and_lose_no_feedback(tmp_path
         ):
             replicas = [first, second, third]
             wait_for(lambda: all(map(is_up, replicas)))
-            for number, url in enumerate(replicas):  # no writer runs yet: these clicks wait
+            for number, url in enumerate(replicas):  # no writer runs yet: these clicks stay queued
                 click(url, f"{number}.jpg")
             with served(writer, ports[0]):
                 wait_for(lambda: is_up(writer_url))
@@ -233,7 +231,7 @@ def click(url: str, item_id: str) -> None:
 
 
 def written(url: str) -> tuple[float, float]:
-    """Return a replica's rows that were sent, and those that wait."""
+    """Return a replica's sent and queued rows."""
     with urllib.request.urlopen(f"{url}/metrics", timeout=60) as answer:
         lines = answer.read().decode().splitlines()
     values = dict(line.split() for line in lines if line.startswith("imgsearch_feedback_"))

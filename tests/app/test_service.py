@@ -1,4 +1,4 @@
-"""The service: one open catalog for pages and HTTP alike; searching by item works before any model is loaded."""
+"""The service: one open catalog for pages and HTTP; search by item works before the model is loaded."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def service_settings(lite_catalog: Path) -> Settings:
 
 @pytest.fixture
 def slow_encoder(monkeypatch: pytest.MonkeyPatch, lite: Encoder) -> threading.Event:
-    """Hold the encoder's loading back until the event is set."""
+    """Block the encoder's loading until the event is set."""
     release = threading.Event()
 
     def load(*_: object, **__: object) -> Encoder:
@@ -76,7 +76,7 @@ def test_texts_pictures_uploads_and_items_are_searched_by_the_real_model(
     assert service.engine.encoder.state.status == "ready"
 
 
-def test_items_are_searched_at_once_and_texts_wait_for_the_model(
+def test_item_search_needs_no_model_and_text_search_waits_for_it(
     lite_catalog: Path, slow_encoder: threading.Event
 ) -> None:
     service = SearchService.open(settings_of(lite_catalog))
@@ -88,7 +88,7 @@ def test_items_are_searched_at_once_and_texts_wait_for_the_model(
     service.close()
 
 
-def test_a_model_that_does_not_come_in_time_is_an_error_that_says_so(
+def test_an_encoder_loading_timeout_raises_an_explicit_error(
     lite_catalog: Path, slow_encoder: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("imgsearch.search.encoder_provider.ENCODER_LOAD_TIMEOUT_S", 0.05)
@@ -100,7 +100,7 @@ def test_a_model_that_does_not_come_in_time_is_an_error_that_says_so(
 
 
 @pytest.mark.parametrize("error", [EncoderUnavailable("No weights."), RuntimeError("torch is broken")])
-def test_a_model_that_fails_leaves_the_rest_working_and_says_why(
+def test_a_failed_model_is_reported_and_other_functions_work(
     lite_catalog: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     def load(*_: object, **__: object) -> Encoder:
@@ -128,7 +128,7 @@ def test_a_model_other_than_the_catalogs_is_refused(
     service.close()
 
 
-def test_what_was_shown_is_recorded_under_a_stable_key(service: SearchService) -> None:
+def test_impressions_are_recorded_under_a_stable_key(service: SearchService) -> None:
     query = Query.of(item="mug/red-0.jpg", n=5, filters=(Filter("category", "=", "mug"),))
     result = service.search(query, visitor="v")
     service.search(query, record=False)
@@ -148,7 +148,7 @@ def test_feedback_can_be_switched_off(lite_catalog: Path) -> None:
     service.close()
 
 
-def test_clicks_and_judgments_are_of_items_that_are_there(service: SearchService) -> None:
+def test_clicks_and_judgments_require_existing_items(service: SearchService) -> None:
     service.record_click(search_id="s", item_id="mug/red-0.jpg", rank=1)
     service.record_judgment(Judgment("text=mug", "mug/red-0.jpg", "good", "l"))
     with pytest.raises(UnknownItem):
@@ -158,7 +158,7 @@ def test_clicks_and_judgments_are_of_items_that_are_there(service: SearchService
     assert service.feedback.counts() == {"impressions": 0, "clicks": 1, "judgments": 1}
 
 
-def test_the_key_of_a_query_does_not_depend_on_how_many_hits_or_which_page() -> None:
+def test_the_query_key_is_independent_of_n_and_offset() -> None:
     text, item = Term("text", "red mug"), Term("item", "a/b.jpg", -0.4)
     key = query_key(Query((text, item), n=10))
     assert key == query_key(Query((item, text), n=50, offset=20)) == "text=red+mug&less=a%2Fb.jpg"
@@ -191,7 +191,7 @@ def test_an_upload_over_the_limits_is_refused(lite_catalog: Path) -> None:
     service.close()
 
 
-def test_the_figures_say_what_is_open(service: SearchService, lite: Encoder) -> None:
+def test_the_statistics_describe_the_open_catalog(service: SearchService, lite: Encoder) -> None:
     info = catalog_info(service.catalog, service.engine.index)
     assert (info.items, info.encoder_id, info.dim, info.generation) == (48, lite.id, lite.dim, 1)
     assert info.index is not None
@@ -228,14 +228,16 @@ def test_ten_threads_use_one_service(service: SearchService) -> None:
 # --- opening and closing ----------------------------------------------------------------------------------------
 
 
-def test_opening_what_is_not_there_or_in_use_says_so(service: SearchService, tmp_path: Path) -> None:
+def test_opening_a_missing_or_locked_catalog_raises_an_explicit_error(
+    service: SearchService, tmp_path: Path
+) -> None:
     with pytest.raises(CatalogNotFound):
         SearchService.open(settings_of(tmp_path / "none"))
     with pytest.raises(CatalogLocked, match="process"):
         SearchService.open(settings_of(service.catalog.folder))
 
 
-def test_closing_twice_is_fine_and_frees_the_catalog(lite_catalog: Path) -> None:
+def test_closing_is_idempotent_and_releases_the_catalog(lite_catalog: Path) -> None:
     service = SearchService.open(settings_of(lite_catalog))
     service.search(Query.of(item="mug/red-0.jpg", n=7))
     service.close()
@@ -245,9 +247,7 @@ def test_closing_twice_is_fine_and_frees_the_catalog(lite_catalog: Path) -> None
     again.close()
 
 
-def test_closing_waits_for_the_model_that_is_being_loaded(
-    lite_catalog: Path, slow_encoder: threading.Event
-) -> None:
+def test_closing_waits_for_a_loading_model(lite_catalog: Path, slow_encoder: threading.Event) -> None:
     service = SearchService.open(settings_of(lite_catalog))
     threading.Timer(0.3, slow_encoder.set).start()
     service.close()
@@ -256,7 +256,7 @@ def test_closing_waits_for_the_model_that_is_being_loaded(
     assert service.engine.encoder.state.status == "failed"
 
 
-def test_a_model_that_does_not_come_holds_closing_up_for_a_while_only(
+def test_closing_waits_for_a_hanging_model_only_until_the_timeout(
     lite_catalog: Path, slow_encoder: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("imgsearch.search.encoder_provider.ENCODER_CLOSE_TIMEOUT_S", 0.05)
@@ -267,7 +267,7 @@ def test_a_model_that_does_not_come_holds_closing_up_for_a_while_only(
     slow_encoder.set()
 
 
-def test_a_service_whose_index_is_gone_mends_it_at_opening(lite_catalog: Path) -> None:
+def test_a_missing_index_is_rebuilt_at_opening(lite_catalog: Path) -> None:
     import shutil
 
     shutil.rmtree(lite_catalog / "index")
@@ -276,7 +276,7 @@ def test_a_service_whose_index_is_gone_mends_it_at_opening(lite_catalog: Path) -
     service.close()
 
 
-def test_a_process_has_one_service_however_many_threads_ask_first(lite_catalog: Path) -> None:
+def test_concurrent_first_requests_share_one_service(lite_catalog: Path) -> None:
     settings = settings_of(lite_catalog)
     found: list[SearchService] = []
     threads = [threading.Thread(target=lambda: found.append(get_service(settings))) for _ in range(8)]
@@ -298,7 +298,7 @@ def test_a_process_has_one_service_however_many_threads_ask_first(lite_catalog: 
         other.close()
 
 
-def test_an_empty_catalog_opens_and_refuses_searches_in_a_sentence(tmp_path: Path) -> None:
+def test_an_empty_catalog_opens_and_refuses_searches_in_one_sentence(tmp_path: Path) -> None:
     from imgsearch.store.catalog import CatalogStore
 
     CatalogStore.open(tmp_path / "c", create=True).close()

@@ -1,4 +1,4 @@
-"""The app over a catalog of generated photos by the `lite` encoder, and pages of a Chromium."""
+"""Fixtures: the app over a `lite` catalog of generated photos, and Chromium pages."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from running_app import chromium_flags, find_chromium, running_app
 TIMEOUT_MS = 90_000
 """The longest wait for a page; far longer than usual, for busy machines."""
 EXPECTED_ERRORS = (
-    # Streamlit searches its server below a page's path first, and then at the root.
+    # Streamlit requests its server first below a page's path, then at the root.
     "status of 404",
-    # A test blocks pictures.
+    # A test blocks images.
     "net::ERR_FAILED",
 )
 
@@ -32,7 +32,7 @@ def app_catalog(shared_lite_catalog: Path, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    """Return a running Chromium; skips where there is none."""
+    """Return a running Chromium; skips if none is installed."""
     path = find_chromium()
     if path is None:
         pytest.skip("no Chromium or Chrome is installed")
@@ -78,9 +78,9 @@ def new_page(chromium: Any) -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture(scope="session")
 def settled() -> Callable[[Any], None]:
-    """Return a function that waits until the page is drawn, as a person does before the next click.
+    """Return a function that waits until the page is rendered, as users do before the next click.
 
-    While a page is drawn, elements inserted above a button move it between the press and the release.
+    During rendering, elements inserted above a button can move it between press and release.
     """
 
     def wait(page: Any) -> None:

@@ -1,4 +1,4 @@
-"""The app as visitors meet it: a real server, a real Chromium, real clicks, and the rows they leave behind."""
+"""End-to-end search: a real server, a real Chromium, real clicks, and the recorded rows."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ BLUE_LAMPS = {"colour=blue", "category=lamp"}
 
 
 def open_page(page: Any, address: str) -> None:
-    """Open an address and wait until its photos are there."""
+    """Open an address and wait for its photos."""
     page.goto(address)
     page.wait_for_selector("ul.grid .tile")
 
 
 def settled(page: Any, **params: str) -> None:
-    """Wait until the address bar holds the parameters and the grid shows what they say."""
+    """Wait until the address has the parameters and the grid shows their results."""
     page.wait_for_url(
         lambda url: all(parse_qs(urlsplit(url).query).get(k, [""])[0] == v for k, v in params.items())
     )
@@ -37,15 +37,15 @@ def settled(page: Any, **params: str) -> None:
 
 
 def shown(page: Any) -> list[str]:
-    """Return the item ids in the grid, in their order."""
+    """Return the item ids in the grid, in order."""
     return page.locator(".st-key-gallery ul.grid .tile").evaluate_all(
         "tiles => tiles.map(tile => tile.dataset.id)"
     )
 
 
 def ready(page: Any) -> None:
-    """Wait until the model is there, so that words and uploads are answered."""
-    # On a busy machine a model takes longer to load than anything else that a page waits for.
+    """Wait until the model is loaded, so that texts and uploads can be searched."""
+    # On a loaded machine the model is the slowest part of a page.
     page.locator(".note:empty").wait_for(state="attached", timeout=240_000)
 
 
@@ -61,7 +61,7 @@ def jpeg(shape: str, colour: str, variant: int) -> bytes:
     return buffer.getvalue()
 
 
-def test_click_words_upload_verdict_and_link_work_and_leave_their_rows(
+def test_click_text_upload_verdict_and_link_work_and_record_rows(
     chromium: Any,
     new_page: NewPage,
     shared_lite_catalog: Path,
@@ -90,7 +90,7 @@ def test_click_words_upload_verdict_and_link_work_and_leave_their_rows(
         by_words = shown(page)
         judged = by_words[:5]
         tiles = page.locator("ul.grid .tile")
-        for place in range(len(judged)):  # as fast as a labeler: no verdict waits for the page
+        for place in range(len(judged)):  # at a labeler's speed: no wait for the page between verdicts
             tiles.nth(place).hover()
             tiles.nth(place).locator(".action.good").click()
         page.get_by_role("button", name="Show more").click()
@@ -129,7 +129,7 @@ def test_click_words_upload_verdict_and_link_work_and_leave_their_rows(
     assert sorted(verdicts) == sorted((item_id, "good") for item_id in judged)
 
 
-def test_more_and_less_pin_photos_and_chips_take_them_off_again(app: str, new_page: NewPage) -> None:
+def test_more_and_less_like_this_add_terms_and_chips_remove_them(app: str, new_page: NewPage) -> None:
     page = new_page()
     open_page(page, f"{app}/?item=mug/red-0.jpg")
     liked = shown(page)[3]
@@ -184,7 +184,7 @@ def test_keyboard_alone_finds_opens_judges_and_reads_details(app: str, new_page:
     settled(page, item=wanted)
 
 
-def test_details_show_the_row_and_lead_to_look_alikes(app: str, new_page: NewPage) -> None:
+def test_details_show_the_metadata_and_link_to_similar_items(app: str, new_page: NewPage) -> None:
     page = new_page()
     open_page(page, app)
     page.locator("ul.grid .tile").first.hover()
@@ -198,7 +198,7 @@ def test_details_show_the_row_and_lead_to_look_alikes(app: str, new_page: NewPag
     dialog.wait_for(state="detached")
 
 
-def test_filters_narrow_the_hits_and_live_in_the_address(app: str, new_page: NewPage) -> None:
+def test_filters_narrow_the_hits_and_are_kept_in_the_address(app: str, new_page: NewPage) -> None:
     page = new_page()
     open_page(page, f"{app}/?item=mug/red-0.jpg")
     page.get_by_role("button", name="blue (").click()
@@ -213,7 +213,7 @@ def test_filters_narrow_the_hits_and_live_in_the_address(app: str, new_page: New
     settled(page, item="mug/red-0.jpg")
 
 
-def test_two_filters_chosen_at_once_both_hold(app: str, new_page: NewPage) -> None:
+def test_two_filters_chosen_in_quick_succession_both_apply(app: str, new_page: NewPage) -> None:
     page = new_page()
     open_page(page, f"{app}/?item=mug/red-0.jpg")
     page.locator("[data-testid=stSidebar]").get_by_role("button").evaluate_all(
@@ -228,13 +228,11 @@ def test_two_filters_chosen_at_once_both_hold(app: str, new_page: NewPage) -> No
     assert {item_id.split("-")[0] for item_id in shown(page)} == {"lamp/blue"}
 
 
-def test_what_is_not_there_is_said_plainly_and_what_is_there_is_not_doubted(
-    app: str, new_page: NewPage
-) -> None:
+def test_weak_results_are_marked_and_good_results_are_not(app: str, new_page: NewPage) -> None:
     page, line = new_page(390), "Nothing quite like this here"
     open_page(page, app)
     ready(page)
-    for _ in range(600):  # until the calibration in the background is done
+    for _ in range(600):  # until the background calibration completes
         answer = page.request.get(f"{app}/api/v1/search?text=bicycle&n=5").json()
         if answer["confidence"] is not None:
             break
@@ -275,7 +273,7 @@ def test_the_camera_takes_a_photo_to_search_by(app: str, new_page: NewPage) -> N
     page.wait_for_url("**upload=*")
 
 
-def test_a_file_that_is_no_picture_is_refused_in_words(app: str, new_page: NewPage) -> None:
+def test_a_non_image_file_is_refused_with_a_message(app: str, new_page: NewPage) -> None:
     page = new_page()
     open_page(page, app)
     page.locator("input[type=file]").set_input_files(
@@ -288,7 +286,7 @@ def test_a_file_that_is_no_picture_is_refused_in_words(app: str, new_page: NewPa
 
 @pytest.mark.parametrize(("width", "touch"), [(390, True), (768, True), (1440, False)])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_width_and_scheme_fits_and_every_image_has_words(
+def test_every_width_and_scheme_fits_and_every_image_has_alt_text(
     app: str, new_page: NewPage, width: int, touch: bool, scheme: str
 ) -> None:
     page = new_page(width, scheme=scheme, touch=touch)
@@ -318,7 +316,7 @@ def test_a_phone_reaches_filters_and_actions_by_touch(app: str, new_page: NewPag
     page.get_by_text("Colour").first.wait_for()
 
 
-def test_a_dead_thumbnail_becomes_a_notice_that_still_works(app: str, new_page: NewPage) -> None:
+def test_a_failed_thumbnail_shows_a_notice_that_still_works(app: str, new_page: NewPage) -> None:
     page = new_page()
     page.route("**/thumbnails/**", lambda route: route.abort())
     page.goto(app)

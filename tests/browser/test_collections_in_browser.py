@@ -1,4 +1,4 @@
-"""Collections in a real Chromium: saving by keyboard, comparing, sharing to look at only, recent searches."""
+"""Collections in a real Chromium: saving by keyboard, comparing, read-only sharing, recent searches."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def shown(page: Any, key: str = "collection_gallery") -> list[str]:
 
 
 def press_save(page: Any, place: int) -> str:
-    """Press the key for Save on a tile, wait for the dialog, and return the tile's item."""
+    """Press the Save key on a tile, wait for the dialog, and return the tile's item."""
     tile = page.locator(".st-key-gallery ul.grid .tile").nth(place)
     item_id = tile.get_attribute("data-id")
     tile.locator(".photo").focus()
@@ -39,12 +39,12 @@ def press_save(page: Any, place: int) -> str:
 
 
 def saved(page: Any) -> None:
-    """Wait until the dialog has closed and the page said so."""
+    """Wait until the dialog is closed and the page confirms it."""
     page.get_by_role("dialog").wait_for(state="detached")
     page.get_by_test_id("stToast").first.wait_for()
 
 
-def test_a_hit_is_saved_by_keyboard_compared_exported_and_shared_to_look_at_only(
+def test_a_hit_is_saved_by_keyboard_compared_exported_and_shared_read_only(
     app: str, new_page: NewPage
 ) -> None:
     page = new_page()
@@ -113,7 +113,7 @@ def test_recent_searches_reopen_and_can_be_cleared(app: str, new_page: NewPage) 
     page.locator(".st-key-recents").wait_for(state="detached")
 
 
-def test_a_removed_collection_ends_its_link(app: str, new_page: NewPage) -> None:
+def test_removing_a_collection_invalidates_its_link(app: str, new_page: NewPage) -> None:
     page = new_page()
     open_search(page, f"{app}/?item=mug/red-0.jpg")
     press_save(page, 0)

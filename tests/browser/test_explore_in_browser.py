@@ -1,4 +1,4 @@
-"""The Explore page in a real Chromium: points that can be clicked, drawn around, reached by keys and by fingers."""
+"""The Explore page in a real Chromium: points by click, lasso, keyboard and touch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SOFTWARE_WEBGL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-
 
 @pytest.fixture(params=["webgl", "canvas"])
 def painted_page(request: pytest.FixtureRequest, chromium: Any) -> Iterator[Any]:
-    """Return a page of a Chromium that has WebGL, or of one that has none."""
+    """Return a page of a Chromium with or without WebGL."""
     from playwright.sync_api import sync_playwright  # noqa: F401  # skipped by `chromium` where it is missing
 
     flags = [flag for flag in chromium_flags() if flag != "--disable-gpu"]
@@ -35,7 +35,7 @@ def painted_page(request: pytest.FixtureRequest, chromium: Any) -> Iterator[Any]
 
 
 def open_map(page: Any, app: str) -> Any:
-    """Open the page, coloured by category, and return the map when its points are drawn."""
+    """Open the page, coloured by category, and return the map once its points are rendered."""
     page.goto(f"{app}/explore?color=Category")
     shown = page.locator('.map[data-shown$="column:category"]')
     shown.wait_for(timeout=240_000)
@@ -44,7 +44,7 @@ def open_map(page: Any, app: str) -> Any:
 
 
 def points(page: Any) -> list[list[float]]:
-    """Return where the points stand in the window."""
+    """Return the points' positions in the window."""
     found: list[list[float]] = page.locator(".map").evaluate(
         """map => {
             const view = map.getRootNode().view || map.parentNode.view;
@@ -59,7 +59,7 @@ def points(page: Any) -> list[list[float]]:
 
 
 def colors_drawn(page: Any) -> int:
-    """Return how many different colours the points' canvas shows."""
+    """Return the number of distinct colours on the points' canvas."""
     return int(
         page.locator("canvas.points").evaluate(
             """canvas => {
@@ -78,7 +78,7 @@ def colors_drawn(page: Any) -> int:
     )
 
 
-def test_points_are_drawn_with_webgl_and_without(painted_page: Any, app: str) -> None:
+def test_points_are_rendered_with_and_without_webgl(painted_page: Any, app: str) -> None:
     shown = open_map(painted_page, app)
     assert shown.get_attribute("data-painter") == painted_page.expected_painter
     painted_page.locator(".photos img.there").first.wait_for()
@@ -88,7 +88,7 @@ def test_points_are_drawn_with_webgl_and_without(painted_page: Any, app: str) ->
     assert colors_drawn(painted_page) >= 4
 
 
-def test_pointing_shows_a_photo_and_a_click_finds_its_look_alikes(app: str, new_page: NewPage) -> None:
+def test_hovering_shows_a_photo_and_a_click_finds_similar_items(app: str, new_page: NewPage) -> None:
     page = new_page()
     open_map(page, app)
     x, y = points(page)[0]
@@ -169,7 +169,7 @@ def test_a_group_is_shown_by_a_click_on_its_tile(app: str, new_page: NewPage) ->
     page.get_by_role("heading", name="Outliers").wait_for()
 
 
-def test_a_finger_shows_a_photo_first_and_nothing_overflows_on_a_phone(app: str, new_page: NewPage) -> None:
+def test_a_tap_first_shows_a_photo_and_nothing_overflows_on_a_phone(app: str, new_page: NewPage) -> None:
     page = new_page(390, scheme="dark", touch=True)
     open_map(page, app)
     page.locator("canvas.points").scroll_into_view_if_needed()

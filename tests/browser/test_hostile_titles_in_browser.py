@@ -1,4 +1,4 @@
-"""Titles, columns, values and names that look like markup, on every page: plain text, and nothing is fetched."""
+"""Titles, columns, values and names with markup are plain text on every page, and no resource is fetched."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def shop(lite: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 @pytest.fixture
 def page(new_page: NewPage) -> Iterator[Any]:
-    """Return a page that must fetch nothing from elsewhere."""
+    """Return a page that must not request external resources."""
     opened = new_page()
     fetched: list[str] = []
     opened.on("request", lambda request: fetched.append(request.url))
@@ -70,7 +70,7 @@ TEXT = r"""root => {
 
 
 def shows_plain_text(page: Any, root: Any = None, text: str = HOSTILE) -> None:
-    """Assert that the text is on the page letter by letter, and that none of it became an element."""
+    """Assert that the page shows the exact text, and that no part of it is an element."""
     seen = (root or page.locator("body")).evaluate(TEXT)
     assert text in seen
     assert page.locator(f'img[src^="{FOREIGN}"], a[href="b"], a[href*="example.com"], .katex').count() == 0

@@ -1,4 +1,4 @@
-"""Quality, Experiments and Adapt in a real Chromium: each page's work to its end, on a desk and on a phone."""
+"""Quality, Experiments and Adapt in a real Chromium: each page's complete workflow, on desktop and phone."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ REPORT = {
 
 @pytest.fixture(scope="module")
 def shop(chromium: Any, shared_lite_catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Serve a shop with judgments of five queries, a system beside the live one, and a head that is not published."""
+    """Serve a shop with judgments of five queries, a second system, and an unpublished head."""
     folder = Path(shutil.copytree(shared_lite_catalog, tmp_path_factory.mktemp("improving") / "catalog"))
     with CatalogStore.open(folder) as catalog, contextlib.closing(FeedbackLog(catalog.database)) as feedback:
         items = list(catalog.iter_items())
@@ -79,11 +79,11 @@ def choose(page: Any, label: str, option: str) -> None:
 
 
 def fits(page: Any) -> bool:
-    """Return whether nothing reaches beyond the sides of the window."""
+    """Return whether nothing overflows the window horizontally."""
     return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
 
-def test_two_systems_are_measured_to_the_end_and_compared(shop: str, new_page: NewPage) -> None:
+def test_two_systems_are_measured_and_compared(shop: str, new_page: NewPage) -> None:
     page = new_page()
     page.goto(f"{shop}/quality")
     choose(page, "Systems", "varied")
@@ -111,7 +111,7 @@ def test_two_systems_are_measured_to_the_end_and_compared(shop: str, new_page: N
         assert fits(phone)
 
 
-def test_an_experiment_is_made_started_visited_read_and_stopped(shop: str, new_page: NewPage) -> None:
+def test_an_experiment_is_created_started_visited_read_and_stopped(shop: str, new_page: NewPage) -> None:
     page = new_page()
     page.goto(f"{shop}/experiments")
     page.get_by_role("textbox", name="Name").first.wait_for()
@@ -146,7 +146,7 @@ def test_an_experiment_is_made_started_visited_read_and_stopped(shop: str, new_p
     assert fits(phone)
 
 
-def test_too_little_feedback_is_said_and_a_head_is_published_and_taken_back(
+def test_too_little_feedback_is_reported_and_a_head_is_published_and_rolled_back(
     shop: str, new_page: NewPage
 ) -> None:
     page = new_page()

@@ -1,4 +1,4 @@
-"""Judging as labelers do it: a real server, a real Chromium, keys only, reloads and lost answers in between."""
+"""Judging end to end: a real server, a real Chromium, keyboard only, with reloads and lost responses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KEYS = {"g": "good", "ArrowLeft": "bad", "t": "cant_tell"}
 
 
 def make_set(folder: Path, name: str, *, queries: int, items: int) -> None:
-    """Put a judging set of `queries` x `items` pairs into the catalog."""
+    """Add a judging set of `queries` x `items` pairs to the catalog."""
     with CatalogStore.open(folder) as catalog, contextlib.closing(FeedbackLog(catalog.database)) as feedback:
         ids = [item.item_id for item in catalog.iter_items()]
         pairs = [
@@ -44,7 +44,7 @@ def make_set(folder: Path, name: str, *, queries: int, items: int) -> None:
 
 
 def shown(page: Any, other_than: str | None = None) -> str:
-    """Wait until a pair can be judged, another than the given one, and return its number."""
+    """Wait until a pair other than the given one can be judged, and return its number."""
     not_this = f':not([data-pair="{other_than}"])' if other_than else ""
     frame = page.locator(f'.frame[data-state="judging"][data-pair]{not_this}')
     frame.wait_for()
@@ -52,20 +52,20 @@ def shown(page: Any, other_than: str | None = None) -> str:
 
 
 def press(page: Any, key: str) -> str:
-    """Press a key and return the pair that is shown next."""
+    """Press a key and return the next pair."""
     before = shown(page)
     page.keyboard.press(key)
     return shown(page, other_than=before)
 
 
 def lose_answer(route: Any) -> None:
-    """Let the server have the request, and the page no answer."""
+    """Forward the request to the server and drop the response."""
     route.fetch()
-    with contextlib.suppress(PlaywrightError):  # the page may have been let through again meanwhile
+    with contextlib.suppress(PlaywrightError):  # the route may have been removed
         route.abort()
 
 
-def test_thirty_pairs_by_keyboard_alone_with_undo_a_reload_and_lost_answers_are_thirty_judgments(
+def test_thirty_pairs_judged_by_keyboard_with_undo_reload_and_lost_responses_store_thirty_judgments(
     new_page: NewPage, shared_lite_catalog: Path, tmp_path: Path
 ) -> None:
     catalog = Path(shutil.copytree(shared_lite_catalog, tmp_path / "catalog"))
@@ -75,7 +75,7 @@ def test_thirty_pairs_by_keyboard_alone_with_undo_a_reload_and_lost_answers_are_
         page = new_page()
         page.goto(f"{address}/judge?set=thirty&labeler={quote(HOSTILE)}")
         page.locator("dialog[open]").wait_for()
-        page.keyboard.press("Enter")  # the guideline is read
+        page.keyboard.press("Enter")  # close the guideline
 
         def judge(count: int) -> None:
             for number in range(count):
@@ -87,14 +87,14 @@ def test_thirty_pairs_by_keyboard_alone_with_undo_a_reload_and_lost_answers_are_
                     press(page, key)
 
         judge(8)
-        # Answers that get lost on the way: the server has the act, and the page sends it again.
+        # Lost responses: the server has the act, and the page resends it.
         page.route("**/api/v1/judging", lose_answer)
         judge(2)
         page.unroute("**/api/v1/judging")
         for _ in range(2):
             del expected[int(press(page, "u"))]
         judge(4)
-        # No network, then a reload: what was judged is still there, and is sent when the server is back.
+        # No network, then a reload: pending verdicts persist and are sent when the server is back.
         page.route("**/api/v1/judging", lambda route: route.abort())
         judge(2)
         page.get_by_text("will be sent again").wait_for()
@@ -124,7 +124,7 @@ def test_thirty_pairs_by_keyboard_alone_with_undo_a_reload_and_lost_answers_are_
     assert {labeler for labeler, _ in latest} == {HOSTILE}
 
 
-def test_a_set_is_made_and_two_people_judge_it_side_by_side(
+def test_two_labelers_judge_a_new_set_concurrently(
     new_page: NewPage, shared_lite_catalog: Path, tmp_path: Path
 ) -> None:
     catalog = Path(shutil.copytree(shared_lite_catalog, tmp_path / "catalog"))

@@ -1,4 +1,4 @@
-"""Merchandising in a real Chromium: the badge that unfolds, rules that hold at once, duplicates found by a click."""
+"""Merchandising in a real Chromium: the expandable badge, rules that apply at once, duplicates."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NewPage = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def shop(lite: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return the address of the app over the first mugs of the Sample Store, one of them there twice."""
+    """Return the address of the app over the first mugs of the Sample Store, with one duplicate."""
     folder = tmp_path_factory.mktemp("shop")
     photos = folder / "photos"
     photos.mkdir()
@@ -43,7 +43,7 @@ def shop(lite: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
-def test_a_badge_unfolds_the_other_photos_by_keyboard(
+def test_a_badge_expands_the_other_photos_by_keyboard(
     shop: str, new_page: NewPage, width: int, scheme: str
 ) -> None:
     page = new_page(width, scheme=scheme, touch=width < 800)
@@ -61,7 +61,7 @@ def test_a_badge_unfolds_the_other_photos_by_keyboard(
     page.wait_for_url(f"**item={wanted}*")
 
 
-def test_duplicates_are_there_without_an_action_and_hidden_by_a_click(shop: str, new_page: NewPage) -> None:
+def test_duplicates_are_detected_automatically_and_hidden_by_a_click(shop: str, new_page: NewPage) -> None:
     page = new_page()
     page.goto(f"{shop}/duplicates")
     page.get_by_text("mug-001-copy.jpg", exact=True).wait_for()
@@ -76,7 +76,7 @@ def test_duplicates_are_there_without_an_action_and_hidden_by_a_click(shop: str,
 
 
 def empty_form(page: Any) -> Any:
-    """Unfold the form of a new rule, and return its field of filters."""
+    """Expand the form of a new rule, and return its filter field."""
     new = page.locator("details").filter(has_text="New rule")
     new.wait_for()
     if new.get_attribute("open") is None:
@@ -84,7 +84,7 @@ def empty_form(page: Any) -> Any:
     return page.get_by_role("textbox", name="Filters, one per line")
 
 
-def test_a_rule_is_changed_on_a_phone_and_shows_what_it_would_hit(
+def test_a_rule_is_edited_on_a_phone_and_previews_its_matches(
     shop: str, new_page: NewPage, settled: Callable[[Any], None]
 ) -> None:
     page = new_page(390, scheme="dark", touch=True)
@@ -105,12 +105,12 @@ def test_a_rule_is_changed_on_a_phone_and_shows_what_it_would_hit(
     words.wait_for()
     settled(page)
     words.fill("blue mug")
-    page.get_by_role("button", name="Save changes").click()  # which leaves the field as well
+    page.get_by_role("button", name="Save changes").click()  # which also blurs the field
     page.get_by_text("Pin product_id=mug-003 for \u201cblue mug\u201d").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_two_buttons_pressed_at_once_are_both_obeyed(
+def test_two_buttons_pressed_in_quick_succession_both_take_effect(
     shop: str, new_page: NewPage, settled: Callable[[Any], None]
 ) -> None:
     page = new_page()

@@ -1,4 +1,4 @@
-"""The Monitor page in a real Chromium: charts that show, links to searches, an address that keeps the period."""
+"""The Monitor page in a real Chromium: visible charts, links to searches, and the period in the address."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NewPage = Callable[..., Any]
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
-def test_figures_charts_and_links_work_on_a_desk_and_on_a_phone(
+def test_figures_charts_and_links_work_on_desktop_and_phone(
     app: str, new_page: NewPage, width: int, scheme: str
 ) -> None:
     page = new_page(width, scheme=scheme, touch=width < 800)

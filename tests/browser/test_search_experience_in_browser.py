@@ -1,4 +1,4 @@
-"""Composed queries, parts of photos and the Adjust panel in a real Chromium: by mouse, by keyboard, on a phone."""
+"""Composed queries, regions of photos and the Adjust panel in a real Chromium: by mouse, by keyboard, on a phone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NewPage = Callable[..., Any]
 
 
 def two_things(path: Path) -> Path:
-    """Draw a large red and a small yellow thing on white."""
+    """Draw a large red and a small yellow object on white."""
     image = Image.new("RGB", (300, 300), "white")
     draw = ImageDraw.Draw(image)
     draw.rectangle((150, 90, 270, 230), fill=(200, 30, 40))
@@ -58,7 +58,7 @@ def test_a_weight_is_changed_by_keyboard_and_stays_in_the_address(app: str, new_
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
-def test_a_part_of_a_photo_is_chosen_by_dragging_and_given_back(
+def test_a_region_of_a_photo_is_selected_by_dragging_and_reset(
     app: str, new_page: NewPage, width: int, scheme: str
 ) -> None:
     page = opened(new_page(width, scheme=scheme, touch=width < 800), app, f"item={ITEM}")
@@ -85,7 +85,7 @@ def test_a_part_of_a_photo_is_chosen_by_dragging_and_given_back(
     assert parameter(page, "item") == ITEM
 
 
-def test_the_box_over_a_photo_is_moved_and_sized_by_the_arrow_keys(app: str, new_page: NewPage) -> None:
+def test_the_region_box_is_moved_and_resized_by_the_arrow_keys(app: str, new_page: NewPage) -> None:
     page = opened(new_page(), app, f"item={ITEM}")
     page.locator(".chip.item .tune").focus()
     page.keyboard.press("Enter")
@@ -98,7 +98,7 @@ def test_the_box_over_a_photo_is_moved_and_sized_by_the_arrow_keys(app: str, new
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "dark"), (390, "light")])
-def test_a_suggested_part_of_an_uploaded_photo_is_one_click(
+def test_a_suggested_region_of_an_uploaded_photo_is_selected_by_one_click(
     app: str, new_page: NewPage, tmp_path: Path, width: int, scheme: str
 ) -> None:
     page = opened(new_page(width, scheme=scheme, touch=width < 800), app, "")
@@ -116,11 +116,11 @@ def test_a_suggested_part_of_an_uploaded_photo_is_one_click(
     page.locator("ul.grid[data-list*=part] .tile").first.wait_for()
 
 
-def test_a_part_of_an_item_is_chosen_from_its_details_by_keyboard(app: str, new_page: NewPage) -> None:
+def test_a_region_of_an_item_is_selected_from_its_details_by_keyboard(app: str, new_page: NewPage) -> None:
     page = opened(new_page(), app, f"item={ITEM}")
     page.get_by_role("button", name="Details").first.press("Enter")
     dialog = page.get_by_role("dialog")
-    dialog.locator(".tile").first.wait_for()  # the dialog is drawn to its end
+    dialog.locator(".tile").first.wait_for()  # the dialog is fully rendered
     dialog.get_by_role("button", name="Search a part of this photo").focus()
     page.keyboard.press("Enter")
     part = page.get_by_role("button", name="Search for part 1")
@@ -132,7 +132,7 @@ def test_a_part_of_an_item_is_chosen_from_its_details_by_keyboard(app: str, new_
     assert page.locator("dialog[open]").count() == 0
 
 
-def test_the_adjust_panel_writes_the_address_and_goes_back_to_usual(app: str, new_page: NewPage) -> None:
+def test_the_adjust_panel_updates_the_address_and_resets_to_defaults(app: str, new_page: NewPage) -> None:
     page = opened(new_page(), app, f"item={ITEM}")
     page.get_by_test_id("stPopoverButton").click()
     page.get_by_role("slider", name="Colour").focus()

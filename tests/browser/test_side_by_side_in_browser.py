@@ -26,7 +26,7 @@ def waits_for(page: Any, name: str, value: str) -> None:
 
 
 def compared(page: Any, address: str, query: str) -> Any:
-    """Open two answers side by side and wait for both."""
+    """Open two results side by side and wait for both."""
     page.goto(f"{address}/side-by-side?{query}")
     page.locator(".side .tile").first.wait_for(timeout=PATIENCE_MS)
     return page
@@ -39,7 +39,7 @@ def ids(page: Any, place: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
-def test_two_answers_stand_side_by_side_and_a_click_asks_both_anew(
+def test_two_results_are_side_by_side_and_a_click_searches_both_again(
     app: str, new_page: NewPage, width: int, scheme: str
 ) -> None:
     page = compared(
@@ -68,7 +68,9 @@ def test_two_answers_stand_side_by_side_and_a_click_asks_both_anew(
     assert (parameter(page, "n"), parameter(page, "right")) == ("12", "live,diversity:0.9")
 
 
-def test_everything_can_be_done_by_keyboard_and_a_photo_shows_its_twin(app: str, new_page: NewPage) -> None:
+def test_the_page_works_by_keyboard_and_focus_highlights_the_same_photo_on_both_sides(
+    app: str, new_page: NewPage
+) -> None:
     page = compared(new_page(), app, f"item={ITEM}&n=12&right=live,diversity:0.9")
     first = page.locator(".side[data-place=left] .photo").first
     first.focus()
@@ -88,7 +90,7 @@ def test_everything_can_be_done_by_keyboard_and_a_photo_shows_its_twin(app: str,
     assert parameter(page, "right") == "live"
 
 
-def test_words_and_a_photo_of_ones_own_ask_both_sides(app: str, new_page: NewPage, tmp_path: Any) -> None:
+def test_a_text_and_an_upload_search_both_sides(app: str, new_page: NewPage, tmp_path: Any) -> None:
     page = new_page()
     page.goto(f"{app}/side-by-side")
     page.get_by_text("to compare both sides").wait_for(timeout=PATIENCE_MS)
@@ -103,7 +105,7 @@ def test_words_and_a_photo_of_ones_own_ask_both_sides(app: str, new_page: NewPag
     page.locator(".side .tile").first.wait_for()
 
 
-def test_an_adjusted_search_is_seen_beside_the_usual_one(app: str, new_page: NewPage) -> None:
+def test_an_adjusted_search_is_compared_with_the_default_one(app: str, new_page: NewPage) -> None:
     page = new_page()
     page.goto(f"{app}/?item={ITEM}&diversity=0.4")
     page.locator("ul.grid .tile").first.wait_for(timeout=PATIENCE_MS)
@@ -120,7 +122,7 @@ def test_an_adjusted_search_is_seen_beside_the_usual_one(app: str, new_page: New
 
 
 @pytest.mark.parametrize("width", [1440, 390])
-def test_undo_takes_back_the_last_changes_one_by_one(app: str, new_page: NewPage, width: int) -> None:
+def test_undo_reverts_the_last_changes_one_by_one(app: str, new_page: NewPage, width: int) -> None:
     page = new_page(width, touch=width < 800)
     page.goto(f"{app}/?item={ITEM}&more={OTHER}")
     page.locator(".chip.more").wait_for(timeout=PATIENCE_MS)
@@ -141,7 +143,7 @@ def test_undo_takes_back_the_last_changes_one_by_one(app: str, new_page: NewPage
     page.get_by_role("button", name="Undo").wait_for(state="detached")
 
 
-def test_ctrl_z_undoes_the_search_but_not_what_is_being_typed(app: str, new_page: NewPage) -> None:
+def test_ctrl_z_undoes_the_search_but_not_text_input(app: str, new_page: NewPage) -> None:
     page = new_page()
     page.goto(f"{app}/?item={ITEM}&more={OTHER}")
     page.locator(".chip.more").wait_for(timeout=PATIENCE_MS)

@@ -1,4 +1,4 @@
-"""Words in a real Chromium: suggested filters become an address, misspelt words are corrected; mouse and keyboard."""
+"""Text queries in a real Chromium: suggested filters update the address, misspelt words are corrected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATIENCE_MS = 240_000
 
 
 def typed(page: Any, address: str, words: str) -> Any:
-    """Type words on the first screen and search for them."""
+    """Type a text on the start screen and search for it."""
     page.goto(address)
     page.locator("ul.grid .tile").first.wait_for(timeout=PATIENCE_MS)
     page.locator(".note:empty").wait_for(state="attached", timeout=PATIENCE_MS)
@@ -56,7 +56,7 @@ def test_all_suggestions_are_accepted_by_keyboard_also_on_a_phone(app: str, new_
     assert parameters(page)["filter"] == ["colour=red", "category=mug", "price>=1", "price<=40"]
 
 
-def test_misspelt_words_are_corrected_or_asked_about(app: str, new_page: NewPage) -> None:
+def test_misspelt_words_are_corrected_or_a_correction_is_offered(app: str, new_page: NewPage) -> None:
     page = typed(new_page(390, touch=True), app, "mugg")
     page.get_by_text("Showing results for mug").wait_for()
     assert parameters(page) == {"text": ["mugg"]}

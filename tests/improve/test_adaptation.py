@@ -1,4 +1,4 @@
-"""Learning from feedback: what it reads from the rows, and that only what is better is published."""
+"""Training from feedback: extraction of examples from the rows, and publication of improvements only."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ def add_rows(
             insert_frame(cursor, "clicks", frame)
 
 
-# --- the measure ------------------------------------------------------------------------------------------------
+# --- measure ----------------------------------------------------------------------------------------------------
 
 
-def test_condensed_ndcg_is_that_of_ir_measures_for_whole_gains() -> None:
+def test_condensed_ndcg_equals_ir_measures_for_integer_gains() -> None:
     rng = np.random.default_rng(0)
     for _ in range(50):
         gains = rng.integers(0, 4, rng.integers(1, 30))
@@ -76,7 +76,7 @@ def test_condensed_ndcg_is_that_of_ir_measures_for_whole_gains() -> None:
         assert condensed_ndcg(gains.astype(float)) == pytest.approx(expected, abs=1e-9)
 
 
-def test_condensed_ndcg_by_hand() -> None:
+def test_condensed_ndcg_equals_a_hand_computed_example() -> None:
     ideal = 1.0 + 0.5 / math.log2(3)
     assert condensed_ndcg(np.array([0.5, 0.0, 1.0])) == pytest.approx((0.5 + 1.0 / 2.0) / ideal)
     assert condensed_ndcg(np.zeros(3)) == 0.0
@@ -86,7 +86,7 @@ def test_condensed_ndcg_by_hand() -> None:
 
 
 def simulated(eta: float, *, lists: int, noise: float = 0.05, move: bool = False) -> pd.DataFrame:
-    """Return counts of clicks by rank: `lists` queries of 10 results each shown 200 times, moved about if asked."""
+    """Return counts of clicks by rank: `lists` queries of 10 results each shown 200 times, optionally shuffled."""
     rng = np.random.default_rng(0)
     rows = []
     for query in range(lists):
@@ -102,25 +102,25 @@ def simulated(eta: float, *, lists: int, noise: float = 0.05, move: bool = False
 
 
 @pytest.mark.parametrize("eta", [0.5, 1.0, 1.6])
-def test_attention_is_recovered_from_results_seen_at_several_ranks(eta: float) -> None:
+def test_examination_decay_is_estimated_from_results_shown_at_several_ranks(eta: float) -> None:
     found = estimate_attention(simulated(eta, lists=60, move=True))
     assert found.eta == pytest.approx(eta, abs=0.1)
     assert "several ranks" in found.source
 
 
-def test_attention_is_never_corrected_for_more_than_clicks_fall() -> None:
+def test_the_position_correction_never_exceeds_the_observed_decay_of_clicks() -> None:
     assert estimate_attention(simulated(0.0, lists=60, noise=0.5)).eta < 0.1
     assert estimate_attention(simulated(2.0, lists=60)).eta == 1.0
 
 
-def test_an_eta_of_nothing_has_an_endless_error() -> None:
+def test_an_eta_without_data_has_an_infinite_error() -> None:
     nothing = np.zeros(0)
     assert fit_eta(nothing, nothing, nothing, np.zeros(0, np.int64))[1] == math.inf
     one = np.ones(1)
     assert fit_eta(one, one, one, np.zeros(1, np.int64))[1] == math.inf
 
 
-def test_a_click_counts_by_the_attention_that_its_place_gets(make_catalog: MakeCatalog) -> None:
+def test_click_rates_are_normalised_by_expected_examinations(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(4, 8), ids=["a", "b", "c", "d"])
     shown = [
         (f"s{v}", f"v{v}", "item=d", item, rank) for v in range(100) for rank, item in enumerate("abc", 1)
@@ -136,7 +136,7 @@ def test_a_click_counts_by_the_attention_that_its_place_gets(make_catalog: MakeC
     assert frame.loc["c", "relevance"] == pytest.approx((20 + 2 * usual) / (100 / 3 + 2))
 
 
-def test_a_visitor_counts_once_for_a_pair_however_often_it_clicks(make_catalog: MakeCatalog) -> None:
+def test_repeated_clicks_of_a_visitor_on_a_pair_count_once(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(clustered(4, 8))
     shown = [(f"s{turn}", "mallory", "text=mug", "00001.jpg", 1) for turn in range(500)]
     shown += [(f"t{turn}", f"v{turn}", "text=mug", "00001.jpg", 1) for turn in range(4)]
@@ -145,7 +145,7 @@ def test_a_visitor_counts_once_for_a_pair_however_often_it_clicks(make_catalog: 
     assert counted[["shown", "clicks"]].to_numpy().tolist() == [[5, 1]]
 
 
-def test_asking_for_less_like_it_counts_against_and_judgments_outweigh_a_click(
+def test_less_like_it_counts_as_negative_and_judgments_outweigh_a_click(
     make_catalog: MakeCatalog,
 ) -> None:
     catalog = make_catalog(clustered(4, 8), ids=["a", "b", "c", "d"])
@@ -165,7 +165,7 @@ def test_asking_for_less_like_it_counts_against_and_judgments_outweigh_a_click(
     assert (table.impressions, table.clicks, table.judgments) == (3, 2, 2)
 
 
-# --- learning ---------------------------------------------------------------------------------------------------
+# --- training ---------------------------------------------------------------------------------------------------
 
 
 COLOURS, TYPES, OTHERS = 6, 8, 24
@@ -174,9 +174,9 @@ TASTE = Taste({"colour": 2, "type": 1})
 
 @pytest.fixture
 def bazaar(make_catalog: MakeCatalog) -> Iterator[tuple[CatalogStore, Searcher, FeedbackLog]]:
-    """Give a shop of 900 items whose embeddings see the type well and the colour hardly."""
+    """Yield a shop of 900 items whose embeddings encode the type strongly and the colour weakly."""
     rng = np.random.default_rng(0)
-    # Three photos of each of 300 products, one after another.
+    # Three consecutive photos of each of 300 products.
     colours = np.repeat(rng.integers(0, COLOURS, 300), 3)
     types = np.repeat(rng.integers(0, TYPES, 300), 3)
     rows = np.concatenate(
@@ -198,7 +198,7 @@ def bazaar(make_catalog: MakeCatalog) -> Iterator[tuple[CatalogStore, Searcher, 
 def collect(
     bazaar: tuple[CatalogStore, Searcher, FeedbackLog], *, noise: float, seed: int = 0, visits: int = 12
 ) -> list[Item]:
-    """Let visitors click on what 350 queries show; return the items."""
+    """Simulate visitors who click hits of 350 queries; return the items."""
     catalog, searcher, _ = bazaar
     items = list(catalog.iter_items())
     visitors = Visitors(TASTE, seed, noise=noise)
@@ -224,7 +224,7 @@ def learned(bazaar: tuple[CatalogStore, Searcher, FeedbackLog], **options: objec
 
 
 def true_ndcg(catalog: CatalogStore, items: list[Item], rows: np.ndarray) -> float:
-    """Return the mean nDCG@10 of the taste itself over all queries and the whole catalog."""
+    """Return the mean true nDCG@10 of the taste over all queries and the whole catalog."""
     scores = rows @ rows.T
     np.fill_diagonal(scores, -9)
     values = []
@@ -235,7 +235,7 @@ def true_ndcg(catalog: CatalogStore, items: list[Item], rows: np.ndarray) -> flo
 
 
 @pytest.mark.slow
-def test_learning_from_clicks_makes_the_taste_itself_at_least_a_tenth_better(
+def test_training_on_clicks_improves_the_true_ndcg_by_at_least_a_tenth(
     bazaar: tuple[CatalogStore, Searcher, FeedbackLog],
 ) -> None:
     catalog = bazaar[0]
@@ -245,7 +245,7 @@ def test_learning_from_clicks_makes_the_taste_itself_at_least_a_tenth_better(
     assert report.low > 0
     assert report.low <= report.change <= report.high
     assert list_heads(catalog) == [get_head(catalog, report.head)]
-    assert head_changes(catalog) == []  # kept, not published
+    assert head_changes(catalog) == []  # stored, not published
     keys = catalog.keys()
     before = true_ndcg(catalog, items, catalog.vectors(keys))
     after = true_ndcg(catalog, items, VectorSpace(catalog, get_head(catalog, report.head)).vectors(keys))
@@ -254,13 +254,13 @@ def test_learning_from_clicks_makes_the_taste_itself_at_least_a_tenth_better(
     assert report.samples[0].change > 0
     publish_head(catalog, report.head)
     again = learned(bazaar, keep=False)
-    assert again.space.endswith("+head-0001")  # what is in force is what must be beaten
+    assert again.space.endswith("+head-0001")  # the baseline is the active space
     assert again.change < report.change
     assert again.head == ""
 
 
 @pytest.mark.slow
-def test_learning_from_random_clicks_or_judgments_publishes_nothing(
+def test_training_on_random_clicks_or_judgments_publishes_nothing(
     bazaar: tuple[CatalogStore, Searcher, FeedbackLog],
 ) -> None:
     catalog, searcher, _ = bazaar
@@ -280,12 +280,12 @@ def test_learning_from_random_clicks_or_judgments_publishes_nothing(
     assert list_heads(catalog) == []
 
 
-def test_a_guard_holds_while_no_more_than_a_twentieth_is_lost() -> None:
+def test_a_guard_passes_up_to_a_loss_of_one_twentieth() -> None:
     assert Guard("text search", 0.80, 0.77, 300).holds
     assert not Guard("text search", 0.80, 0.75, 300).holds
 
 
-def test_too_little_feedback_is_said_with_how_much_is_needed(
+def test_too_little_feedback_is_reported_with_the_required_amount(
     bazaar: tuple[CatalogStore, Searcher, FeedbackLog],
 ) -> None:
     with pytest.raises(AdaptationError, match="about 150 are needed"):

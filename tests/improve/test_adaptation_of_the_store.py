@@ -1,7 +1,7 @@
-"""Adaptation on the Sample Store: people whose taste is known teach it that taste, and chance teaches it nothing.
+"""Adaptation on the Sample Store: it learns a known simulated preference, and nothing from random feedback.
 
-The truth beside which it is held, nDCG@10 of the taste over the whole catalog for products held out, is what
-`adapt` itself never sees. `scripts/simulate_adaptation.py` shows the same for more seeds, tastes and visits.
+The ground truth, nDCG@10 of the taste over the whole catalog for held-out products, is hidden from `adapt`.
+`scripts/simulate_adaptation.py` runs the same with more seeds, tastes and visits.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ QUERIES = 1_189
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a catalog of the Sample Store: read only."""
+    """Return the folder of a Sample Store catalog, for reading only."""
     return ensure_demo_catalog(folder=tmp_path_factory.mktemp("store") / "catalog")
 
 
 @pytest.fixture
 def shop(store: Path, tmp_path: Path) -> Path:
-    """Return a fresh copy of the catalog of the Sample Store."""
+    """Return a fresh copy of the Sample Store catalog."""
     return Path(shutil.copytree(store, tmp_path / "shop"))
 
 
-def test_clicks_of_thirty_visits_a_photo_teach_a_taste_for_colour(shop: Path, lite: Encoder) -> None:
+def test_clicks_of_thirty_visits_per_photo_train_a_preference_for_colour(shop: Path, lite: Encoder) -> None:
     row = simulate(shop, lite, kind="clicks", taste=TASTE, seed=0, queries=QUERIES, visits=30)
     assert row["publishes"], row["reason"]
     assert float(str(row["after"])) >= 1.1 * float(str(row["true nDCG@10 before"]))
 
 
 @pytest.mark.parametrize("kind", ["clicks", "judgments"])
-def test_chance_teaches_nothing(shop: Path, lite: Encoder, kind: str) -> None:
+def test_random_feedback_publishes_no_head(shop: Path, lite: Encoder, kind: str) -> None:
     row = simulate(
         shop, lite, kind=kind, taste=TASTE, seed=0, queries=QUERIES, visits=10, judged=600, random=True
     )

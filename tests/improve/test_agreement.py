@@ -1,4 +1,4 @@
-"""Agreement between raters: published examples, computed by hand, and where the coefficients are not defined."""
+"""Agreement between raters: published examples, hand computations, and undefined coefficients."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from imgsearch.improve.judging.agreement import (
 
 
 def columns(*observers: str) -> list[list[str]]:
-    """Return the units of a published table: one string of labels an observer, '.' where a label is missing."""
+    """Return the units of a published table: one string of labels per observer, '.' for a missing label."""
     return [[label for label in unit if label != "."] for unit in zip(*observers, strict=True)]
 
 
-def test_kappa_of_fifty_proposals_computed_by_hand() -> None:
-    # Twenty both yes, five yes/no, ten no/yes, fifteen both no: p_o = .7, p_e = .5 * .6 + .5 * .4 = .5.
+def test_kappa_equals_a_hand_computed_example_of_fifty_proposals() -> None:
+    # Both yes 20, yes/no 5, no/yes 10, both no 15: p_o = .7, p_e = .5 * .6 + .5 * .4 = .5.
     first = ["yes"] * 25 + ["no"] * 25
     second = ["yes"] * 20 + ["no"] * 5 + ["yes"] * 10 + ["no"] * 15
     assert cohen_kappa(first, second) == pytest.approx(0.4, abs=1e-12)
 
 
-def test_kappa_of_cohens_own_table() -> None:
+def test_kappa_equals_cohens_published_table() -> None:
     # Cohen (1960), two psychologists' diagnoses of 200 patients: p_o = .70, p_e = .41, kappa = .492.
     table = [[88, 14, 18], [10, 40, 10], [2, 6, 12]]
     first = [row for row in range(3) for column in range(3) for _ in range(table[row][column])]
@@ -51,11 +51,11 @@ def test_kappa_of_cohens_own_table() -> None:
         "C: four observers, missing labels",
     ],
 )
-def test_alpha_of_krippendorffs_own_examples(observers: Sequence[str], alpha: float) -> None:
+def test_alpha_equals_krippendorffs_published_examples(observers: Sequence[str], alpha: float) -> None:
     assert krippendorff_alpha(columns(*observers)) == pytest.approx(alpha, abs=5e-4)
 
 
-def test_full_agreement_is_one_and_chance_is_about_zero() -> None:
+def test_full_agreement_is_one_and_chance_agreement_is_about_zero() -> None:
     chance = random.Random(0)
     labels = [chance.choice("ab") for _ in range(2000)]
     others = [chance.choice("ab") for _ in range(2000)]

@@ -1,4 +1,4 @@
-"""Offline evaluation: measures against hand computation, file formats, and the reasons for what is skipped."""
+"""Offline evaluation: measures against hand computation, file formats, and reasons for skipped queries."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_measures_agree_with_their_definitions_on_a_random_run() -> None:
         assert values[query]["AP"] == pytest.approx(ap, abs=1e-9)
 
 
-def test_the_order_of_the_run_counts_even_among_equal_scores() -> None:
+def test_the_run_order_decides_among_equal_scores() -> None:
     qrels = {"q": {"a": 1, "z": 0}}
     assert measured(qrels, {"q": ["a", "z"]}, "RR")["q"]["RR"] == 1
     assert measured(qrels, {"q": ["z", "a"]}, "RR")["q"]["RR"] == 0.5
@@ -140,7 +140,7 @@ def test_item_and_text_queries_are_searched_and_measured(catalog: CatalogStore, 
         "P@7 R@48",
         progress=lambda done, total: seen.append((done, total)),
     )
-    # The item itself is neither found nor missed: 7 others of its colour are all there is.
+    # The query item itself does not count; there are 7 other items of its colour.
     assert report.per_query["mug/red-0.jpg"]["R@48"] == 1.0
     assert report.per_query["t1"]["R@48"] == 1.0
     assert [result.measure for result in report.measures] == ["P@7", "R@48", JUDGED]
@@ -188,7 +188,9 @@ def test_unusable_queries_are_skipped_with_a_reason(catalog: CatalogStore, searc
     assert any("left out" in warning for warning in report.warnings)
 
 
-def test_an_evaluation_without_queries_raises_the_reason(catalog: CatalogStore, searcher: Searcher) -> None:
+def test_an_evaluation_without_usable_queries_raises_an_error_with_the_reason(
+    catalog: CatalogStore, searcher: Searcher
+) -> None:
     with pytest.raises(EvaluationError, match="no topic"):
         evaluate(searcher.search, catalog, {"q": {"a": 1}}, [Topic("other", "text", "red")])
 
@@ -273,7 +275,7 @@ def test_malformed_topics_name_their_line(tmp_path: Path, text: str, reason: str
         read_topics(path)
 
 
-def test_unreadable_files_are_one_sentence(tmp_path: Path) -> None:
+def test_unreadable_files_raise_a_one_sentence_error(tmp_path: Path) -> None:
     (tmp_path / "latin.trec").write_bytes(b"q 0 \xe9.jpg 1\n")
     for path in (tmp_path / "missing.trec", tmp_path, tmp_path / "latin.trec"):
         for read in (read_qrels, read_topics):
@@ -332,7 +334,7 @@ def test_the_majority_of_the_labelers_decides(tmp_path: Path) -> None:
     assert Path(report.topics) == default_topics_path(tmp_path / "out.trec")
 
 
-def test_exported_judgments_evaluate_as_they_were_judged(
+def test_exported_judgments_reproduce_the_evaluation(
     catalog: CatalogStore,
     searcher: Searcher,
     tmp_path: Path,
@@ -368,13 +370,13 @@ def test_exported_judgments_evaluate_as_they_were_judged(
 
 
 @pytest.mark.parametrize("table", [judgments(), judgments(("text=x", "a", "l", "cant_tell"))])
-def test_no_judgments_write_no_file(tmp_path: Path, table: Any) -> None:
+def test_an_export_without_judgments_writes_no_file(tmp_path: Path, table: Any) -> None:
     with pytest.raises(EvaluationError, match="no good or bad judgments"):
         export_judgments(table, tmp_path / "out.trec")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unwritable_path_is_one_sentence(tmp_path: Path) -> None:
+def test_an_unwritable_path_raises_a_one_sentence_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
     with pytest.raises(EvaluationError, match="cannot be written"):
         export_judgments(judgments(("text=x", "a", "l", "good")), tmp_path / "file" / "out.trec")

@@ -1,4 +1,4 @@
-"""Experiments: assignment, team draft, start and stop, and the live system in place of a failing arm."""
+"""Experiments: assignment, team draft, start and stop, and fallback to the live system if an arm fails."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ HALVES = (Arm("live", 0.5), Arm("varied", 0.5))
 
 @pytest.fixture(autouse=True)
 def fast_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let services load the encoder of the test catalogs."""
+    """Make services load the encoder of the test catalogs."""
     monkeypatch.setattr("imgsearch.search.encoder_provider.load_encoder", lambda *_, **__: ColourEncoder())
 
 
 @pytest.fixture(autouse=True)
 def varied(fast_encoder: None, request: pytest.FixtureRequest) -> None:
-    """Give `service` a second system."""
+    """Add a second system to `service`."""
     if "service" in request.fixturenames:
         request.getfixturevalue("service").systems.save(System("varied", diversity=0.9))
 
@@ -70,7 +70,7 @@ def visitor_of(experiment: Experiment, arm: str | None) -> str:
 # --- assignment -------------------------------------------------------------------------------------------------
 
 
-def test_a_visitor_stays_with_one_arm_and_the_shares_are_kept() -> None:
+def test_assignment_is_sticky_and_matches_the_shares() -> None:
     experiment = Experiment("x", (Arm("live", 0.5), Arm("b", 0.2), Arm("c", 0.1)))
     names = [f"visitor {number}" for number in range(20_000)]
     arms = [arm_of(experiment, name) for name in names]
@@ -114,7 +114,7 @@ def test_a_team_draft_has_no_duplicates_and_follows_both_rankings() -> None:
             assert abs(teams.count(0) - teams.count(1)) <= 1 or not both_able
 
 
-def test_both_teams_pick_first_equally_often_and_short_lists_run_out() -> None:
+def test_both_teams_pick_first_equally_often_and_short_lists_are_exhausted() -> None:
     firsts = Counter(team_draft("abc", "xyz", 6, random.Random(seed))[0][1] for seed in range(2000))
     assert firsts[0] == pytest.approx(1000, abs=100)
     assert team_draft("", "", 5, random.Random(0)) == []
@@ -122,10 +122,10 @@ def test_both_teams_pick_first_equally_often_and_short_lists_run_out() -> None:
     assert len(team_draft("abcdef", "ghijkl", 4, random.Random(0))) == 4
 
 
-# --- from creation to the end -----------------------------------------------------------------------------------
+# --- lifecycle -----------------------------------------------------------------------------------------------
 
 
-def test_an_experiment_goes_from_draft_to_running_to_stopped_for_good_and_survives_reopening(
+def test_an_experiment_moves_from_draft_to_running_to_stopped_and_survives_reopening(
     colour_catalog: Path,
 ) -> None:
     with CatalogStore.open(colour_catalog) as catalog:
@@ -175,7 +175,7 @@ def test_an_experiment_goes_from_draft_to_running_to_stopped_for_good_and_surviv
         ({"planned_visitors": 0}, "planned"),
     ],
 )
-def test_an_invalid_experiment_is_refused_in_a_sentence_and_not_stored(
+def test_an_invalid_experiment_is_refused_in_one_sentence_and_not_stored(
     experiments: Experiments, catalog: CatalogStore, change: dict[str, object], words: str
 ) -> None:
     with pytest.raises(ExperimentError, match=words):
@@ -194,10 +194,10 @@ def test_names_are_unique_and_unknown_names_are_reported(experiments: Experiment
         experiments.create(Experiment("other", (Arm("live", 0.5), Arm("gone", 0.5))))
 
 
-# --- what visitors get ------------------------------------------------------------------------------------------
+# --- serving visitors ------------------------------------------------------------------------------------------
 
 
-def test_each_visitor_is_answered_by_their_arm_and_the_rows_record_it(service: SearchService) -> None:
+def test_each_visitor_gets_results_of_their_arm_and_the_rows_record_it(service: SearchService) -> None:
     experiment = run(service)
     query = Query.of(item=MUG, n=20)
     for arm in ("live", "varied"):
@@ -215,7 +215,7 @@ def test_each_visitor_is_answered_by_their_arm_and_the_rows_record_it(service: S
         assert exposed == [("test", arm, visitor, 1, 20, False)]
 
 
-def test_unnamed_visitors_and_unrecorded_searches_take_no_part(service: SearchService) -> None:
+def test_anonymous_visitors_and_unrecorded_searches_are_excluded(service: SearchService) -> None:
     experiment = run(service)
     query = Query.of(item=MUG, n=20)
     live = service.systems.search(query)
@@ -232,7 +232,7 @@ def test_after_the_stop_every_visitor_gets_the_live_system(service: SearchServic
     assert rows(service, "SELECT count(*) FROM exposures") == [(0,)]
 
 
-def test_without_feedback_no_visitor_takes_part(colour_catalog: Path) -> None:
+def test_without_feedback_recording_no_visitor_is_assigned(colour_catalog: Path) -> None:
     service = SearchService.open(Settings.load({}, catalog=colour_catalog, feedback=False))
     service.systems.save(System("varied", diversity=0.9))
     visitor = visitor_of(run(service), "varied")
@@ -241,7 +241,7 @@ def test_without_feedback_no_visitor_takes_part(colour_catalog: Path) -> None:
     service.close()
 
 
-def test_interleaving_mixes_both_arms_credits_each_hit_and_continues_over_pages(
+def test_interleaving_merges_both_arms_credits_each_hit_and_continues_over_pages(
     service: SearchService,
 ) -> None:
     run(service, mode="interleave")
@@ -286,7 +286,7 @@ def test_the_live_system_replaces_a_failing_arm_and_the_failure_is_counted(
     assert b'imgsearch_experiment_failures_total{experiment="split"} 1.0\n' in render(
         service.metrics.registry
     )
-    with pytest.raises(UnknownItem):  # the query itself is at fault: no failure of the arm
+    with pytest.raises(UnknownItem):  # an invalid query is no failure of the arm
         service.search(Query.of(item="gone.jpg"), visitor="ann")
     assert rows(service, "SELECT count(*) FROM exposures") == [(1,)]
     service.experiments.stop("split")
@@ -297,15 +297,13 @@ def test_the_live_system_replaces_a_failing_arm_and_the_failure_is_counted(
 
 
 def test_recording_an_exposure_does_not_delay_the_search(service: SearchService) -> None:
-    """Not a benchmark (`scripts/bench_experiments.py` is): only that nothing is written while the visitor waits."""
+    """Checks only that nothing is written during the search; `scripts/bench_experiments.py` measures the time."""
     visitor = visitor_of(run(service), "live")
     query = Query.of(item=MUG, n=24)
     service.search(query, visitor=visitor)
     cursor, count = service.catalog.database.cursor(), "SELECT count(*) FROM exposures"
     before, searches = rows(service, count), 1
-    for _ in range(
-        60
-    ):  # on a slow machine the second after which rows are written may pass meanwhile: once more
+    for _ in range(60):  # retry: on a slow machine the flush interval of one second may elapse
         service.search(query, visitor=visitor)
         searches += 1
         if cursor.execute(count).fetchall() == before:

@@ -58,7 +58,7 @@ def systems(catalog: CatalogStore, colours: ColourEncoder) -> Systems:
 
 @pytest.fixture
 def small(judging: Judging, catalog: CatalogStore) -> Callable[..., JudgingSet]:
-    """Return a maker of sets of `queries` x `items` pairs."""
+    """Return a factory of sets of `queries` x `items` pairs."""
 
     def make(name: str = "set", *, queries: int = 2, items: int = 4, raters: int = 1) -> JudgingSet:
         ids = [item.item_id for item in catalog.iter_items()]
@@ -73,7 +73,7 @@ def small(judging: Judging, catalog: CatalogStore) -> Callable[..., JudgingSet]:
 
 
 class Labeler:
-    """A browser tab of one labeler, as the page's script behaves: what was not answered is sent again."""
+    """A labeler's browser tab; like the page's script, it resends unacknowledged acts."""
 
     def __init__(
         self, judging: Judging, judging_set: JudgingSet, name: str, client: str = "", **options: Any
@@ -93,7 +93,7 @@ class Labeler:
         return self.judging.sync(JudgingCall(**{**self.options, **options, "acts": acts}))
 
     def say(self, kind: str, reply: JudgingReply | None = None) -> JudgingReply:
-        """Say `kind` of the first pair of the last reply."""
+        """Send act `kind` for the first pair of the last response."""
         return self.sync(self.act(kind, first(reply or self.sync())))
 
 
@@ -227,7 +227,7 @@ def test_verdicts_are_stored_in_the_feedback_and_the_next_pairs_are_prefetched(
     assert set(latest["labeler"]) == {"ann"}
 
 
-def test_an_act_that_is_sent_twice_is_stored_once(
+def test_a_repeated_act_is_stored_once(
     judging: Judging, catalog: CatalogStore, small: Callable[..., JudgingSet]
 ) -> None:
     ann = Labeler(judging, small(), "ann")
@@ -352,7 +352,7 @@ def test_the_number_of_raters_is_never_exceeded(
     assert not ben.sync().waiting
 
 
-def test_pairs_of_a_labeler_who_left_become_free_and_their_late_verdict_counts_if_there_is_room(
+def test_expired_leases_free_their_pairs_and_late_verdicts_count_below_the_limit(
     judging: Judging, catalog: CatalogStore, feedback: FeedbackLog, small: Callable[..., JudgingSet]
 ) -> None:
     forgetful = Judging(catalog, feedback, lease_s=0.05)
@@ -371,7 +371,7 @@ def test_pairs_of_a_labeler_who_left_become_free_and_their_late_verdict_counts_i
     assert ben.sync(ben.act("bad", first_pair)).refused == {}
 
 
-def test_leases_and_verdicts_outlive_the_process(
+def test_leases_and_verdicts_persist_across_processes(
     catalog: CatalogStore, judging: Judging, feedback: FeedbackLog, small: Callable[..., JudgingSet]
 ) -> None:
     made = small(raters=1)
@@ -382,7 +382,7 @@ def test_leases_and_verdicts_outlive_the_process(
     assert not set(pairs_of(Labeler(restarted, made, "ben").sync())) & set(order)
 
 
-def test_a_grid_is_one_query_at_a_time(judging: Judging, small: Callable[..., JudgingSet]) -> None:
+def test_a_grid_contains_one_query(judging: Judging, small: Callable[..., JudgingSet]) -> None:
     made = small(queries=3, items=6)
     ann = Labeler(judging, made, "ann", layout="grid")
     done = 0
@@ -395,7 +395,7 @@ def test_a_grid_is_one_query_at_a_time(judging: Judging, small: Callable[..., Ju
     assert done == 18
 
 
-def test_a_referee_decides_where_raters_differ_and_their_verdict_alone_is_exported(
+def test_a_referee_decides_disagreements_and_only_their_verdict_is_exported(
     judging: Judging, small: Callable[..., JudgingSet], tmp_path: Path
 ) -> None:
     made = small(queries=1, items=3, raters=2)
@@ -423,7 +423,7 @@ def test_a_referee_decides_where_raters_differ_and_their_verdict_alone_is_export
     assert list(levels.values()) == [1, 1, 1]
 
 
-def test_pairs_whose_photo_is_gone_are_left_out(
+def test_pairs_with_a_missing_photo_are_skipped(
     judging: Judging, catalog: CatalogStore, small: Callable[..., JudgingSet]
 ) -> None:
     made = small(queries=1, items=3)
@@ -457,7 +457,7 @@ def test_progress_counts_verdicts_that_were_not_withdrawn(
     ]
 
 
-def test_every_version_of_a_guideline_is_kept(
+def test_every_version_of_a_guideline_is_stored(
     judging: Judging, catalog: CatalogStore, small: Callable[..., JudgingSet]
 ) -> None:
     made = small()
@@ -520,7 +520,7 @@ def test_csv_and_qrels_round_trip_also_with_quotes_in_names(
         ("a.csv", 'query,item_id,verdict\n"mug', "not CSV"),
     ],
 )
-def test_a_file_that_cannot_be_imported_is_refused_in_a_sentence_and_changes_nothing(
+def test_an_invalid_import_is_refused_in_one_sentence_and_changes_nothing(
     judging: Judging, catalog: CatalogStore, tmp_path: Path, name: str, content: str, reason: str
 ) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8")
@@ -531,7 +531,7 @@ def test_a_file_that_cannot_be_imported_is_refused_in_a_sentence_and_changes_not
     assert rows(catalog, "SELECT count(*) FROM judgments") == [(0,)]
 
 
-def test_an_import_whose_name_is_taken_leaves_the_old_set_alone(
+def test_an_import_with_an_existing_name_leaves_the_existing_set_unchanged(
     judging: Judging, small: Callable[..., JudgingSet]
 ) -> None:
     made = small("taken")
@@ -552,7 +552,7 @@ def test_a_set_without_verdicts_writes_no_file(
 
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 101, "a\x00b", "a\nb\x1bc", "\ud800", 5, None])
-def test_names_that_cannot_be_stored_are_refused(judging: Judging, name: Any) -> None:
+def test_invalid_names_are_refused(judging: Judging, name: Any) -> None:
     with pytest.raises(JudgingError):
         clean_name(name, "The name")
     with pytest.raises(JudgingError):

@@ -23,7 +23,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 def parse(text: str) -> dict[str, dict[Labels, float]]:
-    """Return the samples by name and labels; fails where the text breaks the format or the naming rules."""
+    """Return the samples by name and labels; fails on violations of the format or the naming rules."""
     assert text.endswith("\n")
     kinds: dict[str, str] = {}
     helped: set[str] = set()
@@ -62,7 +62,7 @@ def parse(text: str) -> dict[str, dict[Labels, float]]:
 
 
 def check_histogram(name: str, samples: dict[str, dict[Labels, float]]) -> None:
-    """Check that buckets grow, end with +Inf, and agree with the count."""
+    """Check that buckets are monotonic, end with +Inf, and match the count."""
     by_labels: dict[Labels, list[tuple[float, float]]] = {}
     for labels, value in samples.get(f"{name}_bucket", {}).items():
         rest = tuple(pair for pair in labels if pair[0] != "le")
@@ -86,7 +86,7 @@ def scrape(client: TestClient) -> dict[str, dict[Labels, float]]:
     return parse(response.text)
 
 
-def test_every_line_keeps_to_the_format_before_and_after_searches_of_all_kinds(client: TestClient) -> None:
+def test_every_line_follows_the_format_before_and_after_searches_of_all_kinds(client: TestClient) -> None:
     scrape(client)
     client.get("/api/v1/search?text=red+mug")
     client.get("/api/v1/search?item=mug/red-0.jpg&filter=price<-1")
@@ -98,7 +98,7 @@ def test_every_line_keeps_to_the_format_before_and_after_searches_of_all_kinds(c
     assert found["imgsearch_http_requests_total"][(("endpoint", "search"), ("status", "200"))] >= 2
 
 
-def test_the_state_of_feedback_index_encoder_and_uploads_is_there(
+def test_metrics_include_feedback_index_encoder_and_uploads(
     client: TestClient, shared_service: SearchService
 ) -> None:
     client.get("/api/v1/search?item=mug/red-0.jpg&n=5")
@@ -118,7 +118,7 @@ def test_the_state_of_feedback_index_encoder_and_uploads_is_there(
     assert found["imgsearch_up"] == 1
 
 
-def test_label_values_of_any_kind_are_escaped_and_registries_make_one_document() -> None:
+def test_label_values_are_escaped_and_registries_merge_into_one_document() -> None:
     first, second = CollectorRegistry(), CollectorRegistry()
     Counter("x_total", "Words.", ["code"], registry=first).labels('a"b\\c\nd').inc()
     Gauge("y", "Words.", registry=second).set(0.5)
@@ -126,7 +126,7 @@ def test_label_values_of_any_kind_are_escaped_and_registries_make_one_document()
     assert found == {"x_total": {(("code", 'a\\"b\\\\c\\nd'),): 1.0}, "y": {(): 0.5}}
 
 
-def test_bucket_labels_are_those_that_dashboards_already_name() -> None:
+def test_bucket_labels_match_existing_dashboards() -> None:
     registry = CollectorRegistry()
     seconds = Histogram("s_seconds", "Words.", buckets=LATENCY_BUCKETS_S, registry=registry)
     seconds.observe(0.3)

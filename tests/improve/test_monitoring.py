@@ -1,4 +1,4 @@
-"""The figures of the monitor, counted by hand: searches, clicks, latency, failing queries, drift, and findings."""
+"""Monitor statistics against hand counts: searches, clicks, latency, failing queries, drift, and findings."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def clicked(database: Database, search_id: str, hours: float = 1.1) -> None:
     add(database, "clicks", (search_id, at(hours), "v", "1.jpg", 1, "open"))
 
 
-def test_searches_are_first_pages_and_the_empty_ones(database: Database) -> None:
+def test_searches_count_first_pages_and_empty_results(database: Database) -> None:
     shown(database, "a", 1.0)
     shown(database, "a2", 1.1, ranks=(3, 4))
     shown(database, "b", 2.5, visitor="w")
@@ -77,7 +77,7 @@ def test_searches_are_first_pages_and_the_empty_ones(database: Database) -> None
     assert found.moments[2].at == at(2)
 
 
-def test_a_click_on_a_later_page_counts_for_the_search_that_began_it(database: Database) -> None:
+def test_a_click_on_a_later_page_counts_for_its_search(database: Database) -> None:
     shown(database, "old", 1.0)
     shown(database, "new", 2.0)
     shown(database, "page 2", 2.1, ranks=(3, 4))
@@ -90,7 +90,7 @@ def test_a_click_on_a_later_page_counts_for_the_search_that_began_it(database: D
     assert found.moments[2].unclicked == 2
 
 
-def test_two_clicks_on_a_search_make_it_clicked_once(database: Database) -> None:
+def test_two_clicks_on_a_search_count_it_once_as_clicked(database: Database) -> None:
     shown(database, "a")
     clicked(database, "a")
     clicked(database, "a")
@@ -106,7 +106,7 @@ def test_without_rows_everything_is_zero_or_empty(database: Database) -> None:
     assert read_drifts(database) == ()
 
 
-def test_latency_is_told_by_stage_where_the_stages_are_known_and_else_from_the_impressions(
+def test_latency_is_reported_by_stage_or_else_from_the_impressions(
     database: Database,
 ) -> None:
     for number in range(1, 101):
@@ -121,7 +121,7 @@ def test_latency_is_told_by_stage_where_the_stages_are_known_and_else_from_the_i
     assert stages[0].p50_ms == pytest.approx(7.0, rel=0.02)
 
 
-def test_top_queries_are_those_asked_most(database: Database) -> None:
+def test_top_queries_are_the_most_frequent(database: Database) -> None:
     for number in range(3):
         shown(database, f"r{number}", query="text=red")
     shown(database, "b", query="text=blue", score=0.25)
@@ -134,7 +134,7 @@ def test_top_queries_are_those_asked_most(database: Database) -> None:
     assert top[1].best_score == 0.25
 
 
-def test_queries_fail_by_finding_nothing_by_bad_verdicts_and_by_never_being_clicked(
+def test_failing_queries_have_no_hits_bad_verdicts_or_no_clicks(
     database: Database,
 ) -> None:
     for number in range(4):
@@ -163,7 +163,7 @@ def test_a_query_far_below_others_of_its_kind_is_weak_and_equal_scores_are_not(d
     assert (weak.query_key, weak.reasons) == ("text=weak", ("weak results",))
 
 
-def test_a_period_ends_with_the_moment_that_is_going_on() -> None:
+def test_a_period_ends_with_the_current_bucket() -> None:
     now = datetime(2026, 3, 5, 12, 34, 56)
     day = Period.last("24h", now=now)
     assert (day.start, day.end) == (datetime(2026, 3, 4, 13, 0), datetime(2026, 3, 5, 13, 0))
@@ -174,10 +174,10 @@ def test_a_period_ends_with_the_moment_that_is_going_on() -> None:
         assert period.start + period.moments * period.step == period.end
 
 
-# --- the state of things ------------------------------------------------------------------------------------------
+# --- status ----------------------------------------------------------------------------------------------------
 
 
-def test_findings_name_what_is_wrong_the_worst_first_and_say_when_nothing_is(database: Database) -> None:
+def test_findings_are_sorted_by_severity_and_report_a_healthy_state(database: Database) -> None:
     calm = read_overview(database, PERIOD)
     assert [finding.level for finding in findings(calm, HEALTH)] == ["good"]
     broken = replace(HEALTH, encoder_status="loading", feedback=FeedbackState(5, 0, 7))
@@ -228,7 +228,7 @@ NOW = START + timedelta(weeks=6) - timedelta(hours=1)
 
 
 @pytest.mark.parametrize(("now", "state"), [(0.5, "stable"), (0.43, "drifted"), (0.58, "drifted")])
-def test_drift_is_told_where_scores_moved_and_not_where_chance_moved_them(
+def test_drift_is_reported_for_shifted_scores_and_not_for_noise(
     database: Database, now: float, state: str
 ) -> None:
     two_weeks(database, 0.5, now)
@@ -246,7 +246,7 @@ def test_drift_waits_for_enough_queries_and_ignores_filtered_ones(database: Data
     assert (drift.kind, drift.state, drift.queries_now) == ("words", "waiting", 20)
 
 
-def test_the_index_agrees_with_its_definition_and_seldom_alarms_by_chance() -> None:
+def test_the_drift_index_equals_its_definition_and_has_few_false_alarms() -> None:
     then, now = np.zeros(401, np.int64), np.zeros(401, np.int64)
     then[[210, 250]], now[[210, 250]] = (50, 50), (80, 20)
     index, _ = population_stability(then, now, bins=2)
@@ -260,11 +260,11 @@ def test_the_index_agrees_with_its_definition_and_seldom_alarms_by_chance() -> N
         index > by_chance
         for index, by_chance in (population_stability(week(500), week(300)) for _ in range(400))
     )
-    assert alarms <= 12  # one in a hundred is meant; 12 or more of 400 come by chance once in 1,000
+    assert alarms <= 12  # the level is 1%; 12 or more of 400 have a probability of 1 in 1,000
 
 
 @pytest.mark.parametrize("place", [0, 200, 400])
-def test_an_index_of_scores_all_in_one_place_shows_a_fall_and_a_rise(place: int) -> None:
+def test_the_drift_index_of_scores_in_one_bucket_detects_a_fall_and_a_rise(place: int) -> None:
     then = np.zeros(401, np.int64)
     then[place] = 500
     assert population_stability(then, then)[0] == pytest.approx(0.0)

@@ -1,4 +1,4 @@
-"""The outcome of an experiment agrees with a count by hand and with the known preference of simulated visitors."""
+"""Experiment outcomes match hand counts and the known preferences of simulated visitors."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def write(
     *,
     ms: dict[str, float] | None = None,
 ) -> None:
-    """Write searches and their clicks as a service does; a query that ends in `+` is a further page."""
+    """Write searches and their clicks as a service does; a query that ends in `+` is a later page."""
     assert experiment.started is not None
     exposures, clicks = [], []
     for number, (visitor, arm, query, seconds, ranks) in enumerate(searches):
@@ -81,7 +81,7 @@ def write(
 
 
 def crowd(rates: dict[str, float], each: int, *, seed: int = 0) -> list[Search]:
-    """Return one search of `each` visitors an arm, clicked at rank 1 at the arm's rate."""
+    """Return one search of `each` visitors per arm, clicked at rank 1 at the arm's rate."""
     rng = np.random.default_rng(seed)
     return [
         (f"{arm} {number}", arm, "q", float(rng.uniform(0, 80_000)), [1] if rng.random() < rate else [])
@@ -98,7 +98,7 @@ def read(catalog: CatalogStore, experiment: Experiment) -> Outcome:
 # --- the measures -------------------------------------------------------------------------------------------------
 
 
-def test_the_measures_are_those_counted_by_hand(catalog: CatalogStore) -> None:
+def test_the_measures_equal_a_hand_count(catalog: CatalogStore) -> None:
     experiment = started(catalog)
     write(
         catalog,
@@ -106,8 +106,8 @@ def test_the_measures_are_those_counted_by_hand(catalog: CatalogStore) -> None:
         [
             ("ann", "live", "a", 0, [3, 1]),  # clicked twice, first at rank 3
             ("ann", "live", "b", 100, []),  # read until the next search
-            ("ann", "live", "b", 160, [12]),  # asked the same again: another search, clicked below the top
-            ("bob", "live", "a", 50, []),  # went on to a second page ...
+            ("ann", "live", "b", 160, [12]),  # repeated query: a new search, clicked below the top
+            ("bob", "live", "a", 50, []),  # opened a second page ...
             ("bob", "live", "a+", 70, [30]),  # ... and clicked there: one search
             ("cem", "varied", "a", 10, [1, 1]),  # the same photo twice counts once
             ("dan", "varied", "a", 20, []),
@@ -116,7 +116,7 @@ def test_the_measures_are_those_counted_by_hand(catalog: CatalogStore) -> None:
     moment = experiment.started + timedelta(seconds=30)  # type: ignore[operator]
     with catalog.database.transaction() as cursor:
         cursor.execute("INSERT INTO clicks VALUES ('s6', ?, 'dan', 'i2', 2, 'less')", [moment])
-        for verdict, later in (("bad", 0), ("good", 1)):  # changed its mind
+        for verdict, later in (("bad", 0), ("good", 1)):  # a revised verdict
             cursor.execute(
                 "INSERT INTO judgments VALUES (?, 'a', 'i1', ?, 'cem', 's5')",
                 [moment + timedelta(seconds=later), verdict],
@@ -177,7 +177,7 @@ def test_the_last_point_of_the_chart_is_the_difference_of_the_table(catalog: Cat
         ({"live": 0.4, "varied": 0.4}, 200, "wait", "more visitors are needed"),
     ],
 )
-def test_the_recommendation_says_what_to_do(
+def test_the_recommendation_names_the_next_action(
     catalog: CatalogStore, rates: dict[str, float], each: int, kind: str, words: str
 ) -> None:
     experiment = started(catalog)
@@ -188,7 +188,7 @@ def test_the_recommendation_says_what_to_do(
     assert recommendation.sentence.count(". ") == 0
 
 
-def test_a_draft_and_an_empty_experiment_say_what_comes_next(catalog: CatalogStore) -> None:
+def test_a_draft_and_an_empty_experiment_explain_the_next_step(catalog: CatalogStore) -> None:
     experiments = experiments_of(catalog)
     draft = experiments.create(Experiment("test", HALVES))
     assert outcome_of(catalog.database, draft).recommendation.sentence.startswith("Start it")
@@ -198,7 +198,7 @@ def test_a_draft_and_an_empty_experiment_say_what_comes_next(catalog: CatalogSto
     assert "ended before" in outcome_of(catalog.database, ended).recommendation.sentence
 
 
-def test_traffic_that_is_not_split_as_planned_comes_before_any_other_recommendation(
+def test_a_sample_ratio_mismatch_precedes_any_other_recommendation(
     catalog: CatalogStore,
 ) -> None:
     experiment = started(catalog)
@@ -234,7 +234,7 @@ def test_of_three_arms_the_best_is_shipped(catalog: CatalogStore) -> None:
     assert set(outcome.series) == {"varied", "short"}
 
 
-def test_no_difference_that_matters_is_a_reason_to_stop(catalog: CatalogStore) -> None:
+def test_a_negligible_difference_recommends_stopping(catalog: CatalogStore) -> None:
     experiment = started(catalog, min_effect=0.5)
     write(catalog, experiment, crowd({"live": 0.6, "varied": 0.6}, 400))
     assert "no arm changes CTR@10 by as much as 50%" in read(catalog, experiment).recommendation.sentence
@@ -243,13 +243,13 @@ def test_no_difference_that_matters_is_a_reason_to_stop(catalog: CatalogStore) -
 # --- interleaving -------------------------------------------------------------------------------------------------
 
 
-def test_interleaving_counts_searches_won_by_the_arm_of_each_clicked_hit(catalog: CatalogStore) -> None:
+def test_interleaving_credits_clicks_to_the_arm_of_each_hit(catalog: CatalogStore) -> None:
     experiment = started(catalog, mode="interleave")
     rng = np.random.default_rng(1)
     searches: list[Search] = []
     impressions = []
     for number in range(300):
-        # varied's hits stand at even ranks, and are clicked twice as often
+        # varied's hits have even ranks and twice the clicks
         rank = int(rng.choice([1, 2], p=[1 / 3, 2 / 3]))
         searches.append((f"v{number}", "", "q", float(rng.uniform(0, 80_000)), [rank]))
         impressions += [
@@ -308,7 +308,7 @@ def test_watched_experiments_between_equal_arms_rarely_raise_an_alarm(shop: Any)
     assert found["looks"] > 200
     assert (
         found["false_alarms"] <= 2
-    )  # more than 2 of 20 at a true level of 5%: 8%; the level here is far below
+    )  # at a level of 5%, more than 2 of 20 have probability 8%; the actual level is far lower
     assert found["sample_ratio_alarms"] == 0
 
 
@@ -346,7 +346,7 @@ def test_the_commands_define_start_report_and_stop(colour_catalog: Path) -> None
     assert [each["name"] for each in run("experiment", "list")] == ["spring"]
 
 
-def test_the_page_leads_from_a_new_experiment_to_its_recommendation(
+def test_the_page_guides_from_a_new_experiment_to_its_recommendation(
     colour_catalog: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("imgsearch.search.encoder_provider.load_encoder", lambda *_, **__: ColourEncoder())
@@ -396,7 +396,7 @@ def _html(page: AppTest) -> str:
 
 
 def _write_as(catalog: CatalogStore, experiment: Experiment, searches: Sequence[Search]) -> None:
-    """Write searches to an experiment of another name, in the second since its start."""
+    """Write searches to an experiment of another name, within one second of its start."""
     write(
         catalog,
         experiment,

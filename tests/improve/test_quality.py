@@ -79,7 +79,7 @@ def quality(catalog: CatalogStore, systems: Systems) -> Iterator[Quality]:
 
 
 def by_colour(catalog: CatalogStore) -> GroundTruth:
-    """Return judgments of twelve item queries: what has the query's colour is relevant."""
+    """Return judgments of twelve item queries; items of the query's colour are relevant."""
     items = list(catalog.iter_items())
     qrels = {
         query.item_id: {
@@ -113,7 +113,7 @@ def made_report(values: dict[str, float], *, measure: str = "nDCG@10", **changes
 # --- measures against ir-measures ---------------------------------------------------------------------------------
 
 
-def test_a_random_run_gets_the_values_of_ir_measures() -> None:
+def test_measures_of_a_random_run_equal_ir_measures() -> None:
     import ir_measures
     from ir_measures import AP, RR, Judged, P, R, Success, nDCG
 
@@ -135,7 +135,7 @@ def test_a_random_run_gets_the_values_of_ir_measures() -> None:
     assert count == 50 * 7
 
 
-def test_complete_judgments_change_no_value_and_leave_no_hit_unjudged(
+def test_complete_judgments_change_no_measure_and_leave_no_hit_unjudged(
     catalog: CatalogStore, systems: Systems
 ) -> None:
     truth = by_colour(catalog)
@@ -159,7 +159,7 @@ def test_complete_judgments_change_no_value_and_leave_no_hit_unjudged(
 
 
 def test_the_randomisation_test_counts_every_sign_flip_of_a_small_example() -> None:
-    # Of the 8 signs of (1, 2, 3), only +++ and --- sum to 6 or more in size.
+    # Of the 8 sign patterns of (1, 2, 3), only +++ and --- have an absolute sum of 6.
     assert randomisation_p_value(np.array([1.0, 2.0, 3.0])) == pytest.approx(2 / 8)
     assert randomisation_p_value(np.array([1.0, 2.0, 3.0, 0.0, 0.0])) == pytest.approx(2 / 8)
     assert randomisation_p_value(np.zeros(5)) == 1.0
@@ -175,7 +175,7 @@ def test_the_randomisation_test_agrees_with_a_count_of_random_sign_flips(count: 
     assert randomisation_p_value(values) == pytest.approx(share, abs=0.02)
 
 
-def test_the_randomisation_test_depends_on_its_seed_alone() -> None:
+def test_the_randomisation_test_is_deterministic_per_seed() -> None:
     values = np.random.default_rng(5).normal(0.02, 0.3, 80)
     assert randomisation_p_value(values, seed=3) == randomisation_p_value(values, seed=3)
     assert len({randomisation_p_value(values, seed=seed) for seed in range(5)}) > 1
@@ -220,7 +220,7 @@ def test_a_clear_difference_is_reported_with_its_direction() -> None:
     assert "equal" in equal.sentence("A", "A again")
 
 
-def test_incomparable_systems_are_one_sentence() -> None:
+def test_incomparable_systems_raise_a_one_sentence_error() -> None:
     with pytest.raises(EvaluationError, match="different queries"):
         compare({"a": {"AP": 1.0}}, {"b": {"AP": 1.0}})
     with pytest.raises(EvaluationError, match="any measure"):
@@ -229,7 +229,7 @@ def test_incomparable_systems_are_one_sentence() -> None:
         compare({"a": {"AP": 1.0}}, {"a": {"AP": 1.0}}, ["R@5"])
 
 
-# --- keeping ------------------------------------------------------------------------------------------------------
+# --- storage ------------------------------------------------------------------------------------------------------
 
 
 def test_a_stored_report_is_the_same_after_a_restart(colour_catalog: Path) -> None:
@@ -351,7 +351,7 @@ HOSTILE = "<script>alert(1)</script>\"'&"
 
 
 class Tags(HTMLParser):
-    """Gathers the tags and addresses of a page."""
+    """Collects the tags and addresses of a page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -364,7 +364,7 @@ class Tags(HTMLParser):
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
 
 
-def test_a_page_escapes_what_people_wrote_and_loads_nothing() -> None:
+def test_an_exported_page_escapes_user_text_and_loads_no_resources() -> None:
     report = made_report({HOSTILE: 0.5}, skipped={HOSTILE + "2": HOSTILE}, warnings=(HOSTILE,))
     run = run_of(report, name=HOSTILE, system="live", judgments=HOSTILE, digest="d")
     pictures = ItemDisplay(title=lambda item_id: HOSTILE, source=lambda item_id: "", link=lambda topic: "")
@@ -394,7 +394,7 @@ def test_an_exported_page_contains_its_pictures(
     assert all(address.startswith("data:image/webp;base64,") for address in found.addresses)
 
 
-def test_csv_has_a_row_a_query_and_no_formulas() -> None:
+def test_csv_has_one_row_per_query_and_no_formulas() -> None:
     report = made_report({"=1+1": 0.5, "b": 0.25}, skipped={"@c": "It has no judgments."})
     run = run_of(report, system="live", judgments="j", digest="d")
     rows = list(csv.reader(io.StringIO(report_csv(run, report, made_report({"b": 1.0})))))
@@ -406,7 +406,7 @@ def test_csv_has_a_row_a_query_and_no_formulas() -> None:
     ]
 
 
-def test_rows_come_worst_first_or_by_their_change() -> None:
+def test_rows_are_sorted_worst_first_or_by_change() -> None:
     now, before = made_report({"a": 0.5, "b": 0.1, "c": 0.9}), made_report({"a": 0.1, "b": 0.2, "c": 0.9})
 
     def order(how: str) -> list[str]:
@@ -420,10 +420,10 @@ def test_rows_come_worst_first_or_by_their_change() -> None:
     ]
 
 
-# --- where judgments come from --------------------------------------------------------------------------------------
+# --- sources of judgments ------------------------------------------------------------------------------------------
 
 
-def test_the_apps_own_judgments_become_a_source(quality: Quality, catalog: CatalogStore) -> None:
+def test_recorded_judgments_are_a_source(quality: Quality, catalog: CatalogStore) -> None:
     assert quality.sources() == []
     feedback = FeedbackLog(catalog.database)
     for item_id, verdict in (("mug/red-1.jpg", "good"), ("mug/blue-1.jpg", "bad")):
@@ -446,7 +446,7 @@ def test_a_source_without_good_or_bad_verdicts_is_refused_when_it_is_read(catalo
     feedback.close()
 
 
-def test_uploaded_files_are_read_and_their_faults_named(catalog: CatalogStore) -> None:
+def test_uploaded_files_are_parsed_and_their_errors_reported(catalog: CatalogStore) -> None:
     truth = uploaded(b"mug/red-0.jpg 0 mug/red-1.jpg 1\n", "a.trec", None, "", catalog)
     assert truth.topics == (Topic("mug/red-0.jpg", "item", "mug/red-0.jpg"),)
     with_topics = uploaded(b"1 0 mug/red-1.jpg 1", "a.trec", b"1\ttext\tred\r\n", "t.tsv", catalog)
@@ -461,7 +461,7 @@ def test_uploaded_files_are_read_and_their_faults_named(catalog: CatalogStore) -
             uploaded(qrels, "a.trec", topics, "t.tsv", catalog)
 
 
-def test_qrels_of_unknown_items_are_one_sentence_and_store_nothing(quality: Quality) -> None:
+def test_qrels_of_unknown_items_raise_a_one_sentence_error_and_store_nothing(quality: Quality) -> None:
     truth = GroundTruth("x", {"q": {"nosuch": 1}}, (Topic("q", "text", "red"),))
     with pytest.raises(EvaluationError, match="None of its relevant items is in the catalog"):
         quality.measure(truth, ["live"])
@@ -486,7 +486,7 @@ def test_every_photo_finds_itself_and_changes_are_scored(quality: Quality, catal
     assert quality.reports.latest_robustness().report == report  # type: ignore[union-attr]
 
 
-def test_a_photo_that_changed_since_it_was_indexed_is_named(
+def test_a_photo_changed_since_indexing_is_reported(
     quality: Quality, catalog: CatalogStore, systems: Systems
 ) -> None:
     originals = Originals()
@@ -510,7 +510,7 @@ def test_a_photo_that_changed_since_it_was_indexed_is_named(
     originals.close()
 
 
-def test_an_impossible_check_is_refused(
+def test_invalid_robustness_options_are_refused(
     systems: Systems, catalog: CatalogStore, make_catalog: Callable[..., CatalogStore]
 ) -> None:
     def gone(item: Item) -> bytes:
@@ -568,7 +568,7 @@ def test_one_job_runs_at_a_time_and_can_be_stopped() -> None:
     runner.close()
 
 
-def test_a_job_that_fails_says_why() -> None:
+def test_a_failed_job_reports_its_error() -> None:
     runner = JobRunner()
 
     def refuse(progress: Progress) -> str:
@@ -605,7 +605,7 @@ def test_a_measurement_in_the_background_is_stored(quality: Quality, catalog: Ca
 
 @pytest.fixture
 def judged(colour_catalog: Path, tmp_path: Path) -> Path:
-    """Return qrels of item queries over `colour_catalog`, where also a system `diverse` is kept."""
+    """Return qrels of item queries over `colour_catalog`, which also has a system `diverse`."""
     with CatalogStore.open(colour_catalog) as catalog:
         systems = Systems(Searcher(catalog, open_live_index(catalog), ColourEncoder))
         systems.save(System("diverse", diversity=0.7))
@@ -620,7 +620,7 @@ def judged(colour_catalog: Path, tmp_path: Path) -> Path:
 
 
 def run(*arguments: str | Path) -> str:
-    """Run a command in this process and return its stdout; its errors are raised."""
+    """Run a command in this process and return its stdout; errors propagate."""
     done = CliRunner().invoke(cli_app, [str(argument) for argument in arguments], catch_exceptions=False)
     assert done.exit_code == 0
     return done.stdout
@@ -715,14 +715,14 @@ def texts(app: AppTest) -> str:
         ("robustness", "No robustness check yet"),
     ],
 )
-def test_every_view_says_what_to_do_while_it_is_empty(service: SearchService, view: str, words: str) -> None:
+def test_every_empty_view_explains_the_first_step(service: SearchService, view: str, words: str) -> None:
     app = page(view)
     assert not app.exception
     assert words in texts(app)
     assert service.quality.reports.all() == [], "opening the page measures nothing"
 
 
-def test_what_is_measured_is_what_the_form_says_at_the_moment_of_the_click(service: SearchService) -> None:
+def test_a_measurement_uses_the_form_values_at_the_click(service: SearchService) -> None:
     service.systems.save(System("diverse", diversity=0.7))
     ids = [item.item_id for item in service.catalog.iter_items()]
     for item_id in ids[:3]:
@@ -733,14 +733,14 @@ def test_what_is_measured_is_what_the_form_says_at_the_moment_of_the_click(servi
     app.button(key="measure").click().run()
     assert "Choose the systems" in texts(app)
     app.multiselect(key="systems").set_value(["live", "diverse"])
-    app.button(key="measure").click().run()  # nothing is drawn between the choice and the click
+    app.button(key="measure").click().run()  # no rerun between the choice and the click
     assert not app.exception
     service.quality.jobs.wait(60)
     assert {run.system for run in service.quality.reports.all()} == {"live", "diverse"}
     assert "q-card" in texts(app.run())
 
 
-def test_every_view_draws_what_was_measured(service: SearchService) -> None:
+def test_every_view_shows_the_stored_measurements(service: SearchService) -> None:
     service.systems.save(System("diverse", diversity=0.7))
     service.quality.measure(by_colour(service.catalog), ["live", "diverse"])
     results = page()
@@ -754,7 +754,7 @@ def test_every_view_draws_what_was_measured(service: SearchService) -> None:
     assert not page("history").exception
 
 
-def test_hostile_names_are_drawn_as_text(service: SearchService) -> None:
+def test_hostile_names_are_rendered_as_text(service: SearchService) -> None:
     truth = replace(by_colour(service.catalog), label=HOSTILE)
     service.quality.measure(truth, ["live"], name=HOSTILE)
     app = page()
@@ -762,7 +762,7 @@ def test_hostile_names_are_drawn_as_text(service: SearchService) -> None:
     assert "<script>" not in texts(app)
 
 
-def test_the_app_has_the_page() -> None:
+def test_the_app_navigation_has_the_quality_page() -> None:
     assert "quality.draw" in Path(imgsearch.ui.main.__file__).read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Retention: old events and one visitor's rows go in one piece, their counts stay, their bytes leave the file."""
+"""Retention: old events and a visitor's rows are deleted atomically, counts stay, bytes are erased from the file."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def fill(database: Database, *, others: int = 0) -> None:
-    """Add ten days of searches of two visitors, every second one clicked, and what else there may be of them."""
+    """Add ten days of searches of two visitors, every second one clicked, and all other kinds of their data."""
     rows, clicks = [], []
     for number in range(40):
         visitor, moment = (ALICE, BOB)[number % 2], START + timedelta(hours=6 * number)
@@ -83,7 +83,7 @@ def figures(database: Database) -> tuple[object, ...]:
     return found.searches, found.unclicked, found.empty, [moment.searches for moment in found.moments]
 
 
-def test_pruned_events_are_gone_and_their_counts_are_not(database: Database) -> None:
+def test_pruning_deletes_events_and_keeps_their_counts(database: Database) -> None:
     before = figures(database)
     deleted = prune_events(database, START + timedelta(days=5))
     assert deleted == {"impressions": 40, "empty_searches": 1, "clicks": 10, "exposures": 0}
@@ -94,13 +94,13 @@ def test_pruned_events_are_gone_and_their_counts_are_not(database: Database) -> 
     assert figures(database) == before
 
 
-def test_nothing_is_pruned_or_to_be_erased_where_nothing_is_old(database: Database) -> None:
+def test_without_old_events_nothing_is_pruned_or_marked_for_erasure(database: Database) -> None:
     assert not any(prune_events(database, START).values())
     assert not database.erasing
     assert count(database, "telemetry") == 0
 
 
-def test_drift_is_told_from_the_counts_of_deleted_events_too(database: Database) -> None:
+def test_drift_includes_the_counts_of_deleted_events(database: Database) -> None:
     rows = [
         (
             f"d{n}",
@@ -130,7 +130,7 @@ def test_drift_is_told_from_the_counts_of_deleted_events_too(database: Database)
     ]
 
 
-def test_a_visitor_is_forgotten_everywhere_and_nobody_else_is(database: Database) -> None:
+def test_forgetting_deletes_exactly_one_visitors_data(database: Database) -> None:
     before = figures(database)
     rows = rows_of_visitor(database, ALICE)
     assert rows == {"clicks": 10, "empty_searches": 1, "impressions": 40, "judgments": 1}
@@ -144,7 +144,7 @@ def test_a_visitor_is_forgotten_everywhere_and_nobody_else_is(database: Database
     assert forget_visitor(database, ALICE).total == 0
 
 
-def test_a_picture_that_another_visitor_sent_too_is_kept(database: Database) -> None:
+def test_an_upload_shared_with_another_visitor_is_kept(database: Database) -> None:
     with database.transaction() as cursor:
         cursor.execute(
             "INSERT INTO empty_searches VALUES ('x', ?, ?, ?, 1.0)", [START, BOB, f"upload={'a' * 32}&n=1"]
@@ -181,11 +181,11 @@ def test_a_deletion_that_fails_halfway_deletes_nothing(
 
 def test_the_bytes_of_a_forgotten_visitor_leave_the_file_when_it_is_closed(tmp_path: Path) -> None:
     database = Database(tmp_path)
-    # Else DuckDB may pack the ids so that they stand nowhere in one piece, and the test would show nothing.
+    # Prevents compression from splitting the ids, which would hide them from this test.
     database.cursor().execute("PRAGMA force_compression = 'uncompressed'")
     fill(database, others=5000)
     database.close()
-    # What is in the log beside the file counts too: it is there until a last reader lets go.
+    # The write-ahead log counts too: it exists until the last reader closes.
     assert ALICE.encode() in b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
     database = Database(tmp_path)
     forget_visitor(database, ALICE)
@@ -225,7 +225,7 @@ def test_erasing_keeps_every_table_index_and_row_in_order(tmp_path: Path) -> Non
     assert everything() == before
 
 
-def test_a_file_that_cannot_be_written_anew_stays_as_it_is_and_the_wish_too(
+def test_a_failed_rewrite_keeps_the_file_and_the_pending_erasure(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     database = Database(tmp_path)
@@ -237,7 +237,7 @@ def test_a_file_that_cannot_be_written_anew_stays_as_it_is_and_the_wish_too(
     assert database.erasing
     assert "could not be erased" in caplog.text
     in_the_way.rmdir()
-    database = Database(tmp_path)  # opening tries again
+    database = Database(tmp_path)  # opening retries
     assert not database.erasing
     assert count(database, "impressions") == 40
     database.close()
@@ -254,7 +254,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_a_process_killed_after_forgetting_has_forgotten_and_the_next_one_erases(tmp_path: Path) -> None:
+def test_forgetting_survives_a_kill_and_the_next_process_erases(tmp_path: Path) -> None:
     database = Database(tmp_path)
     fill(database)
     database.close()
@@ -283,7 +283,7 @@ def test_minutes_become_hours_after_a_week_and_nothing_is_lost(database: Databas
         assert database.cursor().execute(total).fetchone() == before
 
 
-def test_the_sweep_deletes_what_is_older_than_the_setting_and_nothing_where_it_is_0(
+def test_the_sweep_deletes_rows_over_the_age_limit_and_none_if_the_limit_is_0(
     database: Database,
 ) -> None:
     now = START + timedelta(days=15)
@@ -295,7 +295,7 @@ def test_the_sweep_deletes_what_is_older_than_the_setting_and_nothing_where_it_i
 # --- the service and the command ----------------------------------------------------------------------------------
 
 
-def test_the_service_forgets_a_visitor_with_what_is_still_queued_and_the_pictures_they_sent(
+def test_the_service_forgets_a_visitor_with_queued_rows_and_uploads(
     lite_catalog: Path, shared_photos: Path
 ) -> None:
     service = SearchService.open(Settings.load({}, catalog=lite_catalog))
@@ -321,7 +321,7 @@ def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_the_commands_prune_forget_and_sum_up(colour_catalog: Path) -> None:
+def test_the_commands_prune_forget_and_summarise(colour_catalog: Path) -> None:
     with CatalogStore.open(colour_catalog) as catalog:
         fill(catalog.database)
     there = ("--catalog", colour_catalog, "--json")
@@ -343,7 +343,7 @@ def test_the_commands_prune_forget_and_sum_up(colour_catalog: Path) -> None:
     assert "is empty" in run("events", "forget-visitor", " ", "--catalog", colour_catalog, code=1).stderr
 
 
-def test_what_a_visitor_wrote_for_all_stays_without_their_name(colour_catalog: Path) -> None:
+def test_a_forgotten_visitors_public_texts_are_anonymised(colour_catalog: Path) -> None:
     with CatalogStore.open(colour_catalog) as catalog:
         rules = Rules(catalog)
         mine = rules.save(Rule("hide", ("mug/red-0.jpg",)), author=author_name(ALICE))

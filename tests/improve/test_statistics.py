@@ -1,4 +1,4 @@
-"""The statistics of experiments agree with their formulas, and keep their level however often they are read."""
+"""Experiment statistics match their formulas and keep their level under continuous monitoring."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def test_a_mean_over_visitors_has_the_usual_standard_error() -> None:
     assert found.standard_error == pytest.approx(x.std(ddof=1) / math.sqrt(500), rel=1e-9)
 
 
-def test_a_ratio_of_sums_has_the_spread_that_many_repetitions_show() -> None:
+def test_the_variance_of_a_ratio_of_sums_matches_simulation() -> None:
     rng = np.random.default_rng(1)
     values, errors = [], []
     for _ in range(400):
         searches = rng.integers(1, 9, 300)
-        clicks = rng.binomial(searches, rng.beta(2, 3, 300))  # visitors differ in how much they click
+        clicks = rng.binomial(searches, rng.beta(2, 3, 300))  # visitors have different click rates
         found = estimate(moments_of(clicks.astype(float), searches.astype(float)))
         assert found is not None
         values.append(found.value)
@@ -51,8 +51,8 @@ def test_without_data_there_is_no_estimate() -> None:
     assert estimate(Moments(5, 0, 0, 0, 0, 0)) is None
 
 
-def test_the_interval_is_that_of_the_published_formula() -> None:
-    # Worked by hand for n = 1000, s = 1, tuned for 1000, alpha = 0.05:
+def test_the_interval_equals_the_published_formula() -> None:
+    # Hand computation for n = 1000, s = 1, tuned for 1000, alpha = 0.05:
     # rho^2 = (5.9915 + log 6.9915) / 1000 = 0.0079362; n rho^2 + 1 = 8.9362;
     # 2 * 8.9362 / (1000 * 7.9362) * log(sqrt(8.9362) / 0.05) = 0.0022520 * 4.09079 = 0.0092125
     radius = SequentialTest(1000).radius(Estimate(0.0, 1 / math.sqrt(1000), 1000))
@@ -67,12 +67,12 @@ def test_the_p_value_is_below_alpha_exactly_where_the_interval_excludes_zero(z: 
     assert (SequentialTest(2000).p_value(found) < ALPHA) == excludes
 
 
-def test_without_spread_only_a_difference_is_certain() -> None:
+def test_with_zero_variance_only_a_difference_is_significant() -> None:
     assert SequentialTest(100).p_value(Estimate(0.0, 0.0, 50)) == 1.0
     assert SequentialTest(100).p_value(Estimate(0.1, 0.0, 50)) == 0.0
 
 
-def test_reading_after_every_visitor_keeps_false_alarms_within_the_level() -> None:
+def test_reading_after_every_visitor_keeps_the_false_alarm_rate_within_the_level() -> None:
     rng = np.random.default_rng(2)
     runs, visitors = 1000, 4000
     n = np.arange(1, visitors + 1)
@@ -85,7 +85,7 @@ def test_reading_after_every_visitor_keeps_false_alarms_within_the_level() -> No
         alarms += any(abs(mean[k]) > SequentialTest(2000).radius(Estimate(0, error[k], k + 1)) for k in looks)
         fixed += any(abs(mean[k]) > 1.96 * error[k] for k in looks)
     assert alarms / runs <= ALPHA
-    assert fixed / runs > 3 * ALPHA  # what an ordinary test does when it is watched
+    assert fixed / runs > 3 * ALPHA  # a fixed-sample test under continuous monitoring
 
 
 def test_a_comparison_subtracts_control_and_adds_the_variances() -> None:
@@ -94,7 +94,7 @@ def test_a_comparison_subtracts_control_and_adds_the_variances() -> None:
     assert found.high - found.difference.value == pytest.approx(found.difference.value - found.low)
 
 
-def test_the_visitors_needed_for_an_effect_make_it_detectable_and_one_fewer_does_not() -> None:
+def test_the_sample_size_for_an_effect_is_the_smallest_that_detects_it() -> None:
     pilot = Estimate(0.0, 0.02, 400)
     needed = SequentialTest(2000).needed_visitors(pilot, 0.03)
     assert needed is not None
@@ -105,7 +105,7 @@ def test_the_visitors_needed_for_an_effect_make_it_detectable_and_one_fewer_does
     assert SequentialTest(2000).needed_visitors(pilot, 1e-9) is None
 
 
-def test_the_stated_power_is_reached_at_the_visitors_needed() -> None:
+def test_the_sample_size_reaches_the_stated_power() -> None:
     needed = SequentialTest(300).needed_visitors(Estimate(0.0, 0.1, 100), 0.2)
     assert needed is not None
     shown = np.random.default_rng(4).normal(0.2, 1.0, (2000, needed)).mean(axis=1)

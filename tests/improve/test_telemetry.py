@@ -81,7 +81,7 @@ def test_stages_and_failures_are_in_the_database_after_a_flush_and_add_up(
     assert amounts(database, "failure") == {"bad_query": 1, "internal_error": 1}
 
 
-def test_what_is_under_way_is_counted_while_it_is_and_whatever_becomes_of_it(telemetry: Telemetry) -> None:
+def test_in_flight_searches_are_counted_until_success_or_failure(telemetry: Telemetry) -> None:
     with telemetry.searching(Query.of(text="red")), telemetry.searching(Query.of(item="a")):
         assert telemetry.under_way() == (2, 1)
     with pytest.raises(QueryError), telemetry.searching(Query.of(text="red")):
@@ -119,7 +119,7 @@ FeedbackLog(database).record_impressions(result, "text=red")
 """
 
 
-def test_a_process_that_just_ends_has_written_everything(tmp_path: Path) -> None:
+def test_counts_are_flushed_at_process_exit(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", ENDED, str(tmp_path)], check=True)
     database = Database(tmp_path)
     assert amounts(database, "stage") == {"total": 1}
