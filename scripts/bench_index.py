@@ -435,7 +435,7 @@ def _prepare(options: argparse.Namespace) -> Path:
     work = options.cache / (f"real-{SMALL_ITEMS}" if options.small else f"made-{options.items}")
     if (work / "truth.npy").is_file():
         return work
-    indexed, asked = real_vectors(options.cache, options.folders).split()
+    indexed, queries_real = real_vectors(options.cache, options.folders).split()
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     print("generating vectors ...", file=sys.stderr, flush=True)
@@ -451,9 +451,9 @@ def _prepare(options: argparse.Namespace) -> Path:
             for block in Maker(indexed).blocks(options.items, seed=0):
                 file.write(block.astype(np.float16).tobytes())
     if options.small:
-        queries = asked.rows[np.random.default_rng(2).permutation(len(asked.rows))[:QUERIES]]
+        queries = queries_real.rows[np.random.default_rng(2).permutation(len(queries_real.rows))[:QUERIES]]
     else:
-        queries = Maker(asked).make(QUERIES, seed=1)
+        queries = Maker(queries_real).make(QUERIES, seed=1)
     np.save(work / "queries.npy", queries)
     np.save(work / "truth.npy", _truth(_vectors(work), queries))
     return work

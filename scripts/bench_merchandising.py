@@ -83,7 +83,7 @@ def brightened(image: Image.Image, factor: float) -> Image.Image:
     return ImageEnhance.Brightness(image).enhance(factor)
 
 
-def turned(image: Image.Image) -> Image.Image:
+def rotated(image: Image.Image) -> Image.Image:
     return image.rotate(2, Image.Resampling.BICUBIC, fillcolor=image.getpixel((2, 2)))
 
 
@@ -107,7 +107,7 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "darker by 15%": lambda image: brightened(image, 0.85),
     "darker by 25%": lambda image: brightened(image, 0.75),
     "more contrast by 20%": lambda image: ImageEnhance.Contrast(image).enhance(1.2),
-    "turned by 2 degrees": turned,
+    "turned by 2 degrees": rotated,
     "mirrored": ImageOps.mirror,
     "words in a corner": lambda image: marked(image, (0.75, 0.93), 0.08),
     "words across": lambda image: marked(image, (0.5, 0.5), 0.16),

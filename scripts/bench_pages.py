@@ -32,8 +32,8 @@ from imgsearch.core.query import Filter
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.sampling import sample_items
 
-PATIENCE_S = 180.0
-PAGE_PATIENCE_MS = 90_000
+ENCODER_TIMEOUT_S = 180.0
+PAGE_TIMEOUT_MS = 90_000
 TILES = "ul.grid:not([aria-busy]) .tile"
 DRAWN = ".map[data-drawn]"
 
@@ -120,8 +120,8 @@ def _pages(folder: Path, text: str) -> dict[str, tuple[str, str]]:
 
 
 def _wait_for_words(address: str) -> None:
-    give_up = time.monotonic() + PATIENCE_S
-    while time.monotonic() < give_up:
+    deadline = time.monotonic() + ENCODER_TIMEOUT_S
+    while time.monotonic() < deadline:
         try:
             urllib.request.urlopen(f"{address}/api/v1/search?text=mug&n=1", timeout=60).close()
         except urllib.error.HTTPError:
@@ -141,7 +141,7 @@ def _visit_all(
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=browser_path, args=chromium_flags())
         page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(PAGE_PATIENCE_MS)
+        page.set_default_timeout(PAGE_TIMEOUT_MS)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         visits = [
             _visit(page, server, name, f"{address}{place}", there)

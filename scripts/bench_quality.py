@@ -35,7 +35,7 @@ VIEWS = {
 QUERIES = 1000
 REPORTS = 20
 MEASURES = ("nDCG@10", "P@10", "R@10", "AP", "Judged@10")
-PATIENCE_MS = 120_000
+PAGE_TIMEOUT_MS = 120_000
 
 
 def main() -> int:
@@ -117,7 +117,7 @@ def visit(browser_path: str, address: str, visits: int) -> None:
         browser = driver.chromium.launch(executable_path=browser_path, args=chromium_flags())
         context = browser.new_context(viewport={"width": 1440, "height": 900})
         page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
+        page.set_default_timeout(PAGE_TIMEOUT_MS)
         page.goto(address)  # warm the browser's cache of the app's scripts
         page.get_by_role("searchbox").wait_for()
         print(f"{'view':<12} first   median  s")

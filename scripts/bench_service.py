@@ -48,7 +48,7 @@ Ask = Callable[[httpx2.AsyncClient, random.Random], Any]
 
 WORDS = ("red", "blue", "white", "wooden", "leather", "mug", "chair", "lamp", "table", "shoe", "bag", "vase")
 ITEMS = 400
-PATIENCE_S = 180.0
+ENCODER_TIMEOUT_S = 180.0
 
 
 def main() -> None:
@@ -134,7 +134,7 @@ def _first_result(address: str, item_id: str, started: float) -> float:
 
 def _wait_for_words(address: str, started: float) -> float:
     """Return the time from the start until text search is ready."""
-    while time.perf_counter() - started < PATIENCE_S:
+    while time.perf_counter() - started < ENCODER_TIMEOUT_S:
         try:
             _json(f"{address}/api/v1/search?text=mug&n=5")
         except urllib.error.HTTPError:

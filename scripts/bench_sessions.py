@@ -29,7 +29,7 @@ import numpy as np
 from playwright.async_api import Page, async_playwright
 from running_app import chromium_flags, find_chromium, running_app
 
-PATIENCE_MS = 60_000
+PAGE_TIMEOUT_MS = 60_000
 WATCH_SOCKETS = """
 (() => {
   const Original = window.WebSocket;
@@ -107,7 +107,7 @@ async def _open(browser: Any, address: str) -> Page:
     """Return a new visitor's page with its first grid."""
     context = await browser.new_context(viewport={"width": 1440, "height": 900})
     page: Page = await context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
+    page.set_default_timeout(PAGE_TIMEOUT_MS)
     await page.add_init_script(WATCH_SOCKETS)
     await page.goto(address)
     await page.locator("ul.grid li.tile").first.wait_for()

@@ -192,9 +192,9 @@ def _loss(model: Any, reader: _Reader, transform: Any, batch: Sequence[Pair]) ->
     else:
         others = model.encode_image(reader.photos([pair.other for pair in batch], transform), normalize=True)
     scores = model.logit_scale.exp() * photos @ others.T
-    wanted = torch.arange(len(batch), device=scores.device)
+    targets = torch.arange(len(batch), device=scores.device)
     entropy = torch.nn.functional.cross_entropy
-    return (entropy(scores, wanted) + entropy(scores.T, wanted)) / 2
+    return (entropy(scores, targets) + entropy(scores.T, targets)) / 2
 
 
 @torch.inference_mode()

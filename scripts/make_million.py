@@ -117,11 +117,11 @@ def _fill(catalog: CatalogStore, shop: Shop, options: argparse.Namespace) -> Non
     for number in range(-(-options.items // BLOCK)):
         count = min(BLOCK, options.items - number * BLOCK)
         keys: NDArray[np.uint64] = np.arange(number * BLOCK, number * BLOCK + count, dtype=np.uint64)
-        there = len(catalog) >= int(keys[-1]) + 1
-        if there and catalog.looks.has(keys).all():
+        stored = len(catalog) >= int(keys[-1]) + 1
+        if stored and catalog.looks.has(keys).all():
             continue
         items, vectors, looks = make_block(shop, number, count, options.copies)
-        if not there:
+        if not stored:
             keys, _ = catalog.store(items, vectors)
         catalog.looks.store(keys, looks)
         if number % 8 == 0:

@@ -106,13 +106,16 @@ def preview(args: argparse.Namespace) -> None:
 
 def render(args: argparse.Namespace) -> None:
     """Render every missing photo of the selection."""
-    wanted = catalogue.photos(catalogue.products(args.products, args.split, args.seed, args.types))
+    photos_to_render = catalogue.photos(catalogue.products(args.products, args.split, args.seed, args.types))
     if args.only:
-        wanted = [photo for photo in wanted if photo.item_id in args.only]
-        if not wanted:
+        photos_to_render = [photo for photo in photos_to_render if photo.item_id in args.only]
+        if not photos_to_render:
             raise SystemExit(f"no photo {args.only[0]!r} among {args.products} products")
     part, parts = (int(n) for n in args.shard.split("/"))
-    todo = [[p for p in g if not (args.out / p.image).exists()] for g in group(wanted)[part - 1 :: parts]]
+    todo = [
+        [p for p in g if not (args.out / p.image).exists()]
+        for g in group(photos_to_render)[part - 1 :: parts]
+    ]
     todo = [g for g in todo if g]
     total, done, begin = sum(map(len, todo)), 0, time.perf_counter()
     logging.info("%d photos to render", total)

@@ -73,12 +73,12 @@ def test_click_text_upload_verdict_and_link_work_and_record_rows(
         open_page(page, address)
 
         first = page.locator("ul.grid .photo").first
-        wanted = shown(page)[0]
+        target = shown(page)[0]
         first.click()
-        settled(page, item=wanted)
-        assert wanted not in shown(page), "an item is not among its own look-alikes"
+        settled(page, item=target)
+        assert target not in shown(page), "an item is not among its own look-alikes"
         assert len(shown(page)) == 24
-        assert shown(page)[0].split("/")[0] == wanted.split("/")[0], "the nearest one has the same shape"
+        assert shown(page)[0].split("/")[0] == target.split("/")[0], "the nearest one has the same shape"
         clicked = shown(page)[1]
         page.locator("ul.grid .photo").nth(1).click()
         settled(page, item=clicked)
@@ -178,10 +178,10 @@ def test_keyboard_alone_finds_opens_judges_and_reads_details(app: str, new_page:
     page.get_by_role("dialog").locator("img.large-photo").wait_for()
     page.keyboard.press("Escape")
     page.get_by_role("dialog").wait_for(state="detached")
-    wanted = shown(page)[0]
+    target = shown(page)[0]
     page.locator("ul.grid .photo").first.focus()
     page.keyboard.press("Enter")
-    settled(page, item=wanted)
+    settled(page, item=target)
 
 
 def test_details_show_the_metadata_and_link_to_similar_items(app: str, new_page: NewPage) -> None:
@@ -192,9 +192,9 @@ def test_details_show_the_metadata_and_link_to_similar_items(app: str, new_page:
     dialog = page.get_by_role("dialog")
     dialog.locator("img.large-photo").wait_for()
     assert {"Colour", "Price"} <= set(dialog.locator(".facts th").all_inner_texts())
-    wanted = dialog.locator("ul.grid .tile").nth(1).get_attribute("data-id")
+    target = dialog.locator("ul.grid .tile").nth(1).get_attribute("data-id")
     dialog.locator("ul.grid .photo").nth(1).click()
-    settled(page, item=wanted)
+    settled(page, item=target)
     dialog.wait_for(state="detached")
 
 
@@ -321,7 +321,7 @@ def test_a_failed_thumbnail_shows_a_notice_that_still_works(app: str, new_page: 
     page.route("**/thumbnails/**", lambda route: route.abort())
     page.goto(app)
     page.locator(".missing").first.wait_for()
-    wanted = shown(page)[0]
+    target = shown(page)[0]
     page.unroute("**/thumbnails/**")
     page.locator("ul.grid .photo").first.click()
-    settled(page, item=wanted)
+    settled(page, item=target)

@@ -54,11 +54,11 @@ def test_a_badge_expands_the_other_photos_by_keyboard(
     page.keyboard.press("Enter")
     assert badge.get_attribute("aria-expanded") == "true"
     other = page.locator(".other:visible").first
-    wanted = other.get_attribute("data-other")
+    target = other.get_attribute("data-other")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     other.focus()
     page.keyboard.press("Enter")
-    page.wait_for_url(f"**item={wanted}*")
+    page.wait_for_url(f"**item={target}*")
 
 
 def test_duplicates_are_detected_automatically_and_hidden_by_a_click(shop: str, new_page: NewPage) -> None:

@@ -26,14 +26,14 @@ def two_things(path: Path) -> Path:
 
 
 ITEM = "mug/red-0.jpg"
-PATIENCE_MS = 240_000
+LOADING_TIMEOUT_MS = 240_000
 
 
 def opened(page: Any, address: str, query: str) -> Any:
     """Open a search and wait for its hits and for the model."""
     page.goto(f"{address}/?{query}")
-    page.locator("ul.grid .tile").first.wait_for(timeout=PATIENCE_MS)
-    page.locator(".note:empty").wait_for(state="attached", timeout=PATIENCE_MS)
+    page.locator("ul.grid .tile").first.wait_for(timeout=LOADING_TIMEOUT_MS)
+    page.locator(".note:empty").wait_for(state="attached", timeout=LOADING_TIMEOUT_MS)
     return page
 
 

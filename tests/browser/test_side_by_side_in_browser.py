@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 NewPage = Callable[..., Any]
 ITEM = "mug/red-0.jpg"
 OTHER = "mug/blue-0.jpg"
-PATIENCE_MS = 240_000
+LOADING_TIMEOUT_MS = 240_000
 
 
 def parameter(page: Any, name: str) -> str:
@@ -28,7 +28,7 @@ def waits_for(page: Any, name: str, value: str) -> None:
 def compared(page: Any, address: str, query: str) -> Any:
     """Open two results side by side and wait for both."""
     page.goto(f"{address}/side-by-side?{query}")
-    page.locator(".side .tile").first.wait_for(timeout=PATIENCE_MS)
+    page.locator(".side .tile").first.wait_for(timeout=LOADING_TIMEOUT_MS)
     return page
 
 
@@ -79,11 +79,11 @@ def test_the_page_works_by_keyboard_and_focus_highlights_the_same_photo_on_both_
     twin = page.evaluate(f"({focused}).closest('.tile').dataset.twin")
     assert page.locator(".tile.twin").count() == (2 if twin else 0)
     page.keyboard.press("Home")
-    wanted = page.evaluate(f"({focused}).closest('.tile').dataset.id")
+    target = page.evaluate(f"({focused}).closest('.tile').dataset.id")
     assert page.locator(".tile.twin").count() == 2
     page.keyboard.press("Enter")
-    waits_for(page, "item", wanted)
-    page.locator(f".chip.item img[src*='{wanted}']").wait_for()
+    waits_for(page, "item", target)
+    page.locator(f".chip.item img[src*='{target}']").wait_for()
     page.locator(".sides:not([aria-busy])").wait_for()
     page.get_by_role("button", name="Swap sides").press("Enter")
     waits_for(page, "left", "live,diversity:0.9")
@@ -93,10 +93,10 @@ def test_the_page_works_by_keyboard_and_focus_highlights_the_same_photo_on_both_
 def test_a_text_and_an_upload_search_both_sides(app: str, new_page: NewPage, tmp_path: Any) -> None:
     page = new_page()
     page.goto(f"{app}/side-by-side")
-    page.get_by_text("to compare both sides").wait_for(timeout=PATIENCE_MS)
+    page.get_by_text("to compare both sides").wait_for(timeout=LOADING_TIMEOUT_MS)
     page.get_by_role("searchbox").fill("blue mug")
     page.keyboard.press("Enter")
-    page.locator(".side .tile").first.wait_for(timeout=PATIENCE_MS)
+    page.locator(".side .tile").first.wait_for(timeout=LOADING_TIMEOUT_MS)
     assert parameter(page, "text") == "blue mug"
     draw_photo("mug", "red", variant=5).save(tmp_path / "mine.jpg")
     page.locator("input[type=file]").set_input_files(tmp_path / "mine.jpg")
@@ -108,11 +108,11 @@ def test_a_text_and_an_upload_search_both_sides(app: str, new_page: NewPage, tmp
 def test_an_adjusted_search_is_compared_with_the_default_one(app: str, new_page: NewPage) -> None:
     page = new_page()
     page.goto(f"{app}/?item={ITEM}&diversity=0.4")
-    page.locator("ul.grid .tile").first.wait_for(timeout=PATIENCE_MS)
+    page.locator("ul.grid .tile").first.wait_for(timeout=LOADING_TIMEOUT_MS)
     page.get_by_test_id("stPopoverButton").click()
     page.get_by_role("button", name="Side by side").click()
     page.wait_for_url("**/side-by-side?*")
-    page.locator(".side .tile").first.wait_for(timeout=PATIENCE_MS)
+    page.locator(".side .tile").first.wait_for(timeout=LOADING_TIMEOUT_MS)
     assert [parameter(page, name) for name in ("item", "left", "right", "diversity")] == [
         ITEM,
         "live",
@@ -125,8 +125,8 @@ def test_an_adjusted_search_is_compared_with_the_default_one(app: str, new_page:
 def test_undo_reverts_the_last_changes_one_by_one(app: str, new_page: NewPage, width: int) -> None:
     page = new_page(width, touch=width < 800)
     page.goto(f"{app}/?item={ITEM}&more={OTHER}")
-    page.locator(".chip.more").wait_for(timeout=PATIENCE_MS)
-    page.locator("ul.grid .tile").first.wait_for(timeout=PATIENCE_MS)
+    page.locator(".chip.more").wait_for(timeout=LOADING_TIMEOUT_MS)
+    page.locator("ul.grid .tile").first.wait_for(timeout=LOADING_TIMEOUT_MS)
     assert page.get_by_role("button", name="Undo").count() == 0, "nothing was changed yet"
     page.locator(".chip.more").get_by_role("button", name="Remove").click()
     page.locator(".chip.more").wait_for(state="detached")
@@ -146,8 +146,8 @@ def test_undo_reverts_the_last_changes_one_by_one(app: str, new_page: NewPage, w
 def test_ctrl_z_undoes_the_search_but_not_text_input(app: str, new_page: NewPage) -> None:
     page = new_page()
     page.goto(f"{app}/?item={ITEM}&more={OTHER}")
-    page.locator(".chip.more").wait_for(timeout=PATIENCE_MS)
-    page.locator("ul.grid .tile").first.wait_for(timeout=PATIENCE_MS)
+    page.locator(".chip.more").wait_for(timeout=LOADING_TIMEOUT_MS)
+    page.locator("ul.grid .tile").first.wait_for(timeout=LOADING_TIMEOUT_MS)
     page.get_by_role("button", name="Clear all").click()
     page.locator(".chip").first.wait_for(state="detached")
     page.get_by_role("button", name="Undo").wait_for()

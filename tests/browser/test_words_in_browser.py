@@ -11,14 +11,14 @@ import pytest
 pytestmark = pytest.mark.browser
 
 NewPage = Callable[..., Any]
-PATIENCE_MS = 240_000
+LOADING_TIMEOUT_MS = 240_000
 
 
 def typed(page: Any, address: str, words: str) -> Any:
     """Type a text on the start screen and search for it."""
     page.goto(address)
-    page.locator("ul.grid .tile").first.wait_for(timeout=PATIENCE_MS)
-    page.locator(".note:empty").wait_for(state="attached", timeout=PATIENCE_MS)
+    page.locator("ul.grid .tile").first.wait_for(timeout=LOADING_TIMEOUT_MS)
+    page.locator(".note:empty").wait_for(state="attached", timeout=LOADING_TIMEOUT_MS)
     page.get_by_role("searchbox").fill(words)
     page.keyboard.press("Enter")
     page.wait_for_url("**text=*")

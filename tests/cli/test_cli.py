@@ -86,7 +86,7 @@ def test_every_command_has_help_with_an_example() -> None:
         assert re.search(rf"^│ {group}\b", listed, re.M)
 
 
-def test_the_version_is_said() -> None:
+def test_the_version_is_printed() -> None:
     assert re.fullmatch(r"imgsearch \d+\.\d+\.\d+\n", run("--version").stdout)
 
 
@@ -120,7 +120,7 @@ def shop(shared_lite_catalog: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return Path(shutil.copytree(shared_lite_catalog, tmp_path_factory.mktemp("cli") / "catalog"))
 
 
-def test_indexing_adds_then_leaves_alone_then_follows_changes(
+def test_indexing_adds_photos_then_skips_unchanged_ones_then_applies_changes(
     photos: Path, metadata_csv: Path, tmp_path: Path
 ) -> None:
     (photos / "empty.jpg").touch()
@@ -151,7 +151,7 @@ def test_indexing_adds_then_leaves_alone_then_follows_changes(
 
 
 @pytest.mark.parametrize("source", ["missing", "note.txt"])
-def test_a_wrong_source_makes_no_catalog(tmp_path: Path, source: str) -> None:
+def test_an_invalid_source_creates_no_catalog(tmp_path: Path, source: str) -> None:
     (tmp_path / "note.txt").write_text("x", encoding="utf-8")
     line = error("index", tmp_path / source, "--catalog", tmp_path / "catalog", "--encoder", "lite")
     assert source in line
@@ -213,7 +213,7 @@ def test_search_prints_the_contract_s_json(shop: Path) -> None:
     assert found["timing_ms"]["total"] > 0
 
 
-def test_words_that_the_model_does_not_know_are_said_to_be_a_guess(shop: Path) -> None:
+def test_results_for_unknown_words_are_labelled_as_a_guess(shop: Path) -> None:
     found = json.loads(run("search", "--text", "xqzv wvkk", "--catalog", shop, "--json").stdout)
     assert found["hits"]
     assert "xqzv wvkk" in found["notes"][0]
@@ -268,19 +268,19 @@ def test_searching_by_an_item_loads_no_model(shop: Path) -> None:
         (["--text", " "], "empty"),
     ],
 )
-def test_a_senseless_search_is_one_line(
+def test_an_invalid_search_prints_a_one_line_error(
     shop: Path, arguments: Sequence[str], words: str, tmp_path: Path
 ) -> None:
     assert words in error("search", *arguments, "--catalog", shop, cwd=tmp_path)
 
 
-def test_a_picture_that_is_none_is_one_line(shop: Path, tmp_path: Path) -> None:
+def test_a_non_image_prints_a_one_line_error(shop: Path, tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_text("text", encoding="utf-8")
     line = error("search", "--image", tmp_path / "x.jpg", "--catalog", shop)
     assert "x.jpg: The file is not a readable picture" in line
 
 
-def test_a_missing_catalog_is_said_with_the_way_out(tmp_path: Path) -> None:
+def test_a_missing_catalog_is_reported_with_advice(tmp_path: Path) -> None:
     for command in (
         ["search", "--text", "x"],
         ["info"],
@@ -298,7 +298,7 @@ def test_the_catalog_can_come_from_the_environment(shop: Path) -> None:
     assert json.loads(done.stdout)["folder"] == str(shop)
 
 
-def test_a_wrong_setting_names_its_variable(shop: Path) -> None:
+def test_an_invalid_setting_names_its_variable(shop: Path) -> None:
     line = error("info", "--catalog", shop, env={**os.environ, "IMGSEARCH_PORT": "many"})
     assert "IMGSEARCH_PORT" in line
 
@@ -355,7 +355,7 @@ def test_verify_finds_damage_and_repairs_it(lite_catalog: Path) -> None:
 # --- serve ------------------------------------------------------------------------------------------------------
 
 
-def test_a_busy_port_and_a_wrong_host_are_one_line(shop: Path) -> None:
+def test_a_busy_port_and_an_invalid_host_print_one_line_errors(shop: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         line = error("serve", "--catalog", shop, "--port", str(port))
@@ -405,7 +405,7 @@ def test_evaluate_reads_qrels_and_topics_and_prints_measures(shop: Path, tmp_pat
     assert "no topic" in line
 
 
-def test_evaluate_names_what_is_wrong(shop: Path, tmp_path: Path) -> None:
+def test_evaluate_reports_the_error(shop: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.trec").write_text("q 0 a\n", encoding="utf-8")
     (tmp_path / "301.trec").write_text("301 0 mug/red-0.jpg 1\n", encoding="utf-8")
     assert "Line 1" in error("evaluate", "--qrels", tmp_path / "bad.trec", "--catalog", shop)

@@ -124,7 +124,7 @@ def test_every_command_keeps_its_options(catalog: Path) -> None:
     assert changed == []
 
 
-def test_every_command_answers_as_it_did(catalog: Path, tmp_path: Path) -> None:
+def test_every_command_produces_the_recorded_output(catalog: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(catalog, tmp_path / "catalog"))
     old = recorded("cli_answers")
     now = observe.cli_answers(REPOSITORY, copy, observe.CLI_COMMANDS)
@@ -156,7 +156,7 @@ def test_the_python_library_keeps_its_signatures(catalog: Path, tmp_path: Path) 
 # --- HTTP -------------------------------------------------------------------------------------------------------
 
 
-def test_the_http_api_answers_as_it_did(server: str) -> None:
+def test_the_http_api_returns_the_recorded_responses(server: str) -> None:
     problems = []
     for old, new in zip(recorded("http"), observe.http_answers(server), strict=True):
         assert old["request"] == new["request"], "observe.requests() changed: record again"

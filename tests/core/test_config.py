@@ -20,7 +20,7 @@ def test_arguments_win_over_the_environment_and_that_over_the_defaults() -> None
 
 
 @pytest.mark.parametrize(("text", "value"), [("1", True), ("TRUE", True), ("off", False), ("no", False)])
-def test_switches_are_read_as_people_write_them(text: str, value: bool) -> None:
+def test_switches_accept_common_spellings(text: str, value: bool) -> None:
     assert Settings.load({"IMGSEARCH_FEEDBACK": text}).feedback is value
 
 
@@ -29,14 +29,14 @@ def test_switches_are_read_as_people_write_them(text: str, value: bool) -> None:
     [("PORT", "http"), ("PORT", "70000"), ("PORT", "-1"), ("FEEDBACK", "maybe"), ("THREADS", "-2"),
      ("MAX_PIXELS", "1"), ("MAX_RESULTS", "0"), ("MAX_UPLOAD_BYTES", "1.5"), ("REPLICA_OF", "writer:80")],
 )  # fmt: skip
-def test_a_value_that_does_not_fit_is_refused_by_name(name: str, text: str) -> None:
+def test_an_invalid_value_is_refused_by_name(name: str, text: str) -> None:
     with pytest.raises(ConfigError, match=rf"^IMGSEARCH_{name} is '{text}', but must be [^.]*\.$"):
         Settings.load({f"IMGSEARCH_{name}": text})
     with pytest.raises(ConfigError, match=f"^{name.lower()} is"):
         Settings.load({f"IMGSEARCH_{name}": "1"}, **{name.lower(): text})
 
 
-def test_the_environment_is_read_by_load_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_load_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMGSEARCH_PORT", "9000")
     assert Settings.load().port == 9000
     assert Settings.load({}).port == Settings().port == 8501
@@ -64,7 +64,7 @@ def test_the_default_folders_are_those_of_this_user(tmp_path: Path, monkeypatch:
     assert user_cache_dir() == Path.home() / ".cache" / "imgsearch"
 
 
-def test_threads_are_what_is_set_or_what_this_process_may_use() -> None:
+def test_threads_default_to_the_cpus_of_this_process() -> None:
     assert Settings.load({}, threads=3).worker_threads == 3
     assert Settings.load({}).worker_threads == cpu_count() >= 1
 

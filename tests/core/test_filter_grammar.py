@@ -53,7 +53,7 @@ def passing(catalog: CatalogStore, *filters: str) -> list[int]:
         ('note=""', Filter("note", "=", "")),
     ],
 )
-def test_a_filter_is_read_as_people_write_it(text: str, expected: Filter) -> None:
+def test_a_filter_accepts_common_spellings(text: str, expected: Filter) -> None:
     assert parse_filter(text) == (expected,)
 
 
@@ -64,13 +64,13 @@ def test_a_range_becomes_its_two_ends() -> None:
 @pytest.mark.parametrize(
     "text", ["", "   ", "shoes", "=shoes", "price<", "colour in ", "in red", "colour in |", "~x"]
 )
-def test_what_is_no_filter_is_refused_with_an_example(text: str) -> None:
+def test_an_invalid_filter_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(FilterError) as refused:
         parse_filter(text)
     assert "\n" not in str(refused.value)
 
 
-def test_any_filter_survives_the_way_to_text_and_back() -> None:
+def test_any_filter_round_trips_through_text() -> None:
     chance = random.Random(7)
     alphabet = "ab I iİß=<>!~|\"\\ .,5-\n\té🙂%_'"
 
@@ -91,7 +91,7 @@ def test_numbers_and_booleans_are_written_as_people_write_them(value: object, te
     assert str(Filter("column", "=", value)) == f"column={text}"
 
 
-def test_random_text_never_fails_otherwise_than_by_a_filter_error() -> None:
+def test_random_text_raises_only_filter_errors() -> None:
     chance = random.Random(8)
     for _ in range(20_000):
         text = "".join(chance.choice('ab in|"\\=<>!~ .1-\n') for _ in range(chance.randint(0, 12)))
@@ -105,7 +105,7 @@ def test_random_text_never_fails_otherwise_than_by_a_filter_error() -> None:
 # --- what they mean in a catalog --------------------------------------------------------------------------------
 
 
-def test_filters_select_the_rows_that_they_say(shop: CatalogStore) -> None:
+def test_filters_select_the_matching_rows(shop: CatalogStore) -> None:
     assert passing(shop) == [0, 1, 2, 3, 4]
     assert passing(shop, "title=OAK chair") == [1]
     assert passing(shop, "title~OAK") == [0, 1]
@@ -146,11 +146,11 @@ def test_wildcards_and_sql_are_plain_text(shop: CatalogStore) -> None:
     assert len(shop) == len(ROWS)
 
 
-def test_columns_are_found_whatever_their_case(shop: CatalogStore) -> None:
+def test_column_names_are_case_insensitive(shop: CatalogStore) -> None:
     assert passing(shop, "TITLE=oak chair") == [1]
 
 
-def test_a_column_of_exactly_that_name_comes_first(make_catalog: Callable[..., CatalogStore]) -> None:
+def test_an_exact_column_name_takes_precedence(make_catalog: Callable[..., CatalogStore]) -> None:
     catalog = make_catalog(clustered(2, 8), [{"Price": 1, "price": 2}, {"Price": 2, "price": 1}])
     assert passing(catalog, "Price=1") == [0]
     assert passing(catalog, "price=1") == [1]
@@ -160,7 +160,7 @@ def test_a_column_of_exactly_that_name_comes_first(make_catalog: Callable[..., C
     "text",
     ["colour=red", "price=cheap", "price=nan", "price~5", "new=perhaps", "new~true", "price in 1|x", "c0=1"],
 )
-def test_a_filter_that_does_not_fit_the_catalog_is_refused_naming_the_column(
+def test_a_filter_incompatible_with_the_catalog_is_refused_with_the_column_name(
     shop: CatalogStore, text: str
 ) -> None:
     with pytest.raises(FilterError) as refused:
@@ -168,7 +168,7 @@ def test_a_filter_that_does_not_fit_the_catalog_is_refused_naming_the_column(
     assert text.split("=")[0].split("~")[0].split(" ")[0] in str(refused.value)
 
 
-def test_a_list_of_nothing_passes_nothing(shop: CatalogStore) -> None:
+def test_an_empty_list_matches_nothing(shop: CatalogStore) -> None:
     assert list(shop.metadata.keys_matching([Filter("title", "in", ())])) == []
 
 

@@ -10,7 +10,7 @@ from imgsearch.core.key_arrays import is_in, positions_in, without
 
 @pytest.mark.parametrize("many", [0, 1, 50])
 @pytest.mark.parametrize("few", [0, 1, 30])
-def test_they_agree_with_numpys_sets(many: int, few: int) -> None:
+def test_key_operations_equal_numpys_set_functions(many: int, few: int) -> None:
     rng = np.random.default_rng(many + few)
     ascending = np.sort(rng.choice(100, many, replace=False)).astype(np.uint64)
     keys = rng.choice(100, few).astype(np.uint64)

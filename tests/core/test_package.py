@@ -79,7 +79,7 @@ def imported(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=dotted)
-def test_a_third_party_library_is_imported_by_its_owner_alone(path: Path) -> None:
+def test_a_third_party_library_is_imported_only_by_its_owner(path: Path) -> None:
     for name in imported(path):
         owners = OWNERS.get(name.split(".")[0])
         assert owners is None or any(f"{dotted(path)}.".startswith(f"{owner}.") for owner in owners), (
@@ -168,7 +168,7 @@ def loaded_by(statement: str) -> set[str]:
     return set(output.split())
 
 
-def test_importing_the_package_loads_next_to_nothing() -> None:
+def test_importing_the_package_loads_few_modules() -> None:
     heavy = {"torch", "streamlit", "duckdb", "numpy", "pandas", "PIL", "pydantic"}
     assert not loaded_by("import imgsearch") & heavy
 
@@ -217,7 +217,7 @@ def test_no_two_public_classes_have_the_same_name() -> None:
                 seen[node.name] = dotted(path)
 
 
-def test_every_error_has_a_code_and_a_description_of_its_own() -> None:
+def test_every_error_has_a_unique_code_and_description() -> None:
     from imgsearch.core import errors
 
     classes = [each for each in vars(errors).values() if isinstance(each, type)]
@@ -239,6 +239,6 @@ def test_library_code_neither_prints_nor_exits() -> None:
                 raise AssertionError(f"{dotted(path)}:{node.lineno} exits")
 
 
-def test_the_package_says_that_it_is_typed() -> None:
+def test_the_package_is_marked_as_typed() -> None:
     assert (PACKAGE / "py.typed").is_file()
     assert imgsearch.__version__.count(".") == 2

@@ -92,7 +92,7 @@ def test_a_query_survives_the_address_bar(query: Query) -> None:
 
 
 @given(queries)
-def test_the_key_of_a_query_stands_for_what_is_searched_for(query: Query) -> None:
+def test_the_query_key_depends_on_the_search_content(query: Query) -> None:
     read = query_from_params(parse_qs(query_key(query), keep_blank_values=True))
     assert query_key(read) == query_key(query)
     assert (read.filters, read.emphasis) == (query.filters, query.emphasis)
@@ -176,7 +176,7 @@ def test_a_region_that_is_no_part_of_a_photo_is_refused(edges: tuple[float, ...]
         {"terms": tuple(Term("item", f"{number}" * 2048) for number in range(32))},
     ],
 )  # fmt: skip
-def test_a_query_over_a_limit_is_refused_also_when_it_is_replaced(change: dict[str, Any]) -> None:
+def test_a_query_over_a_limit_is_refused_also_by_replace(change: dict[str, Any]) -> None:
     for make in (lambda: Query(**{"terms": (), **change}), lambda: replace(Query.of(text="a"), **change)):
         with pytest.raises(QueryError) as refused:
             make()

@@ -75,12 +75,12 @@ def test_weights_regions_colours_and_looks_survive_the_address_bar() -> None:
         {"spelling": ["no"]},
     ],
 )  # fmt: skip
-def test_a_part_or_look_that_is_not_understood_is_refused(params: dict[str, list[str]]) -> None:
+def test_an_invalid_region_or_look_is_refused(params: dict[str, list[str]]) -> None:
     with pytest.raises(QueryError):
         query_from_params(params)
 
 
-def test_feedback_knows_a_query_by_what_is_looked_for_not_by_how_it_is_shown() -> None:
+def test_the_feedback_key_depends_on_search_content_and_not_on_display_options() -> None:
     plain = Query.of(text="a")
     assert query_key(
         replace(plain, n=50, duplicates="collapse", diversity=0.5, spelling="keep")
@@ -104,22 +104,22 @@ def test_random_queries_survive_the_address_bar() -> None:
         assert there_and_back(query) == query
 
 
-def test_a_number_of_hits_that_is_usual_is_left_out() -> None:
+def test_the_default_number_of_hits_is_omitted_from_the_address() -> None:
     assert query_to_params(Query.of(text="a", n=24), default_n=24) == {"text": ["a"]}
 
 
-def test_one_query_has_one_address_however_it_was_put_together() -> None:
+def test_equal_queries_have_one_canonical_address() -> None:
     text, item = Term("text", "a"), Term("item", "b")
     assert query_string(Query((text, item))) == query_string(Query((item, text)))
 
 
-def test_a_picture_given_as_bytes_has_no_address() -> None:
+def test_an_image_given_as_bytes_has_no_address() -> None:
     with pytest.raises(QueryError, match="upload"):
         query_to_params(Query.of(image=b"abc"))
 
 
 @pytest.mark.parametrize("n", ["0", "501", "-1", "1.5", "x", "", " 5", "٣", "9" * 5000])
-def test_an_n_that_is_no_number_of_hits_is_refused(n: str) -> None:
+def test_an_invalid_n_is_refused(n: str) -> None:
     with pytest.raises(QueryError, match="whole number"):
         query_from_params({"text": ["a"], "n": [n]}, max_n=500)
 
@@ -142,7 +142,7 @@ def test_an_invalid_filter_is_refused_and_an_unknown_name_ignored() -> None:
     ["a.jpg", "shoes/1.jpg", "a b?.jpg", "#%41&+.jpg", "🙂\n.jpg", "../../x.jpg", "/abs.jpg", "a//b.jpg", "a/./b.jpg",
      "..", "a/..", "a\\..\\b.jpg", "C:\\x.jpg"],
 )  # fmt: skip
-def test_every_id_has_a_thumbnail_address_that_a_browser_leaves_alone(item_id: str) -> None:
+def test_every_id_has_a_thumbnail_address_that_browsers_do_not_normalise(item_id: str) -> None:
     url = thumbnail_url(Item(item_id, 7, "/x"), 96)
     parts = urlsplit(url)
     query = parse_qs(parts.query)

@@ -101,7 +101,7 @@ def test_an_unknown_backend_raises_one_sentence_with_the_known_ones() -> None:
 
 
 @pytest.mark.skipif(has_onnx(), reason="the extra imgsearch[onnx] is installed")
-def test_a_backend_that_is_not_installed_is_named_with_its_extra_and_auto_uses_torch() -> None:
+def test_a_missing_backend_is_reported_with_its_extra_and_auto_uses_torch() -> None:
     with pytest.raises(EncoderError, match=r"imgsearch\[onnx\]"):
         load_encoder("lite", backend="onnx")
     assert load_encoder("lite", backend="auto").backend == "torch"  # type: ignore[attr-defined]

@@ -107,7 +107,7 @@ def test_an_interrupted_batch_leaves_no_request_waiting() -> None:
         assert others[2].result(20)[0, 0] == 2
 
 
-def test_many_threads_get_what_single_requests_get(lite: Encoder) -> None:
+def test_concurrent_requests_get_the_results_of_single_requests(lite: Encoder) -> None:
     texts = [
         f"{colour} {thing}" for colour in ("red", "blue", "asdf") for thing in ("mug", "chair with arms")
     ]
@@ -135,7 +135,7 @@ def test_many_threads_get_what_single_requests_get(lite: Encoder) -> None:
             assert float(row[0] @ seen[number][0]) > 0.9999
 
 
-def test_it_has_the_abilities_of_its_encoder_and_no_others(lite: Encoder, colours: ColourEncoder) -> None:
+def test_it_has_exactly_the_capabilities_of_its_encoder(lite: Encoder, colours: ColourEncoder) -> None:
     batching = BatchingEncoder(lite)
     assert isinstance(batching, KnowsWords)
     assert isinstance(batching, HasVocabulary)
@@ -145,7 +145,7 @@ def test_it_has_the_abilities_of_its_encoder_and_no_others(lite: Encoder, colour
     assert isinstance(plain, HasVocabulary) == isinstance(colours, HasVocabulary)
 
 
-def test_several_at_once_and_none_are_passed_through(colours: ColourEncoder) -> None:
+def test_batched_and_empty_calls_are_passed_through(colours: ColourEncoder) -> None:
     batching = BatchingEncoder(colours)
     np.testing.assert_array_equal(
         batching.encode_texts(["red", "blue"]), colours.encode_texts(["red", "blue"])

@@ -76,14 +76,14 @@ def test_embeddings_are_unit_rows_of_float32_in_the_order_of_their_inputs(encode
     assert np.sum(encoder.encode_texts(TEXTS[::-1])[::-1] * encoder.encode_texts(TEXTS), axis=1).min() > 0.999
 
 
-def test_a_picture_gets_the_same_embedding_alone_and_in_a_large_batch(encoder: Encoder) -> None:
+def test_an_image_has_the_same_embedding_alone_and_in_a_large_batch(encoder: Encoder) -> None:
     many = [drawn(seed) for seed in range(37)]
     together = encoder.encode_images(many)
     alone = np.vstack([encoder.encode_images([picture]) for picture in many[::6]])
     assert np.sum(together[::6] * alone, axis=1).min() > 0.999
 
 
-def test_arrays_are_small_and_encode_to_what_their_pictures_do(encoder: Encoder) -> None:
+def test_arrays_are_small_and_encode_like_their_images(encoder: Encoder) -> None:
     arrays = [encoder.preprocess(picture) for picture in PICTURES]
     for array in arrays:
         assert array.shape == (3, encoder.input_px, encoder.input_px)
@@ -92,7 +92,7 @@ def test_arrays_are_small_and_encode_to_what_their_pictures_do(encoder: Encoder)
     np.testing.assert_allclose(encoder.encode_arrays(arrays), encoder.encode_images(PICTURES), atol=1e-6)
 
 
-def test_nothing_encodes_to_no_rows(encoder: Encoder) -> None:
+def test_an_empty_input_encodes_to_no_rows(encoder: Encoder) -> None:
     assert encoder.encode_images([]).shape == encoder.encode_texts([]).shape == (0, encoder.dim)
     assert encoder.encode_arrays([]).dtype == np.float32
 
@@ -110,7 +110,7 @@ def test_any_other_text_gets_a_vector(encoder: Encoder, text: str) -> None:
     assert np.isfinite(encoder.encode_texts([text])).all()
 
 
-def test_threads_get_what_one_thread_gets(encoder: Encoder) -> None:
+def test_threads_get_the_results_of_a_single_thread(encoder: Encoder) -> None:
     images, texts = encoder.encode_images(PICTURES), encoder.encode_texts(TEXTS)
     jobs: list[Callable[[], np.ndarray]] = [
         lambda: encoder.encode_images(PICTURES) @ images.T,
@@ -127,14 +127,14 @@ def test_one_pixel_pictures_and_extreme_shapes_encode(encoder: Encoder) -> None:
     assert np.isfinite(rows).all()
 
 
-def test_a_vector_without_direction_is_refused() -> None:
+def test_a_zero_vector_is_refused() -> None:
     for bad in (np.zeros((1, 4)), np.array([[1.0, np.nan]]), np.array([[np.inf, 0.0]])):
         with pytest.raises(EncoderError, match="zero or non-finite"):
             unit_rows(bad)
 
 
 @pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
-def test_a_device_that_is_not_there_is_an_encoder_error(clip_folder: Path, device: str) -> None:
+def test_a_missing_device_is_an_encoder_error(clip_folder: Path, device: str) -> None:
     for spec in ("lite", f"open_clip:local-dir:{clip_folder}"):
         with pytest.raises(EncoderError, match="cannot be used here"):
             load_encoder(spec, device=device)
@@ -147,7 +147,7 @@ def test_a_device_that_is_not_there_is_an_encoder_error(clip_folder: Path, devic
     "spec",
     ["auto", "lite", OPEN_CLIP_DEFAULT, "open_clip:local-dir:/some/where", "open_clip:local-dir:a b/c:d"],
 )
-def test_a_spec_survives_parsing(spec: str) -> None:
+def test_a_spec_round_trips_through_parsing(spec: str) -> None:
     assert str(EncoderSpec.parse(spec)) == spec
 
 
@@ -182,7 +182,7 @@ def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_weights")
-def test_without_cache_and_network_auto_is_lite_within_seconds_and_says_why() -> None:
+def test_without_cache_and_network_auto_selects_lite_within_seconds_with_a_reason() -> None:
     resolve_auto(allow_download=False)  # imports torch, which is not what is timed
     said: list[str] = []
     start = time.monotonic()
@@ -195,7 +195,7 @@ def test_without_cache_and_network_auto_is_lite_within_seconds_and_says_why() ->
 
 
 @pytest.mark.usefixtures("no_weights")
-def test_without_network_an_explicit_model_is_unavailable_within_seconds_and_names_the_way_out() -> None:
+def test_without_network_an_explicit_model_is_unavailable_within_seconds_with_advice() -> None:
     start = time.monotonic()
     with pytest.raises(EncoderUnavailable, match="--encoder lite") as caught:
         load_encoder(OPEN_CLIP_DEFAULT)
@@ -217,7 +217,7 @@ def test_offline_mode_and_forbidden_downloads_are_kept(monkeypatch: pytest.Monke
         load_encoder(OPEN_CLIP_DEFAULT)
 
 
-def test_a_server_that_hangs_is_given_up_in_time() -> None:
+def test_a_hanging_server_times_out() -> None:
     start = time.monotonic()
     reason = hub.failure_within(lambda: time.sleep(300), "the hub", 0.2)
     assert time.monotonic() - start < 60

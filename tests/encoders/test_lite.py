@@ -120,7 +120,7 @@ def test_a_colour_word_prefers_things_of_that_colour(lite: Encoder) -> None:
         np.testing.assert_array_equal((texts @ rows.T).argmax(axis=1), np.arange(len(names)))
 
 
-def test_look_alikes_agree_in_colour(lite: Encoder) -> None:
+def test_similar_items_agree_in_colour(lite: Encoder) -> None:
     def thing(color: str) -> Image.Image:
         return on_white(lambda d: d.ellipse((100, 100, 350, 350), fill=color))
 
@@ -128,7 +128,7 @@ def test_look_alikes_agree_in_colour(lite: Encoder) -> None:
     assert query @ same > query @ other
 
 
-def test_a_word_lands_on_a_drawing_of_its_thing(lite: Encoder) -> None:
+def test_a_word_is_nearest_to_a_drawing_of_its_object(lite: Encoder) -> None:
     def traffic_light(d: ImageDraw.ImageDraw) -> None:
         d.rounded_rectangle((150, 40, 300, 410), 20, fill="#222222")
         for y, color in ((60, "#ff3020"), (170, "#ffb020"), (280, "#20d050")):
@@ -183,7 +183,7 @@ def test_a_missing_or_damaged_file_of_weights_is_named(
         lite_weights.load_parts("image.safetensors")
 
 
-def test_packed_weights_come_back_nearly_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packed_weights_round_trip_approximately(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table, matrix = torch.randn(50, 8), torch.randn(6, 7)
     lite_weights.save_parts(tmp_path, "w.safetensors", {"table": table, "matrix": matrix}, ("table",))
     monkeypatch.setattr(lite_weights, "FOLDER", tmp_path)
@@ -196,7 +196,7 @@ def test_packed_weights_come_back_nearly_the_same(tmp_path: Path, monkeypatch: p
 # --- what it looks at -----------------------------------------------------------------------------
 
 
-def test_a_small_thing_on_plain_ground_is_brought_near() -> None:
+def test_a_small_object_on_a_plain_background_is_enlarged() -> None:
     image = Image.new("RGB", (600, 400), "white")
     ImageDraw.Draw(image).rectangle((80, 150, 139, 209), fill="#c01020")
     found = np.asarray(lite_framing.framed(image))
@@ -212,14 +212,14 @@ def test_any_shape_becomes_a_square(size: tuple[int, int], lite: Encoder) -> Non
     assert np.isfinite(lite.encode_images([Image.new("RGB", size, "navy")])).all()
 
 
-def test_a_busy_border_is_no_plain_ground() -> None:
+def test_a_textured_border_is_no_plain_background() -> None:
     noise = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
     assert lite_framing.plain_border(noise) is None
     assert lite_framing.plain_border(np.full((90, 120, 3), 255, np.uint8)) is None
 
 
 @pytest.mark.parametrize("name", SHADES)
-def test_a_thing_of_a_shade_has_mostly_that_shade(name: str) -> None:
+def test_an_object_of_a_shade_is_classified_mostly_as_that_shade(name: str) -> None:
     pixels = np.full((1, 56, 56, 3), SHADES[name], np.uint8)
     shares = shade_shares(pixels, np.ones((1, 56, 56), np.float32))
     assert shares.sum() == pytest.approx(1, abs=1e-5)
@@ -234,7 +234,7 @@ def test_only_weighted_pixels_count() -> None:
     assert list(SHADES)[int(shade_shares(pixels, weights)[0].argmax())] == "red"
 
 
-def test_the_mask_finds_the_thing_in_shop_photos(lite: Encoder) -> None:
+def test_the_mask_segments_the_object_in_shop_photos(lite: Encoder) -> None:
     store = sample_store()
     with store.manifest.open(newline="", encoding="utf-8") as file:
         paths = [store.folder / row["image"] for row in csv.DictReader(file) if row["view"] == "1"][::25]
@@ -270,7 +270,7 @@ def nearest_words(lite: Encoder, text: str, others: list[str]) -> str:
         ("handbgas", "handbag"),
     ],
 )
-def test_unusual_and_misspelt_words_land_near_their_neighbours(
+def test_unusual_and_misspelt_words_embed_near_their_neighbours(
     lite: Encoder, text: str, expected: str
 ) -> None:
     others = ["sneakers", "sofa", "boots", "backpack", "sunglasses", "tie", "handbag", "mug", "lamp", "dress"]
@@ -298,7 +298,7 @@ def test_nonsense_gets_results_of_visibly_low_confidence(lite: Encoder, text: st
     assert len(np.unique(catalog @ nonsense)) == len(catalog)
 
 
-def test_texts_of_any_length_and_kind_are_read(lite: Encoder) -> None:
+def test_texts_of_any_length_and_kind_are_encoded(lite: Encoder) -> None:
     texts = ["word " * 5000, "a" * 2000, "é", "T-shirt's", "\x00\x01", "😀"]
     rows = lite.encode_texts(texts)
     assert rows.shape == (len(texts), lite.dim)
@@ -315,7 +315,7 @@ def test_words_are_lower_case_without_accents() -> None:
     assert words_of("Crème-brûlée T-Shirt's 42") == ["creme", "brulee", "t", "shirts", "42"]
 
 
-def test_a_word_outside_the_vocabulary_is_read_by_its_letters() -> None:
+def test_an_out_of_vocabulary_word_is_encoded_by_its_letters() -> None:
     tokens = Vocabulary(["red", "mug"]).tokens(["red mugg", "mug"])
     assert tokens.words.tolist() == [[1, 0], [2, 0]]
     assert tokens.unknown.tolist() == [[False, True], [False, False]]

@@ -61,7 +61,7 @@ def explorer(catalog: CatalogStore) -> Iterator[Explorer]:
 # --- arithmetic -----------------------------------------------------------------------------------------------------
 
 
-def test_principal_axes_keep_the_most_spread_and_do_not_depend_on_chance() -> None:
+def test_principal_axes_maximise_variance_and_are_deterministic() -> None:
     rows = (np.random.default_rng(0).normal(size=(500, 6)) * [9, 5, 3, 1, 1, 1]).astype(np.float32)
     axes = principal_axes(rows, 3)
     spread = axes(rows).std(axis=0)
@@ -81,14 +81,14 @@ def test_nearest_rows_are_exact_in_few_and_in_many_dimensions() -> None:
         np.testing.assert_allclose(distances, np.sort(exact, axis=1)[:, :4], atol=2e-3)
 
 
-def test_a_photo_that_was_not_laid_out_is_placed_among_its_nearest() -> None:
+def test_a_photo_without_a_layout_position_is_placed_among_its_nearest() -> None:
     rows = clustered(200, 8, clusters=4)
     places = principal_axes(rows, 2)(rows)
     placed = interpolate_positions(rows, places, rows[:10])
     np.testing.assert_allclose(placed, places[:10], atol=0.02)
 
 
-def test_k_means_finds_the_groups_that_are_there_largest_first() -> None:
+def test_k_means_finds_the_true_groups_largest_first() -> None:
     rng = np.random.default_rng(1)
     truth = np.repeat(np.arange(6), [90, 70, 60, 50, 40, 30])
     rows = (rng.normal(size=(6, 10))[truth] * 4 + rng.normal(size=(len(truth), 10)) * 0.2).astype(np.float32)
@@ -99,7 +99,7 @@ def test_k_means_finds_the_groups_that_are_there_largest_first() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 9])
-def test_a_handful_of_photos_makes_no_trouble(count: int) -> None:
+def test_a_few_photos_are_laid_out_without_errors(count: int) -> None:
     rows = clustered(count, 5)
     found = cluster(rows)
     assert len(found.labels) == count
@@ -107,13 +107,13 @@ def test_a_handful_of_photos_makes_no_trouble(count: int) -> None:
     assert np.isfinite(outlier_scores(rows)).all()
 
 
-def test_photos_of_one_look_are_one_place() -> None:
+def test_identical_photos_share_one_position() -> None:
     rows = np.repeat(clustered(1, 5), 60, axis=0)
     assert set(cluster(rows).labels.tolist()) == {0}
     assert np.allclose(outlier_scores(rows), 0, atol=1e-3)
 
 
-def test_the_photo_that_looks_like_no_other_has_the_highest_outlier_score() -> None:
+def test_the_most_dissimilar_photo_has_the_highest_outlier_score() -> None:
     rows = clustered(400, 12, clusters=5, spread=0.1)
     rows[123] = -rows.mean(axis=0) / np.linalg.norm(rows.mean(axis=0))
     assert int(np.argmax(outlier_scores(rows))) == 123
@@ -131,7 +131,7 @@ def test_words_fit_their_own_cluster_and_repeat_nothing() -> None:
 # --- how large a map may be -----------------------------------------------------------------------------------------
 
 
-def test_a_map_shrinks_with_memory_and_says_so() -> None:
+def test_low_memory_reduces_the_map_and_is_reported() -> None:
     assert map_size(1000, 8 * GIB).notes == ()
     assert map_size(1000, 8 * GIB).fit == 1000
     sampled = map_size(100_000, 8 * GIB)
@@ -166,7 +166,7 @@ def test_memory_is_the_lesser_of_the_machine_s_and_the_container_s(tmp_path: Pat
 # --- the map of a catalog -------------------------------------------------------------------------------------------
 
 
-def test_pca_is_there_at_once_coloured_by_any_column(explorer: Explorer, catalog: CatalogStore) -> None:
+def test_pca_is_available_at_once_coloured_by_any_column(explorer: Explorer, catalog: CatalogStore) -> None:
     document, etag = explorer.document("pca", 2, "column:colour")
     header, keys, places, colors = unpacked(document)
     assert keys.tolist() == catalog.keys().tolist()
@@ -180,7 +180,7 @@ def test_pca_is_there_at_once_coloured_by_any_column(explorer: Explorer, catalog
     assert unpacked(explorer.document("pca", 3)[0])[2].shape == (48, 3)
 
 
-def test_how_the_map_stands_is_told_while_the_axes_are_computed(
+def test_the_map_status_is_reported_while_the_axes_are_computed(
     explorer: Explorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
@@ -199,7 +199,9 @@ def test_how_the_map_stands_is_told_while_the_axes_are_computed(
     drawing.join()
 
 
-def test_numbers_are_a_ramp_and_missing_ones_say_so(explorer: Explorer, catalog: CatalogStore) -> None:
+def test_numbers_use_a_colour_ramp_and_missing_values_are_marked(
+    explorer: Explorer, catalog: CatalogStore
+) -> None:
     header, keys, _, colors = unpacked(explorer.document("pca", 2, "column:price")[0])
     prices = {item.key: item.metadata.get("price") for item in catalog.iter_items()}
     known = [
@@ -213,7 +215,7 @@ def test_numbers_are_a_ramp_and_missing_ones_say_so(explorer: Explorer, catalog:
     assert [code for _, code in sorted(known)] == sorted(code for _, code in known)
 
 
-def test_a_column_of_many_values_gets_a_legend_that_can_be_read(
+def test_a_column_of_many_values_has_a_readable_legend(
     make_catalog: Callable[..., CatalogStore],
 ) -> None:
     metadata = [{"brand": f"brand {min(number, 40)}"} for number in range(60)]
@@ -226,7 +228,7 @@ def test_a_column_of_many_values_gets_a_legend_that_can_be_read(
     assert colors.max() == 20
 
 
-def test_what_cannot_be_shown_is_one_clear_sentence(explorer: Explorer) -> None:
+def test_an_unavailable_map_raises_a_one_sentence_error(explorer: Explorer) -> None:
     with pytest.raises(QueryError, match="cannot be coloured"):
         explorer.document("pca", 2, "'; DROP TABLE items")
     with pytest.raises(FilterError, match="no column"):
@@ -237,7 +239,7 @@ def test_what_cannot_be_shown_is_one_clear_sentence(explorer: Explorer) -> None:
         explorer.document("umap", 3, "")
 
 
-def test_groups_have_a_middle_words_and_members_and_outlive_the_process(
+def test_groups_have_a_centre_words_and_members_and_persist(
     explorer: Explorer, catalog: CatalogStore
 ) -> None:
     assert explorer.state().made_at == ""
@@ -308,7 +310,7 @@ def test_hidden_photos_are_nowhere_on_the_map(make_catalog: Callable[..., Catalo
     assert [item.key for item in made.photos([1, 7, 99, -3])] == [7]
 
 
-def test_a_file_that_is_damaged_counts_as_none(explorer: Explorer, catalog: CatalogStore) -> None:
+def test_a_damaged_file_is_treated_as_missing(explorer: Explorer, catalog: CatalogStore) -> None:
     explorer.lay_out()
     expected = explorer.document("pca", 2)[0]
     for name in ("layout.npz", "pca.npz"):
@@ -326,7 +328,7 @@ def test_words_are_those_of_the_catalog_before_those_of_the_vocabulary(catalog: 
     assert len({word.casefold() for word in words}) == len(words)
 
 
-def test_searching_goes_on_and_a_stopped_job_leaves_the_map_as_it_was(
+def test_searches_work_during_a_job_and_a_stopped_job_leaves_the_map_unchanged(
     make_catalog: Callable[..., CatalogStore],
 ) -> None:
     catalog = make_catalog(clustered(3000, 32))
@@ -363,7 +365,7 @@ def kill_workers(until: threading.Event, parent: int) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks for the worker in /proc")
 @pytest.mark.skipif(not has_umap(), reason="umap-learn is not installed")
-def test_a_worker_that_is_killed_for_memory_costs_the_layout_and_not_the_process(
+def test_an_out_of_memory_worker_fails_the_layout_and_not_the_process(
     make_catalog: Callable[..., CatalogStore],
 ) -> None:
     made = explorer_of(make_catalog(clustered(1200, 16)))
@@ -384,7 +386,7 @@ def test_a_worker_that_is_killed_for_memory_costs_the_layout_and_not_the_process
 
 @pytest.mark.slow
 @pytest.mark.skipif(not has_umap(), reason="umap-learn is not installed")
-def test_umap_keeps_look_alikes_together_in_the_plane_and_in_space(
+def test_umap_keeps_similar_items_together_in_2d_and_3d(
     make_catalog: Callable[..., CatalogStore],
 ) -> None:
     rng = np.random.default_rng(0)

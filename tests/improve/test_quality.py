@@ -629,15 +629,15 @@ def run(*arguments: str | Path) -> str:
 def test_evaluations_are_stored_listed_shown_and_exported(
     colour_catalog: Path, judged: Path, tmp_path: Path
 ) -> None:
-    there = ("--catalog", colour_catalog)
-    first = json.loads(run("evaluate", "--qrels", judged, *there, "--name", "before", "--json"))
+    catalog_option = ("--catalog", colour_catalog)
+    first = json.loads(run("evaluate", "--qrels", judged, *catalog_option, "--name", "before", "--json"))
     assert len(first["per_query"]) == 12
     both = json.loads(
         run(
             "evaluate",
             "--qrels",
             judged,
-            *there,
+            *catalog_option,
             "--system",
             "diverse",
             "--compare",
@@ -649,14 +649,14 @@ def test_evaluations_are_stored_listed_shown_and_exported(
     compared = both["comparison"]
     assert (compared["first"], compared["second"]) == ("live", "diverse")
     assert compared["measures"]["nDCG@10"]["first"] == first["measures"]["nDCG@10"]["mean"]
-    listed = json.loads(run("reports", "list", *there, "--json"))["reports"]
+    listed = json.loads(run("reports", "list", *catalog_option, "--json"))["reports"]
     assert [(each["name"], each["system"]) for each in listed] == [
         ("", "live"),
         ("", "diverse"),
         ("before", "live"),
     ]
     assert len({each["judgments_digest"] for each in listed}) == 1
-    assert "before" in run("reports", "list", *there)
+    assert "before" in run("reports", "list", *catalog_option)
     page, table = tmp_path / "out" / "r.html", tmp_path / "r.csv"
     shown = run(
         "reports",
@@ -668,7 +668,7 @@ def test_evaluations_are_stored_listed_shown_and_exported(
         page,
         "--csv",
         table,
-        *there,
+        *catalog_option,
     )
     assert "before" in shown
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
@@ -676,16 +676,16 @@ def test_evaluations_are_stored_listed_shown_and_exported(
 
 
 def test_a_failed_evaluation_stores_nothing(colour_catalog: Path, judged: Path, tmp_path: Path) -> None:
-    there = ("--catalog", colour_catalog)
+    catalog_option = ("--catalog", colour_catalog)
     for wrong in (["--system", "nosuch"], ["--compare", "no'such"]):
         with pytest.raises(UnknownSystem, match="There is no system"):
-            run("evaluate", "--qrels", judged, *wrong, "--save", *there)
+            run("evaluate", "--qrels", judged, *wrong, "--save", *catalog_option)
     (tmp_path / "file").touch()
     with pytest.raises(EvaluationError, match="no stored report"):
-        run("reports", "show", "abcd", *there)
+        run("reports", "show", "abcd", *catalog_option)
     with pytest.raises(EvaluationError, match="cannot be written"):
-        run("evaluate", "--qrels", judged, "--csv", tmp_path / "file" / "x.csv", *there)
-    assert json.loads(run("reports", "list", *there, "--json")) == {"reports": []}
+        run("evaluate", "--qrels", judged, "--csv", tmp_path / "file" / "x.csv", *catalog_option)
+    assert json.loads(run("reports", "list", *catalog_option, "--json")) == {"reports": []}
 
 
 # --- the page -------------------------------------------------------------------------------------------------------

@@ -324,19 +324,21 @@ def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
 def test_the_commands_prune_forget_and_summarise(colour_catalog: Path) -> None:
     with CatalogStore.open(colour_catalog) as catalog:
         fill(catalog.database)
-    there = ("--catalog", colour_catalog, "--json")
-    dry = json.loads(run("events", "forget-visitor", ALICE, "--dry-run", *there).stdout)
+    catalog_option = ("--catalog", colour_catalog, "--json")
+    dry = json.loads(run("events", "forget-visitor", ALICE, "--dry-run", *catalog_option).stdout)
     assert (dry["rows"]["impressions"], dry["dry_run"]) == (40, True)
-    forgotten = json.loads(run("events", "forget-visitor", ALICE, *there).stdout)
+    forgotten = json.loads(run("events", "forget-visitor", ALICE, *catalog_option).stdout)
     assert forgotten["rows"] == dry["rows"]
     assert ALICE.encode() not in (colour_catalog / "catalog.duckdb").read_bytes()
-    assert json.loads(run("events", "forget-visitor", ALICE, *there).stdout)["rows"] == {}
+    assert json.loads(run("events", "forget-visitor", ALICE, *catalog_option).stdout)["rows"] == {}
     assert "no rows" in run("events", "forget-visitor", "nobody", "--catalog", colour_catalog).stdout
     assert (
-        json.loads(run("events", "prune", "--older-than", "1h", *there).stdout)["deleted"]["impressions"]
+        json.loads(run("events", "prune", "--older-than", "1h", *catalog_option).stdout)["deleted"][
+            "impressions"
+        ]
         == 40
     )
-    assert json.loads(run("monitor", "--period", "1y", *there).stdout)["clicks"] == 0
+    assert json.loads(run("monitor", "--period", "1y", *catalog_option).stdout)["clicks"] == 0
     for wrong in ("180", "-1d", "0d", "1y", ""):
         run("events", "prune", "--older-than", wrong, "--catalog", colour_catalog, code=2)
     run("monitor", "--period", "2h", "--catalog", colour_catalog, code=2)

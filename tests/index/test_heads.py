@@ -185,8 +185,8 @@ def test_verify_detects_and_repairs_damaged_projections_and_heads(shop: CatalogS
     assert repair_catalog(shop, no_encoder).clean
     (shop.folder / "heads" / head.id / "weights.npy").write_bytes(b"")
     assert "weights of head-0001" in verify_catalog(shop).problems[0]
-    mended = repair_catalog(shop, no_encoder)
-    assert mended.clean
+    repaired = repair_catalog(shop, no_encoder)
+    assert repaired.clean
     assert live_head(shop) is None
 
 

@@ -66,7 +66,7 @@ def test_every_route_and_parameter_is_described(site: Path) -> None:
             assert "$ref" in parameter or parameter.get("description"), f"{method} {path} {parameter['name']}"
 
 
-def test_links_between_the_pages_in_the_repository_lead_somewhere() -> None:
+def test_links_between_pages_resolve() -> None:
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     for page in pages:
         for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
@@ -75,7 +75,7 @@ def test_links_between_the_pages_in_the_repository_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
 
 
-def test_the_files_that_the_architecture_names_exist() -> None:
+def test_files_named_in_the_architecture_page_exist() -> None:
     files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "imgsearch").rglob("*") if path.is_file()]
     for name in re.findall(
         r"`([\w/]+\.(?:py|js|css|html))`", (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")

@@ -38,7 +38,7 @@ class Tags(HTMLParser):
         self.sources += [value or "" for name, value in attributes if name == "src"]
 
 
-def test_every_kind_of_thing_searches_alone_or_in_a_mix(shop: Catalog, tmp_path: Path) -> None:
+def test_every_term_kind_searches_alone_or_combined(shop: Catalog, tmp_path: Path) -> None:
     path = tmp_path / "mine.jpg"
     picture = draw_photo("lamp", "purple", 9)
     picture.save(path, quality=90)
@@ -97,7 +97,7 @@ def test_a_notebook_shows_small_pictures_and_only_words_of_hostile_titles(
         assert page.tags.count("img") == 2
 
 
-def test_more_hits_than_are_shown_are_counted_and_a_lost_photo_is_no_failure(
+def test_hits_beyond_the_display_limit_are_counted_and_a_missing_photo_is_no_failure(
     shop: Catalog, tmp_path: Path
 ) -> None:
     found = shop.search(text="mug", n=48)
@@ -127,9 +127,7 @@ def test_indexing_twice_changes_nothing_and_new_photos_are_found_at_once(tmp_pat
         assert len(again) == 2
 
 
-def test_rows_and_vectors_go_together_and_embedding_makes_the_same_space(
-    shop: Catalog, shared_photos: Path
-) -> None:
+def test_rows_match_vectors_and_embed_uses_the_same_space(shop: Catalog, shared_photos: Path) -> None:
     rows, vectors = shop.metadata(), shop.vectors()
     assert len(rows) == len(vectors) == len(shop) == 48
     assert rows.index.name == "item_id"
@@ -152,7 +150,7 @@ def test_searching_is_measured_on_judgments(shop: Catalog, tmp_path: Path) -> No
     assert (report.measures[0].measure, report.measures[0].mean) == ("R@10", 1.0)
 
 
-def test_bad_input_is_said_in_a_sentence(shop: Catalog, tmp_path: Path) -> None:
+def test_invalid_input_raises_a_one_sentence_error(shop: Catalog, tmp_path: Path) -> None:
     with pytest.raises(QueryError, match="empty"):
         shop.search()
     with pytest.raises(QueryError, match=r"no\.jpg cannot be read"):

@@ -181,7 +181,7 @@ def test_the_demo_opens_the_sample_store(demo: Path) -> None:
     assert (demo / "catalog.duckdb").is_file()
 
 
-def test_evaluations_of_the_readme_give_its_figures(demo: Path, desk: Path) -> None:
+def test_evaluations_of_the_readme_reproduce_its_figures(demo: Path, desk: Path) -> None:
     promised = {name: float(figure) for name, figure in re.findall(r"\| `(\S+@\d+)` \| ([\d.]+) \|", README)}
     found = {}
     for command in COMMANDS:

@@ -127,7 +127,7 @@ def test_a_product_s_photos_share_everything_but_the_view(rows: list[dict[str, s
         assert all(each == own[0] for each in own)
 
 
-def test_a_product_stays_the_same_whatever_else_is_asked_for() -> None:
+def test_a_product_is_independent_of_the_other_options() -> None:
     types = list(load_types())
     many = {spec.product_id: spec for spec in catalogue.products(20 * len(types))}
     few = catalogue.products(7 * len(types))
@@ -238,7 +238,7 @@ def test_wood_means_every_wood(
     assert {judged[item] for item in walnut} == {3}
 
 
-def test_look_alikes_are_graded_by_shared_attributes() -> None:
+def test_similar_items_are_graded_by_shared_attributes() -> None:
     mug = {"product_id": "mug-1", "type": "mug", "colour": "red", "material": "ceramic", "pattern": "dots"}
     assert catalogue.grade(mug, mug) == 3
     assert catalogue.grade(mug, mug | {"product_id": "mug-2", "pattern": "plain"}) == 2
@@ -341,7 +341,7 @@ def test_no_photo_is_black_blown_out_or_clipped_by_the_frame(shipped: list[dict[
 
 @pytest.mark.slow
 @has_blender
-def test_a_photo_is_made_again_from_its_seed_alone(tmp_path: Path) -> None:
+def test_a_photo_is_reproducible_from_its_seed(tmp_path: Path) -> None:
     options = ("--products", "87", "--only", "mug-002-1", "--size", "64", "--samples", "4")
     pictures = []
     for name in ("first", "second"):
@@ -357,7 +357,7 @@ def test_a_photo_is_made_again_from_its_seed_alone(tmp_path: Path) -> None:
 @pytest.mark.slow
 @has_blender
 @has_photos
-def test_a_shipped_photo_is_made_again(shipped: list[dict[str, str]], tmp_path: Path) -> None:
+def test_a_shipped_photo_is_reproducible(shipped: list[dict[str, str]], tmp_path: Path) -> None:
     chosen = next(r for r in shipped if r["type"] == "mug")
     options = (
         "--products",
@@ -418,7 +418,7 @@ def test_the_contact_sheet_shows_the_same_photos_for_the_same_seed(tmp_path: Pat
 
 
 @has_photos
-def test_the_shipped_looks_are_those_that_the_program_gives() -> None:
+def test_the_shipped_looks_are_up_to_date() -> None:
     """Else run `python scripts/embed_sample_store.py`."""
     shipped = sample_store().looks()
     with (STORE / "manifest.csv").open(encoding="utf-8") as file:

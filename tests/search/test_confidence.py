@@ -104,7 +104,7 @@ def things(make_catalog: Callable[..., CatalogStore], rows: Rows) -> CatalogStor
     return make_catalog(rows, titles)
 
 
-def said(searcher: Searcher, *terms: Term, **query: Any) -> Confidence | None:
+def confidence_of(searcher: Searcher, *terms: Term, **query: Any) -> Confidence | None:
     return searcher.search(Query(terms, **query)).confidence
 
 
@@ -113,15 +113,17 @@ def test_a_search_result_has_a_confidence(things: CatalogStore) -> None:
     calibration = Calibration(things, lambda: encoder, in_background=False)
     searcher = Searcher(things, index, lambda: encoder, levels=calibration.levels)
     item, here, absent = Term("item", "00000.jpg"), Term("text", "thing 3"), Term("text", "thing 30")
-    assert said(searcher, item) in ("strong", "fair")
-    assert said(searcher, here) in ("strong", "fair")
-    assert said(searcher, absent) == "weak"
-    assert said(searcher, absent, n=1) == "weak", "also where fewer hits are requested than are averaged"
-    assert said(searcher, absent, offset=10) is None, "a further page belongs to the first"
-    assert said(searcher, absent, here) is None, "what a mix should reach is not known"
-    assert said(searcher, replace(here, weight=-1.0)) is None
-    assert said(searcher, absent, diversity=0.9) == "weak", "the order does not matter"
-    assert said(Searcher(things, index, lambda: encoder), absent) is None
+    assert confidence_of(searcher, item) in ("strong", "fair")
+    assert confidence_of(searcher, here) in ("strong", "fair")
+    assert confidence_of(searcher, absent) == "weak"
+    assert confidence_of(searcher, absent, n=1) == "weak", (
+        "also where fewer hits are requested than are averaged"
+    )
+    assert confidence_of(searcher, absent, offset=10) is None, "a further page belongs to the first"
+    assert confidence_of(searcher, absent, here) is None, "what a mix should reach is not known"
+    assert confidence_of(searcher, replace(here, weight=-1.0)) is None
+    assert confidence_of(searcher, absent, diversity=0.9) == "weak", "the order does not matter"
+    assert confidence_of(Searcher(things, index, lambda: encoder), absent) is None
 
 
 def test_a_part_of_a_photo_is_not_compared_with_whole_ones(
@@ -136,8 +138,8 @@ def test_a_part_of_a_photo_is_not_compared_with_whole_ones(
         pictures=Pictures(read_photo=lambda item: Path(item.location).read_bytes()),
     )
     item = next(catalog.iter_items()).item_id
-    assert said(searcher, Term("item", item)) is not None
-    assert said(searcher, Term("item", item, region=Region(0.2, 0.2, 0.8, 0.8))) is None
+    assert confidence_of(searcher, Term("item", item)) is not None
+    assert confidence_of(searcher, Term("item", item, region=Region(0.2, 0.2, 0.8, 0.8))) is None
 
 
 def test_levels_are_computed_in_the_background_without_blocking_searches(things: CatalogStore) -> None:

@@ -28,7 +28,7 @@ FACETS = [
 WORDS = QueryWords(FACETS)
 
 
-def said(text: str) -> list[str]:
+def suggested(text: str) -> list[str]:
     """Return the filters of every suggestion, as texts."""
     return [" & ".join(map(str, found.filters)) for found in WORDS.suggest(text)]
 
@@ -89,7 +89,7 @@ def left(text: str, column: str) -> str:
     ],
 )
 def test_words_suggest_the_filters_they_describe(text: str, filters: list[str]) -> None:
-    assert said(text) == filters
+    assert suggested(text) == filters
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_words_suggest_the_filters_they_describe(text: str, filters: list[str]) 
     ],
 )
 def test_words_without_a_selective_filter_suggest_none(text: str) -> None:
-    assert said(text) == []
+    assert suggested(text) == []
 
 
 def test_every_suggested_filter_is_parsed_by_the_grammar() -> None:

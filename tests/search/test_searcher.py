@@ -521,7 +521,7 @@ def test_the_real_lite_encoder_finds_photos_by_bytes_item_and_text(
             by_image = searcher.search(Query.of(image=(shared_photos / name).read_bytes(), n=1))
             assert by_image.hits[0].item_id == name
             assert by_image.hits[0].score > 0.999
-            alike = searcher.search(Query.of(item=name, n=5))
+            similar = searcher.search(Query.of(item=name, n=5))
             shape = name.split("/")[0]
-            assert sum(hit.item_id.startswith(shape) for hit in alike.hits) >= 3
+            assert sum(hit.item_id.startswith(shape) for hit in similar.hits) >= 3
         assert len(searcher.search(Query.of(text="coffee mug", n=5)).hits) == 5

@@ -377,11 +377,11 @@ def test_a_column_of_selected_items_is_a_subset_of_the_column(catalog: CatalogSt
     some = np.append(catalog.keys()[3::7], np.uint64(99_999))
     for name in ("category", "price", "in_stock"):
         keys, values, kind = catalog.metadata.column(name)
-        wanted = np.isin(keys, some)
+        selected = np.isin(keys, some)
         few, own, same_kind = catalog.metadata.column(name, some)
         assert (few.tolist(), own.tolist(), same_kind) == (
-            keys[wanted].tolist(),
-            values[wanted].tolist(),
+            keys[selected].tolist(),
+            values[selected].tolist(),
             kind,
         )
     by_key = {item.key: item.metadata for item in catalog.iter_items()}

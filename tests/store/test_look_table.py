@@ -61,17 +61,17 @@ def test_looks_are_returned_in_the_given_order_and_zeros_for_those_without(
 ) -> None:
     looks = some_looks(3)
     bare.looks.store(keys(7, 2, 2900), looks)
-    wanted = keys(2900, 5, 7, 2, 7, 10**9)
+    requested = keys(2900, 5, 7, 2, 7, 10**9)
     for store in (bare.looks, reopened()):
-        rows = store.rows(wanted)
+        rows = store.rows(requested)
         assert rows.shape == (6, LOOK_DIM)
         assert rows.dtype == np.float32
         for place, number in ((0, 2), (2, 0), (3, 1), (4, 0)):
             assert np.allclose(rows[place], looks[number].vector, atol=1e-3)
-            assert store.hashes(wanted)[place] == looks[number].phash
+            assert store.hashes(requested)[place] == looks[number].phash
         assert not rows[[1, 5]].any()
-        assert store.hashes(wanted)[1] == 0
-        assert store.has(wanted).tolist() == [True, False, True, True, True, False]
+        assert store.hashes(requested)[1] == 0
+        assert store.has(requested).tolist() == [True, False, True, True, True, False]
     assert bare.looks.rows(keys()).shape == (0, LOOK_DIM)
 
 

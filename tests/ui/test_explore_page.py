@@ -107,7 +107,7 @@ def test_a_wrong_request_gets_one_sentence(client: TestClient, address: str, sta
 # --- events ---------------------------------------------------------------------------------------------------------
 
 
-def test_events_are_taken_as_they_are_meant_and_cut_to_size() -> None:
+def test_events_are_parsed_and_truncated() -> None:
     one = MapEvent.parse({"id": "a", "action": "open", "keys": [7], "found": 1})
     assert one == MapEvent(id="a", action="open", keys=[7], found=1)
     many = MapEvent.parse(
@@ -141,7 +141,7 @@ def test_a_malformed_event_is_none(raw: Any) -> None:
 # --- what the page says ---------------------------------------------------------------------------------------------
 
 
-def test_the_page_says_how_old_the_map_is_and_what_changed() -> None:
+def test_the_page_shows_the_age_of_the_map_and_changes() -> None:
     state = MapState("2026-01-01T10:00:00+00:00", 3, 2, 1, other_space=False, umap=True, can_umap=True)
     words = age(state)
     assert "generation 3" in words
@@ -160,7 +160,7 @@ def test_a_group_s_tile_shows_its_middle_and_opens_the_group() -> None:
     assert cluster_tiles([ClusterCard(4, 1, item, ())])[0]["title"] == "Blue mug"
 
 
-def test_a_set_is_exported_whole_and_without_formulas() -> None:
+def test_a_set_is_exported_completely_and_without_formulas() -> None:
     items = [
         Item("=1+1.jpg", 1, "/1", {"title": "@evil", "price": 3.0}),
         Item('b,"c".jpg', 2, "/2", {"title": "Täss", "colour": "red"}),
@@ -188,7 +188,7 @@ def drawn() -> AppTest:
     return AppTest.from_function(page, default_timeout=60)
 
 
-def test_the_first_visit_lays_the_map_out_and_a_later_one_shows_groups(service: SearchService) -> None:
+def test_the_first_visit_computes_the_layout_and_a_later_one_shows_groups(service: SearchService) -> None:
     first = drawn().run()
     assert not first.exception
     assert service.explorer.jobs.job is not None
@@ -206,7 +206,7 @@ def test_the_first_visit_lays_the_map_out_and_a_later_one_shows_groups(service: 
         assert not later.selectbox(key="color").select(choice).run().exception
 
 
-def test_an_empty_catalog_says_what_to_do(tmp_path: Path) -> None:
+def test_an_empty_catalog_explains_the_first_step(tmp_path: Path) -> None:
     from imgsearch.store.catalog import CatalogStore
 
     CatalogStore.open(tmp_path / "empty", create=True).close()

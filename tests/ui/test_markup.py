@@ -24,7 +24,7 @@ def test_a_template_without_one_of_its_values_is_an_error() -> None:
 
 
 @given(st.text(alphabet=st.sampled_from(SIGNS + "ab w/\n"), max_size=40))
-def test_every_sign_of_markdown_is_behind_a_backslash(text: str) -> None:
+def test_every_markdown_character_is_escaped(text: str) -> None:
     safe = plain(text)
     letters = iter(safe)
     shown = ""

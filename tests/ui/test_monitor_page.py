@@ -42,7 +42,7 @@ def search_some(service: SearchService) -> None:
     service.record_click(search_id=result.search_id, item_id=result.hits[0].item_id, rank=1, visitor=VISITOR)
 
 
-def test_an_unused_catalog_says_that_there_were_no_searches(service: SearchService) -> None:
+def test_an_unused_catalog_reports_no_searches(service: SearchService) -> None:
     shown = texts(page())
     assert "No searches in this period" in shown
     assert "needs 100 queries of a kind" in shown
@@ -136,7 +136,7 @@ def test_columns_are_in_proportion_and_their_titles_escaped() -> None:
     assert columns([], [], "none").count("<span") == 0
 
 
-def test_two_spreads_share_one_scale() -> None:
+def test_two_distributions_share_one_scale() -> None:
     area, line = shapes(spreads([0.5, 0.5], [1.0, 0.0], "x"))
     assert "600.0,53.0" in area.attrib["points"]
     assert "300.0,6.0" in line.attrib["points"]

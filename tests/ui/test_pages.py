@@ -67,7 +67,7 @@ def find_item(item_id: str) -> Item:
 # --- the gallery's events -----------------------------------------------------------------------------------------
 
 
-def test_opening_a_photo_asks_for_it_alone_and_keeps_the_filters() -> None:
+def test_opening_a_photo_searches_by_it_only_and_keeps_the_filters() -> None:
     state = PageState(Query((Term("text", "mug"), RED), n=72, filters=(CHEAP,)))
     outcome = apply_event(state, gallery("open"))
     assert outcome.state.query == Query((Term("item", "a.jpg"),), n=PAGE_SIZE, filters=(CHEAP,))
@@ -75,21 +75,21 @@ def test_opening_a_photo_asks_for_it_alone_and_keeps_the_filters() -> None:
     assert (outcome.click.item_id, outcome.click.rank, outcome.click.action) == ("a.jpg", 3, "open")
 
 
-def test_an_event_is_handled_once_however_often_the_page_is_drawn() -> None:
+def test_an_event_is_handled_once_over_several_reruns() -> None:
     once = apply_event(PageState(Query((RED,))), gallery("more"))
     again = apply_event(once.state, gallery("more"))
     assert again.state == once.state
     assert again.click is None
 
 
-def test_more_and_less_join_the_query_and_change_their_minds() -> None:
+def test_more_and_less_add_terms_and_can_be_switched() -> None:
     liked = apply_event(PageState(Query((RED,))), gallery("more")).state
     assert liked.query.terms == (RED, Term("item", "a.jpg", MORE_WEIGHT))
     disliked = apply_event(liked, gallery("less", event_id="e2")).state
     assert disliked.query.terms == (RED, Term("item", "a.jpg", LESS_WEIGHT))
 
 
-def test_a_second_verdict_of_the_same_kind_takes_the_first_back() -> None:
+def test_a_repeated_verdict_is_withdrawn() -> None:
     first = apply_event(PageState(Query((RED,))), gallery("good"))
     second = apply_event(first.state, gallery("good", event_id="e2"))
     third = apply_event(second.state, gallery("bad", event_id="e3"))
@@ -101,7 +101,7 @@ def test_a_second_verdict_of_the_same_kind_takes_the_first_back() -> None:
     assert first.state.query == Query((RED,)), "a verdict leaves the query alone"
 
 
-def test_next_asks_for_more_of_the_same_and_keeps_the_verdicts() -> None:
+def test_next_requests_the_next_page_and_keeps_the_verdicts() -> None:
     state = PageState(Query((RED,), n=48, filters=(CHEAP,)), judged={"a.jpg": "good"})
     outcome = apply_event(state, gallery("next", ""))
     assert outcome.state.query == Query((RED,), n=72, filters=(CHEAP,))
@@ -109,7 +109,7 @@ def test_next_asks_for_more_of_the_same_and_keeps_the_verdicts() -> None:
     assert outcome.click is None
 
 
-def test_saving_a_hit_is_a_click_that_leaves_the_search_alone_and_is_asked_for_once() -> None:
+def test_saving_a_hit_records_one_click_and_keeps_the_search() -> None:
     state = PageState(Query((RED,), n=48, filters=(CHEAP,)))
     outcome = apply_event(state, gallery("save"))
     assert (outcome.state.query, outcome.state.saving) == (state.query, "a.jpg")
@@ -118,7 +118,7 @@ def test_saving_a_hit_is_a_click_that_leaves_the_search_alone_and_is_asked_for_o
     assert apply_event(outcome.state, gallery("good", event_id="e2")).state.saving is None
 
 
-def test_a_photo_of_the_first_screen_is_no_click_on_a_hit() -> None:
+def test_a_photo_of_the_start_screen_is_no_click_on_a_hit() -> None:
     assert apply_event(PageState(Query(())), gallery("open", search_id="")).click is None
 
 
@@ -150,7 +150,7 @@ def test_malformed_events_are_dropped(raw: Any) -> None:
 # --- the query bar's events ---------------------------------------------------------------------------------------
 
 
-def test_words_start_a_new_search_and_refining_adds_to_it() -> None:
+def test_a_text_starts_a_new_search_and_refining_adds_to_it() -> None:
     state = PageState(Query((RED,), n=48, filters=(CHEAP,)))
     fresh = apply_bar_event(state, bar("text", "blue lamp"), keep_upload=no_uploads)
     assert fresh.query == Query((Term("text", "blue lamp"),), n=PAGE_SIZE, filters=(CHEAP,))
@@ -158,7 +158,7 @@ def test_words_start_a_new_search_and_refining_adds_to_it() -> None:
     assert refined.query.terms == (RED, Term("text", "but blue"))
 
 
-def test_a_picture_is_kept_and_searched_by_its_id() -> None:
+def test_an_uploaded_image_is_stored_and_searched_by_id() -> None:
     kept: list[bytes] = []
 
     def keep(data: bytes) -> str:
@@ -172,12 +172,12 @@ def test_a_picture_is_kept_and_searched_by_its_id() -> None:
 
 
 @pytest.mark.parametrize("text", ["not base64!", ""])
-def test_a_picture_that_arrives_broken_is_refused(text: str) -> None:
+def test_a_damaged_upload_is_refused(text: str) -> None:
     with pytest.raises(ImageError):
         apply_bar_event(PageState(Query(())), bar("picture", text), keep_upload=no_uploads)
 
 
-def test_chips_are_removed_one_by_one_and_what_remains_makes_sense() -> None:
+def test_chips_are_removed_one_by_one_and_the_rest_is_a_valid_query() -> None:
     less = Term("item", "a.jpg", LESS_WEIGHT)
     state = PageState(Query((RED, less), filters=(CHEAP, Filter("colour", "=", "red"))))
     only_less = apply_bar_event(state, bar("remove", index=0), keep_upload=no_uploads)
@@ -187,7 +187,7 @@ def test_chips_are_removed_one_by_one_and_what_remains_makes_sense() -> None:
     assert apply_bar_event(state, bar("clear"), keep_upload=no_uploads).query == START
 
 
-def test_the_trail_goes_back_to_a_search_by_its_address() -> None:
+def test_the_trail_returns_to_a_search_by_its_address() -> None:
     query = Query((RED, Term("text", "blue")), n=PAGE_SIZE, filters=(CHEAP,))
     state = apply_bar_event(PageState(Query(())), bar("go", link_of(query)), keep_upload=no_uploads)
     assert link_of(state.query) == link_of(query)
@@ -195,7 +195,7 @@ def test_the_trail_goes_back_to_a_search_by_its_address() -> None:
         apply_bar_event(PageState(Query(())), bar("go", "upload=nonsense"), keep_upload=no_uploads)
 
 
-def test_undo_takes_back_one_change_after_the_other_whatever_it_was() -> None:
+def test_undo_reverts_every_kind_of_change_one_by_one() -> None:
     session = Session("visitor", seed=0)
     red, both = Query((RED,), n=PAGE_SIZE), Query((RED, Term("text", "blue")), n=PAGE_SIZE, filters=(CHEAP,))
     for query in (START, red, red, both, START):  # drawn twice is no step; the last one is "Clear all"
@@ -210,7 +210,7 @@ def test_undo_takes_back_one_change_after_the_other_whatever_it_was() -> None:
     assert asked == [link_of(both), link_of(red), link_of(START), link_of(START)]
 
 
-def test_undo_takes_back_a_change_that_is_not_drawn_yet() -> None:
+def test_undo_reverts_a_change_that_is_not_rendered_yet() -> None:
     session = Session("visitor", seed=0, past=("", link_of(Query((RED,), n=PAGE_SIZE))))
     session.request(Query((RED, Term("text", "blue")), n=PAGE_SIZE))
     session.undo("e")
@@ -220,7 +220,7 @@ def test_undo_takes_back_a_change_that_is_not_drawn_yet() -> None:
     assert session.requested.terms == ()
 
 
-def test_an_event_that_comes_again_asks_again_unless_another_one_asked_since() -> None:
+def test_a_repeated_event_searches_again_unless_a_newer_request_exists() -> None:
     session = Session("visitor", seed=0)
     first = gallery("open", event_id="first")
     session.handled = ("first",)
@@ -233,7 +233,7 @@ def test_an_event_that_comes_again_asks_again_unless_another_one_asked_since() -
     assert session.requested == START
 
 
-def test_a_change_of_an_older_drawing_takes_nothing_back_that_came_since() -> None:
+def test_a_change_from_an_older_rendering_keeps_newer_changes() -> None:
     drawn = replace(START, terms=(RED,), filters=(CHEAP,), n=48)
     latest = replace(drawn, filters=(CHEAP, Filter("colour", "=", "red")), diversity=0.4)
     lamps = Filter("category", "=", "lamp")
@@ -246,7 +246,7 @@ def test_a_change_of_an_older_drawing_takes_nothing_back_that_came_since() -> No
     assert merged(drawn, drawn, START) == START
 
 
-def test_two_widgets_that_change_before_the_page_is_drawn_again_both_count() -> None:
+def test_two_widget_changes_before_a_rerun_both_apply() -> None:
     session = Session("v", seed=1)
     session.shown = drawn = replace(START, terms=(RED,))
     session.revise(drawn, replace(drawn, same_color=True))
@@ -258,7 +258,7 @@ def test_two_widgets_that_change_before_the_page_is_drawn_again_both_count() -> 
     assert session.requested == replace(session.shown, duplicates="show")
 
 
-def test_the_past_of_a_long_visit_stays_short() -> None:
+def test_the_undo_history_is_bounded() -> None:
     past: tuple[str, ...] = ()
     for number in range(500):
         past = extend_past(past, str(number))
@@ -266,7 +266,7 @@ def test_the_past_of_a_long_visit_stays_short() -> None:
     assert past[-1] == "499"
 
 
-def test_the_trail_is_cut_where_an_earlier_search_comes_back() -> None:
+def test_the_trail_is_truncated_at_a_repeated_search() -> None:
     steps = [Step(name, name) for name in ("", "a", "b", "a", "c")]
     trail: tuple[Step, ...] = ()
     for step in steps:
@@ -280,7 +280,7 @@ def test_the_trail_is_cut_where_an_earlier_search_comes_back() -> None:
 # --- chips, tiles, captions ----------------------------------------------------------------------------------------
 
 
-def test_every_term_and_filter_becomes_a_chip_also_one_that_is_gone() -> None:
+def test_every_term_and_filter_becomes_a_chip_also_a_missing_one() -> None:
     query = Query(
         (
             Term("text", "red <b>mug</b>"),
@@ -324,12 +324,12 @@ def test_scores_are_drawn_relative_to_the_best_of_the_whole_list() -> None:
     assert "0.400" in tiles[1]["score_text"]
 
 
-def test_a_list_without_any_likeness_still_has_a_best_hit() -> None:
+def test_a_list_without_positive_scores_still_has_a_best_hit() -> None:
     assert relative_score(-0.1, -0.1) == 1.0
     assert relative_score(-0.3, -0.1) == 0.0
 
 
-def test_captions_say_price_and_words_but_no_identifiers() -> None:
+def test_captions_show_price_and_text_but_no_identifiers() -> None:
     metadata = {
         "title": "Red mug",
         "product_id": "A-17",
@@ -354,7 +354,7 @@ def test_item_tiles_have_no_score() -> None:
 # --- filters --------------------------------------------------------------------------------------------------------
 
 
-def test_widgets_and_the_address_bar_say_the_same_filters() -> None:
+def test_widgets_and_the_address_bar_show_the_same_filters() -> None:
     query = with_column_filters(Query((RED,), n=72), "colour", filters_of_choice("colour", ["red", "blue"]))
     assert query.n == PAGE_SIZE
     again = query_from_params(query_to_params(query, default_n=PAGE_SIZE), default_n=PAGE_SIZE)
@@ -383,7 +383,7 @@ def texts(app: AppTest) -> str:
     return " ".join(str(block.proto.body) for block in app.get("html"))
 
 
-def test_the_first_screen_draws_without_an_error(service: SearchService) -> None:
+def test_the_start_screen_renders_without_an_error(service: SearchService) -> None:
     app = page()
     assert not app.exception
     assert "Find it by how it looks" in texts(app)
@@ -410,14 +410,14 @@ def test_a_link_to_a_search_records_its_impressions_once(service: SearchService)
         {"n": "many", "item": "a"},
     ],
 )
-def test_a_link_that_cannot_be_answered_is_explained(service: SearchService, params: dict[str, str]) -> None:
+def test_an_unanswerable_link_is_explained(service: SearchService, params: dict[str, str]) -> None:
     app = page(params)
     assert not app.exception
     assert "That did not work" in texts(app)
     assert "Traceback" not in texts(app)
 
 
-def test_more_hits_are_asked_for_from_where_the_list_ends(service: SearchService) -> None:
+def test_the_next_hits_are_requested_from_the_end_of_the_list(service: SearchService) -> None:
     session = Session("v", seed=0)
     query = Query((Term("item", "mug/red-0.jpg"),), n=10)
     first = session.results(service, query)
@@ -443,7 +443,7 @@ def test_another_way_of_showing_hits_and_another_rule_are_new_searches(service: 
     assert usual[0] not in shown(query)
 
 
-def test_a_missing_catalog_is_explained_with_the_command_that_makes_one(
+def test_a_missing_catalog_is_explained_with_the_command_that_creates_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("IMGSEARCH_CATALOG", str(tmp_path / "none"))
@@ -454,7 +454,7 @@ def test_a_missing_catalog_is_explained_with_the_command_that_makes_one(
     assert "imgsearch index" in app.code[0].value
 
 
-def test_an_empty_catalog_says_what_to_do(tmp_path: Path) -> None:
+def test_an_empty_catalog_explains_the_first_step(tmp_path: Path) -> None:
     from imgsearch.store.catalog import CatalogStore
 
     CatalogStore.open(tmp_path / "empty", create=True).close()

@@ -30,11 +30,11 @@ from imgsearch.ui.state.links import PAGE_SIZE
         ([Filter("size", "=", 42.0)], "Size: 42"),
     ],
 )
-def test_a_chip_says_its_filter_in_words(filters: list[Filter], label: str) -> None:
+def test_a_chip_describes_its_filter_in_words(filters: list[Filter], label: str) -> None:
     assert suggestion_label(Suggestion(tuple(filters), "", "")) == label
 
 
-def test_accepting_moves_the_words_into_a_filter_that_replaces_those_of_its_column() -> None:
+def test_an_accepted_suggestion_replaces_its_words_and_the_columns_filters() -> None:
     query = Query(
         (Term("item", "a.jpg"), Term("text", "red mug under 50")),
         n=96,
@@ -49,7 +49,7 @@ def test_accepting_moves_the_words_into_a_filter_that_replaces_those_of_its_colu
     assert nothing_left.terms == (Term("item", "a.jpg"),)
 
 
-def test_only_a_query_with_one_text_to_look_for_is_helped_with() -> None:
+def test_only_queries_with_one_positive_text_get_suggestions() -> None:
     assert text_of(Query((Term("text", "mug"), Term("text", "stripes", -0.5)))) == "mug"
     assert text_of(Query((Term("text", "mug"), Term("text", "cup")))) == ""
     assert text_of(Query.of(item="a.jpg")) == ""
@@ -72,7 +72,7 @@ def test_all_suggestions_are_accepted_at_once(words: WordHelp) -> None:
     assert text_of(only_filters) in ("red", "mugs", "red mugs")
 
 
-def test_a_text_that_nobody_knows_is_searched_as_it_was_meant_unless_it_is_insisted_on(
+def test_an_unknown_text_is_searched_with_its_correction_unless_declined(
     words: WordHelp,
 ) -> None:
     assert text_of(words.searched(Query.of(text="mugg"))) == "mug"
@@ -82,7 +82,7 @@ def test_a_text_that_nobody_knows_is_searched_as_it_was_meant_unless_it_is_insis
     assert words.searched(insisted) == insisted
 
 
-def test_words_are_read_again_when_the_catalog_changes(catalog: CatalogStore, words: WordHelp) -> None:
+def test_vocabulary_is_reloaded_when_the_catalog_changes(catalog: CatalogStore, words: WordHelp) -> None:
     query = Query.of(text="turquoise zorblaxer")
     assert words.suggestions(query) == ()
     assert words.correction(Query.of(text="zorblaxr")) is None
@@ -101,7 +101,7 @@ def test_nothing_is_corrected_while_the_encoder_is_loading(catalog: CatalogStore
     assert words.suggestions(Query.of(text="red mugg"))
 
 
-def test_the_state_of_titles_is_said_on_the_catalog_page(lite_catalog: Path) -> None:
+def test_the_catalog_page_shows_the_state_of_titles(lite_catalog: Path) -> None:
     from imgsearch.app.service import SearchService
     from imgsearch.core.config import Settings
 

@@ -95,7 +95,7 @@ NOISE = all_formats(Image.fromarray(np.random.default_rng(0).integers(0, 255, (1
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_every_format_and_colour_mode_gives_the_same_upright_rgb(kind: str) -> None:
+def test_every_format_and_colour_mode_decodes_to_the_same_upright_rgb(kind: str) -> None:
     picture = decode_picture(FILES[kind])
     assert picture.image.size == (picture.width_px, picture.height_px) == (96, 64)
     assert picture.image.info == {}
@@ -191,7 +191,7 @@ def test_one_bit_and_grey_pictures_become_rgb() -> None:
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF"])
-def test_an_animation_gives_its_first_frame(format: str) -> None:
+def test_an_animation_decodes_to_its_first_frame(format: str) -> None:
     frames = [Image.new("RGB", (30, 20), color) for color in (RED, GREEN, BLUE)]
     data = encoded(frames[0], format, save_all=True, append_images=frames[1:])
     assert np.abs(np.subtract(decode_image(data).getpixel((10, 10)), RED)).max() <= TOLERANCE
@@ -275,7 +275,7 @@ def test_a_text_named_jpg_is_not_a_picture(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 @pytest.mark.parametrize("kind", FILES)
 @pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
-def test_a_truncated_file_is_an_error_not_half_a_picture(kind: str, part: float) -> None:
+def test_a_truncated_file_is_an_error(kind: str, part: float) -> None:
     message = sentence(NOISE[kind][: int(len(NOISE[kind]) * part)])
     if "jpeg" in kind and "tiff" not in kind:
         assert "cut off" in message
@@ -310,7 +310,7 @@ def test_formats_that_are_not_product_photos_are_not_opened() -> None:
         assert "not a readable picture" in sentence(encoded(corners(64, 64), format))
 
 
-def test_a_broken_link_a_missing_file_and_a_folder_say_what_they_are(tmp_path: Path) -> None:
+def test_a_broken_link_a_missing_file_and_a_folder_have_specific_errors(tmp_path: Path) -> None:
     (tmp_path / "link.jpg").symlink_to(tmp_path / "gone.jpg")
     assert "points to no file" in sentence(tmp_path / "link.jpg")
     assert "no such file" in sentence(tmp_path / "gone.jpg")
@@ -324,14 +324,14 @@ def test_a_pipe_is_refused_without_blocking(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
-def test_an_unreadable_file_says_so(tmp_path: Path) -> None:
+def test_an_unreadable_file_has_a_specific_error(tmp_path: Path) -> None:
     (tmp_path / "secret.png").write_bytes(FILES["png"])
     (tmp_path / "secret.png").chmod(0)
     assert "permission denied" in sentence(tmp_path / "secret.png")
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_flipped_bytes_give_a_picture_or_an_image_error() -> None:
+def test_flipped_bytes_yield_an_image_or_an_image_error() -> None:
     generator = random.Random(7)
     limits = ImageLimits(max_pixels=2_000_000)
     for case in range(400):
@@ -370,7 +370,7 @@ def test_a_thumbnail_is_a_webp_within_its_size_and_never_enlarged(size: tuple[in
     assert_corners(decode_image(data))
 
 
-def test_a_thumbnail_carries_no_metadata_and_leaves_its_image_alone() -> None:
+def test_a_thumbnail_has_no_metadata_and_its_source_is_unchanged() -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Artist] = "a secret name"
     with Image.open(io.BytesIO(encoded(corners(), "JPEG", exif=exif))) as source:

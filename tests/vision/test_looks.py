@@ -75,7 +75,7 @@ def test_noise_has_a_look_too() -> None:
     assert np.isfinite(describe(Image.fromarray(pixels)).vector).all()
 
 
-def test_things_of_one_colour_are_nearest_by_colour_whatever_their_shape(
+def test_objects_of_one_colour_are_nearest_by_colour_in_any_shape(
     looks: dict[tuple[str, str, int], np.ndarray],
 ) -> None:
     names, rows = list(looks), np.array(list(looks.values()))
@@ -88,7 +88,7 @@ def test_things_of_one_colour_are_nearest_by_colour_whatever_their_shape(
     assert np.mean(right) > 0.9
 
 
-def test_things_of_one_shape_are_nearest_by_shape_whatever_their_colour(
+def test_objects_of_one_shape_are_nearest_by_shape_in_any_colour(
     looks: dict[tuple[str, str, int], np.ndarray],
 ) -> None:
     names, rows = list(looks), np.array(list(looks.values()))
@@ -107,7 +107,7 @@ def test_a_mirrored_photo_looks_the_same(looks: dict[tuple[str, str, int], np.nd
         assert mirrored[block] @ looks["mug", "red", 0][block] > 0.98
 
 
-def test_a_pattern_is_known_again_in_other_colours() -> None:
+def test_a_pattern_is_recognised_in_other_colours() -> None:
     red_and_blue = ((230, 200, 200), (180, 30, 40)), ((200, 210, 235), (30, 50, 170))
     rows = {
         (pattern, number): describe(patterned(pattern, *colors)).vector[PATTERN]
@@ -121,7 +121,7 @@ def test_a_pattern_is_known_again_in_other_colours() -> None:
 
 @pytest.mark.parametrize("ground", ["#ffffff", "#9ab8d8", "#c0d8c0"])
 @pytest.mark.parametrize("colour", [name for name in COLOURS if name != "black"])
-def test_a_picked_colour_finds_the_things_of_that_colour(colour: str, ground: str) -> None:
+def test_a_picked_colour_finds_objects_of_that_colour(colour: str, ground: str) -> None:
     rows = {}
     for name, fill in COLOURS.items():
         image = Image.new("RGB", (120, 120), ground)
@@ -132,7 +132,7 @@ def test_a_picked_colour_finds_the_things_of_that_colour(colour: str, ground: st
     assert rows[colour] @ block > 0.7
 
 
-def test_likeness_falls_smoothly_as_colours_part() -> None:
+def test_similarity_decreases_smoothly_with_colour_distance() -> None:
     red = color_look("#c81e28")
     likeness = [float(red @ color_look(f"#c8{green:02x}28")) for green in range(0x1E, 0xA0, 8)]
     assert all(after <= before + 0.02 for before, after in itertools.pairwise(likeness))
@@ -141,7 +141,7 @@ def test_likeness_falls_smoothly_as_colours_part() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "red", "#12345", "#1234567", "c81e28", "#gggggg", "#c81e28\n"])
-def test_what_is_no_colour_is_refused_in_a_sentence(text: str) -> None:
+def test_an_invalid_colour_is_refused_in_one_sentence(text: str) -> None:
     with pytest.raises(QueryError, match="#rrggbb"):
         color_look(text)
 
@@ -206,7 +206,7 @@ def test_no_candidates_are_no_error() -> None:
     assert same_color(none, look).shape == (0,)
 
 
-def test_the_same_colour_is_told_from_others(looks: dict[tuple[str, str, int], np.ndarray]) -> None:
+def test_the_same_colour_is_distinguished_from_others(looks: dict[tuple[str, str, int], np.ndarray]) -> None:
     names, rows = list(looks), np.array(list(looks.values()))
     mask = same_color(rows, looks["chair", "red", 0])
     kept = [name[1] for name, inside in zip(names, mask, strict=True) if inside]

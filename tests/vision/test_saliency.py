@@ -29,7 +29,7 @@ def overlap(first: Region, second: tuple[float, float, float, float]) -> float:
 
 
 @pytest.mark.parametrize("kind", ["white", "#204060", "gradient"])
-def test_every_thing_of_a_photo_has_a_box_the_clearest_first(kind: str) -> None:
+def test_every_object_of_a_photo_has_a_box_most_salient_first(kind: str) -> None:
     image = ground(kind)
     draw = ImageDraw.Draw(image)
     draw.rectangle((150, 90, 270, 230), fill=(200, 30, 40))
@@ -39,7 +39,7 @@ def test_every_thing_of_a_photo_has_a_box_the_clearest_first(kind: str) -> None:
     assert overlap(second, (0.1, 0.4, 0.333, 0.633)) > 0.65
 
 
-def test_at_most_so_many_boxes_are_given_and_none_shares_much_with_another() -> None:
+def test_the_number_of_boxes_is_limited_and_overlap_is_small() -> None:
     image = ground("white")
     draw = ImageDraw.Draw(image)
     for number in range(9):
@@ -59,7 +59,7 @@ def test_boxes_lie_inside_the_photo() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 400), (400, 1), (3, 2), (97, 41), (640, 480)], ids=str)
-def test_a_photo_of_nothing_has_no_boxes_whatever_its_size(size: tuple[int, int]) -> None:
+def test_an_empty_photo_of_any_size_has_no_boxes(size: tuple[int, int]) -> None:
     assert suggested_regions(Image.new("RGB", size, "white")) == []
 
 
@@ -68,7 +68,7 @@ def test_noise_is_no_error() -> None:
     assert len(suggested_regions(Image.fromarray(pixels))) <= 5
 
 
-def test_the_pixels_of_the_thing_weigh_and_those_around_it_do_not() -> None:
+def test_object_pixels_have_weight_and_background_pixels_do_not() -> None:
     image = ground("#c0d8c0")
     ImageDraw.Draw(image).ellipse((100, 100, 200, 200), fill=(200, 30, 40))
     lab = lab_planes(color_cells(np.asarray(image.resize((80, 80)), np.uint8)))
