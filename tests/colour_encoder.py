@@ -1,4 +1,4 @@
-"""A small deterministic encoder for the tests in which the model does not matter.
+"""A small deterministic encoder for tests that are independent of the model.
 
 It really encodes: a photo becomes the colours of its 8 x 8 blurred grid, a text the grid of a plain picture in the
 colours that it names. It is an `Encoder` like any other, needs no torch, and is fast enough to index hundreds of

@@ -1,4 +1,4 @@
-"""Runs the `imgsearch` command in this process: its imports take longer than most commands."""
+"""Run the `imgsearch` command in this process, to avoid repeated imports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tempfile
 
 
 def run_in_process(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    """Return the exit code of a command and what it and its libraries wrote to file descriptors 1 and 2."""
+    """Return a command's exit code and its output on file descriptors 1 and 2."""
     code: object = 0
     argv, saved = sys.argv, (os.dup(1), os.dup(2))
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:

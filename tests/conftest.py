@@ -1,6 +1,6 @@
 """Fixtures shared by all tests: generated photos, indexed catalogs, real encoders.
 
-Folders handed out by function-scoped fixtures are fresh copies and may be changed at will.
+Folders from function-scoped fixtures are fresh copies and may be modified.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Keys = NDArray[np.uint64]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep settings of the person who runs the tests out of them."""
+    """Isolate the tests from the user's settings."""
     for name in [name for name in os.environ if name.startswith("IMGSEARCH_")]:
         del os.environ[name]
 
@@ -72,7 +72,7 @@ def photos(shared_photos: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def web(photos: Path) -> Iterator[str]:
-    """Serve the photos' folder by a real web server and return its address."""
+    """Serve the photos' folder with a real web server and return its address."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -96,7 +96,7 @@ def metadata_csv(photos: Path) -> Path:
 
 @pytest.fixture
 def colours() -> ColourEncoder:
-    """Return the fast encoder for tests in which the model does not matter."""
+    """Return the fast encoder for tests that are independent of the model."""
     return ColourEncoder()
 
 
@@ -155,7 +155,7 @@ def service_settings(colour_catalog: Path) -> Settings:
 
 @pytest.fixture
 def service(service_settings: Settings) -> Iterator[SearchService]:
-    """Return an open service of a fresh catalog, which is also the one of this process (`get_service`)."""
+    """Return an open service of a fresh catalog, which is also this process's service (`get_service`)."""
     with contextlib.closing(SearchService.open(service_settings)) as opened:
         set_service(opened)
         yield opened
@@ -182,7 +182,7 @@ def shared_service(shared_service_settings: Settings) -> Iterator[SearchService]
 
 @pytest.fixture
 def make_catalog(tmp_path: Path) -> Iterator[Callable[..., CatalogStore]]:
-    """Return a maker of open catalogs of raw vectors: `make_catalog(vectors, metadata=None, ids=None)`."""
+    """Return a factory of open catalogs of raw vectors: `make_catalog(vectors, metadata=None, ids=None)`."""
     opened: list[CatalogStore] = []
 
     def make(

@@ -1,4 +1,4 @@
-"""Reads the maps that the server sends."""
+"""Parse the maps that the server sends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def unpacked(document: bytes) -> tuple[dict[str, Any], np.ndarray, np.ndarray, np.ndarray]:
-    """Return the header, keys, places and colours of a map, read as the description says."""
+    """Return the header, keys, positions and colours of a map, parsed by its documented format."""
     length = int.from_bytes(document[:4], "little")
     header = json.loads(document[4 : 4 + length])
     count, dimensions = header["count"], header["dimensions"]

@@ -1,6 +1,6 @@
 """Generated product-like photos for the tests: one coloured shape on a light ground, each visibly different.
 
-Everything follows from the arguments, so that the same call draws the same pixels on every machine.
+Output depends on the arguments only: the same call draws the same pixels on every machine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What tests make for themselves: catalogs of photos or of raw vectors, without a fixture."""
+"""Helpers that create catalogs of photos or of raw vectors without a fixture."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Vectors = NDArray[np.float32]
 def index_into(
     folder: Path, encoder: Encoder, sources: Sequence[str | Path], **options: Any
 ) -> IndexingReport:
-    """Index the sources into the catalog in `folder`, made where there is none, and close it again."""
+    """Index the sources into the catalog in `folder`, created if missing, and close it."""
     with CatalogStore.open(folder, create=True) as catalog:
         index = open_live_index(catalog)
         return index_sources(catalog, index, encoder, sources, options=IndexingOptions(**options))
 
 
 def clustered(count: int, dim: int, *, clusters: int = 40, seed: int = 0, spread: float = 0.6) -> Vectors:
-    """Return (count, dim) float32 unit rows around `clusters` centres, as embeddings of a shop lie."""
+    """Return (count, dim) float32 unit rows around `clusters` centres, similar to a shop's embeddings."""
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(clusters, dim))
     rows = centres[rng.integers(0, clusters, count)] + spread * rng.normal(size=(count, dim))
@@ -42,7 +42,7 @@ def relabelled(item_id: str, metadata: dict[str, Any], row_digest: str = "") -> 
 
 
 def raw_items(ids: Sequence[str], metadata: Sequence[dict[str, Any]] | None = None) -> list[Photo]:
-    """Return items to store that have no photo behind them."""
+    """Return items to store that have no photo file."""
     rows = metadata or [{} for _ in ids]
     return [
         Photo(item_id, "/source", f"/source/{item_id}", 1, 1, item_id, "", 10, 10, row)

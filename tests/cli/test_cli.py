@@ -1,4 +1,4 @@
-"""The `imgsearch` command, end to end in processes of its own: output, exit codes, and what lies where."""
+"""The `imgsearch` command, end to end in separate processes: output, exit codes, and files."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ GROUPS = ("judge-set", "experiment", "system", "reports", "events", "heads", "ru
 
 
 def run(*arguments: str | Path, code: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run the command, with `options` in a process of its own; check its exit code, and that an error is one line."""
+    """Run the command, with `options` in a separate process; check the exit code and that an error is one line."""
     done = run_in_process(list(map(str, arguments))) if not options else subprocess.run(
         [sys.executable, "-m", "imgsearch", *map(str, arguments)],
         capture_output=True, text=True, timeout=300, check=False, **options,
@@ -179,7 +179,7 @@ def test_ctrl_c_keeps_what_was_committed(photos: Path, tmp_path: Path) -> None:
         "lite",
     ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        # When the embeddings grow for the second time, the first batch is committed.
+        # The first batch is committed once the embeddings grow for the second time.
         vectors = tmp_path / "c" / "embeddings" / "vectors.f16"
         sizes: set[int] = set()
         while process.poll() is None and len(sizes) < 2:
@@ -391,10 +391,10 @@ def test_evaluate_reads_qrels_and_topics_and_prints_measures(shop: Path, tmp_pat
     )
     report = json.loads(done.stdout)
     assert report["measures"]["R@47"] == {"mean": 1.0, "low": 1.0, "high": 1.0, "queries": 1}
-    assert "Warning" in done.stderr  # few were judged
+    assert "Warning" in done.stderr  # few hits are judged
     table = run("evaluate", "--qrels", tmp_path / "a.trec", "--catalog", shop).stdout
     assert re.search(r"^nDCG@10\s+[01]\.\d{4}\s+[01]\.\d{4} to [01]\.\d{4}\s+1$", table, re.M)
-    # Topics beside the qrels are found by their name.
+    # Topics next to the qrels are found by file name.
     (tmp_path / "a.topics.tsv").write_text("mug/red-0.jpg\ttext\tred mug\n", encoding="utf-8")
     by_text = json.loads(run("evaluate", "--qrels", tmp_path / "a.trec", "--catalog", shop, "--json").stdout)
     assert by_text["per_query"]["mug/red-0.jpg"]
@@ -472,7 +472,7 @@ def test_documented_commands_exist_with_their_options(command: tuple[str, list[s
         return
     assert name in COMMANDS + GROUPS
     spoken = arguments[: 2 if name in GROUPS else 1]
-    # Wide, so that no option is broken over lines.
+    # Wide output, to keep every option on one line.
     shown = run(*spoken, "--help", env={**os.environ, "COLUMNS": "200"}).stdout
     for word in arguments[len(spoken) :]:
         if re.match(r"--?[a-z]", word):

@@ -188,14 +188,14 @@ def hit_ids(document: Any) -> list[str]:
 
 
 def picture() -> bytes:
-    """Return a PNG of a red mug that is no item of the catalog."""
+    """Return a PNG of a red mug that is not in the catalog."""
     buffer = io.BytesIO()
     draw_photo("mug", "red", variant=9).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def requests() -> list[dict[str, Any]]:
-    """Return the requests whose answers are recorded, in the order in which they are sent."""
+    """Return the recorded requests, in sending order."""
     search = "/api/v1/search"
     gets = [
         f"{search}?text=red+mug&n=5", f"{search}?item={ITEM}&n=5", f"{search}?item={ITEM}&n=3&offset=2",
@@ -274,7 +274,7 @@ def send(client: httpx2.Client, request: dict[str, Any]) -> httpx2.Response:
 
 
 def http_answer(client: httpx2.Client, request: dict[str, Any]) -> dict[str, Any]:
-    """Return what a client can rely on in the answer to a request."""
+    """Return the contract part of a response."""
     response = send(client, request)
     kind = response.headers.get("content-type", "").partition(";")[0]
     document = response.json() if kind == "application/json" else None
@@ -300,7 +300,7 @@ def http_answer(client: httpx2.Client, request: dict[str, Any]) -> dict[str, Any
 
 
 def http_answers(address: str) -> list[dict[str, Any]]:
-    """Return the answers of the server at `address` to all of `requests()`."""
+    """Return the responses of the server at `address` to all of `requests()`."""
     with httpx2.Client(base_url=address, timeout=60) as client:
         return [http_answer(client, request) for request in requests()]
 

@@ -1,4 +1,4 @@
-"""The contracts of version 0.1.0 hold: its catalog opens, and CLI, Python and HTTP answer as they did.
+"""The contracts of version 0.1.0: its catalog opens, and CLI, Python and HTTP results are compatible.
 
 `recorded/` was written by `scripts/record_contracts.py` from a checkout of that version. New commands, options,
 paths, fields and metrics are free; what was there stays.
@@ -58,7 +58,7 @@ def server(catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def missing(old: Any, new: Any, path: str = "") -> list[str]:
-    """Return what a shape of the recording has and the new one lacks; values that were null say nothing."""
+    """Return the parts of a recorded shape that the new one lacks; recorded nulls match anything."""
     if old == "NoneType" or new == "NoneType":
         return []
     if isinstance(old, dict):

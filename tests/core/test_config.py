@@ -1,4 +1,4 @@
-"""Settings: arguments before the environment before defaults, and every mistake named."""
+"""Settings: arguments override the environment, which overrides defaults; errors name the setting."""
 
 from __future__ import annotations
 

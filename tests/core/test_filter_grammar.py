@@ -1,4 +1,4 @@
-"""The filter grammar: what is read, what is refused, and that everything survives the way to text and back."""
+"""The filter grammar: accepted and refused texts, and round trips."""
 
 from __future__ import annotations
 

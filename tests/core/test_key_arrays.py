@@ -1,4 +1,4 @@
-"""Sorted keys answer as numpy's set functions do, also where there are none."""
+"""Operations on sorted keys equal numpy's set functions, also for empty arrays."""
 
 from __future__ import annotations
 

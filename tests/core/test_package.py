@@ -202,7 +202,7 @@ def test_the_public_names_of_every_module_exist() -> None:
             continue
         name = f"imgsearch.{dotted(path)}".removesuffix(".__init__")
         if name.startswith("imgsearch.ui"):
-            continue  # Pages run when they are imported.
+            continue  # Importing a page runs it.
         module = __import__(name, fromlist=["__all__"])
         for public in module.__all__:
             assert hasattr(module, public), f"{name}.__all__ names {public}"
@@ -229,7 +229,7 @@ def test_every_error_has_a_unique_code_and_description() -> None:
 
 def test_library_code_neither_prints_nor_exits() -> None:
     for path in FILES:
-        # The map's worker is a process of its own.
+        # The map's worker is a separate process.
         if dotted(path).startswith(("cli.", "explore.worker", "__main__")):
             continue
         for node in ast.walk(parsed(path)):

@@ -1,4 +1,4 @@
-"""Addresses: a query survives the way to a URL and back, and every id has a thumbnail address."""
+"""Addresses: a query round-trips through a URL, and every id has a thumbnail address."""
 
 from __future__ import annotations
 

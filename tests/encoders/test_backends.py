@@ -1,4 +1,4 @@
-"""Backends: another one computes the same embeddings, and is chosen only where it is clearly faster."""
+"""Backends: an alternative computes the same embeddings, and is selected only if clearly faster."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def store_photos() -> list[Image.Image]:
 
 
 def backend(angle: float, work: int) -> Callable[[], Rows]:
-    """Return a function that returns one unit row at an angle, after that much work."""
+    """Return a function that returns one unit row at an angle, after the given amount of work."""
 
     def run() -> Rows:
         for _ in range(work):

@@ -17,7 +17,7 @@ from imgsearch.encoders.batching import Batcher, BatchingEncoder
 
 
 class Gate:
-    """Encodes numbers as rows of themselves, notes its batches, and waits in each until it may go on."""
+    """Encodes numbers as rows of themselves, records its batches, and blocks in each until released."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -34,7 +34,7 @@ class Gate:
 
 
 def ask(pool: ThreadPoolExecutor, batcher: Batcher[int], values: Sequence[int]) -> list[Future[Embeddings]]:
-    """Ask for every value in a thread of its own, each once the one before it waits."""
+    """Request every value in a separate thread, each once the previous request is waiting."""
     asked = []
     for value in values:
         before = batcher.waiting

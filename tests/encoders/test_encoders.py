@@ -26,7 +26,7 @@ TEXTS = ["a red mug", "running shoes", "wooden chair with arms", "banana"]
 
 
 def drawn(seed: int, size: tuple[int, int] = (200, 150)) -> Image.Image:
-    """Return a picture of its own: blurred shapes in random places and colours."""
+    """Return a distinct image: blurred shapes at random positions in random colours."""
     generator = np.random.default_rng(seed)
     image = Image.new("RGB", size, tuple(int(c) for c in generator.integers(60, 255, 3)))
     draw = ImageDraw.Draw(image)
@@ -171,7 +171,7 @@ def test_unknown_models_and_tags_are_named() -> None:
 
 @pytest.fixture
 def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Point the caches at an empty folder and the hub at an address where nothing answers."""
+    """Point the caches at an empty folder and the hub at an unreachable address."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(hub, "_URL_CACHE", str(tmp_path))
     # 192.0.2.0/24 is reserved for documentation: depending on the network it is refused or swallows everything.
@@ -183,7 +183,7 @@ def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_weights")
 def test_without_cache_and_network_auto_selects_lite_within_seconds_with_a_reason() -> None:
-    resolve_auto(allow_download=False)  # imports torch, which is not what is timed
+    resolve_auto(allow_download=False)  # imports torch, which is excluded from the timing
     said: list[str] = []
     start = time.monotonic()
     spec, reason = resolve_auto()

@@ -1,4 +1,4 @@
-"""The `lite` encoder: what it sees and reads, on drawn pictures and on the Sample Store's photos."""
+"""The `lite` encoder: image and text embeddings on drawn images and on the Sample Store's photos."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_a_small_object_on_a_plain_background_is_enlarged() -> None:
     found = np.asarray(lite_framing.framed(image))
     assert found.shape == (224, 224, 3)
     is_red = (found[..., 0] > 150) & (found[..., 1] < 90)
-    assert 0.6 < is_red.mean() < 0.85  # of the square, instead of 0.015 of the picture
+    assert 0.6 < is_red.mean() < 0.85  # of the square, compared with 0.015 of the image
     assert is_red[100:124, 100:124].all()
 
 
@@ -284,7 +284,7 @@ def test_a_text_with_a_colour_has_a_colour_block_and_one_without_has_none(lite: 
     lengths = np.linalg.norm(rows[:, MEANING : MEANING + COLORS], axis=1)
     assert (lengths[[0, 2, 4, 5]] > 0.3).all()
     assert (lengths[[1, 3]] < 0.1).all()
-    assert lengths[6] < 0.3  # half a colour word: far from naming one
+    assert lengths[6] < 0.3  # half a colour word does not name a colour
 
 
 @pytest.mark.parametrize("text", ["asdf qwer", "xqzv", "zzxkq vvbn", "12345", "???", "日本語"])
@@ -328,7 +328,7 @@ def test_an_out_of_vocabulary_word_is_encoded_by_its_letters() -> None:
 
 @pytest.mark.slow
 def test_the_sample_store_is_searched_well(lite: Encoder) -> None:
-    """A floor well under the figures in docs/encoders/lite.md: it fails when a weight or a step goes astray."""
+    """A floor well under the figures in docs/encoders/lite.md: it fails if a weight or a step is wrong."""
     store = sample_store()
     with store.manifest.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

@@ -1,4 +1,4 @@
-"""The map: axes, groups, words, what travels to the browser, and a worker that may be killed or short of memory."""
+"""The map: axes, groups, words, browser data, and workers that are killed or run out of memory."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def explorer_of(
 
 @pytest.fixture
 def explorer(catalog: CatalogStore) -> Iterator[Explorer]:
-    """Return the explorer of the catalog of 48 photos; too little memory for UMAP, so that it is quick."""
+    """Return the explorer of the catalog of 48 photos; its memory limit disables UMAP, for speed."""
     made = explorer_of(catalog, ColourEncoder, memory_bytes=100 * MIB)
     yield made
     made.jobs.close()
@@ -349,7 +349,7 @@ def test_searches_work_during_a_job_and_a_stopped_job_leaves_the_map_unchanged(
 
 
 def kill_workers(until: threading.Event, parent: int) -> None:
-    """Kill every worker that lays out by UMAP, as a system that is out of memory does."""
+    """Kill every UMAP worker, like a system that is out of memory."""
     while not until.is_set():
         for path in Path("/proc").glob("[0-9]*"):
             try:

@@ -1,4 +1,4 @@
-"""The documentation site builds, works offline, and leaves out no setting, command or route."""
+"""The documentation site builds, works offline, and covers every setting, command and route."""
 
 from __future__ import annotations
 

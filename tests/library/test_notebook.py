@@ -1,4 +1,4 @@
-"""The Python front: searching by anything, pictures, tables, vectors, measures; and the worked notebook."""
+"""The Python library: searches, images, tables, vectors, measures; and the worked notebook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every command of the README and of its guides is run here, as it stands there, in a folder with the photos."""
+"""Run every command of the README and its guides verbatim, in a folder with the photos."""
 
 import contextlib
 import json
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as the README supposes it: photos/, products.csv, and nobody's data folder but its own."""
+    """A folder as the README assumes: photos/, products.csv, and a separate data folder."""
     folder = tmp_path_factory.mktemp("desk")
     store = ROOT / "imgsearch" / "data" / "sample_store"
     rows = (store / "manifest.csv").read_text(encoding="utf-8").splitlines()
@@ -96,7 +96,7 @@ for command in json.loads(sys.argv[1]):
 
 
 def run_all(commands: list[str], desk: Path) -> None:
-    """Run `imgsearch` commands one after another in one process, which imports and loads models once."""
+    """Run `imgsearch` commands sequentially in one process, which imports and loads models once."""
     assert all(command.startswith("imgsearch ") for command in commands), commands
     run(shlex.join([sys.executable, "-c", RUN_ALL, json.dumps(commands)]), desk)
 
@@ -119,7 +119,7 @@ def start(command: list[str], port: int, cwd: Path, desk: Path) -> subprocess.Po
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
-    """End a server and what it started, and wait for all of them: they hold the catalog until then."""
+    """Terminate a server and its children and wait for them, as they lock the catalog."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGTERM)
         for _ in range(300):
@@ -167,9 +167,9 @@ def test_requests_of_the_readme_are_answered(desk: Path) -> None:
 
 @pytest.fixture(scope="module")
 def demo(desk: Path) -> Path:
-    """`make demo` as the README says it, with a port of its own; gives the demo's catalog folder."""
+    """`make demo` as the README says it, with a separate port; yields the demo's catalog folder."""
     assert "make demo" in COMMANDS
-    assert "make test" in COMMANDS  # which is what runs this
+    assert "make test" in COMMANDS  # the command that runs this test
     if not (ROOT / ".venv" / ".ready").exists():
         pytest.skip("make demo would install a second environment: these tests do not run under make test")
     port = free_port()

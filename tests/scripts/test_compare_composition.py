@@ -1,4 +1,4 @@
-"""Compared ways to compose a query: each ranks a single term's own row first."""
+"""The compared composition methods: each ranks a single term's own row first."""
 
 from __future__ import annotations
 

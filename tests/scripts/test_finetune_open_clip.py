@@ -1,4 +1,4 @@
-"""The fine-tuning script on a tiny model: it learns, writes what the encoder loads, and refuses bad input."""
+"""The fine-tuning script on a tiny model: it trains, writes a loadable model, and refuses invalid input."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_tiny_model_learns_pairs_and_is_loaded_by_the_encoder(
     pairs = write_pairs(shared_photos, tmp_path / "pairs.csv", column=column)
     out = tmp_path / "tuned"
     fast = ["--epochs", "6", "--batch", "16", "--lr", "1e-3", "--device", "cpu"]
-    # In this process: the program's imports take longer than its training.
+    # In this process, to avoid the script's imports, which take longer than the training.
     arguments = ["--model", f"open_clip:local-dir:{model}", "--pairs", pairs, "--out", out, *fast, *options]
     monkeypatch.setattr(sys, "argv", [str(SCRIPT), *map(str, arguments)])
     runpy.run_path(str(SCRIPT), run_name="__main__")

@@ -1,4 +1,4 @@
-"""The Sample Store's list, ground truth and photos: what the render script says is what ships, every time."""
+"""The Sample Store's list, ground truth and photos: the shipped files equal the render script's output."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ has_photos = pytest.mark.skipif(not (STORE / "manifest.csv").is_file(), reason="
 
 
 def write_store(folder: Path, *options: str, hash_seed: int = 0) -> Path:
-    """Run the script in a process of its own."""
+    """Run the script in a separate process."""
     command = [sys.executable, str(RENDER), "--out", str(folder), *options]
     environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
     subprocess.run(command, check=True, capture_output=True, timeout=600, env=environment)
@@ -299,7 +299,7 @@ def read_grey(path: Path) -> Image.Image:
 
 
 def outline_map(grey: Image.Image) -> NDArray[np.float64]:
-    """Return where a photo has edges: (32, 32) float64, mean 0 and deviation 1. Its background hardly counts."""
+    """Return where a photo has edges: (32, 32) float64, mean 0 and deviation 1. Its background has little weight."""
     down, right = np.gradient(np.asarray(grey, float))
     strength = np.hypot(down, right).reshape(32, 4, 32, 4).mean((1, 3))
     return (strength - strength.mean()) / (strength.std() + 1e-9)
@@ -332,7 +332,7 @@ def test_no_photo_is_black_blown_out_or_clipped_by_the_frame(shipped: list[dict[
         pixels = np.asarray(read_grey(STORE / r["image"]), float)
         if not 60 < pixels.mean() < 252 or pixels.std() < 4:
             faults.append((r["id"], "black or blown out"))
-        # On white paper the frame's edge holds nothing but paper and a soft shadow.
+        # On white paper the image border has only paper and a soft shadow.
         edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
         if r["view"] == "1" and edge.min() < 200:
             faults.append((r["id"], f"something dark at the edge ({edge.min():.0f})"))
@@ -419,7 +419,7 @@ def test_the_contact_sheet_shows_the_same_photos_for_the_same_seed(tmp_path: Pat
 
 @has_photos
 def test_the_shipped_looks_are_up_to_date() -> None:
-    """Else run `python scripts/embed_sample_store.py`."""
+    """On failure run `python scripts/embed_sample_store.py`."""
     shipped = sample_store().looks()
     with (STORE / "manifest.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

@@ -1,4 +1,4 @@
-"""The map over HTTP, its events, and the Explore page as it is drawn: without a browser."""
+"""The map over HTTP, its events, and the rendered Explore page, without a browser."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MIB = 1024**2
 
 @pytest.fixture
 def service_settings(colour_catalog: Path) -> Settings:
-    """Give the map too little memory for UMAP: fast."""
+    """Limit the memory to disable UMAP, for speed."""
     return Settings.load({}, catalog=colour_catalog, map_memory_bytes=100 * MIB)
 
 
@@ -178,7 +178,7 @@ def test_a_set_is_exported_completely_and_without_formulas() -> None:
 
 
 def drawn() -> AppTest:
-    """Return the page by itself: `AppTest` knows no navigation."""
+    """Return the page alone: `AppTest` has no navigation."""
 
     def page() -> None:
         from imgsearch.ui.views import explore

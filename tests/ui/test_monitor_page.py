@@ -1,4 +1,4 @@
-"""The Monitor page, drawn over real rows: figures, links, hostile texts, and the deletion of a visitor's rows."""
+"""The Monitor page, rendered from real rows: figures, links, hostile texts, and the deletion of a visitor's rows."""
 
 from __future__ import annotations
 

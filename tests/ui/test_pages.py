@@ -198,7 +198,13 @@ def test_the_trail_returns_to_a_search_by_its_address() -> None:
 def test_undo_reverts_every_kind_of_change_one_by_one() -> None:
     session = Session("visitor", seed=0)
     red, both = Query((RED,), n=PAGE_SIZE), Query((RED, Term("text", "blue")), n=PAGE_SIZE, filters=(CHEAP,))
-    for query in (START, red, red, both, START):  # drawn twice is no step; the last one is "Clear all"
+    for query in (
+        START,
+        red,
+        red,
+        both,
+        START,
+    ):  # a repeated rendering is no step; the last one is "Clear all"
         session.past = extend_past(session.past, link_of(query))
     asked = []
     for _ in range(4):
@@ -225,7 +231,7 @@ def test_a_repeated_event_searches_again_unless_a_newer_request_exists() -> None
     first = gallery("open", event_id="first")
     session.handled = ("first",)
     session.request(Query((RED,)), "first")
-    session.requested = None  # written to the address bar, which the browser may not have heard of
+    session.requested = None  # written to the address bar, possibly not yet received by the browser
     assert not session.accepts(first)
     assert session.requested == Query((RED,))
     session.request(START, "second")
@@ -253,7 +259,7 @@ def test_two_widget_changes_before_a_rerun_both_apply() -> None:
     session.revise(drawn, replace(drawn, diversity=0.4))
     assert session.requested == replace(drawn, same_color=True, diversity=0.4)
     session.written(session.requested)
-    session.shown = replace(drawn, same_color=True, diversity=0.4)  # begun to be drawn, and given up
+    session.shown = replace(drawn, same_color=True, diversity=0.4)  # a rendering that was interrupted
     session.revise(drawn, replace(drawn, duplicates="show"))
     assert session.requested == replace(session.shown, duplicates="show")
 

@@ -1,4 +1,4 @@
-"""Suggestions on the page: what a chip says, what accepting it makes of the query, what is searched when misspelt."""
+"""Suggestions on the page: chip labels, the query after acceptance, and searches of misspelt texts."""
 
 from __future__ import annotations
 

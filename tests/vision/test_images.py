@@ -1,4 +1,4 @@
-"""Every kind of picture that a shop may hold, and every kind of file that is none; all of it made here."""
+"""Decoding of every supported image format, and refusal of other files; all are generated here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from imgsearch.vision.images import (
 )
 
 RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 40), (30, 40, 220), (255, 255, 255)
-TOLERANCE = 40  # of 255: what lossy codecs and CMYK inks may change
+TOLERANCE = 40  # of 255: tolerance for lossy codecs and CMYK conversion
 
 
 def corners(width: int = 96, height: int = 64) -> Image.Image:
@@ -105,7 +105,7 @@ def test_every_format_and_colour_mode_decodes_to_the_same_upright_rgb(kind: str)
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied(format: str, orientation: int) -> None:
-    # What a camera held that way stores: the inverse of the turn that makes it upright.
+    # A camera in this orientation stores the inverse of the correcting rotation.
     stored = {
         1: None,
         2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -254,9 +254,9 @@ def bomb_png() -> bytes:
     """Return a valid black 30,000 x 30,000 RGB PNG: 2.7 GB of zeros in under 3 MB."""
     side, rows = 30_000, 100
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    # A fully flushed block refers to nothing before it, so one compressed block can be repeated.
+    # A fully flushed block has no back-references, so one compressed block can be repeated.
     block = packer.compress(b"\x00" * (side * 3 + 1) * rows) + packer.flush(zlib.Z_FULL_FLUSH)
-    # The Adler-32 sum of n zeros is known without going through them.
+    # The Adler-32 sum of n zeros has a closed form.
     checksum = struct.pack(">HH", side * (side * 3 + 1) % 65521, 1)
     return raw_png(side, side, b"\x78\xda" + block * (side // rows) + b"\x03\x00" + checksum)
 
@@ -336,7 +336,7 @@ def test_flipped_bytes_yield_an_image_or_an_image_error() -> None:
     limits = ImageLimits(max_pixels=2_000_000)
     for case in range(400):
         data = bytearray(generator.choice(list(FILES.values())))
-        # Half of the cases aim at the headers, where the parsers are.
+        # Half of the cases modify the headers, which have the most parsing code.
         end = min(len(data), 200) if case % 2 else len(data)
         for _ in range(generator.choice([1, 3, 20])):
             data[generator.randrange(end)] = generator.randrange(256)

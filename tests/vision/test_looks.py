@@ -1,4 +1,4 @@
-"""How photos look: colours, outlines, patterns, hashes, and how sliders move candidates."""
+"""Looks: colours, outlines, patterns, hashes, and re-ranking by the sliders."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def hexadecimal(color: tuple[int, int, int]) -> str:
 
 
 def patterned(pattern: str, light: tuple[int, int, int], dark: tuple[int, int, int]) -> Image.Image:
-    """Return a square thing on white, 200 px a side, plain, striped, checked or dotted."""
+    """Return a square object on white, 200 px wide, plain, striped, checked or dotted."""
     image = Image.new("RGB", (280, 280), "white")
     draw = ImageDraw.Draw(image)
     draw.rectangle((40, 40, 240, 240), fill=light)

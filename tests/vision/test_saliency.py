@@ -1,4 +1,4 @@
-"""Boxes around the things of a photo, and the pixels that belong to the one thing."""
+"""Boxes around the objects of a photo, and the object's pixel weights."""
 
 from __future__ import annotations
 
