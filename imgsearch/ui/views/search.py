@@ -38,7 +38,6 @@ from imgsearch.ui.views.side_by_side import compare_with_default
 def draw() -> None:
     """Draw the page for the query in the address bar."""
     service, session = get_service(), current_session()
-    current_exploring().open_item = ""
     if ui.no_items(service):
         return
     # Fixed places: the bar stays where it is whatever is drawn above it, so that typing and focus survive.
@@ -70,6 +69,8 @@ def draw() -> None:
             _draw_photos(service, session, linked)
         except ImgSearchError as error:
             ui.message("That did not work", str(error), "Start again", session.request, START)
+    # Only now: a late event of the Explore page may interrupt this run, and that page then switches here again.
+    current_exploring().open_item = ""
     on_event = partial(handle_gallery_event, service, session)
     draw_item_dialog(service, session, below=below_search(linked), address=linked.link, on_event=on_event)
     draw_save_dialog(service, session)
