@@ -26,6 +26,7 @@ from imgsearch.app.service import SearchService, set_service
 from imgsearch.core.config import Settings
 from imgsearch.encoders import Encoder, load_encoder
 from imgsearch.store.catalog import CatalogStore
+from imgsearch.store.database import Database
 
 Keys = NDArray[np.uint64]
 
@@ -175,6 +176,14 @@ def shared_service(shared_service_settings: Settings) -> Iterator[SearchService]
     with contextlib.closing(SearchService.open(shared_service_settings)) as opened:
         opened.engine.encoder.get()
         yield opened
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """Return a new, empty database of a catalog."""
+    opened = Database(tmp_path)
+    yield opened
+    opened.close()
 
 
 # --- catalogs of raw vectors ------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-Keys = NDArray[np.uint64]
+from imgsearch.core.key_arrays import Keys
+
 Vectors = NDArray[np.float32]
 ReadRows = Callable[[Keys], NDArray[np.float16]]
 """Returns the stored (n, dim) float16 unit rows of keys, in their order."""

@@ -14,7 +14,8 @@ import numkong
 import numpy as np
 from numpy.typing import NDArray
 
-from imgsearch.index.base import Keys, ReadRows, Vectors
+from imgsearch.core.key_arrays import Keys
+from imgsearch.index.base import ReadRows, Vectors
 
 BLOCK_ROWS = 8192
 RESIDUAL_SCALE = 2048

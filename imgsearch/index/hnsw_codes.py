@@ -13,7 +13,8 @@ from typing import Any, Self
 from numpy.typing import NDArray
 
 from imgsearch.core.files import write_durably
-from imgsearch.index.base import Keys, ReadRows, Vectors, VectorSource
+from imgsearch.core.key_arrays import Keys
+from imgsearch.index.base import ReadRows, Vectors, VectorSource
 from imgsearch.index.exact_search import rerank_candidates
 from imgsearch.index.quantisation import Quantiser
 from imgsearch.index.usearch import HnswGraph, graph_settings

@@ -26,8 +26,8 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import IndexCorrupt
-from imgsearch.core.key_arrays import is_in, without
-from imgsearch.index.base import Keys, ReadRows, Vectors, VectorSource, check_rows
+from imgsearch.core.key_arrays import Keys, is_in, without
+from imgsearch.index.base import ReadRows, Vectors, VectorSource, check_rows
 from imgsearch.index.exact_search import rerank_candidates
 from imgsearch.index.quantisation import pca
 from imgsearch.index.usearch import graph_settings

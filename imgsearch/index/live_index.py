@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from imgsearch.core.background import Progress
+from imgsearch.core.key_arrays import Keys
 from imgsearch.core.query import Filter
-from imgsearch.index.base import Keys, Vectors
+from imgsearch.index.base import Vectors
 from imgsearch.index.vector_space import VectorSpace
 from imgsearch.store.catalog import CatalogStore
 
 TARGET_RECALL = 0.99
 
-Progress = Callable[[int, int], None]
 """Receives how many items are done, and of how many."""
 
 

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from imgsearch.core.background import Progress
 from imgsearch.core.errors import IndexCorrupt
+from imgsearch.core.key_arrays import Keys
 from imgsearch.core.query import Filter
-from imgsearch.index.base import Keys, SubsetSearch, VectorIndex, Vectors, VectorSource, are_unit
+from imgsearch.index.base import SubsetSearch, VectorIndex, Vectors, VectorSource, are_unit
 from imgsearch.index.engines import (
     Parameters,
     default_parameters,
@@ -19,7 +21,7 @@ from imgsearch.index.engines import (
 )
 from imgsearch.index.exact_search import RecallProbe
 from imgsearch.index.generation_files import GenerationFolder
-from imgsearch.index.live_index import TARGET_RECALL, IndexHeader, LiveIndex, Progress
+from imgsearch.index.live_index import TARGET_RECALL, IndexHeader, LiveIndex
 from imgsearch.index.vector_space import VectorSpace
 from imgsearch.store.catalog import CatalogStore
 

@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import ConfigError, IndexCorrupt, IndexUnavailable
-from imgsearch.index.base import Keys, Vectors, check_rows
+from imgsearch.core.key_arrays import Keys
+from imgsearch.index.base import Vectors, check_rows
 
 Rows = Sequence[Mapping[str, Any]]
 

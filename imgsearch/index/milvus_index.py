@@ -14,15 +14,16 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from imgsearch.core.background import Progress
 from imgsearch.core.config import index_token
 from imgsearch.core.errors import IndexCorrupt
 from imgsearch.core.files import sha256_of_text
-from imgsearch.core.key_arrays import is_in
+from imgsearch.core.key_arrays import Keys, is_in
 from imgsearch.core.query import Filter
 from imgsearch.core.records import Item
-from imgsearch.index.base import Keys, Vectors, are_unit
+from imgsearch.index.base import Vectors, are_unit
 from imgsearch.index.exact_search import RecallProbe
-from imgsearch.index.live_index import IndexHeader, LiveIndex, Progress
+from imgsearch.index.live_index import IndexHeader, LiveIndex
 from imgsearch.index.milvus import MilvusIndex
 from imgsearch.index.milvus_filters import Column, expression, row_document
 from imgsearch.index.vector_space import VectorSpace

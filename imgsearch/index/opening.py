@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from imgsearch.index.live_index import IndexHeader, LiveIndex, Progress
+from imgsearch.core.background import Progress
+from imgsearch.index.live_index import IndexHeader, LiveIndex
 from imgsearch.index.local_index import LocalIndex, check_files
 from imgsearch.index.milvus_index import SharedIndex
 from imgsearch.index.vector_space import VectorSpace

@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from imgsearch.core.background import Progress
 from imgsearch.core.errors import CatalogError, ConfigError
-from imgsearch.index.base import Keys, VectorIndex, Vectors, VectorSource
+from imgsearch.core.key_arrays import Keys
+from imgsearch.index.base import VectorIndex, Vectors, VectorSource
 from imgsearch.index.engines import Parameters, new_index, parameters_to_try
 from imgsearch.index.exact_search import exact_top_k
-from imgsearch.index.live_index import LiveIndex, Progress
+from imgsearch.index.live_index import LiveIndex
 from imgsearch.index.local_index import MAX_EXPANSION, LocalIndex
 from imgsearch.index.vector_space import VectorSpace
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from usearch.index import Index
 
 from imgsearch.core.errors import IndexCorrupt
-from imgsearch.index.base import Keys, ReadRows, Vectors, VectorSource, check_rows
+from imgsearch.core.key_arrays import Keys
+from imgsearch.index.base import ReadRows, Vectors, VectorSource, check_rows
 
 _SETTINGS = ("connectivity", "expansion_add", "expansion_search")
 _ADD_BATCH = 64

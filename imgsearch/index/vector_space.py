@@ -11,11 +11,11 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
+from imgsearch.core.key_arrays import Keys
 from imgsearch.index.heads import Head, live_head, read_projection
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.vector_file import EmbeddingFile
 
-Keys = NDArray[np.uint64]
 Rows = NDArray[np.float32]
 
 BLOCK_ROWS = 8192

@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from imgsearch.core.background import Progress
 from imgsearch.core.errors import ConfigError, EncoderMismatch
 from imgsearch.core.records import Failure
 from imgsearch.encoders import Encoder, load_encoder
@@ -28,7 +29,6 @@ from imgsearch.store.remote_files import normalised_place
 from imgsearch.vision.images import ImageLimits
 
 Engine = Literal["local", "ray"]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

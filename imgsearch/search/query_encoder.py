@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imgsearch.core.errors import QueryError
+from imgsearch.core.key_arrays import Keys
 from imgsearch.core.query import Query, Term
 from imgsearch.core.records import Item
 from imgsearch.encoders.base import Encoder, KnowsWords
@@ -24,7 +25,6 @@ from imgsearch.store.uploads import UploadStore
 from imgsearch.vision.images import ImageLimits, decode_region
 from imgsearch.vision.looks import LOOK_DIM, describe
 
-Keys = NDArray[np.uint64]
 Vector = NDArray[np.float32]
 
 SPREAD_SAMPLE = 1024

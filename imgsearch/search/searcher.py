@@ -27,7 +27,6 @@ from imgsearch.search.ranking.rules import Rules
 from imgsearch.search.words.titles import Titles
 from imgsearch.store.catalog import CatalogStore
 
-Keys = NDArray[np.uint64]
 Vector = NDArray[np.float32]
 FindLevels = Callable[[LiveIndex, Kind], Levels | None]
 

@@ -61,7 +61,7 @@ def shop(chromium: Any, shared_lite_catalog: Path, tmp_path_factory: pytest.Temp
                     feedback.record_judgment(Judgment(key, item.item_id, "good" if good else "bad", "ann"))
         index = open_live_index(catalog)
         with contextlib.closing(
-            Systems(Searcher(catalog, index, lambda: pytest.fail("no text is asked for")))
+            Systems(Searcher(catalog, index, lambda: pytest.fail("no text is encoded")))
         ) as systems:
             systems.save(System("varied", diversity=0.6))
         u = 0.3 * np.random.default_rng(0).normal(size=(catalog.dim, 4)).astype(np.float32)

@@ -25,13 +25,6 @@ from imgsearch.store.database import Database
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(tmp_path)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def telemetry(database: Database) -> Iterator[Telemetry]:
     opened = Telemetry(database)
     yield opened

@@ -14,7 +14,8 @@ import pytest
 from samples import clustered
 
 from imgsearch.core.errors import IndexCorrupt
-from imgsearch.index.base import Keys, VectorIndex, Vectors, VectorSource
+from imgsearch.core.key_arrays import Keys
+from imgsearch.index.base import VectorIndex, Vectors, VectorSource
 from imgsearch.index.engines import ENGINES as TABLE
 from imgsearch.index.engines import Parameters, is_installed, load_index, new_index
 from imgsearch.index.quantisation import Kind, Quantiser

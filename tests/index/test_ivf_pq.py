@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from test_indexes import ENGINES, filled
 
-from imgsearch.index.base import Keys, Vectors
+from imgsearch.core.key_arrays import Keys
+from imgsearch.index.base import Vectors
 
 pytest.importorskip("faiss")
 

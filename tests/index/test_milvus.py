@@ -16,8 +16,9 @@ from samples import clustered, raw_items, relabelled
 
 from imgsearch.core.errors import ConfigError, FilterError, IndexCorrupt, IndexUnavailable
 from imgsearch.core.filter_grammar import parse_filters
+from imgsearch.core.key_arrays import Keys
 from imgsearch.core.query import Filter, Query, Term
-from imgsearch.index.base import Keys, Vectors
+from imgsearch.index.base import Vectors
 from imgsearch.index.opening import check_index, open_live_index
 from imgsearch.search import candidates
 from imgsearch.search.searcher import Searcher

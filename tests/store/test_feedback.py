@@ -23,13 +23,6 @@ from imgsearch.store.feedback import FeedbackLog
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(tmp_path)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def log(database: Database) -> Iterator[FeedbackLog]:
     opened = FeedbackLog(database)
     yield opened

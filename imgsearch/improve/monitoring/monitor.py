@@ -17,7 +17,7 @@ from imgsearch.improve.monitoring.telemetry import Telemetry
 from imgsearch.search.engine import SearchEngine
 from imgsearch.store.feedback import FeedbackLog, FeedbackState
 
-MAX_QUEUED = 20_000
+QUEUE_WARNING_ROWS = 20_000
 SLOW_MS = 1000.0
 MAX_SHARE = 0.05
 """A larger share of refused or empty searches is reported."""
@@ -136,7 +136,7 @@ def findings(overview: Overview, health: Health, drifts: Sequence[Drift] = ()) -
         notes.append("The model is still loading; items can be searched already.")
     if health.feedback.lost:
         bad.append(f"{health.feedback.lost:,} feedback rows are lost: the database could not be written.")
-    elif health.feedback.queued > MAX_QUEUED:
+    elif health.feedback.queued > QUEUE_WARNING_ROWS:
         bad.append(f"{health.feedback.queued:,} feedback rows wait: the database does not accept them.")
     broken = sum(amount for code, amount in overview.failures.items() if code not in REFUSALS)
     if broken:

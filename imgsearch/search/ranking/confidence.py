@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from imgsearch.core.background import BackgroundThread, Stopped
 from imgsearch.core.files import write_durably
+from imgsearch.core.key_arrays import Keys
 from imgsearch.core.records import TITLE_COLUMNS, Confidence
 from imgsearch.encoders.base import Encoder
 from imgsearch.index.exact_search import ranked
@@ -29,7 +30,6 @@ from imgsearch.index.live_index import LiveIndex
 from imgsearch.store.catalog import CatalogStore
 
 Kind = Literal["photo", "words"]
-Keys = NDArray[np.uint64]
 Rows = NDArray[np.float32]
 Nearest = Callable[[Rows, int], tuple[Keys, Rows]]
 """Returns the keys and the cosine scores of the k items nearest to a (dim,) unit row, best first."""

@@ -13,13 +13,13 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.key_arrays import Keys
 from imgsearch.core.records import Item
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.vision.alignment import SIDE_PX, PictureMatch, compare_pictures
 from imgsearch.vision.images import decode_image
 
-Keys = NDArray[np.uint64]
 Pair = tuple[int, int, float, float]
 """(earlier key, later key, cosine, residual or NaN where a photo cannot be read)."""
 

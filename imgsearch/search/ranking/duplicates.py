@@ -19,7 +19,7 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
-from imgsearch.core.background import BackgroundThread
+from imgsearch.core.background import BackgroundThread, Progress
 from imgsearch.core.errors import QueryError
 from imgsearch.core.key_arrays import Keys, positions_in
 from imgsearch.core.records import Item
@@ -28,7 +28,6 @@ from imgsearch.search.ranking.duplicate_pairs import Pair, PairFinder, near_thre
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import insert_frame, utc_now
 
-Progress = Callable[[int, int], None]
 Labels = NDArray[np.int64]
 
 PRODUCT_COLUMN = "product_id"

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from imgsearch.core.errors import FilterError, QueryError
 from imgsearch.core.filter_grammar import parse_filters
+from imgsearch.core.key_arrays import Keys
 from imgsearch.core.query import Filter, Query
 from imgsearch.core.records import Item
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import utc_now
 
 RuleAction = Literal["hide", "pin", "boost"]
-Keys = NDArray[np.uint64]
 
 MAX_ITEMS = 1000
 MAX_FILTERS = 20

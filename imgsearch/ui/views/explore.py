@@ -13,7 +13,7 @@ from imgsearch.core.query_address import query_to_params
 from imgsearch.explore.explorer import MapState
 from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.components.explore_galleries import draw_clusters, draw_outliers, draw_selection
-from imgsearch.ui.components.gallery import pass_on, sent_by
+from imgsearch.ui.components.gallery import PRICE_COLUMNS, pass_on, sent_by
 from imgsearch.ui.components.jobs import draw_job_end, draw_progress
 from imgsearch.ui.markup import asset, draw_html, script
 from imgsearch.ui.state.callbacks import in_full
@@ -28,7 +28,6 @@ WATCH_EVERY_S = 1.0
 MIN_PHOTOS = 8
 PROJECTIONS = {"umap": "UMAP", "pca": "PCA"}
 DIMENSIONS = {"2": "2-D", "3": "3-D"}
-PRICE_COLUMNS = ("price", "sale_price", "amount")
 HELP = (
     "UMAP places similar photos close together; distances between groups mean little. PCA shows the directions in "
     "which photos differ most, true to scale."
