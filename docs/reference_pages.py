@@ -100,6 +100,7 @@ def settings_page() -> str:
     rows += [
         ["`IMGSEARCH_INDEX_TOKEN`", "", "Secret: `user:password` or the token of a Milvus server."],
         ["`IMGSEARCH_REPLICA_TOKEN`", "", "Secret: what a writer and its replicas share."],
+        ["`IMGSEARCH_WRITE_TOKEN`", "", "Secret: with it programs may change the catalog over HTTP."],
     ]
     return (
         "# Settings\n\nEvery setting is an environment variable. Command-line options win over the variable, the "

@@ -77,8 +77,10 @@ def _serve(settings: Settings, *, open_browser: bool) -> None:
     """Listen, open the catalog, and serve; in this order, so that a busy port is reported at once."""
     listener = _listen(settings.host, settings.port)
     with contextlib.closing(listener):
+        from imgsearch.app.access import is_loopback
         from imgsearch.app.service import get_service
 
+        settings = settings.model_copy(update={"local_only": is_loopback(listener.getsockname()[0])})
         say("Opening the catalog ...")
         get_service(settings)
         import uvicorn

@@ -45,6 +45,11 @@ def replica_token() -> str:
     return os.environ.get(PREFIX + "REPLICA_TOKEN", "")
 
 
+def write_token() -> str:
+    """Return the secret with which programs may change the catalog over HTTP; "" without."""
+    return os.environ.get(PREFIX + "WRITE_TOKEN", "")
+
+
 class Settings(BaseSettings):
     """The settings of one process; the descriptions of the fields are the settings reference."""
 
@@ -102,6 +107,13 @@ class Settings(BaseSettings):
     """The address that `serve` and `demo` listen at; `0.0.0.0` is every address."""
     port: int = Field(default=8501, ge=0, le=65535)
     """The port that `serve` and `demo` listen at; 0 picks a free one."""
+    local_only: bool = False
+    """Whether the server listens at loopback addresses only: then programs and pages of this machine may change
+    the catalog without a token. `serve` and `demo` find it out by themselves; set it for `uvicorn app:app
+    --host 127.0.0.1`."""
+    edit_pages: bool = False
+    """Whether the app's pages may change the catalog although others than this machine reach them. Everyone who
+    reaches the pages can then change it: put a proxy with a login in front."""
     title: str = "imgsearch"
     """The name in the browser's tab and on the API's page."""
     cors_origins: str = ""

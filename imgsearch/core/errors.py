@@ -111,6 +111,14 @@ class NotAWriter(ImgSearchError, code="not_a_writer"):
     """Only the writer of a catalog does this, and for requests with its token."""
 
 
+class TokenRequired(ImgSearchError, code="token_required"):
+    """Changing the catalog over HTTP needs a valid token here."""
+
+
+class WriteRefused(ImgSearchError, code="write_refused"):
+    """The catalog may not be changed by this request."""
+
+
 class JobRunning(ImgSearchError, code="job_running"):
     """Another background job is still running."""
 

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from starlette.requests import Request
 from starlette.responses import Response
 
+from imgsearch.app.access import WriteAccess
 from imgsearch.app.service import SearchService
 from imgsearch.core.config import Settings
 
@@ -27,6 +28,7 @@ class Context:
     def __init__(self, open_service: Callable[[], SearchService], settings: Settings) -> None:
         self.open_service = open_service
         self.settings = settings
+        self.access = WriteAccess(settings)
         self.default_n = min(DEFAULT_N, settings.max_results)
         # Searches use the processor: more of them at once than processors would only make each one slower.
         self._search_slots = CapacityLimiter(max(4, settings.worker_threads))

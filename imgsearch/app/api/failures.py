@@ -23,8 +23,10 @@ from imgsearch.core.errors import (
     ImgSearchError,
     NotAWriter,
     QueryError,
+    TokenRequired,
     UnknownCollection,
     UnknownItem,
+    WriteRefused,
 )
 
 LOADING_RETRY_S = 2
@@ -50,6 +52,8 @@ _STATUSES: tuple[tuple[type[ImgSearchError], int], ...] = (
     (QueryError, 400),
     (FeedbackError, 400),
     (NotAWriter, 403),
+    (TokenRequired, 401),
+    (WriteRefused, 403),
     (ConfigError, 500),
     # Catalog, index and encoder: nothing is wrong with the request, and it may work later.
     (ImgSearchError, 503),
@@ -57,7 +61,8 @@ _STATUSES: tuple[tuple[type[ImgSearchError], int], ...] = (
 
 _MEANINGS = {
     400: "The request is not valid (`bad_query`, `bad_filter`, `bad_request`, `bad_feedback`, `bad_judging`).",
-    403: "Not allowed here (`feedback_off`, `not_a_writer`).",
+    401: "A token is missing or not valid (`token_required`).",
+    403: "Not allowed here (`feedback_off`, `not_a_writer`, `write_refused`).",
     404: (
         "No such item, collection, upload, photo or path (`unknown_item`, `unknown_collection`, `unknown_upload`, "
         "`photo_unavailable`, `not_found`)."
@@ -81,7 +86,7 @@ async def refuse(request: Request, error: Exception) -> Response:
         if isinstance(error, RequestError)
         else next(status for kind, status in _STATUSES if isinstance(error, kind))
     )
-    headers = {"Retry-After": str(LOADING_RETRY_S)} if status == 503 else None
+    headers = {503: {"Retry-After": str(LOADING_RETRY_S)}, 401: {"WWW-Authenticate": "Bearer"}}.get(status)
     return _failure(request, error.code, str(error), status, headers)
 
 

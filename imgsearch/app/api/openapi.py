@@ -23,6 +23,14 @@ _DESCRIPTION = (
     "and a `message` of one sentence. Item ids go into the path percent-encoded; an id that no path can carry (one "
     "with `..` or `//`, or that ends in `/similar`) is given as `?id=`."
 )
+_TOKEN = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": (
+        "The token of the setting `IMGSEARCH_WRITE_TOKEN`. Programs of the same machine need none where the server "
+        "listens at loopback addresses only."
+    ),
+}
 _REFERENCE = "#/components/schemas/{model}"
 _BODIES: tuple[Any, ...] = (SearchForm, SearchBody, Feedback, ReplicaBatch, JudgingCall)
 """Models of bodies that the handlers read themselves, so FastAPI does not know them."""
@@ -34,6 +42,7 @@ def openapi_document(settings: Settings, routes: Sequence[BaseRoute]) -> dict[st
         title=f"{settings.title} API", version=__version__, description=_DESCRIPTION, routes=routes
     )
     schemas = document["components"]["schemas"]
+    document["components"]["securitySchemes"] = {"token": _TOKEN}
     _, bodies = TypeAdapter.json_schemas(
         [(model, "validation", TypeAdapter(model)) for model in _BODIES], ref_template=_REFERENCE
     )

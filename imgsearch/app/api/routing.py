@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
+from functools import wraps
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin
 
 from fastapi import APIRouter, Path, Query
 from fastapi.routing import APIRoute
@@ -15,6 +16,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 
+from imgsearch.app.api.context import context_of
 from imgsearch.app.api.failures import failures
 from imgsearch.core.errors import QueryError
 from imgsearch.core.query import MAX_ID_CHARS
@@ -63,6 +65,8 @@ class ApiRouter(APIRouter):
         path: str,
         summary: str,
         *,
+        method: Literal["", "GET", "POST", "PUT", "PATCH", "DELETE"] = "",
+        writes: bool = False,
         fails: Sequence[int] = (),
         body: Mapping[str, str] | None = None,
         content: tuple[str, str] | None = None,
@@ -72,10 +76,13 @@ class ApiRouter(APIRouter):
     ) -> Callable[[_Handler], _Handler]:
         """Return the decorator of a handler, whose docstring describes the route.
 
-        `fails` are the statuses of its failures. `body` has the schemas of a POST by media type. `content` is the
-        media type and the description of an answer other than JSON; a `cached` one has an ETag.
+        The method is GET, or POST with a body, unless given. A route that `writes` changes the catalog: it answers
+        only requests that may (`WriteAccess`). `fails` are the statuses of its failures. `body` has the schemas of
+        the body by media type. `content` is the media type and the description of an answer other than JSON; a
+        `cached` one has an ETag.
         """
-        responses = failures(*fails) | options.pop("responses", {})
+        refusals = (401, 403) if writes else ()
+        responses = failures(*sorted({*fails, *refusals})) | options.pop("responses", {})
         if content is not None:
             media_type, description = content
             document = {"schema": {"type": "string"}}
@@ -84,13 +91,33 @@ class ApiRouter(APIRouter):
         if cached:
             responses[304] = {"description": "You have it already (`If-None-Match`)."}
         extra: dict[str, Any] = {"x-example": example} if example else {}
+        if writes:
+            extra |= {"x-writes": True, "security": [{}, {"token": []}]}
         if body is not None:
             schemas = {kind: {"schema": {"$ref": f"#/components/schemas/{body[kind]}"}} for kind in body}
             extra["requestBody"] = {"required": True, "content": schemas}
-        methods = ["GET" if body is None else "POST"]
-        return self.api_route(
+        methods: list[str] = [method or ("GET" if body is None else "POST")]
+        declare = self.api_route(
             path, methods=methods, summary=summary, responses=responses, openapi_extra=extra, **options
         )
+
+        def declared(handler: _Handler) -> _Handler:
+            declare(_guarded(handler) if writes else handler)
+            return handler
+
+        return declared
+
+
+def _guarded(handler: _Handler) -> _Handler:
+    """Return the handler of a route that writes: `request.state.permission` says why the request may."""
+
+    @wraps(handler)
+    async def guarded(request: Request, **parameters: Any) -> Response:
+        request.state.permission = context_of(request).access.check(request)
+        answer: Response = await handler(request, **parameters)
+        return answer
+
+    return cast(_Handler, guarded)
 
 
 class _Route(APIRoute):
