@@ -21,6 +21,7 @@ from imgsearch.core.config import Settings, user_data_dir
 from imgsearch.core.errors import SourceError
 from imgsearch.encoders.lite.weights import lite_id
 from imgsearch.ingest.indexing import IndexingOptions, index_sources
+from imgsearch.ingest.pruning import NO_LIMIT
 from imgsearch.ingest.run import ProgressCallback
 from imgsearch.search.engine import SearchEngine
 from imgsearch.search.ranking.confidence import Kind
@@ -131,7 +132,8 @@ def ensure_demo_catalog(progress: ProgressCallback | None = None, *, folder: Pat
             folder.rename(folder.with_name(f"{folder.name}-before-{stamp}"))
     with SearchEngine(Settings(catalog=folder), create=True) as engine:
         encoder = engine.encoder.load("lite")
-        options = IndexingOptions(embeddings=store.embeddings_of(encoder_id), prune=True)
+        vectors = store.embeddings_of(encoder_id)
+        options = IndexingOptions(embeddings=vectors, prune=True, prune_limit=NO_LIMIT)
         index_sources(
             engine.catalog, engine.index, encoder, [store.manifest], options=options, progress=progress
         )

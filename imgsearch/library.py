@@ -30,6 +30,7 @@ from imgsearch.improve.judging.topics import default_topics_path, read_topics
 from imgsearch.improve.quality.evaluation import EvaluationReport, evaluate
 from imgsearch.improve.quality.measures import DEFAULT_MEASURES
 from imgsearch.ingest.indexing import IndexingOptions, index_sources
+from imgsearch.ingest.pruning import PruneLimit
 from imgsearch.search.engine import SearchEngine
 from imgsearch.vision.images import ImageLimits, decode_image, nearest_thumbnail_size
 
@@ -155,10 +156,13 @@ class Catalog:
         metadata: Path | str | None = None,
         encoder: str | None = None,
         prune: bool = False,
+        max_removed: str | None = None,
     ) -> IndexingReport:
         """Bring photos into the catalog from folders, archives or manifests; unchanged photos are skipped.
 
         `metadata` is a file of more columns, `encoder` the spec for a new catalog (by default that of the settings).
+        `prune` removes items whose photos have vanished, at most `max_removed` of a source (`60%` or a number; by
+        default that of the settings): where more have vanished, none is removed, and the report says so.
         Raises `SourceError` for an unreadable source and `EncoderMismatch` for an encoder that is not the catalog's;
         unreadable photos are in the report.
         """
@@ -175,6 +179,7 @@ class Catalog:
             options=IndexingOptions(
                 metadata=Path(metadata) if metadata else None,
                 prune=prune,
+                prune_limit=PruneLimit.chosen(max_removed, settings.max_removed),
                 threads=settings.threads,
                 workers=settings.worker_processes,
                 limits=self._limits,

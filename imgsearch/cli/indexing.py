@@ -78,6 +78,17 @@ WorkersOption = Annotated[
     ),
 ]
 PruneOption = Annotated[bool, typer.Option("--prune", help="Remove items whose photos have vanished.")]
+YesOption = Annotated[
+    bool, typer.Option("--yes", help="With --prune: remove vanished items even if they are most of a source.")
+]
+MaxRemovedOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE",
+        help="With --prune: remove at most this share (`60%`) or number of a source's items; where more have "
+        "vanished, remove nothing and exit with 1. By default $IMGSEARCH_MAX_REMOVED, else 20%.",
+    ),
+]
 RootOption = Annotated[
     Path | None,
     typer.Option(
@@ -102,6 +113,8 @@ def index(
     shards: ShardsOption = None,
     workers: WorkersOption = 0,
     prune: PruneOption = False,
+    yes: YesOption = False,
+    max_removed: MaxRemovedOption = None,
     root: RootOption = None,
     private_hosts: PrivateHostsOption = False,
     index_at: IndexOption = None,
@@ -109,11 +122,13 @@ def index(
 ) -> None:
     """Bring photos into the catalog: new ones are added, changed ones encoded again, unchanged ones skipped.
 
-    It can be stopped at any time; the next run continues.
+    It can be stopped at any time; the next run continues. Photos that fail are listed, with exit code 0 as long as
+    some photo of the sources is in the catalog.
 
     Example: `imgsearch index photos/ --metadata products.csv`
     """
     from imgsearch.ingest.indexing import IndexingOptions
+    from imgsearch.ingest.pruning import NO_LIMIT, PruneLimit
     from imgsearch.ingest.sources import open_source
     from imgsearch.vision.images import ImageLimits
 
@@ -128,6 +143,7 @@ def index(
         metadata=metadata,
         embeddings=embeddings,
         prune=prune,
+        prune_limit=NO_LIMIT if yes else PruneLimit.chosen(max_removed, settings.max_removed),
         root=root,
         threads=settings.threads,
         workers=settings.worker_processes,
@@ -139,6 +155,8 @@ def index(
         options = replace(options, embeddings=shards)
     report = _index(settings, sources, encoder, options, private_hosts=private_hosts, model=model)
     terminal.output(as_json, report.as_dict(), lambda: _print_report(report, settings.catalog))
+    if report.problem:
+        terminal.exit_with(report.problem, 1)
 
 
 def _index(

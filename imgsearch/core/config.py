@@ -93,6 +93,10 @@ class Settings(BaseSettings):
     map_memory_bytes: int = Field(default=0, ge=0)
     """Memory for computing the map of the Explore page; with less than the catalog needs, the map shows a
     sample and says so. 0 is half of the free memory."""
+    max_removed: str = "20%"
+    """How many of a source's items one run of `imgsearch index --prune` may remove: a share such as `20%` or a
+    number such as `500`. Where more have vanished, nothing is removed. Up to 5 are always removed, unless they
+    are more than half of the source."""
     feedback: bool = True
     """Whether impressions and clicks are recorded. Judgments are always recorded."""
     titles: bool = True

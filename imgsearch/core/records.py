@@ -148,6 +148,7 @@ class IndexingReport:
 
     `vanished` items are in the catalog but no longer in their source; with pruning they are among `removed`.
     `seconds` has one entry for each stage, and `total`; `notes` are sentences on what a person should check.
+    `not_removed` says in a sentence why a run with pruning removed nothing: too large a share has vanished.
     """
 
     added: int
@@ -159,6 +160,17 @@ class IndexingReport:
     seconds: Mapping[str, float]
     encoder: str
     notes: tuple[str, ...] = ()
+    not_removed: str = ""
+
+    @property
+    def problem(self) -> str:
+        """Why the run did not do what it was for, in a sentence: exit code 1 of a command; else ""."""
+        if self.not_removed:
+            return self.not_removed
+        if self.failed and not (self.added or self.changed or self.unchanged):
+            first = self.failed[0]
+            return f"None of {len(self.failed):,} photos could be indexed; the first, {first.path}: {first.reason}"
+        return ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as the JSON of `imgsearch index --json`."""

@@ -25,6 +25,7 @@ from imgsearch.ingest.look_backfill import LookMaker
 from imgsearch.ingest.manifests import MetadataFile
 from imgsearch.ingest.precomputed import ImportedEmbeddings, imported_photo, open_embeddings
 from imgsearch.ingest.preparation import Outcome, Preparer, read_ahead
+from imgsearch.ingest.pruning import PruneLimit
 from imgsearch.ingest.run import ENCODE_BATCH, BatchWriter, ProgressCallback, RunReport, Scan
 from imgsearch.ingest.shards import ShardedEmbeddings
 from imgsearch.ingest.sources import Source, open_source
@@ -46,7 +47,8 @@ _log = logging.getLogger(__name__)
 class IndexingOptions:
     """How a run goes.
 
-    `prune` removes vanished items. `threads` decode (0: as many as processors) beside the encoder. With more than one
+    `prune` removes vanished items within `prune_limit`; where more have vanished, none is removed and the report says
+    so. `threads` decode (0: as many as processors) beside the encoder. With more than one
     of `workers`, that many processes prepare the photos instead, once there are `worth_workers` of them to read, and
     encode them too where that is faster.
     """
@@ -54,6 +56,7 @@ class IndexingOptions:
     metadata: Path | None = None
     embeddings: Path | str | None = None
     prune: bool = False
+    prune_limit: PruneLimit = field(default_factory=PruneLimit)
     root: Path | None = None
     threads: int = 0
     workers: int = 1
@@ -103,7 +106,7 @@ def index_sources(
         if scan.without_look:
             with report.stage("looks"):
                 LookMaker(files, thumbnails, options.limits).fill_missing(catalog, scan.without_look, pool)
-    scan.find_vanished(opened, prune=options.prune)
+    scan.find_vanished(opened, options.prune_limit if options.prune else None)
     with report.stage("index"):
         index.save()
     if metadata is not None and metadata.unused:

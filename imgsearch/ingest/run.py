@@ -20,6 +20,7 @@ from imgsearch.encoders.base import Encoder
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.manifests import MetadataFile
 from imgsearch.ingest.preparation import KEPT_URL_PX, Outcome, PreparedPhoto, encode_prepared
+from imgsearch.ingest.pruning import PruneLimit, Vanished, refusal
 from imgsearch.ingest.sources import Source
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.item_table import Photo
@@ -56,6 +57,7 @@ class RunReport:
         self.added = self.changed = self.unchanged = self.removed = self.vanished = 0
         self.pending = 0  # read, but not stored yet
         self.notes: list[str] = []
+        self.not_removed = ""
         self._failures: list[Failure] = []
         self._progress = progress
         self._seconds: dict[str, float] = {}
@@ -100,6 +102,7 @@ class RunReport:
             seconds={**self._seconds, "total": time.perf_counter() - self._started},
             encoder=encoder_id,
             notes=tuple(self.notes),
+            not_removed=self.not_removed,
         )
 
 
@@ -119,6 +122,11 @@ class Scan:
     stored: dict[str, Photo] = field(default_factory=dict)
     without_look: list[int] = field(default_factory=list)
     _locations: dict[str, str] = field(default_factory=dict)  # of the ids of this run
+    _unreadable: set[str] = field(
+        default_factory=set
+    )  # ids that a source lists, but whose photos are not there
+    _new: set[str] = field(default_factory=set)  # ids that the catalog did not have
+    _listed: dict[str, int] = field(default_factory=dict)  # entries by source
     _moved: list[Photo] = field(default_factory=list)
     _relabelled: list[Photo] = field(default_factory=list)
 
@@ -127,6 +135,7 @@ class Scan:
         for source in sources:
             entries = source.photos()
             while batch := self._next(entries):
+                self._listed[source.name] = self._listed.get(source.name, 0) + len(batch)
                 photos = [photo for entry in batch if (photo := self._accepted(entry)) is not None]
                 with self.report.stage("scan"):
                     found = self.catalog.stored_photos([photo.item_id for photo in photos])
@@ -134,6 +143,7 @@ class Scan:
                 for photo in photos:
                     stored = found.get(photo.item_id)
                     if stored is None:
+                        self._new.add(photo.item_id)
                         yield photo
                     elif _id_is_taken(photo, stored):
                         self.report.fail(
@@ -172,19 +182,32 @@ class Scan:
             self.index.refresh(np.array(keys, np.uint64))
         self._moved, self._relabelled = [], []
 
-    def find_vanished(self, sources: Sequence[Source], *, prune: bool) -> None:
-        """Count the stored photos that their source no longer lists; with `prune`, remove them."""
+    def find_vanished(self, sources: Sequence[Source], limit: PruneLimit | None) -> None:
+        """Count the stored photos that their source no longer lists; with a `limit`, remove them within it.
+
+        A photo that is listed but cannot be read has not vanished.
+        """
+        found = []
         for source in sources:
             if not source.complete:
                 self.report.notes.append(
                     f"{source.name} could not be read to its end: none of its photos counts as vanished."
                 )
                 continue
-            vanished = sorted(self.catalog.ids_of_source(source.name) - self._locations.keys())
-            self.report.vanished += len(vanished)
-            if vanished and prune:
-                self.index.remove(self.catalog.remove(vanished))
-                self.report.removed += len(vanished)
+            known = self.catalog.ids_of_source(source.name)
+            vanished = known - self._locations.keys() - self._unreadable
+            listed = self._listed.get(source.name, 0)
+            if not listed:
+                self.report.notes.append(f"{source.name} holds no photo.")
+            found.append(Vanished(source.name, tuple(sorted(vanished)), len(known - self._new), listed))
+        vanished_ids = [item_id for one in found for item_id in one.item_ids]
+        self.report.vanished += len(vanished_ids)
+        if limit is None or not vanished_ids:
+            return
+        self.report.not_removed = refusal(found, limit)
+        if not self.report.not_removed:
+            self.index.remove(self.catalog.remove(vanished_ids))
+            self.report.removed += len(vanished_ids)
 
     def _next(self, entries: Iterator[Photo | Failure]) -> list[Photo | Failure]:
         with self.report.stage("scan"):
@@ -193,6 +216,7 @@ class Scan:
     def _accepted(self, entry: Photo | Failure) -> Photo | None:
         """Return the photo with its metadata; report a failure or a duplicate id and return None."""
         if isinstance(entry, Failure):
+            self._unreadable.add(entry.path)
             self.report.fail(entry)
             return None
         if first := self._locations.get(entry.item_id):
