@@ -126,7 +126,7 @@ class MetadataTable:
         """Return the ascending keys of the items that match every filter; raises `FilterError`."""
         if not filters:
             return self._all_keys()
-        where, values = self._where(filters)
+        where, values = self.where(filters)
         return self._database.keys(f"SELECT key FROM metadata WHERE {where} ORDER BY key", values)
 
     def count(self, filters: Sequence[Filter] = (), *, without: Keys | None = None) -> int:
@@ -134,10 +134,11 @@ class MetadataTable:
         if without is not None and len(without):
             keys = self.keys_matching(filters)
             return len(keys) - int(np.isin(keys, without, assume_unique=True).sum())
-        where, values = self._where(filters)
+        where, values = self.where(filters)
         return int(self._database.value(f"SELECT count(*) FROM metadata WHERE {where}", values))
 
-    def _where(self, filters: Sequence[Filter]) -> tuple[str, list[Any]]:
+    def where(self, filters: Sequence[Filter]) -> tuple[str, list[Any]]:
+        """Return the SQL condition of the filters on `metadata`, and its parameters; raises `FilterError`."""
         parts: list[str] = ["true"]
         values: list[Any] = []
         for filter in filters:
@@ -175,7 +176,7 @@ class MetadataTable:
     def _each_facet(self, cursor: Cursor, filters: Sequence[Filter], also: str) -> Iterator[Facet]:
         for position, (column, kind) in enumerate(self._columns.items()):
             others = [filter for filter in filters if self.find_column(filter.column)[0] != position]
-            where, values = self._where(others)
+            where, values = self.where(others)
             source = f"FROM metadata WHERE {where} AND {also}"
             if kind == "number":
                 row = cursor.execute(f"SELECT min(c{position}), max(c{position}) {source}", values).fetchone()
