@@ -13,6 +13,7 @@ import typer
 
 from imgsearch.cli import (
     adaptation,
+    backup,
     catalog,
     collections,
     experiments,
@@ -42,6 +43,7 @@ for commands in (
     indexing,
     search,
     catalog,
+    backup,
     serve,
     judging,
     collections,

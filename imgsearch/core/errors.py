@@ -55,6 +55,10 @@ class CatalogCorrupt(CatalogError, code="catalog_corrupt"):
     """The stored data contradicts itself; `imgsearch verify --repair` repairs it."""
 
 
+class BackupError(ImgSearchError, code="backup_error"):
+    """A backup cannot be written, read or restored."""
+
+
 class IndexCorrupt(ImgSearchError, code="index_corrupt"):
     """An index file does not match its checksum or header; it can be rebuilt from the embeddings."""
 

@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,14 @@ from imgsearch.store.vector_file import EmbeddingFile
 
 _FILE_COLUMNS = ("item_id", "source", "location", "size_bytes", "modified_ns")
 _PHOTO_COLUMNS = (*_FILE_COLUMNS, "digest", "row_digest", "width_px", "height_px")
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedState:
+    """What `CatalogStore.copy_state` copied. `file_bytes`: how much of each growing file belongs to it, by path."""
+
+    items: int
+    file_bytes: Mapping[str, int]
 
 
 class CatalogStore:
@@ -267,6 +276,22 @@ class CatalogStore:
         """Delete the items and return the keys they had; unknown ids are ignored. Feedback rows stay."""
         with self.writing() as cursor:
             return self._delete_items(cursor, item_ids)
+
+    def copy_state(self, folder: Path) -> CopiedState:
+        """Copy the database as it is at one moment into an existing folder; changes wait meanwhile.
+
+        The other files that this state needs are on disk before, and are not changed later. Raises OSError.
+        """
+        with self.database.transaction():
+            self.database.copy_to(folder)
+            lengths = {}
+            if self.vector_file is not None:
+                rows = int(
+                    self.database.value("SELECT coalesce(max(first_key + rows), 0) FROM vector_batches")
+                )
+                name = self.vector_file.path.relative_to(self.folder).as_posix()
+                lengths[name] = rows * self.vector_file.row_bytes
+            return CopiedState(len(self), lengths)
 
     @contextmanager
     def writing(self) -> Iterator[Cursor]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,12 +25,15 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from imgsearch.core.errors import CatalogCorrupt, CatalogError, CatalogLocked
+from imgsearch.core.files import flush_to_disk
 from imgsearch.core.key_arrays import Keys
 from imgsearch.core.text import error_line
 
 Cursor = duckdb.DuckDBPyConnection
 
+DATABASE_FILE = "catalog.duckdb"
 PARAMETERS_PER_STATEMENT = 900
+_COPY_BUFFER_BYTES = 8 << 20
 
 MIGRATIONS = tuple(
     path.read_text(encoding="utf-8") for path in sorted((Path(__file__).parent / "migrations").glob("*.sql"))
@@ -47,7 +52,7 @@ class Database:
         Raises `CatalogLocked` naming the process (or another `Database` in this one) that has it open,
         `CatalogError` when its schema is newer than this program, `CatalogCorrupt` when DuckDB cannot read it.
         """
-        self.path = folder / "catalog.duckdb"
+        self.path = folder / DATABASE_FILE
         self._holder_file = folder / "writer.json"
         self._erase_file = folder / "erase-wanted"
         # Not a lock of one thread: one thread may close what another has opened.
@@ -68,11 +73,15 @@ class Database:
             self._holder_file.write_text(json.dumps(_this_process()), encoding="utf-8")
             self._erase()  # in case a killed process did not
             self._connection = self._connect()
+            # Kept open for `copy_to`: to close any file of the database releases DuckDB's lock on it.
+            self._file = self.path.open("rb")
             with self.translated_errors():
                 self._migrate()
         except BaseException:
             if hasattr(self, "_connection"):
                 self._connection.close()
+            if hasattr(self, "_file"):
+                self._file.close()
             self._lock.release()
             raise
 
@@ -107,9 +116,41 @@ class Database:
                     f"The catalog {self.path.parent} was written by a newer imgsearch (schema {version}, this "
                     f"program knows {len(MIGRATIONS)}); update imgsearch."
                 )
+            if 0 < version < len(MIGRATIONS):
+                self._back_up_schema(version)
             for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
                 cursor.execute(statements)
                 cursor.execute("INSERT INTO schema_version VALUES (?)", [number])
+
+    def _back_up_schema(self, version: int) -> None:
+        """Keep a copy of the file before its schema changes, as `catalog.duckdb.schemaN.bak`."""
+        kept = self.path.with_name(f"{self.path.name}.schema{version}.bak")
+        if kept.exists():
+            return
+        try:
+            with tempfile.TemporaryDirectory(dir=self.path.parent, prefix=".upgrade-") as work:
+                self.copy_to(Path(work))
+                with duckdb.connect(str(Path(work) / DATABASE_FILE)) as copied:
+                    copied.execute("CHECKPOINT")  # the log becomes part of the file
+                flush_to_disk(Path(work) / DATABASE_FILE)
+                (Path(work) / DATABASE_FILE).replace(kept)
+        except (OSError, duckdb.Error) as error:
+            raise CatalogError(
+                f"The catalog {self.path.parent} must be upgraded, but its database cannot be copied first "
+                f"({error_line(error)}); free some disk space."
+            ) from error
+
+    def copy_to(self, folder: Path) -> None:
+        """Copy the committed state into an existing folder: the file, and the log of what it does not hold yet.
+
+        Changes wait meanwhile, reads do not. Raises OSError.
+        """
+        with self._write:
+            self._file.seek(0)
+            with (folder / DATABASE_FILE).open("wb") as copied:
+                shutil.copyfileobj(self._file, copied, _COPY_BUFFER_BYTES)
+            with suppress(FileNotFoundError):
+                shutil.copyfile(f"{self.path}.wal", folder / f"{DATABASE_FILE}.wal")
 
     def cursor(self) -> Cursor:
         """Return this thread's cursor."""
@@ -195,6 +236,7 @@ class Database:
             if not self._lock.is_locked:
                 return
             self._connection.close()
+            self._file.close()
             self._erase()
             self._holder_file.unlink(missing_ok=True)
             self._lock.release()

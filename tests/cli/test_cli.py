@@ -39,6 +39,8 @@ COMMANDS = (
     "adapt",
     "duplicates",
     "tune",
+    "backup",
+    "restore",
     "compare",
 )
 GROUPS = ("judge-set", "experiment", "system", "reports", "events", "heads", "rules", "collection")
@@ -450,7 +452,7 @@ def test_judgments_are_exported_and_can_be_evaluated(lite_catalog: Path, tmp_pat
 def documented_commands() -> list[tuple[str, list[str]]]:
     """Return every `imgsearch ...` line of the code blocks in README and docs, without comments and redirections."""
     found = []
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         if not page.is_file():
             continue
         for block in re.findall(
