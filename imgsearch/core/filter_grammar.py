@@ -14,12 +14,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
+from imgsearch.core.column_values import ColumnKind as ColumnKind
 from imgsearch.core.errors import FilterError
 from imgsearch.core.query import MAX_FILTER_CHARS, Filter, Operator, plain_value
-
-ColumnKind = Literal["text", "number", "boolean"]
 
 # None of these backtracks over what it has matched: a filter is read in linear time, whatever it holds.
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"', re.S)

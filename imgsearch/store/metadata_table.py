@@ -36,8 +36,8 @@ WHITE_SPACE = ("'  '", "chr(9)", "chr(10)", "chr(12)", "chr(13)")
 """SQL texts of which a title contains one where its white space is not single spaces."""
 
 
-_SQL_TYPES: dict[ColumnKind, str] = {"text": "VARCHAR", "number": "DOUBLE", "boolean": "BOOLEAN"}
-_PANDAS_TYPES: dict[ColumnKind, str] = {"text": "object", "number": "float64", "boolean": "boolean"}
+_SQL_TYPES: dict[str, str] = {"text": "VARCHAR", "number": "DOUBLE", "boolean": "BOOLEAN"}
+_PANDAS_TYPES: dict[str, str] = {"text": "object", "number": "float64", "boolean": "boolean"}
 
 
 class MetadataTable:
