@@ -89,6 +89,10 @@ MaxRemovedOption = Annotated[
         "vanished, remove nothing and exit with 1. By default $IMGSEARCH_MAX_REMOVED, else 20%.",
     ),
 ]
+TakeOverOption = Annotated[
+    bool,
+    typer.Option("--take-over", help="Let photos replace those of other sources that have the same ids."),
+]
 RootOption = Annotated[
     Path | None,
     typer.Option(
@@ -115,6 +119,7 @@ def index(
     prune: PruneOption = False,
     yes: YesOption = False,
     max_removed: MaxRemovedOption = None,
+    take_over: TakeOverOption = False,
     root: RootOption = None,
     private_hosts: PrivateHostsOption = False,
     index_at: IndexOption = None,
@@ -144,6 +149,7 @@ def index(
         embeddings=embeddings,
         prune=prune,
         prune_limit=NO_LIMIT if yes else PruneLimit.chosen(max_removed, settings.max_removed),
+        take_over=take_over,
         root=root,
         threads=settings.threads,
         workers=settings.worker_processes,
@@ -308,6 +314,8 @@ def _stop_between_batches() -> Iterator[Callable[[], None]]:
 def _print_report(report: IndexingReport, folder: Path) -> None:
     left = report.vanished - report.removed
     rows = {"added": report.added, "changed": report.changed, "unchanged": report.unchanged}
+    if report.moved:
+        rows["moved"] = len(report.moved)
     if report.removed:
         rows["removed"] = report.removed
     if left > 0:
@@ -318,6 +326,11 @@ def _print_report(report: IndexingReport, folder: Path) -> None:
         print(f"{count:>{width},}  {what}")
     print(f"\nTime: {', '.join(f'{stage} {seconds:.1f} s' for stage, seconds in report.seconds.items())}")
     print(f"Encoder: {report.encoder}\nCatalog: {folder}")
+    if report.moved:
+        print("\nMoved (old -> new):")
+        for old, new in report.moved[:MAX_SHOWN_FAILURES]:
+            print(f"  {one_line(old)} -> {one_line(new)}")
+        print_more(len(report.moved))
     if report.failed:
         print(f"\nFailed ({len(report.failed):,}):")
         print_failures(report.failed)
@@ -329,5 +342,10 @@ def print_failures(failures: Sequence[Failure]) -> None:
     """Print the first failures, a line each."""
     for failure in failures[:MAX_SHOWN_FAILURES]:
         print(f"  {one_line(failure.path)}: {failure.reason}")
-    if len(failures) > MAX_SHOWN_FAILURES:
-        print(f"  and {len(failures) - MAX_SHOWN_FAILURES:,} more; --json lists them all.")
+    print_more(len(failures))
+
+
+def print_more(entries: int) -> None:
+    """Print how many entries of a list were not shown, if any."""
+    if entries > MAX_SHOWN_FAILURES:
+        print(f"  and {entries - MAX_SHOWN_FAILURES:,} more; --json lists them all.")

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from imgsearch.core.errors import QueryError
 from imgsearch.core.filter_grammar import parse_filters
@@ -126,6 +126,21 @@ def query_key(query: Query) -> str:
     for presentation in ("n", "duplicates", "diversity", "spelling"):
         params.pop(presentation, None)
     return urlencode(params, doseq=True)
+
+
+def rename_items_in(query_key: str, names: Mapping[str, str]) -> str:
+    """Return the key of the same query after items have got new ids, by their old ones; it may be any text."""
+    pairs = parse_qsl(query_key, keep_blank_values=True, max_num_fields=None)
+    renamed = [(name, _renamed_value(name, value, names)) for name, value in pairs]
+    return query_key if renamed == pairs else urlencode(renamed)
+
+
+def _renamed_value(name: str, value: str, names: Mapping[str, str]) -> str:
+    if name in ("item", "more", "less"):
+        return names.get(value, value)
+    if name == "part" and (found := _PART.fullmatch(value)) and found[2] == "item":
+        return value[: found.start(4)] + names.get(found[4], found[4])
+    return value
 
 
 def query_from_params(

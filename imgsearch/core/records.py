@@ -148,7 +148,8 @@ class IndexingReport:
 
     `vanished` items are in the catalog but no longer in their source; with pruning they are among `removed`.
     `seconds` has one entry for each stage, and `total`; `notes` are sentences on what a person should check.
-    `not_removed` says in a sentence why a run with pruning removed nothing: too large a share has vanished.
+    `not_removed` says in a sentence why a run with pruning removed nothing: too large a share has vanished. `moved`
+    has (the old id, the new id) of the items whose photos were found under another id; nothing of them was encoded.
     """
 
     added: int
@@ -161,13 +162,14 @@ class IndexingReport:
     encoder: str
     notes: tuple[str, ...] = ()
     not_removed: str = ""
+    moved: tuple[tuple[str, str], ...] = ()
 
     @property
     def problem(self) -> str:
         """Why the run did not do what it was for, in a sentence: exit code 1 of a command; else ""."""
         if self.not_removed:
             return self.not_removed
-        if self.failed and not (self.added or self.changed or self.unchanged):
+        if self.failed and not (self.added or self.changed or self.unchanged or self.moved):
             first = self.failed[0]
             return f"None of {len(self.failed):,} photos could be indexed; the first, {first.path}: {first.reason}"
         return ""
@@ -176,7 +178,9 @@ class IndexingReport:
         """Return the report as the JSON of `imgsearch index --json`."""
         seconds = {stage: round(value, 3) for stage, value in self.seconds.items()}
         failed = [asdict(failure) for failure in self.failed]
-        return {**asdict(self), "failed": failed, "seconds": seconds, "notes": list(self.notes)}
+        moved = [{"from": old, "to": new} for old, new in self.moved]
+        lists = {"failed": failed, "notes": list(self.notes), "moved": moved}
+        return {**asdict(self), **lists, "seconds": seconds}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from imgsearch.encoders.base import Encoder, RunsInWorkers
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.look_backfill import LookMaker
 from imgsearch.ingest.manifests import MetadataFile
+from imgsearch.ingest.moved_photos import MovedPhotos
 from imgsearch.ingest.precomputed import ImportedEmbeddings, imported_photo, open_embeddings
 from imgsearch.ingest.preparation import Outcome, Preparer, read_ahead
 from imgsearch.ingest.pruning import PruneLimit
@@ -48,15 +49,16 @@ class IndexingOptions:
     """How a run goes.
 
     `prune` removes vanished items within `prune_limit`; where more have vanished, none is removed and the report says
-    so. `threads` decode (0: as many as processors) beside the encoder. With more than one
-    of `workers`, that many processes prepare the photos instead, once there are `worth_workers` of them to read, and
-    encode them too where that is faster.
+    so. `take_over` lets photos take the ids of other photos of other sources. `threads` decode (0: as many as
+    processors) beside the encoder. With more than one of `workers`, that many processes prepare the photos instead,
+    once there are `worth_workers` of them to read, and encode them too where that is faster.
     """
 
     metadata: Path | None = None
     embeddings: Path | str | None = None
     prune: bool = False
     prune_limit: PruneLimit = field(default_factory=PruneLimit)
+    take_over: bool = False
     root: Path | None = None
     threads: int = 0
     workers: int = 1
@@ -88,32 +90,48 @@ def index_sources(
     vectors = _open_embeddings(options, opened, encoder)
     catalog.bind_encoder(encoder.spec, encoder.id, encoder.dim)
     report = RunReport(progress)
-    scan = Scan(catalog, index, report, metadata, trust_files=vectors is None)
+    scan = Scan(
+        catalog,
+        index,
+        report,
+        metadata,
+        trust_files=vectors is None,
+        moves=MovedPhotos(catalog, index),
+        take_over=options.take_over,
+        had_items=len(catalog) > 0,
+    )
     writer = BatchWriter(catalog, index, encoder, scan, report, thumbnails)
     with ExitStack() as stack:
         files = originals or stack.enter_context(closing(Originals(max_bytes=options.limits.max_bytes)))
-        with report.stage("scan"):
-            counts = [source.count() for source in opened]
-            report.total = None if None in counts else sum(count or 0 for count in counts)
+        report.count(opened)
         pool = stack.enter_context(ThreadPoolExecutor(_threads(options), thread_name_prefix="decode"))
         prepare = (
             partial(imported_photo, vectors)
             if vectors is not None
             else _preparer(encoder, files, options, thumbnails)
         )
-        with closing(_read_photos(scan.photos(opened), prepare, encoder, report, options, pool)) as read:
-            writer.write(read)
+
+        def write(photos: Iterator[Photo]) -> None:
+            with closing(_read_photos(photos, prepare, encoder, report, options, pool)) as read:
+                writer.write(read)
+
+        write(scan.photos(opened))
+        write(iter(writer.settle_known(opened)))
         if scan.without_look:
             with report.stage("looks"):
                 LookMaker(files, thumbnails, options.limits).fill_missing(catalog, scan.without_look, pool)
     scan.find_vanished(opened, options.prune_limit if options.prune else None)
     with report.stage("index"):
         index.save()
+    _note_unused_rows(metadata, options, report)
+    report.show()
+    return report.finish(encoder.id)
+
+
+def _note_unused_rows(metadata: MetadataFile | None, options: IndexingOptions, report: RunReport) -> None:
     if metadata is not None and metadata.unused:
         rows = f"{metadata.unused} of {len(metadata)} rows of {options.metadata}"
         report.notes.append(f"{rows} match no photo here.")
-    report.show()
-    return report.finish(encoder.id)
 
 
 def _open_sources(sources: Sequence[str | Path], options: IndexingOptions) -> list[Source]:

@@ -59,11 +59,13 @@ class Preparer:
     keep_urls: bool = False
 
     def __call__(self, photo: Photo) -> Outcome:
-        """Read and prepare a photo, or only read it where `photo.digest` is that of its bytes; raises nothing."""
+        """Read and prepare a photo, or only read it where the digest of its bytes is known; raises nothing."""
         try:
             data = self.originals.read(photo.location)
             digest = content_digest(data)
-            return PreparedPhoto(digest) if digest == photo.digest else self._prepared(data, digest, photo)
+            if digest == photo.digest or digest in photo.known_digests:
+                return PreparedPhoto(digest)
+            return self._prepared(data, digest, photo)
         except Exception as error:  # one photo must not stop a run, whatever a decoder raises
             return read_failure(error, photo)
 

@@ -19,6 +19,7 @@ from imgsearch.core.records import Failure, IndexingReport
 from imgsearch.encoders.base import Encoder
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.manifests import MetadataFile
+from imgsearch.ingest.moved_photos import MovedPhotos
 from imgsearch.ingest.preparation import KEPT_URL_PX, Outcome, PreparedPhoto, encode_prepared
 from imgsearch.ingest.pruning import PruneLimit, Vanished, refusal
 from imgsearch.ingest.sources import Source
@@ -57,6 +58,7 @@ class RunReport:
         self.added = self.changed = self.unchanged = self.removed = self.vanished = 0
         self.pending = 0  # read, but not stored yet
         self.notes: list[str] = []
+        self.moved: list[tuple[str, str]] = []
         self.not_removed = ""
         self._failures: list[Failure] = []
         self._progress = progress
@@ -73,6 +75,12 @@ class RunReport:
         finally:
             self.add_seconds(name, time.perf_counter() - started)
 
+    def count(self, sources: Sequence[Source]) -> None:
+        """Set the total to the number of photos of the sources, where all of them know it."""
+        with self.stage("scan"):
+            counts = [source.count() for source in sources]
+        self.total = None if None in counts else sum(count or 0 for count in counts)
+
     def add_seconds(self, stage: str, seconds: float) -> None:
         """Add seconds to a stage."""
         with self._lock:
@@ -87,7 +95,7 @@ class RunReport:
         """Call the progress callback."""
         if self._progress is not None:
             encoded = self.added + self.changed + self.pending
-            done = encoded + self.unchanged + len(self._failures)
+            done = encoded + self.unchanged + len(self.moved) + len(self._failures)
             self._progress(Progress(done, self.total, encoded, len(self._failures)))
 
     def finish(self, encoder_id: str) -> IndexingReport:
@@ -103,6 +111,7 @@ class RunReport:
             encoder=encoder_id,
             notes=tuple(self.notes),
             not_removed=self.not_removed,
+            moved=tuple(self.moved),
         )
 
 
@@ -110,8 +119,9 @@ class RunReport:
 class Scan:
     """One pass over the sources of a run.
 
-    Without `trust_files`, photos of the same size and time are read too (their embeddings are imported). `stored`:
-    the known photos that are being read again, by id. `without_look`: keys of known photos without a look.
+    Without `trust_files`, photos of the same size and time are read too (their embeddings are imported). With
+    `take_over`, ids of other sources may be taken. `stored`: the known photos that are being read again, by id.
+    `without_look`: keys of known photos without a look.
     """
 
     catalog: CatalogStore
@@ -119,14 +129,16 @@ class Scan:
     report: RunReport
     metadata: MetadataFile | None
     trust_files: bool
+    moves: MovedPhotos
+    take_over: bool = False
+    had_items: bool = True
     stored: dict[str, Photo] = field(default_factory=dict)
     without_look: list[int] = field(default_factory=list)
     _locations: dict[str, str] = field(default_factory=dict)  # of the ids of this run
-    _unreadable: set[str] = field(
-        default_factory=set
-    )  # ids that a source lists, but whose photos are not there
+    _unreadable: set[str] = field(default_factory=set)  # ids whose photos are listed, but not there
     _new: set[str] = field(default_factory=set)  # ids that the catalog did not have
     _listed: dict[str, int] = field(default_factory=dict)  # entries by source
+    _contested: set[str] = field(default_factory=set)  # ids of other sources, to compare by content
     _moved: list[Photo] = field(default_factory=list)
     _relabelled: list[Photo] = field(default_factory=list)
 
@@ -140,21 +152,50 @@ class Scan:
                 with self.report.stage("scan"):
                     found = self.catalog.stored_photos([photo.item_id for photo in photos])
                     self._note_missing_looks(found.values())
-                for photo in photos:
-                    stored = found.get(photo.item_id)
-                    if stored is None:
-                        self._new.add(photo.item_id)
-                        yield photo
-                    elif _id_is_taken(photo, stored):
-                        self.report.fail(
-                            Failure(photo.item_id, f"The id is used by the photo {stored.location}.")
-                        )
-                    else:
-                        self.stored[photo.item_id] = stored
-                        if self.trust_files and _same_file(photo, stored):
-                            self.settle(photo)
-                        else:
-                            yield replace(photo, digest=stored.digest)
+                reading = [self._to_read(photo, found.get(photo.item_id)) for photo in photos]
+                unknown = [photo for photo in reading if photo is not None]
+                if self.trust_files and self.had_items:
+                    with self.report.stage("scan"):
+                        unknown = self.moves.with_known_digests(unknown)
+                yield from unknown
+
+    def _to_read(self, photo: Photo, stored: Photo | None) -> Photo | None:
+        """Return the photo with the `digest` of its stored content if it must be read; else settle it."""
+        if stored is None:
+            self._new.add(photo.item_id)
+            return photo
+        taken = not self.take_over and _id_is_taken(photo, stored)
+        if taken and photo.size_bytes != stored.size_bytes:
+            self.report.fail(_taken_id(photo, stored))
+            return None
+        self.stored[photo.item_id] = stored
+        if taken:
+            self._contested.add(photo.item_id)
+        elif self.trust_files and _same_file(photo, stored):
+            self.settle(photo)
+            return None
+        return replace(photo, digest=stored.digest)
+
+    def is_refused(self, photo: Photo) -> bool:
+        """Report a photo of other content than that of another source with its id, and return whether it is one."""
+        if photo.item_id not in self._contested:
+            return False
+        self.report.fail(_taken_id(photo, self.stored.pop(photo.item_id)))
+        return True
+
+    def is_listed(self, item_id: str) -> bool:
+        """Return whether a source of this run lists the id, be its photo readable or not."""
+        return item_id in self._locations or item_id in self._unreadable
+
+    def note_moves(self, pairs: Sequence[tuple[Photo, Photo]]) -> None:
+        """Count renamed items, each as it was and as it is, and store their new metadata."""
+        for before, photo in pairs:
+            self.report.moved.append((before.item_id, photo.item_id))
+            row_digest = metadata_digest(photo.metadata)
+            if row_digest != before.row_digest and photo.metadata:
+                self._relabelled.append(replace(photo, row_digest=row_digest))
+        self.flush()
+        self.report.show()
 
     def settle(self, photo: Photo) -> None:
         """Count a photo whose content is unchanged, and queue the update of its file or metadata."""
@@ -257,6 +298,14 @@ def _id_is_taken(photo: Photo, stored: Photo) -> bool:
     return all((file := file_of(place)) and file.exists() for place in (stored.location, stored.source))
 
 
+def _taken_id(photo: Photo, stored: Photo) -> Failure:
+    reason = (
+        f"The id is used by another photo, {stored.location} of the source {stored.source}. Pass --take-over if this "
+        "source replaces that one, or index a folder that holds both, where their ids differ."
+    )
+    return Failure(photo.item_id, reason)
+
+
 @dataclass(slots=True)
 class BatchWriter:
     """Collects the photos of a run into batches; a batch is stored whole or not at all."""
@@ -278,6 +327,10 @@ class BatchWriter:
                 self.report.fail(outcome)
             elif outcome.digest == photo.digest:
                 self.scan.settle(photo)
+            elif self.scan.is_refused(photo):
+                continue
+            elif outcome.array is None and outcome.vector is None:
+                self.scan.moves.hold(photo, outcome.digest)
             else:
                 self._prepared.append((photo, outcome))
                 self.report.pending += 1
@@ -286,7 +339,18 @@ class BatchWriter:
         self._encode()
         self._commit()
 
+    def settle_known(self, sources: Sequence[Source]) -> list[Photo]:
+        """Store the photos whose bytes the catalog has: renamed items, then copies; return those to read again."""
+        complete = {source.name for source in sources if source.complete}
+        with self.report.stage("store"):
+            moves = self.scan.moves
+            self.scan.note_moves(moves.renamed(self.scan.is_listed, complete))
+            copies, lost = moves.copied(self._with_metadata)
+            self._count(copies)
+        return lost
+
     def _encode(self) -> None:
+        self._hold_known()
         arrays = [prepared for _, prepared in self._prepared if prepared.array is not None]
         if arrays:
             with self.report.stage("encode"):
@@ -303,7 +367,11 @@ class BatchWriter:
         if not batch:
             return
         with self.report.stage("store"):
-            keys, replaced, vectors = store_photos(self.catalog, self._with_metadata(batch))
+            photos = self._with_metadata([photo for photo, _ in batch])
+            prepared_photos = [prepared for _, prepared in batch]
+            keys, replaced, vectors = store_photos(
+                self.catalog, list(zip(photos, prepared_photos, strict=True))
+            )
         with self.report.stage("index"):
             self.index.add(keys, vectors)
             self.index.remove(replaced)
@@ -311,9 +379,7 @@ class BatchWriter:
             for key, (_, prepared) in zip(keys, batch, strict=True):
                 if prepared.thumbnail is not None:
                     self.thumbnails.put(int(key), prepared.thumbnail, KEPT_URL_PX)
-        changed = sum(self.scan.stored.pop(photo.item_id, None) is not None for photo, _ in batch)
-        self.report.changed += changed
-        self.report.added += len(batch) - changed
+        self._count([photo for photo, _ in batch])
         self.report.pending -= len(batch)
         self._unsaved += len(batch)
         if self._unsaved >= SAVE_INDEX_EVERY:
@@ -321,19 +387,30 @@ class BatchWriter:
                 self.index.save()
             self._unsaved = 0
 
-    def _with_metadata(self, batch: Batch) -> Batch:
-        """Return the batch with row digests; changed photos that the run has no metadata for keep their rows."""
-        bare = [
-            photo.item_id for photo, _ in batch if not photo.metadata and photo.item_id in self.scan.stored
-        ]
+    def _count(self, photos: Sequence[Photo]) -> None:
+        changed = sum(self.scan.stored.pop(photo.item_id, None) is not None for photo in photos)
+        self.report.changed += changed
+        self.report.added += len(photos) - changed
+
+    def _hold_known(self) -> None:
+        """Take out the photos from URLs, whose sizes were not known, that have the bytes of stored ones."""
+        found = [(photo, prepared.digest) for photo, prepared in self._prepared if is_url(photo.location)]
+        if not found or not self.scan.trust_files or not self.scan.had_items:
+            return
+        held = self.scan.moves.hold_known(found)
+        self._prepared = [entry for entry in self._prepared if entry[0].item_id not in held]
+        self.report.pending -= len(held)
+
+    def _with_metadata(self, photos: Sequence[Photo]) -> list[Photo]:
+        """Return the photos with row digests; changed ones that the run has no metadata for keep their rows."""
+        bare = [photo.item_id for photo in photos if not photo.metadata and photo.item_id in self.scan.stored]
         kept = {item.item_id: item.metadata for item in self.catalog.get_many(bare)}
-        rows: Batch = []
-        for photo, prepared in batch:
+        rows = []
+        for photo in photos:
             metadata, row_digest = photo.metadata, ""
             if kept.get(photo.item_id):
                 metadata, row_digest = kept[photo.item_id], self.scan.stored[photo.item_id].row_digest
-            row_digest = row_digest or metadata_digest(metadata)
-            rows.append((replace(photo, metadata=metadata, row_digest=row_digest), prepared))
+            rows.append(replace(photo, metadata=metadata, row_digest=row_digest or metadata_digest(metadata)))
         return rows
 
 

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from imgsearch.store.database import (
     update_from_frame,
     utc_now,
 )
+from imgsearch.store.item_renames import rename_items
 from imgsearch.store.item_table import CACHED_ITEMS, ItemReader, Photo
 from imgsearch.store.look_table import LookTable
 from imgsearch.store.metadata_table import MetadataTable, insert_metadata
@@ -51,7 +52,7 @@ class CatalogStore:
     """One folder of items and embeddings, opened for this process alone.
 
     Reads are safe from any thread; writes of several threads wait for each other. `version` grows with every
-    committed change to items, so that callers may cache by it.
+    committed change to items, so that callers may cache by it, `renames` with every change of ids.
     """
 
     def __init__(self, folder: Path, database: Database) -> None:
@@ -59,6 +60,7 @@ class CatalogStore:
         self.folder = folder
         self.database = database
         self.version = 0
+        self.renames = 0
         self.settings = CatalogSettings(database)
         self.index_read_only = False
         self.index_address = self.settings.get("index_address")
@@ -215,11 +217,22 @@ class CatalogStore:
 
     def stored_photos(self, item_ids: Sequence[str]) -> dict[str, Photo]:
         """Return the known ids' photos without their metadata, by id, to tell whether they changed."""
+        return {photo.item_id: photo for photo in self._photos_by("item_id", "VARCHAR", item_ids)}
+
+    def photos_of_sizes(self, sizes_bytes: Iterable[int]) -> list[Photo]:
+        """Return the photos whose files had one of the sizes, without their metadata, by id."""
+        return self._photos_by("size_bytes", "BIGINT", list(sizes_bytes))
+
+    def photos_of_digests(self, digests: Iterable[str]) -> list[Photo]:
+        """Return the photos whose bytes have one of the digests, without their metadata, by id."""
+        return self._photos_by("digest", "VARCHAR", list(digests))
+
+    def _photos_by(self, column: str, sql_type: str, values: Sequence[str | int]) -> list[Photo]:
         names = (*_PHOTO_COLUMNS, "key")
-        wanted = "(SELECT DISTINCT unnest(?::VARCHAR[]) AS wanted) ON item_id = wanted"
-        sql = f"SELECT {', '.join(names)} FROM items JOIN {wanted}"
-        rows = self.database.cursor().execute(sql, [list(item_ids)]).fetchall()
-        return {row[0]: Photo(**dict(zip(names, row, strict=True))) for row in rows}
+        wanted = f"(SELECT DISTINCT unnest(?::{sql_type}[]) AS wanted) ON {column} = wanted"
+        sql = f"SELECT {', '.join(names)} FROM items JOIN {wanted} ORDER BY item_id"
+        rows = self.database.cursor().execute(sql, [list(values)]).fetchall()
+        return [Photo(**dict(zip(names, row, strict=True))) for row in rows]
 
     def ids_of_source(self, source: str) -> set[str]:
         """Return the ids of all items that came from a source."""
@@ -271,6 +284,17 @@ class CatalogStore:
         if photos:
             with self.writing() as cursor:
                 update_from_frame(cursor, "items", "item_id", _frame(photos, _FILE_COLUMNS))
+
+    def rename(self, photos: Mapping[str, Photo]) -> None:
+        """Give items new ids, sources and files, by their old ids; content, embeddings and metadata stay.
+
+        All that names an item by its id follows (`imgsearch.store.item_renames`), in one transaction. The new ids are
+        not in the catalog, except as old ones.
+        """
+        with self.writing() as cursor:
+            rename_items(cursor, {old: photo.item_id for old, photo in photos.items()})
+            update_from_frame(cursor, "items", "item_id", _frame(list(photos.values()), _FILE_COLUMNS))
+        self.renames += 1
 
     def remove(self, item_ids: Sequence[str]) -> Keys:
         """Delete the items and return the keys they had; unknown ids are ignored. Feedback rows stay."""

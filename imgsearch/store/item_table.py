@@ -23,7 +23,8 @@ class Photo:
     """A row of the table `items` with its metadata; a source fills the first fields, reading the photo the others.
 
     `size_bytes` and `modified_ns` change when the file does (0: unknown). `digest` is that of the bytes, `row_digest`
-    that of the metadata; "" means unknown. `key` is None before the photo is stored.
+    that of the metadata; "" means unknown. `key` is None before the photo is stored. `known_digests` are those of
+    stored photos of the same size: this one may be a copy.
     """
 
     item_id: str
@@ -37,6 +38,7 @@ class Photo:
     height_px: int = 0
     metadata: Mapping[str, Any] = field(default_factory=dict)
     key: int | None = None
+    known_digests: frozenset[str] = frozenset()
 
 
 class ItemReader:

@@ -117,6 +117,15 @@ class LookTable:
             insert_frame(cursor, "looks", frame)
         self._add({key: look.phash for key, look in new.items() if look})
 
+    def copy(self, sources: Keys, keys: Keys) -> None:
+        """Store for keys that have no look that of another key each; where that has none, it stays missing."""
+        known = self.has(sources)
+        sources, keys = sources[known], keys[known]
+        looks = [
+            Look(row, int(phash)) for row, phash in zip(self.rows(sources), self.hashes(sources), strict=True)
+        ]
+        self.store(keys, looks)
+
     def delete(self, keys: Keys) -> None:
         """Delete the looks of keys, so that they are made again."""
         with self._database.transaction() as cursor:

@@ -164,9 +164,12 @@ def test_an_id_of_another_source_is_a_failure_that_names_the_source(
     report = shop.index(photos, tmp_path / "other")
     assert counts(report) == (48, 0, 0, 0, 12)
     assert str(photos / "mug") in report.failed[0].reason
+    draw_photo("ring", "blue", 9).save(tmp_path / "other/mug/red-0.jpg")
     report = shop.index(tmp_path / "other")
-    assert counts(report) == (0, 0, 0, 0, 12)
+    assert counts(report) == (0, 0, 11, 0, 1)  # the copies are the same photos at another place
     assert str(photos / "mug") in report.failed[0].reason
+    assert "--take-over" in report.failed[0].reason
+    assert counts(shop.index(tmp_path / "other", take_over=True)) == (0, 1, 11, 0, 0)
 
 
 def test_an_id_held_by_a_photo_in_an_archive_is_not_overwritten(
@@ -174,10 +177,11 @@ def test_an_id_held_by_a_photo_in_an_archive_is_not_overwritten(
 ) -> None:
     shutil.make_archive(str(tmp_path / "all"), "zip", photos)
     shop.index(tmp_path / "all.zip")
-    assert counts(shop.index(photos)) == (0, 0, 0, 0, 48)
+    draw_photo("ring", "blue", 9).save(photos / "mug/red-0.jpg")
+    assert counts(shop.index(photos)) == (0, 0, 47, 0, 1)
     (tmp_path / "all.zip").unlink()
-    assert counts(shop.index(photos)) == (0, 0, 48, 0, 0)
-    assert shop.encoded == 48
+    assert counts(shop.index(photos)) == (0, 1, 47, 0, 0)
+    assert shop.encoded == 49
 
 
 def test_a_repeated_source_is_indexed_once(shop: Shop, photos: Path) -> None:

@@ -177,12 +177,15 @@ class Rules:
         self._lock = threading.RLock()
         self.version = 0
         self._latest: tuple[Rule, ...] | None = None
+        self._renames = catalog.renames
         self._active: ActiveRules | None = None
 
     def all(self) -> tuple[Rule, ...]:
         """Return the latest state of every rule, by number."""
         with self._lock:
-            if self._latest is None:
+            renames = self._catalog.renames
+            if self._latest is None or self._renames != renames:
+                self._renames = renames
                 latest = {change.rule.rule_id: change.rule for change in reversed(self.history(limit=None))}
                 self._latest = tuple(latest[number] for number in sorted(latest))
             return self._latest
