@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 
 import numpy as np
 
+from imgsearch.app.commands import Commands
 from imgsearch.app.regions import RegionSuggestions
 from imgsearch.app.replicas import ForwardedFeedback, Inbox
 from imgsearch.core.background import BackgroundThread, JobRunner, Progress, low_priority
 from imgsearch.core.config import Settings, replica_token
+from imgsearch.core.errors import JobRunning
 from imgsearch.core.query import Filter, Query
 from imgsearch.core.query_address import query_key
 from imgsearch.core.records import Facet, Item, Judgment, SearchResult
@@ -86,6 +88,8 @@ class SearchService:
             opened.callback(self.duplicate_search.close)
             self.heads = HeadJobs(engine, self.feedback)
             opened.callback(self.heads.jobs.close)
+            self.commands = Commands()
+            opened.callback(self.commands.close)
             self._opened = opened.pop_all()
         self._latencies_ms: deque[float] = deque(maxlen=LATENCIES)
 
@@ -173,6 +177,16 @@ class SearchService:
             return f"{found:,} new pairs"
 
         self.duplicate_search.start("Looking for duplicates", work)
+
+    def look_for_duplicates(self) -> None:
+        """Start `start_duplicate_search` for new photos, unless one runs or this is a replica."""
+        if (
+            self.settings.find_duplicates
+            and not self.settings.replica_of
+            and not self.duplicate_search.running
+        ):
+            with suppress(JobRunning):
+                self.start_duplicate_search()
 
     # --- feedback ---------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,10 +11,13 @@ from imgsearch.cli import terminal
 from imgsearch.cli.terminal import CatalogOption, JsonOption, many, one_line, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from imgsearch.improve.adaptation.adapting import AdaptationReport
+    from imgsearch.improve.adaptation.head_jobs import HeadJobs
     from imgsearch.index.heads import Head
+    from imgsearch.search.engine import SearchEngine
 
 heads = terminal.command_group("heads", "Heads trained on feedback: list, publish and roll back.")
 
@@ -52,10 +55,9 @@ def adapt(
 
     Example: `imgsearch adapt --dry-run`
     """
-    from imgsearch.improve.adaptation import adapting, head_jobs
-    from imgsearch.store.feedback import FeedbackLog
+    with terminal.open_engine(catalog) as engine, terminal.open_feedback(engine.catalog) as feedback:
+        from imgsearch.improve.adaptation import adapting
 
-    with terminal.open_engine(catalog) as engine, closing(FeedbackLog(engine.catalog.database)) as feedback:
         with terminal.progress("Training") as show:
             report = adapting.adapt(
                 engine.catalog,
@@ -71,8 +73,7 @@ def adapt(
         published = bool(report.head) and not no_publish
         if published:
             with terminal.progress(f"Publishing {report.head}") as show:
-                threads = engine.settings.worker_threads
-                head_jobs.publish_head(engine.catalog, report.head, threads=threads, progress=show)
+                terminal.heads_of(engine, feedback).publish(report.head, progress=show)
     terminal.output(
         as_json, {**report.as_dict(), "published": published}, lambda: _print_report(report, published)
     )
@@ -134,12 +135,10 @@ def publish(
 
     Example: `imgsearch heads publish head-0001`
     """
-    from imgsearch.improve.adaptation import head_jobs
-
-    settings = terminal.load_settings(catalog=catalog)
     what = f"Publishing {one_line(head)}"
-    with terminal.open_catalog(settings.catalog) as opened, terminal.progress(what) as show:
-        index = head_jobs.publish_head(opened, head, threads=settings.worker_threads, progress=show)
+    with _opened_heads(catalog) as (engine, jobs), terminal.progress(what) as show:
+        jobs.publish(head, progress=show)
+        index = engine.index
     _print_live(head, index.generation, as_json=as_json)
 
 
@@ -149,12 +148,16 @@ def rollback(catalog: CatalogOption = None, as_json: JsonOption = False) -> None
 
     Example: `imgsearch heads rollback`
     """
-    from imgsearch.improve.adaptation import head_jobs
-
-    settings = terminal.load_settings(catalog=catalog)
-    with terminal.open_catalog(settings.catalog) as opened:
-        index = head_jobs.roll_back_head(opened, threads=settings.worker_threads)
+    with _opened_heads(catalog) as (engine, jobs):
+        jobs.roll_back()
+        index = engine.index
     _print_live(index.space.head.id if index.space.head else "", index.generation, as_json=as_json)
+
+
+@contextlib.contextmanager
+def _opened_heads(catalog: Path | None) -> Iterator[tuple[SearchEngine, HeadJobs]]:
+    with terminal.open_engine(catalog) as engine, terminal.open_feedback(engine.catalog) as feedback:
+        yield engine, terminal.heads_of(engine, feedback)
 
 
 def _print_live(head: str, generation: int, *, as_json: bool) -> None:

@@ -9,13 +9,16 @@ import typer
 
 from imgsearch.cli import terminal
 from imgsearch.cli.indexing import print_failures
+from imgsearch.cli.session import session
 from imgsearch.cli.terminal import CatalogOption, JsonOption, many, one_line, say
 
 if TYPE_CHECKING:
+    from imgsearch.core.config import Settings
     from imgsearch.index.info import CatalogInfo
     from imgsearch.index.live_index import IndexHeader
     from imgsearch.index.tuning import Tuning
     from imgsearch.ingest.verification import Verification
+    from imgsearch.store.catalog import CatalogStore
 
 app = typer.Typer()
 
@@ -32,9 +35,7 @@ def remove(
 
     Example: `imgsearch remove shoes/1.jpg shoes/2.jpg`
     """
-    from imgsearch.search.engine import open_catalog_index
-
-    with open_catalog_index(terminal.load_settings(catalog=catalog)) as (opened, index):
+    with terminal.open_index(catalog) as (opened, index):
         for item_id in item_ids:
             opened.get(item_id)
         keys = opened.remove(item_ids)
@@ -50,10 +51,10 @@ def info(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     Example: `imgsearch info --catalog shop/`
     """
     from imgsearch.app.api.responses import plain
-    from imgsearch.index.info import catalog_info
-    from imgsearch.search.engine import open_catalog_index
 
-    with open_catalog_index(terminal.load_settings(catalog=catalog)) as (opened, index):
+    with terminal.open_index(catalog) as (opened, index):
+        from imgsearch.index.info import catalog_info
+
         found = catalog_info(opened, index)
     terminal.output(as_json, plain(found), lambda: _print_info(found))
 
@@ -91,19 +92,30 @@ def verify(
 
     Example: `imgsearch verify --repair`
     """
-    from imgsearch.encoders import load_encoder
-    from imgsearch.ingest.verification import repair_catalog, verify_catalog
-
     settings = terminal.load_settings(catalog=catalog)
     with terminal.open_catalog(settings.catalog) as opened:
-        threads = settings.worker_threads
-        load = partial(load_encoder, opened.encoder_spec, progress=say, device=settings.device or None)
-        found = repair_catalog(opened, load, threads=threads) if repair else verify_catalog(opened)
+        found = _repair(opened, settings) if repair else _verify(opened)
     terminal.output(as_json, found.as_dict(), lambda: _print_verification(found))
     if not found.clean:
         advice = "not all of it could be repaired" if repair else "repair it with imgsearch verify --repair"
         problems = many(len(found.problems), "problem")
         terminal.exit_with(f"The catalog {settings.catalog} is damaged ({problems}); {advice}.", 1)
+
+
+def _repair(opened: CatalogStore, settings: Settings) -> Verification:
+    from imgsearch.encoders import load_encoder
+    from imgsearch.ingest.verification import repair_catalog
+
+    terminal.refuse_in_server("verify --repair")
+    load = partial(load_encoder, opened.encoder_spec, progress=say, device=settings.device or None)
+    return repair_catalog(opened, load, threads=settings.worker_threads)
+
+
+def _verify(opened: CatalogStore) -> Verification:
+    from imgsearch.ingest.verification import verify_catalog
+
+    entered = session()
+    return verify_catalog(opened, entered.service.engine.index if entered else None)
 
 
 def _print_verification(found: Verification) -> None:
@@ -138,17 +150,15 @@ def tune(
     Example: `imgsearch tune --recall 0.99`
     """
     from imgsearch.core.errors import ConfigError
-    from imgsearch.index.tuning import tune as run
-    from imgsearch.search.engine import open_index
 
-    settings = terminal.load_settings(catalog=catalog)
-    with terminal.open_catalog(settings.catalog) as opened:
+    with terminal.open_index(catalog) as (opened, index):
+        from imgsearch.index.tuning import tune as run
+
         if opened.index_address:
             raise ConfigError(
                 f"The index of this catalog is at {opened.index_address}, which chooses its own engine; "
                 "use `--index local` for a local index, which can be tuned."
             )
-        index = open_index(opened, settings)
         with terminal.progress("Measuring") as show:
             tuning = run(index, recall=recall, sample=sample, progress=show)
         header = index.header

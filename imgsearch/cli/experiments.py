@@ -149,7 +149,7 @@ def _arm(text: str) -> Any:
 
 @experiment_app.command()
 def start(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """Assign visitors to the arms, from the next `imgsearch serve` on.
+    """Assign visitors to the arms, at once where the catalog is served.
 
     Example: `imgsearch experiment start spring`
     """
@@ -171,10 +171,8 @@ def list_experiments(catalog: CatalogOption = None, as_json: JsonOption = False)
 
     Example: `imgsearch experiment list`
     """
-    from imgsearch.improve.experiments.experiments import Experiments
-
     with terminal.open_engine(catalog) as engine:
-        found = Experiments(engine.catalog.database, engine.systems).all()
+        found = terminal.experiments_of(engine).all()
     terminal.output_rows(
         as_json,
         [_document(each) for each in found],
@@ -190,12 +188,10 @@ def report(name: NameArgument, catalog: CatalogOption = None, as_json: JsonOptio
 
     Example: `imgsearch experiment report spring`
     """
-    from imgsearch.improve.experiments.experiments import Experiments
-    from imgsearch.improve.experiments.outcomes import outcome_of
-
     with terminal.open_engine(catalog) as engine:
-        database = engine.catalog.database
-        outcome = outcome_of(database, Experiments(database, engine.systems).get(name))
+        from imgsearch.improve.experiments.outcomes import outcome_of
+
+        outcome = outcome_of(engine.catalog.database, terminal.experiments_of(engine).get(name))
     terminal.output(as_json, outcome.as_dict(), lambda: _print_outcome(outcome))
 
 
@@ -231,10 +227,8 @@ def _print_outcome(outcome: Outcome) -> None:
 
 def _change(catalog: Path | None, change: Callable[[Experiments], Experiment], *, as_json: bool) -> None:
     """Create, start or stop an experiment, and print it."""
-    from imgsearch.improve.experiments.experiments import Experiments
-
     with terminal.open_engine(catalog) as engine:
-        experiment = change(Experiments(engine.catalog.database, engine.systems))
+        experiment = change(terminal.experiments_of(engine))
     text = f"{experiment.name} is {experiment.state}: {experiment.mode}, {_arms(experiment)}."
     terminal.output(as_json, _document(experiment), lambda: print(text))
 

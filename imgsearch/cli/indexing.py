@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from imgsearch.cli import terminal
+from imgsearch.cli.session import session
 from imgsearch.cli.terminal import CatalogOption, IndexOption, JsonOption, many, one_line, say
 
 if TYPE_CHECKING:
@@ -132,27 +133,32 @@ def index(
 
     Example: `imgsearch index photos/ --metadata products.csv`
     """
+    if shards and embeddings:
+        raise typer.BadParameter("give --shards or --embeddings, not both")
+    if engine == "ray" and not shards:
+        raise typer.BadParameter("--engine ray needs --shards, a place that every worker can write")
+    settings = terminal.load_settings(catalog=catalog, index=index_at, workers=workers or None)
+    terminal.leave_to_server(settings.catalog)
+    if shards:
+        terminal.refuse_in_server("index --shards")
     from imgsearch.ingest.indexing import IndexingOptions
     from imgsearch.ingest.pruning import NO_LIMIT, PruneLimit
     from imgsearch.ingest.sources import open_source
     from imgsearch.vision.images import ImageLimits
 
-    if shards and embeddings:
-        raise typer.BadParameter("give --shards or --embeddings, not both")
-    if engine == "ray" and not shards:
-        raise typer.BadParameter("--engine ray needs --shards, a place that every worker can write")
+    sources = [terminal.place(source) for source in sources]
     # A wrong source is reported before a catalog is made and a model is loaded.
     opened = [open_source(source, root=root) for source in sources]
-    settings = terminal.load_settings(catalog=catalog, index=index_at, workers=workers or None)
     options = IndexingOptions(
         metadata=metadata,
-        embeddings=embeddings,
+        embeddings=embeddings and terminal.place(embeddings),
         prune=prune,
         prune_limit=NO_LIMIT if yes else PruneLimit.chosen(max_removed, settings.max_removed),
         take_over=take_over,
         root=root,
         threads=settings.threads,
-        workers=settings.worker_processes,
+        # A server that starts processes would need much more memory, and answer slower meanwhile.
+        workers=1 if session() else settings.worker_processes,
         limits=ImageLimits(max_pixels=settings.max_pixels),
     )
     model = None
@@ -175,10 +181,9 @@ def _index(
     model: Encoder | None,
 ) -> IndexingReport:
     from imgsearch.ingest.indexing import index_sources
-    from imgsearch.search.engine import SearchEngine
     from imgsearch.store.originals import Originals
 
-    with SearchEngine(settings, create=True, progress=say) as engine:
+    with terminal.open_engine(None, settings=settings, create=True) as engine:
         is_new = not engine.catalog.encoder_id
         model = model or _choose_encoder(engine, encoder, options)
         if is_new:
@@ -202,7 +207,10 @@ def _index(
                         thumbnails=engine.thumbnails,
                         progress=after_each_batch,
                     )
-                if settings.find_duplicates:
+                entered = session()
+                if settings.find_duplicates and entered is not None:
+                    entered.service.look_for_duplicates()
+                elif settings.find_duplicates:
                     report = _find_duplicates(engine, originals, report, check)
                 return report
         except KeyboardInterrupt:
@@ -240,6 +248,8 @@ def _choose_encoder(engine: SearchEngine, requested: str | None, options: Indexi
     from imgsearch.ingest.precomputed import embedding_dim
 
     spec, reason = engine.encoder.choose(requested, engine.settings.encoder)
+    if spec == engine.catalog.encoder_spec and not spec.startswith("external:"):
+        return engine.encoder.get()
     if not (spec.startswith("external:") and options.embeddings):
         return engine.encoder.load(spec, reason)
     model = ExternalEncoder(spec, embedding_dim(options.embeddings))
@@ -304,6 +314,9 @@ def _stop_between_batches() -> Iterator[Callable[[], None]]:
         if pressed.is_set():
             raise KeyboardInterrupt
 
+    if (entered := session()) is not None:
+        yield entered.check
+        return
     before = signal.signal(signal.SIGINT, note)
     try:
         yield check

@@ -40,17 +40,8 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The judging s
 
 
 @contextlib.contextmanager
-def _judging(catalog: CatalogStore) -> Iterator[Judging]:
-    from imgsearch.improve.judging.judging import Judging
-    from imgsearch.store.feedback import FeedbackLog
-
-    with contextlib.closing(FeedbackLog(catalog.database)) as feedback:
-        yield Judging(catalog, feedback)
-
-
-@contextlib.contextmanager
 def _opened(folder: Path | None) -> Iterator[Judging]:
-    with terminal.open_catalog(folder) as catalog, _judging(catalog) as judging:
+    with terminal.open_catalog(folder) as catalog, terminal.open_judging(catalog) as judging:
         yield judging
 
 
@@ -109,11 +100,11 @@ def create(
         raise typer.BadParameter(
             "give exactly one of --random, --most-searched, --most-clicked, --list and --topics"
         )
-    from imgsearch.improve.judging.pools import make_pool
-    from imgsearch.search.systems import LIVE
+    with terminal.open_engine(catalog) as engine, terminal.open_judging(engine.catalog) as judging:
+        from imgsearch.improve.judging.pools import make_pool
+        from imgsearch.search.systems import LIVE
 
-    chosen = list(dict.fromkeys(system or [LIVE]))
-    with terminal.open_engine(catalog) as engine, _judging(engine.catalog) as judging:
+        chosen = list(dict.fromkeys(system or [LIVE]))
         source, asked = _read_queries(engine.catalog, *given[0], seed=seed)
         search = engine.systems.search
         with terminal.progress("Searching") as show:
@@ -233,9 +224,9 @@ def import_file(
 
     Example: `imgsearch judge-set import 'spring 2025' judged.csv`
     """
-    from imgsearch.improve.judging.verdict_files import read_verdicts
+    with terminal.open_catalog(catalog) as opened, terminal.open_judging(opened) as judging:
+        from imgsearch.improve.judging.verdict_files import read_verdicts
 
-    with terminal.open_catalog(catalog) as opened, _judging(opened) as judging:
         verdicts = read_verdicts(file, opened, labeler=labeler, topics=topics)
         made = judging.import_set(name, verdicts, source=f"imported from {file.name}", raters=raters)
     terminal.output(as_json, _document(made) | {"judgments": len(verdicts)}, lambda: _print_made(made))

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from typing import Annotated, NoReturn
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -25,7 +28,8 @@ from imgsearch.cli import (
     search,
     serve,
 )
-from imgsearch.cli.terminal import exit_with
+from imgsearch.cli.session import client_path, session, set_program
+from imgsearch.cli.terminal import CatalogServed, open_here, print_error
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.version import __version__
 
@@ -59,26 +63,89 @@ for commands in (
 def main() -> NoReturn:
     """Run the command line and exit."""
     try:
-        app()
-    except ImgSearchError as error:
-        exit_with(str(error), 1)
-    except KeyboardInterrupt:
-        exit_with("Stopped.", 130)
-    except RuntimeError as error:
-        if "interrupted" in str(error).lower():  # DuckDB's error for Ctrl-C during a query
-            exit_with("Stopped.", 130)
-        raise
+        try:
+            sys.exit(run(sys.argv[1:]))
+        except CatalogServed as served:
+            sys.exit(_run_in_server(served, sys.argv[1:]))
     except BrokenPipeError:
         # The reader (head, less) has closed the pipe. Python would fail again when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    sys.exit(0)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command in this thread and return its exit code; raises `CatalogServed` where a server must run it."""
+    try:
+        typer.main.get_command(app).main(args=list(arguments), prog_name=_program_name())
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(bool(end.code))
+    except ImgSearchError as error:
+        print_error(str(error))
+        return 1
+    except KeyboardInterrupt:
+        print_error("Stopped.")
+        return 130
+    except RuntimeError as error:
+        if "interrupted" in str(error).lower():  # DuckDB's error for Ctrl-C during a query
+            print_error("Stopped.")
+            return 130
+        raise
+    return 0
+
+
+def _program_name() -> str | None:
+    return "imgsearch" if session() is not None else None
+
+
+def _run_in_server(served: CatalogServed, arguments: Sequence[str]) -> int:
+    """Run the command in the server; in this process where the server has ended without removing its traces."""
+    from imgsearch.cli.remote import CannotRun, NoServer, run_in_server
+
+    try:
+        return run_in_server(served, arguments)
+    except NoServer:
+        open_here(served.catalog)
+        return run(arguments)
+    except CannotRun as error:
+        print_error(str(error))
+        return 1
+    except KeyboardInterrupt:
+        print_error("Stopped.")
+        return 130
+
+
+def _with_clients_paths(commands: typer.Typer) -> None:
+    """Let every command of a group take relative paths of its client's working folder, where a server runs it."""
+    for command in commands.registered_commands:
+        if command.callback is not None:
+            command.callback = _with_paths(command.callback)
+    for group in commands.registered_groups:
+        if group.typer_instance is not None:
+            _with_clients_paths(group.typer_instance)
+
+
+def _with_paths(command: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(command)
+    def call(**values: Any) -> Any:
+        return command(**{name: _as_client_means(value) for name, value in values.items()})
+
+    return call
+
+
+def _as_client_means(value: Any) -> Any:
+    if isinstance(value, Path):
+        return client_path(value)
+    return [_as_client_means(each) for each in value] if isinstance(value, list) else value
 
 
 def _print_version(requested: bool) -> None:
     if requested:
         print(f"imgsearch {__version__}")
         raise typer.Exit
+
+
+_with_clients_paths(app)
+set_program(run)
 
 
 @app.callback()

@@ -99,11 +99,10 @@ def list_rules(catalog: CatalogOption = None, as_json: JsonOption = False) -> No
     Example: `imgsearch rules list`
     """
     from imgsearch.core.errors import ImgSearchError
-    from imgsearch.search.ranking.rules import Rules
 
     documents, rows = [], []
     with terminal.open_catalog(catalog) as opened:
-        stored = Rules(opened)
+        stored = terminal.rules_of(opened)
         for rule in stored.all():
             try:
                 hits: int | None = stored.matching(rule)[0]
@@ -272,10 +271,10 @@ def _save(
     catalog: Path | None, fields: dict[str, Any], number: int | None = None, *, dry_run: bool, as_json: bool
 ) -> None:
     """Save a new rule, or change the one with that number; with `dry_run` only print what it affects."""
-    from imgsearch.search.ranking.rules import Rule, Rules
+    from imgsearch.search.ranking.rules import Rule
 
     with terminal.open_catalog(catalog) as opened:
-        stored = Rules(opened)
+        stored = terminal.rules_of(opened)
         rule = Rule(**fields) if number is None else replace(stored.get(number), **fields)
         hits, items = stored.matching(rule, limit=SHOWN_ITEMS)
         if not dry_run:
@@ -294,10 +293,8 @@ def _save(
 
 
 def _act(catalog: Path | None, act: Callable[[Rules], Rule], *, as_json: bool) -> None:
-    from imgsearch.search.ranking.rules import Rules
-
     with terminal.open_catalog(catalog) as opened:
-        rule = act(Rules(opened))
+        rule = act(terminal.rules_of(opened))
     terminal.output(as_json, _as_dict(rule), lambda: _print_rule(rule))
 
 

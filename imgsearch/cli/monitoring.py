@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgsearch.cli import terminal
+from imgsearch.cli.session import session
 from imgsearch.cli.terminal import CatalogOption, JsonOption, many, one_line, say
 
 if TYPE_CHECKING:
@@ -102,21 +103,17 @@ def forget_visitor(
     """
     from imgsearch.improve.monitoring.retention import forget_visitor as forget
     from imgsearch.improve.monitoring.retention import rows_of_visitor
-    from imgsearch.store.uploads import UploadStore
-    from imgsearch.vision.images import ImageLimits
 
     settings = terminal.load_settings(catalog=catalog)
     uploads: Sequence[str] = ()
     unsigned: Mapping[str, int] = {}
-    with terminal.open_catalog(settings.catalog) as opened:
+    with terminal.open_catalog(settings.catalog) as opened, terminal.open_feedback(opened):
         if dry_run:
             rows: Mapping[str, int] = rows_of_visitor(opened.database, visitor)
         else:
             forgotten = forget(opened.database, visitor)
             rows, uploads, unsigned = forgotten.rows, forgotten.uploads, forgotten.unsigned
-            store = UploadStore(
-                opened.folder / "uploads", max_bytes=settings.upload_cache_bytes, limits=ImageLimits()
-            )
+            store = terminal.uploads_of(opened, settings)
             for upload_id in uploads:
                 store.remove(upload_id)
     _warn_if_not_erased(opened.database)
@@ -132,7 +129,9 @@ def forget_visitor(
 
 
 def _warn_if_not_erased(closed: Database) -> None:
-    if closed.erasing:
+    if closed.erasing and session() is not None:
+        say("The rows are deleted; their bytes are erased from the file when the server stops.")
+    elif closed.erasing:
         say(
             "Warning: the rows are deleted, but the file could not be rewritten (is the disk full?): their bytes are "
             "still in it, and the next command on this catalog tries again."

@@ -359,10 +359,9 @@ def export_judgments(
 
     Example: `imgsearch export-judgments judged.trec`
     """
-    from imgsearch.improve.judging import qrels
-    from imgsearch.store.feedback import FeedbackLog
+    with terminal.open_catalog(catalog) as opened, terminal.open_feedback(opened) as feedback:
+        from imgsearch.improve.judging import qrels
 
-    with terminal.open_catalog(catalog) as opened, closing(FeedbackLog(opened.database)) as feedback:
         report = qrels.export_judgments(feedback.latest_judgments(), file)
     if as_json:
         terminal.print_json(asdict(report))

@@ -57,13 +57,13 @@ def search(
     """
     if not (text or image or item):
         raise typer.BadParameter("give at least one of --text, --image and --item")
-    from imgsearch.app.api.responses import result_document, words_document
-
     query = _query(text, image, item, n, filters)
     with terminal.open_engine(catalog, index=index_at, confidence=True) as engine:
         result = engine.searcher.search(query)
         suggestions, correction = engine.words.suggestions(query), engine.words.correction(query)
     if as_json:
+        from imgsearch.app.api.responses import result_document, words_document
+
         words = words_document(suggestions, correction)
         terminal.print_json(result_document(result, words, image=lambda hit: hit.image))
     else:

@@ -8,11 +8,15 @@ import os
 import socket
 import sys
 import time
+import webbrowser
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgsearch.cli import terminal
+from imgsearch.cli.session import divide_streams, run_command
 from imgsearch.cli.terminal import CatalogOption, IndexOption, say
 from imgsearch.core.errors import ConfigError
 
@@ -67,6 +71,7 @@ def demo(
     """
     from imgsearch.demo import ensure_demo_catalog
 
+    terminal.refuse_in_server("demo")
     with terminal.progress("Building the Sample Store") as show:
         folder = ensure_demo_catalog(lambda now: show(now.done, now.total))
     settings = terminal.load_settings(catalog=folder, port=port)
@@ -75,6 +80,7 @@ def demo(
 
 def _serve(settings: Settings, *, open_browser: bool) -> None:
     """Listen, open the catalog, and serve; in this order, so that a busy port is reported at once."""
+    terminal.refuse_in_server("serve")
     listener = _listen(settings.host, settings.port)
     with contextlib.closing(listener):
         from imgsearch.app.access import is_loopback
@@ -82,7 +88,9 @@ def _serve(settings: Settings, *, open_browser: bool) -> None:
 
         settings = settings.model_copy(update={"local_only": is_loopback(listener.getsockname()[0])})
         say("Opening the catalog ...")
-        get_service(settings)
+        service = get_service(settings)
+        service.commands.runner = partial(run_command, service)
+        divide_streams()
         import uvicorn
 
         from imgsearch.app.asgi import create_app
@@ -97,9 +105,12 @@ def _serve(settings: Settings, *, open_browser: bool) -> None:
             timeout_graceful_shutdown=3,
         )
         server = uvicorn.Server(config)
-        url = _url(settings.host, listener.getsockname()[1])
+        port = listener.getsockname()[1]
+        url = _url(settings.host, port)
+        announce = partial(service.catalog.database.announce, _own_url(settings.host, port))
+        _when_ready(server, announce)
         if open_browser:
-            _open_when_ready(server, url)
+            _when_ready(server, partial(webbrowser.open, url))
         print(f"The app is at {url} (API: {url}/api/docs). Ctrl-C stops it.", file=sys.stderr, flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
@@ -134,15 +145,20 @@ def _url(host: str, port: int) -> str:
     return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
 
 
-def _open_when_ready(server: uvicorn.Server, url: str) -> None:
-    import webbrowser
+def _own_url(host: str, port: int) -> str:
+    """Return the URL at which processes of this machine reach the server."""
+    own = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # only compared
+    return f"http://{f'[{own}]' if ':' in own else own}:{port}"
 
+
+def _when_ready(server: uvicorn.Server, act: Callable[[], object]) -> None:
+    """Call `act` once the server answers."""
     from imgsearch.core.background import BackgroundThread
 
-    def wait_and_open() -> None:
+    def wait_and_act() -> None:
         while not server.started and not server.should_exit:
-            time.sleep(0.1)
+            time.sleep(0.02)
         if server.started:
-            webbrowser.open(url)
+            act()
 
-    BackgroundThread("browser", wait_and_open).start()
+    BackgroundThread("when-ready", wait_and_act).start()

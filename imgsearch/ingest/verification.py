@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import closing, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
@@ -11,6 +12,7 @@ from imgsearch.core.errors import CatalogCorrupt, IndexCorrupt
 from imgsearch.core.records import Failure
 from imgsearch.encoders.base import Encoder
 from imgsearch.index.heads import rollback
+from imgsearch.index.live_index import LiveIndex
 from imgsearch.index.opening import check_index, open_live_index
 from imgsearch.index.vector_space import VectorSpace, live_space
 from imgsearch.ingest.preparation import Preparer, encode_prepared
@@ -18,6 +20,8 @@ from imgsearch.ingest.run import ENCODE_BATCH, store_photos
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.health import drop_broken_rows, ids_of_batch, pad_vectors, row_problems, vector_problems
 from imgsearch.store.originals import Originals
+
+SERVED_TRIES, SERVED_PAUSE_S = 30, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,11 @@ class Verification:
         return {"clean": self.clean, **asdict(self)}
 
 
-def verify_catalog(catalog: CatalogStore) -> Verification:
-    """Return every problem of the catalog's rows, embeddings and index; changes nothing."""
+def verify_catalog(catalog: CatalogStore, index: LiveIndex | None = None) -> Verification:
+    """Return every problem of the catalog's rows, embeddings and index; changes nothing.
+
+    `index` is that of a process that serves the catalog: its file on the disk may be older than the catalog.
+    """
     problems = [f"The database has {problem}." for problem in row_problems(catalog)]
     for part in vector_problems(catalog):
         problems.append(f"{part.rows} embeddings from key {part.first_key} on are damaged: {part.reason}.")
@@ -55,10 +62,25 @@ def verify_catalog(catalog: CatalogStore) -> Verification:
             if wrong := space.count_damaged():
                 problems.append(f"{wrong} projected embeddings of {space.id} are damaged.")
         try:
-            check_index(catalog, space)
+            if index is None:
+                check_index(catalog, space)
+            else:
+                _check_served(catalog, index)
         except IndexCorrupt as error:
             problems.append(f"The index must be rebuilt: {error}.")
     return Verification(len(catalog), tuple(problems))
+
+
+def _check_served(catalog: CatalogStore, index: LiveIndex) -> None:
+    """Raise `IndexCorrupt` where an index that follows the catalog does not hold as many items.
+
+    A change reaches the index shortly after the catalog, so only a difference that stays counts.
+    """
+    for _ in range(SERVED_TRIES):
+        if (indexed := len(index)) == (items := len(catalog)):
+            return
+        time.sleep(SERVED_PAUSE_S)
+    raise IndexCorrupt(f"it holds {indexed} items, and the catalog {items}")
 
 
 def repair_catalog(

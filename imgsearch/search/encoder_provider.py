@@ -110,8 +110,10 @@ class EncoderProvider:
                 spec, progress=self._progress, device=self._device or None, backend=self._backend
             )
             self._catalog.bind_encoder(encoder.spec, encoder.id, encoder.dim, reason=reason)
-            self.loaded = encoder
-            return encoder
+            # A server whose catalog was empty batches the requests of its visitors too.
+            self.loaded = encoder if self._thread is None else BatchingEncoder(encoder)
+            self._error = None
+            return self.loaded
 
     def start(self, then: Callable[[], None] | None = None) -> None:
         """Load the encoder in a background thread and encode once; single requests are then encoded in batches.

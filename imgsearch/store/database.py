@@ -5,16 +5,14 @@ One DuckDB process locks out every other, and a cursor shared by threads returns
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
-import socket
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from imgsearch.core.errors import CatalogCorrupt, CatalogError, CatalogLocked
 from imgsearch.core.files import flush_to_disk
 from imgsearch.core.key_arrays import Keys
 from imgsearch.core.text import error_line
+from imgsearch.store.holder import FILE_NAME, Holder
 
 Cursor = duckdb.DuckDBPyConnection
 
@@ -53,7 +52,7 @@ class Database:
         `CatalogError` when its schema is newer than this program, `CatalogCorrupt` when DuckDB cannot read it.
         """
         self.path = folder / DATABASE_FILE
-        self._holder_file = folder / "writer.json"
+        self._folder = folder
         self._erase_file = folder / "erase-wanted"
         # Not a lock of one thread: one thread may close what another has opened.
         self._lock = FileLock(folder / "writer.lock", thread_local=False)
@@ -61,7 +60,7 @@ class Database:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise CatalogLocked(
-                f"The catalog {folder} is in use by {self._holder()}; stop it, or use its web page or HTTP API."
+                f"The catalog {folder} is in use by {self._named_holder()}; stop it, or use its web page or HTTP API."
             ) from None
         except OSError as error:
             raise CatalogError(
@@ -70,7 +69,8 @@ class Database:
         self._write = threading.RLock()
         self._local = threading.local()
         try:
-            self._holder_file.write_text(json.dumps(_this_process()), encoding="utf-8")
+            self.holder = Holder.this_process()
+            self.holder.write(folder)
             self._erase()  # in case a killed process did not
             self._connection = self._connect()
             # Kept open for `copy_to`: to close any file of the database releases DuckDB's lock on it.
@@ -238,17 +238,19 @@ class Database:
             self._connection.close()
             self._file.close()
             self._erase()
-            self._holder_file.unlink(missing_ok=True)
+            (self._folder / FILE_NAME).unlink(missing_ok=True)
             self._lock.release()
 
-    def _holder(self) -> str:
-        try:
-            holder = json.loads(self._holder_file.read_text(encoding="utf-8"))
-            return (
-                f"process {holder['pid']} on {holder['host']} ({holder['command']}, since {holder['since']})"
-            )
-        except (OSError, ValueError, KeyError, TypeError):
-            return "another process"
+    def announce(self, address: str) -> None:
+        """Write into `writer.json` that this process answers at the URL `address`."""
+        self.holder = replace(self.holder, address=address)
+        self.holder.write(self._folder)
+
+    def _named_holder(self) -> str:
+        with suppress(OSError):
+            if holder := Holder.read(self._folder):
+                return str(holder)
+        return "another process"
 
 
 class CatalogSettings:
@@ -322,13 +324,3 @@ def utc_now() -> datetime:
 
 def _quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
-
-
-def _this_process() -> dict[str, object]:
-    command = " ".join([Path(sys.argv[0]).name or "python", *sys.argv[1:3]])
-    return {
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        "command": command[:120],
-        "since": datetime.now(UTC).isoformat(timespec="seconds"),
-    }

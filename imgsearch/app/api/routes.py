@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from imgsearch.app.api import collections, feedback, items, operations, pictures, search
+from imgsearch.app.api import collections, commands, feedback, items, operations, pictures, search
 from imgsearch.app.api.context import Context
 from imgsearch.app.api.failures import HANDLERS
 from imgsearch.app.api.openapi import docs_page, openapi_document
@@ -28,7 +28,7 @@ _ROUTES = [
     # The most frequent first: paths are compared one after the other.
     for resource in (pictures, search, items, feedback, collections, operations)
     for route in resource.router.routes
-]
+] + commands.ROUTES
 
 
 def create_api(open_service: Callable[[], SearchService], settings: Settings) -> FastAPI:
