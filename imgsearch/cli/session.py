@@ -23,7 +23,7 @@ PROGRESS_EVERY_S = 0.1
 MAX_BUFFERED_CHARS = 64 * 1024
 
 _program: Callable[[Sequence[str]], int] | None = None
-_session: ContextVar[Session | None] = ContextVar("session", default=None)
+_session: ContextVar[ClientSession | None] = ContextVar("session", default=None)
 
 
 class ClientStream(io.TextIOBase):
@@ -64,7 +64,7 @@ class ClientStream(io.TextIOBase):
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class ClientSession:
     """A command of a client in this process, which serves `service`."""
 
     service: SearchService
@@ -90,7 +90,7 @@ class Session:
 class ClientProgress:
     """Sends progress to a client, at most ten times a second."""
 
-    def __init__(self, session: Session, what: str) -> None:
+    def __init__(self, session: ClientSession, what: str) -> None:
         self._session = session
         self._what = what
         self._sent_at = 0.0
@@ -117,15 +117,15 @@ class ClientProgress:
             self._sent_at, self._unsent = time.monotonic(), None
 
 
-def session() -> Session | None:
+def session() -> ClientSession | None:
     """Return the session of this thread's command; None in a command that has a process of its own."""
     return _session.get()
 
 
 @contextmanager
-def running(service: SearchService, run: CommandRun) -> Iterator[Session]:
+def running(service: SearchService, run: CommandRun) -> Iterator[ClientSession]:
     """Let this thread be the command `run`: what it prints goes to its client."""
-    entered = Session(service, run, ClientStream(run, "stdout"), ClientStream(run, "stderr"))
+    entered = ClientSession(service, run, ClientStream(run, "stdout"), ClientStream(run, "stderr"))
     token = _session.set(entered)
     try:
         yield entered
