@@ -88,7 +88,12 @@ def _raise_refusal(response: http.client.HTTPResponse) -> None:
         code, message = str(error["code"]), str(error["message"])
     except (ValueError, KeyError, TypeError):
         raise NoServer from None
-    if code in {"other_catalog", "not_allowed", "not_found"}:  # a process that has the address by now
+    if code in {
+        "other_catalog",
+        "token_required",
+        "write_refused",
+        "not_found",
+    }:  # a process that has the address by now
         raise NoServer
     raise CannotRun(message)
 

@@ -83,7 +83,7 @@ def _serve(settings: Settings, *, open_browser: bool) -> None:
     terminal.refuse_in_server("serve")
     listener = _listen(settings.host, settings.port)
     with contextlib.closing(listener):
-        from imgsearch.app.access import is_loopback
+        from imgsearch.app.access import is_loopback, local_token
         from imgsearch.app.service import get_service
 
         settings = settings.model_copy(update={"local_only": is_loopback(listener.getsockname()[0])})
@@ -107,7 +107,8 @@ def _serve(settings: Settings, *, open_browser: bool) -> None:
         server = uvicorn.Server(config)
         port = listener.getsockname()[1]
         url = _url(settings.host, port)
-        announce = partial(service.catalog.database.announce, _own_url(settings.host, port))
+        own_url = _own_url(settings.host, port)
+        announce = partial(service.catalog.database.announce, own_url, local_token())
         _when_ready(server, announce)
         if open_browser:
             _when_ready(server, partial(webbrowser.open, url))

@@ -69,8 +69,7 @@ class Database:
         self._write = threading.RLock()
         self._local = threading.local()
         try:
-            self.holder = Holder.this_process()
-            self.holder.write(folder)
+            Holder.this_process().write(folder)
             self._erase()  # in case a killed process did not
             self._connection = self._connect()
             # Kept open for `copy_to`: to close any file of the database releases DuckDB's lock on it.
@@ -241,10 +240,9 @@ class Database:
             (self._folder / FILE_NAME).unlink(missing_ok=True)
             self._lock.release()
 
-    def announce(self, address: str) -> None:
-        """Write into `writer.json` that this process answers at the URL `address`."""
-        self.holder = replace(self.holder, address=address)
-        self.holder.write(self._folder)
+    def announce(self, address: str, token: str) -> None:
+        """Write into `writer.json` that this process answers at the URL `address`, for requests with the token."""
+        replace(Holder.this_process(), address=address, token=token).write(self._folder)
 
     def _named_holder(self) -> str:
         with suppress(OSError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import socket
 import sys
 from dataclasses import asdict, dataclass, field, fields
@@ -12,15 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 FILE_NAME = "writer.json"
-TOKEN_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
     """The process that has a catalog open.
 
-    `token` is a secret that it chose: whoever can read the file may write the catalog. `address` is the URL at which
-    its server answers processes of this machine; "" while it serves nothing.
+    `address` is the URL at which its server answers processes of this machine, and `token` the secret with which they
+    may change the catalog; both are "" while it serves nothing.
     """
 
     pid: int
@@ -32,12 +30,10 @@ class Holder:
 
     @classmethod
     def this_process(cls) -> Holder:
-        """Return this process, with a new token."""
+        """Return this process."""
         command = " ".join([Path(sys.argv[0]).name or "python", *sys.argv[1:3]])
         since = datetime.now(UTC).isoformat(timespec="seconds")
-        return cls(
-            os.getpid(), socket.gethostname(), command[:120], since, secrets.token_urlsafe(TOKEN_BYTES)
-        )
+        return cls(os.getpid(), socket.gethostname(), command[:120], since)
 
     @classmethod
     def read(cls, folder: Path) -> Holder | None:

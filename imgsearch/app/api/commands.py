@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
@@ -15,18 +14,19 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from imgsearch.app.access import is_loopback
 from imgsearch.app.api.bodies import parse_model, read_bytes, require_json
 from imgsearch.app.api.context import context_of, json_answer
 from imgsearch.app.api.failures import RequestError
 from imgsearch.app.commands import CommandCall, CommandRun
 from imgsearch.app.service import SearchService
+from imgsearch.core.errors import WriteRefused
 from imgsearch.core.version import __version__
 
 ROUTE = "/api/v1/commands"
 ALIVE_EVERY_S = 2.0
 """How often a command that prints nothing says that it runs: a client waits no longer for a server that hangs."""
 MAX_BYTES = 4 * 1024 * 1024
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
 
 _Text = Annotated[str, Field(max_length=100_000)]
 
@@ -50,7 +50,7 @@ _BODY = TypeAdapter(CommandBody)
 async def run_command(request: Request) -> Response:
     """Run a command in this process and answer with its events, one JSON object a line."""
     service = await context_of(request).read(lambda service: service)
-    check_token(request, service)
+    check_token(request)
     require_json(request, "a command")
     body = parse_model(await read_bytes(request, MAX_BYTES), _BODY)
     await context_of(request).read(partial(_check, body))
@@ -70,14 +70,14 @@ async def run_command(request: Request) -> Response:
 async def list_commands(request: Request) -> Response:
     """Answer with the number of commands that run."""
     service = await context_of(request).read(lambda service: service)
-    check_token(request, service)
+    check_token(request)
     return json_answer({"running": service.commands.count()})
 
 
 async def cancel_command(request: Request) -> Response:
     """Let a command end at its next step."""
     service = await context_of(request).read(lambda service: service)
-    check_token(request, service)
+    check_token(request)
     return json_answer({"cancelled": service.commands.cancel(request.path_params["id"])})
 
 
@@ -88,16 +88,13 @@ ROUTES = [
 ]
 
 
-def check_token(request: Request, service: SearchService) -> None:
-    """Refuse a client of another machine, and one that does not have the token of this process's `writer.json`."""
+def check_token(request: Request) -> None:
+    """Refuse a client of another machine, and one without the token of this process's `writer.json`."""
     client = request.client.host if request.client else ""
     own = (request.scope.get("server") or ("",))[0]
-    forwarded = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-real-ip"))
-    given = request.headers.get("authorization", "").removeprefix("Bearer ")
-    token = service.catalog.database.holder.token
-    known = bool(token) and hmac.compare_digest(given.encode(), token.encode())
-    if forwarded or not known or (client not in _LOOPBACK and client != own):
-        raise RequestError("Only this catalog's owner may run commands here.", status=403, code="not_allowed")
+    allowed = context_of(request).access.check(request) == "local token"
+    if not allowed or not (is_loopback(client) or client == own):
+        raise WriteRefused("Only the catalog's owner may run commands, on the machine of the server.")
 
 
 def _check(body: CommandBody, service: SearchService) -> None:
