@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from imgsearch.app.api.routes import PREFIXES, create_api
+from imgsearch.app.base_path import BasePathMiddleware
 from imgsearch.app.service import close_service, get_service
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import ImgSearchError
@@ -42,7 +43,10 @@ def app_arguments(settings: Settings | None = None) -> dict[str, Any]:
     return {
         "script_path": UI_FOLDER / "main.py",
         "routes": [_ApiRoute(api)],
-        "middleware": [Middleware(_OddPaths, api=api)],
+        "middleware": [
+            Middleware(BasePathMiddleware, base_path=settings.base_path),
+            Middleware(_OddPaths, api=api),
+        ],
         "lifespan": _lifespan(settings),
     }
 

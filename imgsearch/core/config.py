@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
+from imgsearch.core.base_path import clean_base_path
 from imgsearch.core.errors import ConfigError
 
 PREFIX = "IMGSEARCH_"
@@ -120,6 +121,9 @@ class Settings(BaseSettings):
     reaches the pages can then change it: put a proxy with a login in front."""
     title: str = "imgsearch"
     """The name in the browser's tab and on the API's page."""
+    base_path: str = ""
+    """The path below which a reverse proxy serves the app, such as `/search`. The proxy may keep this path in its
+    requests or remove it. A proxy can also name it in the header `X-Forwarded-Prefix`. The default is none."""
     cors_origins: str = ""
     """Web origins, separated by spaces, whose pages may call the API from the browser, such as
     `https://shop.example`. `*` is every origin. The default is none."""
@@ -154,6 +158,11 @@ class Settings(BaseSettings):
     @classmethod
     def _expand_user(cls, catalog: Path) -> Path:
         return catalog.expanduser()
+
+    @field_validator("base_path")
+    @classmethod
+    def _check_base_path(cls, path: str) -> str:
+        return clean_base_path(path)
 
     @field_validator("replica_of")
     @classmethod

@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote, urlencode
 
+from imgsearch.core.base_path import served_path
 from imgsearch.core.errors import QueryError
 from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.core.query import MAX_RANK, Duplicates, Emphasis, Query, Region, Term, TermKind
@@ -39,18 +40,18 @@ def thumbnail_url(photo: Item | Hit, size_px: int = 384) -> str:
     """Return the path of a photo's thumbnail; it changes when the photo's content does, so it may be cached."""
     rest = f"size={size_px}&v={photo.key}"
     if _NOT_IN_A_PATH.search(photo.item_id):
-        return f"/thumbnails?id={quote(photo.item_id, safe='')}&{rest}"
-    return f"/thumbnails/{quote(photo.item_id, safe='/')}?{rest}"
+        return served_path(f"/thumbnails?id={quote(photo.item_id, safe='')}&{rest}")
+    return served_path(f"/thumbnails/{quote(photo.item_id, safe='/')}?{rest}")
 
 
 def upload_url(upload_id: str, size_px: int = 384) -> str:
     """Return the path of an uploaded picture's thumbnail."""
-    return f"/uploads/{quote(upload_id, safe='')}?size={size_px}"
+    return served_path(f"/uploads/{quote(upload_id, safe='')}?size={size_px}")
 
 
 def regions_url(term: Term) -> str:
     """Return the path of the boxes around the things in the photo of an item or an upload."""
-    return f"/api/v1/regions?{urlencode({str(term.kind): str(term.value)})}"
+    return served_path(f"/api/v1/regions?{urlencode({str(term.kind): str(term.value)})}")
 
 
 def query_to_params(

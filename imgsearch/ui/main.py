@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from imgsearch.app.service import SearchService, get_service
+from imgsearch.core.base_path import HEADER, forwarded_base_path, use_base_path
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.markup import ASSETS, draw_style
@@ -39,6 +40,8 @@ def main() -> None:
     st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
     draw_style("page.css")
     service, problem = _service()
+    default = service.settings.base_path if service is not None else ""
+    use_base_path(forwarded_base_path(st.context.headers.get(HEADER), default))
     pages = _pages()
     if service is not None and service.settings.replica_of:
         kept = {

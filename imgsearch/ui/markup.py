@@ -9,6 +9,7 @@ import streamlit as st
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from imgsearch.core.base_path import served_path
 from imgsearch.core.query_address import thumbnail_url
 
 ASSETS = Path(__file__).parent / "assets"
@@ -22,7 +23,7 @@ _templates = Environment(
     lstrip_blocks=True,
     undefined=StrictUndefined,
 )
-_templates.globals["thumbnail"] = thumbnail_url
+_templates.globals |= {"thumbnail": thumbnail_url, "served_path": served_path}
 
 
 def render(template: str, **values: Any) -> Markup:

@@ -8,6 +8,7 @@ from functools import partial
 import streamlit as st
 
 from imgsearch.app.service import SearchService, get_service
+from imgsearch.core.base_path import served_path
 from imgsearch.core.query import Query
 from imgsearch.core.query_address import query_to_params
 from imgsearch.explore.explorer import MapState
@@ -75,7 +76,7 @@ def _draw_map(service: SearchService, session: Session, exploring: Exploring, st
     _component(
         key=key,
         data={
-            "endpoint": ENDPOINT,
+            "endpoint": served_path(ENDPOINT),
             "projection": projection,
             "dimensions": dimensions,
             "by": "" if by == "none" else by,

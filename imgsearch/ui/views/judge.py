@@ -12,6 +12,7 @@ from typing import Any
 import streamlit as st
 
 from imgsearch.app.service import SearchService, get_service
+from imgsearch.core.base_path import served_path
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.core.records import Item
 from imgsearch.improve.judging.judging import MAX_GUIDELINE
@@ -298,7 +299,7 @@ def _draw_judging(service: SearchService, judging_set: JudgingSet, labeler: str)
             "labeler": labeler,
             "role": _role_in_address(),
             "guideline": {"text": guideline.text, "version": guideline.version},
-            "endpoint": ENDPOINT,
+            "endpoint": served_path(ENDPOINT),
         },
         on_leave_change=go,
     )
