@@ -19,6 +19,7 @@ class BasePathMiddleware:
         self._base_path = base_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
         if scope["type"] in ("http", "websocket"):
             header = next((value for name, value in scope["headers"] if name == HEADER.encode()), b"")
             base_path = forwarded_base_path(header.decode("latin-1"), self._base_path)

@@ -1,7 +1,7 @@
 """The path below which visitors reach this server: "" at the root of a host, "/search" behind a proxy.
 
-Every address that pages and answers contain is made by `served_path`. The base path belongs to a request, since a proxy
-may name it in the header `X-Forwarded-Prefix`; a context variable carries it to the threads that work for the request.
+Every address that pages and answers contain is made by `served_path`. The base path belongs to a request, since a
+proxy may name it in the header `X-Forwarded-Prefix`; a context variable carries it to the threads of the request.
 """
 
 from __future__ import annotations

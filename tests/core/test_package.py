@@ -37,7 +37,7 @@ OWNERS = {
     "onnxruntime": {"encoders"},
     "duckdb": {"store.database"},
     "pillow_heif": {"vision.images"},
-    "filelock": {"store.database"},
+    "filelock": {"store.database", "store.backup"},
     "ir_measures": {"improve.quality"},
     "typer": {"cli"},
     "fastapi": {"app.api"},
