@@ -12,7 +12,7 @@ import numpy as np
 
 from imgsearch.demo import sample_store
 from imgsearch.encoders import load_encoder
-from imgsearch.ingest.manifests import read_table
+from imgsearch.ingest.tables import read_table
 from imgsearch.vision.images import decode_image
 from imgsearch.vision.looks import describe
 
@@ -23,7 +23,7 @@ def main() -> None:
     store = sample_store()
     encoder = load_encoder("lite")
     table = read_table(store.manifest)
-    images, ids = list(table["image"]), list(table["id"])
+    images, ids = table.column("image").values(), table.column("id").values()
     begin = time.perf_counter()
     parts, looks = [], {}
     for start in range(0, len(images), 64):

@@ -143,12 +143,12 @@ def index(
         terminal.refuse_in_server("index --shards")
     from imgsearch.ingest.indexing import IndexingOptions
     from imgsearch.ingest.pruning import NO_LIMIT, PruneLimit
-    from imgsearch.ingest.sources import open_source
+    from imgsearch.ingest.sources import open_sources
     from imgsearch.vision.images import ImageLimits
 
     sources = [terminal.place(source) for source in sources]
     # A wrong source is reported before a catalog is made and a model is loaded.
-    opened = [open_source(source, root=root) for source in sources]
+    opened = open_sources(sources, root=root)
     options = IndexingOptions(
         metadata=metadata,
         embeddings=embeddings and terminal.place(embeddings),

@@ -17,19 +17,20 @@ from itertools import chain, islice
 from pathlib import Path
 
 from imgsearch.core.config import cpu_count
-from imgsearch.core.errors import EncoderMismatch, SourceError
+from imgsearch.core.errors import EncoderMismatch
 from imgsearch.core.records import IndexingReport
 from imgsearch.encoders.base import Encoder, RunsInWorkers
 from imgsearch.index.live_index import LiveIndex
+from imgsearch.ingest.feeds import Feed, FeedOptions, MetadataFile
+from imgsearch.ingest.feeds.metadata_file import SAMPLE_PHOTOS
 from imgsearch.ingest.look_backfill import LookMaker
-from imgsearch.ingest.manifests import MetadataFile
 from imgsearch.ingest.moved_photos import MovedPhotos
 from imgsearch.ingest.precomputed import ImportedEmbeddings, imported_photo, open_embeddings
 from imgsearch.ingest.preparation import Outcome, Preparer, read_ahead
 from imgsearch.ingest.pruning import PruneLimit
 from imgsearch.ingest.run import ENCODE_BATCH, BatchWriter, ProgressCallback, RunReport, Scan
 from imgsearch.ingest.shards import ShardedEmbeddings
-from imgsearch.ingest.sources import Source, open_source
+from imgsearch.ingest.sources import Source, open_sources
 from imgsearch.ingest.workers import WorkerPool, WorkersUnavailable, fitting_workers
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.item_table import Photo
@@ -51,7 +52,8 @@ class IndexingOptions:
     `prune` removes vanished items within `prune_limit`; where more have vanished, none is removed and the report says
     so. `take_over` lets photos take the ids of other photos of other sources. `threads` decode (0: as many as
     processors) beside the encoder. With more than one of `workers`, that many processes prepare the photos instead,
-    once there are `worth_workers` of them to read, and encode them too where that is faster.
+    once there are `worth_workers` of them to read, and encode them too where that is faster. `feed` says how tables
+    are read.
     """
 
     metadata: Path | None = None
@@ -60,6 +62,7 @@ class IndexingOptions:
     prune_limit: PruneLimit = field(default_factory=PruneLimit)
     take_over: bool = False
     root: Path | None = None
+    feed: FeedOptions = field(default_factory=FeedOptions)
     threads: int = 0
     workers: int = 1
     worth_workers: int = MIN_PHOTOS_FOR_WORKERS
@@ -85,8 +88,8 @@ def index_sources(
     then), and `EncoderMismatch` when the catalog holds another encoder's embeddings.
     """
     options = options or IndexingOptions()
-    opened = _open_sources(sources, options)
-    metadata = MetadataFile(options.metadata) if options.metadata else None
+    opened = open_sources(sources, root=options.root, feed=options.feed)
+    metadata = _open_metadata(options, opened)
     vectors = _open_embeddings(options, opened, encoder)
     catalog.bind_encoder(encoder.spec, encoder.id, encoder.dim)
     report = RunReport(progress)
@@ -123,22 +126,26 @@ def index_sources(
     scan.find_vanished(opened, options.prune_limit if options.prune else None)
     with report.stage("index"):
         index.save()
-    _note_unused_rows(metadata, options, report)
+    report.notes += _notes_on_tables(metadata, opened)
     report.show()
     return report.finish(encoder.id)
 
 
-def _note_unused_rows(metadata: MetadataFile | None, options: IndexingOptions, report: RunReport) -> None:
-    if metadata is not None and metadata.unused:
-        rows = f"{metadata.unused} of {len(metadata)} rows of {options.metadata}"
-        report.notes.append(f"{rows} match no photo here.")
+def _open_metadata(options: IndexingOptions, sources: Sequence[Source]) -> MetadataFile | None:
+    if options.metadata is None:
+        return None
+    metadata = MetadataFile(options.metadata, options=options.feed)
+    if metadata.needs_fit:
+        listed = (
+            photo.item_id for source in sources for photo in source.photos() if isinstance(photo, Photo)
+        )
+        metadata.fit(islice(listed, SAMPLE_PHOTOS))
+    return metadata
 
 
-def _open_sources(sources: Sequence[str | Path], options: IndexingOptions) -> list[Source]:
-    named = [open_source(source, root=options.root) for source in sources]
-    if not named:
-        raise SourceError("No source was given; name a folder, an archive or a manifest.")
-    return list({source.name: source for source in named}.values())
+def _notes_on_tables(metadata: MetadataFile | None, sources: Sequence[Source]) -> list[str]:
+    notes = [note for source in sources if isinstance(source, Feed) for note in source.notes()]
+    return [*notes, *(metadata.notes() if metadata is not None else ())]
 
 
 def _threads(options: IndexingOptions) -> int:

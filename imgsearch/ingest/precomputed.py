@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import SourceError
-from imgsearch.ingest.manifests import ManifestSource, id_text, read_table, rows_of
+from imgsearch.ingest.feeds import Feed
 from imgsearch.ingest.preparation import Outcome, PreparedPhoto, read_failure
 from imgsearch.ingest.shards import ShardedEmbeddings, unit_row
 from imgsearch.ingest.sources import Source
+from imgsearch.ingest.tables import read_table
 from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import content_digest
 from imgsearch.store.remote_files import is_remote
@@ -43,7 +44,7 @@ class ImportedEmbeddings:
         """Read a .npy with a row for each of the manifest, or a .parquet with ids; raises `SourceError`."""
         ids, vectors = _read_vectors(path)
         if ids is None:
-            manifests = [source for source in sources if isinstance(source, ManifestSource)]
+            manifests = [source for source in sources if isinstance(source, Feed)]
             if len(manifests) != 1 or len(sources) != 1:
                 text = "is matched by row number, so the source must be one manifest with the same rows"
                 raise SourceError(f"{path} {text}.")
@@ -87,14 +88,14 @@ def _read_vectors(path: Path) -> tuple[Sequence[str] | None, NDArray[np.floating
 
 
 def _read_rows(path: Path) -> tuple[Sequence[str], NDArray[np.floating[Any]]]:
-    frame = read_table(path)
-    names = {str(name).lower(): str(name) for name in frame.columns}
+    table = read_table(path, vectors=True)
+    names = {column.name.lower(): column for column in table.columns}
     key = next((names[name] for name in ID_NAMES if name in names), None)
     column = next((names[name] for name in EMBEDDING_NAMES if name in names), None)
     if key is None or column is None:
-        raise SourceError(f"{path} needs the columns id and embedding; it has: {', '.join(names.values())}.")
-    ids = [id_text(next(iter(row.values()), "")) for row in rows_of(frame[[key]])]
+        raise SourceError(f"{path} needs the columns id and embedding; it has: {', '.join(table.names)}.")
+    ids = [text or "" for text in key.texts()]
     try:
-        return ids, np.stack([np.asarray(value, np.float32) for value in frame[column]])
+        return ids, np.stack([np.asarray(value, np.float32) for value in column.cells.to_numpy()])
     except (TypeError, ValueError) as error:
         raise SourceError(f"The embeddings in {path} are not all rows of one length.") from error

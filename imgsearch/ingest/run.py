@@ -18,7 +18,7 @@ from imgsearch.core.key_arrays import Keys
 from imgsearch.core.records import Failure, IndexingReport
 from imgsearch.encoders.base import Encoder
 from imgsearch.index.live_index import LiveIndex
-from imgsearch.ingest.manifests import MetadataFile
+from imgsearch.ingest.feeds import MetadataFile
 from imgsearch.ingest.moved_photos import MovedPhotos
 from imgsearch.ingest.preparation import KEPT_URL_PX, Outcome, PreparedPhoto, encode_prepared
 from imgsearch.ingest.pruning import PruneLimit, Vanished, refusal

@@ -1,4 +1,4 @@
-"""Where photos come from: folders, here or in an object store, .tar and .zip archives, and manifests.
+"""Where photos come from: folders, here or in an object store, .tar and .zip archives, and feeds.
 
 A source lists photos with their id, location, size and time, and reads none. A photo that cannot be listed becomes a
 `Failure`, and the listing continues.
@@ -12,7 +12,8 @@ import tarfile
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -20,30 +21,14 @@ from typing import Protocol
 from imgsearch.core.errors import SourceError
 from imgsearch.core.records import Failure
 from imgsearch.core.text import error_line
-from imgsearch.ingest.manifests import ManifestSource
+from imgsearch.ingest.feeds import FeedOptions, open_feed
+from imgsearch.ingest.photo_names import IMAGE_SUFFIXES
+from imgsearch.ingest.tables import TABLE_SUFFIXES, is_table_name
 from imgsearch.store.item_table import Photo
-from imgsearch.store.originals import archive_location, path_location, printable_name
+from imgsearch.store.originals import archive_location, is_url, path_location, printable_name
 from imgsearch.store.remote_files import is_remote, list_files, normalised_place
 
-IMAGE_SUFFIXES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".webp",
-        ".gif",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".heic",
-        ".heif",
-        ".avif",
-    ]
-)
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-MANIFEST_SUFFIXES = (".csv", ".tsv", ".parquet", ".pq", ".jsonl", ".ndjson")
 
 
 class Source(Protocol):
@@ -64,8 +49,14 @@ class Source(Protocol):
         """Yield every photo, in the same order each time."""
 
 
-def open_source(text: str | Path, *, root: Path | None = None) -> Source:
-    """Return the source at a path or URL; `root` (its folder) limits a manifest's photos. Raises `SourceError`."""
+def open_source(
+    text: str | Path, *, root: Path | None = None, feed_options: FeedOptions | None = None
+) -> Source:
+    """Return the source at a path or URL; `root` (its folder) limits a feed's photos. Raises `SourceError`."""
+    options = feed_options or FeedOptions()
+    options = replace(options, root=root) if root else options
+    if isinstance(text, str) and is_url(text):
+        return open_feed(text, options=options)
     if isinstance(text, str) and is_remote(text):
         return RemoteSource(text)
     path = Path(text).expanduser().absolute()
@@ -76,12 +67,26 @@ def open_source(text: str | Path, *, root: Path | None = None) -> Source:
     name = path.name.lower()
     if name.endswith(ARCHIVE_SUFFIXES):
         return ArchiveSource(path)
-    if name.endswith(MANIFEST_SUFFIXES):
-        return ManifestSource(path, root=root)
+    if is_table_name(name):
+        return open_feed(path, options=options)
     raise SourceError(
         f"{path} is neither a folder, nor an archive ({' '.join(ARCHIVE_SUFFIXES)}), "
-        f"nor a manifest ({' '.join(MANIFEST_SUFFIXES)})."
+        f"nor a table ({' '.join(TABLE_SUFFIXES)})."
     )
+
+
+def open_sources(
+    sources: Sequence[str | Path], *, root: Path | None = None, feed: FeedOptions | None = None
+) -> list[Source]:
+    """Return the sources, each once; feeds may name photos in the folders among them. Raises `SourceError`."""
+    if not sources:
+        raise SourceError("No source was given; name a folder, an archive or a table.")
+    options = feed or FeedOptions()
+    places = [Path(source).expanduser().absolute() for source in sources if not is_remote(str(source))]
+    folders = tuple(place for place in places if place.is_dir())
+    options = replace(options, folders=(*options.folders, *folders))
+    opened = [open_source(source, root=root, feed_options=options) for source in sources]
+    return list({source.name: source for source in opened}.values())
 
 
 class FolderSource:

@@ -48,6 +48,9 @@ OWNERS = {
     "rapidfuzz": {"search.words"},
     "platformdirs": {"core.config"},
     "pydantic_settings": {"core.config"},
+    "openpyxl": {"ingest.tables"},
+    "defusedxml": {"ingest.tables"},
+    "charset_normalizer": {"ingest.tables"},
     "prometheus_client": {"improve.monitoring", "app.api"},
 }
 """Which modules may import a third-party library while the program runs (type checking aside)."""

@@ -13,7 +13,7 @@ import pytest
 
 from imgsearch.core.errors import SourceError
 from imgsearch.core.records import Failure
-from imgsearch.ingest.manifests import ManifestSource
+from imgsearch.ingest.feeds import open_feed
 from imgsearch.ingest.sources import Source, open_source
 from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import file_of
@@ -110,7 +110,7 @@ def test_an_existing_path_that_is_no_source_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no folder or file"):
         open_source(tmp_path / "none")
     with pytest.raises(SourceError, match="neither a folder"):
-        open_source(touch(tmp_path / "notes.txt"))
+        open_source(touch(tmp_path / "notes.doc"))
 
 
 # --- archives ---------------------------------------------------------------------------------------------------
@@ -241,9 +241,9 @@ def test_rows_with_missing_or_outside_paths_are_failures(tmp_path: Path) -> None
 
 def test_a_manifest_without_images_is_refused_with_a_list_of_its_columns(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="title, price"):
-        ManifestSource(manifest(tmp_path / "m.csv", "title,price\na,1\n"))
+        open_feed(manifest(tmp_path / "m.csv", "title,price\na,1\n"))
 
 
 def test_ids_are_in_row_order(tmp_path: Path) -> None:
     path = manifest(tmp_path / "m.csv", "id,image\na,1.jpg\n,2.jpg\n,\n")
-    assert list(ManifestSource(path).ids) == ["a", "2.jpg", ""]
+    assert list(open_feed(path).ids) == ["a", "2.jpg", ""]

@@ -1,0 +1,230 @@
+"""XML: the element that repeats is a record; entities and external references are refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+from xml.sax import SAXException, SAXParseException
+from xml.sax.handler import ContentHandler
+
+import numpy as np
+from defusedxml.common import DefusedXmlException
+from defusedxml.sax import parse
+
+from imgsearch.core.errors import SourceError
+from imgsearch.core.records import Failure
+from imgsearch.core.text import error_line
+from imgsearch.ingest.tables.columns import RecordColumns
+from imgsearch.ingest.tables.flattening import flat_record
+from imgsearch.ingest.tables.table import Table, TableLimits
+
+MAX_DEPTH = 50
+RECORD_NAMES = frozenset(
+    ("item", "entry", "product", "offer", "article", "record", "row", "object", "artikel", "produkt")
+)
+
+ElementPath = tuple[str, ...]
+
+
+def read_xml(path: Path, file: BinaryIO, limits: TableLimits) -> Table:
+    """Return the records of an XML file; those before a damaged place where there is one. Raises `SourceError`."""
+    shape = _Shape()
+    _parse(path, file, shape)
+    record = shape.record()
+    if record is None:
+        reason = f" ({shape.damage})" if shape.damage else ""
+        raise SourceError(
+            f"{path} cannot be read as XML: it has no records such as <item> or <product>{reason}."
+        )
+    columns = RecordColumns(path, limits)
+    places: list[int] = []
+    failures: list[Failure] = []
+
+    def collect(line: int, content: Any) -> None:
+        flat = flat_record(content) if isinstance(content, dict) else {}
+        if any(len(str(value)) > limits.max_cell_chars for value in flat.values()):
+            reason = (
+                f"The record at line {line} has a value of more than {limits.max_cell_chars:,} characters."
+            )
+            failures.append(Failure(f"{path.name} line {line}", reason))
+            return
+        columns.append(flat)
+        places.append(reader.count)
+        if len(places) > limits.max_rows:
+            raise SourceError(f"{path} has more than {limits.max_rows:,} records; split it.")
+
+    reader = _Records(record, collect)
+    _parse(path, file, reader)
+    if reader.damage:
+        reason = f"The XML is damaged; the records after that place were not read ({reader.damage})."
+        failures.append(Failure(f"{path.name}", reason))
+    return Table(
+        str(path),
+        _format_name(record),
+        columns.finish(given=""),
+        np.array(places, np.int64),
+        place_word="record",
+        encoding=_declared_encoding(file),
+        failures=tuple(failures),
+        complete=not reader.damage,
+    )
+
+
+def _parse(path: Path, file: BinaryIO, handler: _Shape | _Records) -> None:
+    file.seek(0)
+    try:
+        parse(_KeptOpen(file), handler, forbid_dtd=False, forbid_entities=True, forbid_external=True)
+    except DefusedXmlException:
+        raise SourceError(f"{path} declares XML entities or external files, which are not read.") from None
+    except SAXParseException as error:
+        handler.damage = f"line {error.getLineNumber()}: {error.getMessage()}"
+    except (SAXException, UnicodeError, LookupError, ValueError) as error:
+        handler.damage = error_line(error)
+
+
+class _KeptOpen:
+    """A file that the parser cannot close: it is read twice."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read = file.read
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def _format_name(record: ElementPath) -> str:
+    return {"rss": "RSS", "feed": "Atom"}.get(record[0], "XML")
+
+
+def _declared_encoding(file: BinaryIO) -> str:
+    file.seek(0)
+    head = file.read(200)
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "UTF-16"
+    _, found, rest = head.partition(b"encoding=")
+    declared = rest[1:].split(rest[:1])[0].decode("ascii", "replace") if found and rest else ""
+    return declared.upper() or "UTF-8"
+
+
+class _Shape(ContentHandler):
+    """Counts the elements of each path that contain elements."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.damage = ""
+        self._path: list[str] = []
+        self._counts: Counter[ElementPath] = Counter()
+        self._with_children: set[ElementPath] = set()
+
+    def startElement(self, name: str, attrs: Any) -> None:  # noqa: N802 (the name of SAX)
+        if len(self._path) >= MAX_DEPTH:
+            raise SAXException(f"elements are nested more than {MAX_DEPTH} deep")
+        if self._path:
+            self._with_children.add(tuple(self._path))
+        self._path.append(name)
+        path = tuple(self._path)
+        self._counts[path] += 1
+        if len(attrs) > 1:
+            self._with_children.add(path)
+
+    def endElement(self, name: str) -> None:  # noqa: N802 (the name of SAX)
+        self._path.pop()
+
+    def record(self) -> ElementPath | None:
+        """Return the path of the records: of the elements with content the one nearest to the top that repeats."""
+
+        def rank(path: ElementPath) -> tuple[bool, int, bool, int]:
+            known = _local(path[-1]) in RECORD_NAMES
+            return self._counts[path] < 2, len(path), not known, -self._counts[path]
+
+        found = [path for path in self._with_children if len(path) > 1]
+        repeated = [path for path in found if self._counts[path] > 1]
+        known = [path for path in found if _local(path[-1]) in RECORD_NAMES]
+        shallow = min(known, key=len) if known else None
+        if shallow and (not repeated or len(shallow) <= min(map(len, repeated))):
+            return min((path for path in known if len(path) == len(shallow)), key=rank)
+        return min(repeated or found, key=rank, default=None)
+
+
+class _Records(ContentHandler):
+    """Calls back with each record as nested mappings, without the prefixes of names."""
+
+    def __init__(self, record: ElementPath, collect: Callable[[int, Any], None]) -> None:
+        super().__init__()
+        self.damage = ""
+        self._record = list(record)
+        self._collect = collect
+        self.count = 0
+        self._path: list[str] = []
+        self._open: list[tuple[dict[str, Any], list[str]]] = []
+        self._line = 0
+        self._locator: Any = None
+
+    def setDocumentLocator(self, locator: Any) -> None:  # noqa: N802 (the name of SAX)
+        self._locator = locator
+
+    def startElement(self, name: str, attrs: Any) -> None:  # noqa: N802 (the name of SAX)
+        self._path.append(name)
+        if not self._open:
+            if self._path != self._record:
+                return
+            self._line = self._locator.getLineNumber() if self._locator else 0
+        content = {_local(key): value for key, value in attrs.items() if not key.startswith("xmlns")}
+        self._open.append((content, []))
+
+    def characters(self, content: str) -> None:
+        if self._open:
+            self._open[-1][1].append(content)
+
+    def endElement(self, name: str) -> None:  # noqa: N802 (the name of SAX)
+        self._path.pop()
+        if not self._open:
+            return
+        content, texts = self._open.pop()
+        text = "".join(texts).strip()
+        value: Any = _element_value(content, text)
+        if not self._open:
+            self.count += 1
+            self._collect(self._line, value)
+            return
+        parent, key = self._open[-1][0], _local(name)
+        # In a shop's feed <g:title> is meant for machines, <title> for readers of the feed.
+        if name.startswith("g:") and key in parent and not isinstance(parent[key], _Prefixed):
+            parent[key] = _Prefixed([value])
+        elif key in parent and isinstance(parent[key], _Prefixed):
+            if name.startswith("g:"):
+                parent[key].append(value)
+        elif name.startswith("g:"):
+            parent[key] = _Prefixed([value])
+        else:
+            before = parent.get(key)
+            parent[key] = (
+                value if before is None else [*(before if isinstance(before, list) else [before]), value]
+            )
+
+
+class _Prefixed(list[Any]):
+    """Values of elements with the prefix of Google's names."""
+
+
+def _element_value(content: dict[str, Any], text: str) -> Any:
+    """Return what an element says: its text, its parts, or the address in an attribute of an empty one."""
+    content = {
+        key: value[0] if isinstance(value, _Prefixed) and len(value) == 1 else value
+        for key, value in content.items()
+    }
+    if not content:
+        return text
+    if not text:
+        address = next(
+            (content[key] for key in ("href", "src", "url") if isinstance(content.get(key), str)), ""
+        )
+        return address or content
+    nested = any(not isinstance(value, str) for value in content.values())
+    return {**content, "text": text} if nested else text
+
+
+def _local(name: str) -> str:
+    return name.rpartition(":")[2] or name
