@@ -27,6 +27,7 @@ from imgsearch.improve.monitoring.monitor import Monitor
 from imgsearch.improve.monitoring.retention import retain_events
 from imgsearch.improve.monitoring.telemetry import Telemetry
 from imgsearch.improve.quality.measuring import Quality
+from imgsearch.ingest.item_editor import ItemEditor
 from imgsearch.ingest.look_backfill import LookFiller, LookMaker
 from imgsearch.search.engine import SearchEngine
 from imgsearch.store.collections import Collections
@@ -86,6 +87,15 @@ class SearchService:
             opened.callback(self.quality.close)
             self.duplicate_search = JobRunner()
             opened.callback(self.duplicate_search.close)
+            self.items = ItemEditor(
+                catalog,
+                lambda: engine.index,
+                engine.encoder.get,
+                engine.originals,
+                thumbnails=engine.thumbnails,
+                limits=engine.uploads.limits,
+            )
+            opened.callback(self.items.close)
             self.heads = HeadJobs(engine, self.feedback)
             opened.callback(self.heads.jobs.close)
             self.commands = Commands()

@@ -269,7 +269,10 @@ def show_report(
     from imgsearch.store.thumbnails import ThumbnailCache
 
     settings = terminal.load_settings(catalog=catalog)
-    with terminal.open_catalog(settings.catalog) as opened, closing(Originals()) as originals:
+    with (
+        terminal.open_catalog(settings.catalog) as opened,
+        closing(Originals(catalog_folder=opened.folder)) as originals,
+    ):
         folder, max_bytes = opened.folder / "thumbnails", settings.thumbnail_cache_bytes
         thumbnails = ThumbnailCache(folder, originals, max_bytes=max_bytes)
         stored = Reports(opened.database)

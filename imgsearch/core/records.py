@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -32,7 +33,8 @@ class Item:
 
     `key` is the uint64 of the photo's present content in the index and the embeddings: a changed photo gets a new
     key, and a key is never reused. `location` is the original's path or URL, or `zip:ARCHIVE!/MEMBER` (also `tar:`)
-    for a photo inside an archive.
+    for a photo inside an archive. `revision` is the number of the item's latest change, 0 before the first that was
+    counted.
     """
 
     item_id: str
@@ -41,6 +43,8 @@ class Item:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     width_px: int = 0
     height_px: int = 0
+    revision: int = 0
+    updated_at: datetime | None = None
 
     @property
     def title(self) -> str:

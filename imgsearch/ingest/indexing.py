@@ -105,7 +105,9 @@ def index_sources(
     )
     writer = BatchWriter(catalog, index, encoder, scan, report, thumbnails)
     with ExitStack() as stack:
-        files = originals or stack.enter_context(closing(Originals(max_bytes=options.limits.max_bytes)))
+        files = originals or stack.enter_context(
+            closing(Originals(max_bytes=options.limits.max_bytes, catalog_folder=catalog.folder))
+        )
         report.count(opened)
         pool = stack.enter_context(ThreadPoolExecutor(_threads(options), thread_name_prefix="decode"))
         prepare = (

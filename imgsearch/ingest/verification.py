@@ -105,7 +105,11 @@ def repair_catalog(
     batches = vector_problems(catalog)
     if damaged := [id for batch in batches for id in ids_of_batch(catalog, batch.first_key, batch.rows)]:
         pad_vectors(catalog)
-        with closing(Originals()) if originals is None else nullcontext(originals) as reader:
+        with (
+            closing(Originals(catalog_folder=catalog.folder))
+            if originals is None
+            else nullcontext(originals) as reader
+        ):
             done, failed = _encode_again(catalog, encoder(), damaged, reader)
         repaired.append(f"{done} embeddings were computed again from their photos.")
     if len(lost := catalog.looks.damaged()):

@@ -96,7 +96,7 @@ class SearchEngine:
         """Open what reads photos and uploads, and return the limits of a picture of the catalog's owner."""
         settings, folder = self.settings, self.catalog.folder
         limits = ImageLimits(max_pixels=settings.max_pixels)
-        self.originals = Originals()
+        self.originals = Originals(catalog_folder=folder)
         opened.callback(self.originals.close)
         self.thumbnails = ThumbnailCache(
             folder / "thumbnails", self.originals, max_bytes=settings.thumbnail_cache_bytes, limits=limits

@@ -15,29 +15,38 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import CatalogError, CatalogNotFound, EncoderMismatch, UnknownItem
 from imgsearch.core.key_arrays import Keys
 from imgsearch.core.records import Item
+from imgsearch.store.batches import insert_photos, remove_items, replace_files, replace_metadata
+from imgsearch.store.change_log import ChangeLog
 from imgsearch.store.database import (
     CatalogSettings,
     Cursor,
     Database,
-    delete_rows,
-    insert_frame,
-    update_from_frame,
-    utc_now,
 )
 from imgsearch.store.item_renames import rename_items
 from imgsearch.store.item_table import CACHED_ITEMS, ItemReader, Photo
 from imgsearch.store.look_table import LookTable
-from imgsearch.store.metadata_table import MetadataTable, insert_metadata
+from imgsearch.store.metadata_table import MetadataTable
+from imgsearch.store.recent_changes import RecentChanges, TouchedItems
 from imgsearch.store.vector_file import EmbeddingFile
 
-_FILE_COLUMNS = ("item_id", "source", "location", "size_bytes", "modified_ns")
-_PHOTO_COLUMNS = (*_FILE_COLUMNS, "digest", "row_digest", "width_px", "height_px")
+INDEXING = "imgsearch index"
+"""Who changes items where the caller names no one."""
+_PHOTO_COLUMNS = (
+    "item_id",
+    "source",
+    "location",
+    "size_bytes",
+    "modified_ns",
+    "digest",
+    "row_digest",
+    "width_px",
+    "height_px",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,8 @@ class CatalogStore:
     """One folder of items and embeddings, opened for this process alone.
 
     Reads are safe from any thread; writes of several threads wait for each other. `version` grows with every
-    committed change to items, so that callers may cache by it, `renames` with every change of ids.
+    committed change to items, so that callers may cache by it (`changed_since` says which items changed), `renames`
+    with every change of ids.
     """
 
     def __init__(self, folder: Path, database: Database) -> None:
@@ -69,6 +79,8 @@ class CatalogStore:
         self._items = ItemReader(database, self.metadata)
         self._lock = threading.Lock()
         self._keys: Keys | None = None
+        self._recent = RecentChanges()
+        self.changes = ChangeLog(database)
         self.vector_file: EmbeddingFile | None = None
         if self.dim:
             self.vector_file = EmbeddingFile(folder / "embeddings" / "vectors.f16", self.dim)
@@ -241,49 +253,51 @@ class CatalogStore:
 
     # --- writing ----------------------------------------------------------------------------------------------
 
-    def store(self, photos: Sequence[Photo], vectors: NDArray[np.float32]) -> tuple[Keys, Keys]:
+    def store(
+        self, photos: Sequence[Photo], vectors: NDArray[np.float32], *, actor: str = INDEXING
+    ) -> tuple[Keys, Keys]:
         """Commit a batch of new or changed photos with their (n, dim) unit rows, all of it or nothing.
 
-        Returns (the keys of the batch, in order; the keys that its changed items had before). Raises ValueError for
-        vectors that are not finite unit rows, and for duplicate ids.
+        Returns (the keys of the batch, in order; the keys that its changed items had before). `actor` is noted in the
+        log of changes. Raises ValueError for vectors that are not finite unit rows, and for duplicate ids.
         """
-        if self.vector_file is None:
-            raise EncoderMismatch("The catalog has no encoder yet; bind_encoder comes before store.")
         ids = [photo.item_id for photo in photos]
         if len(set(ids)) != len(ids) or len(ids) != len(vectors):
             raise ValueError("a batch needs one vector for each item, and each id once")
         if not photos:
             return np.zeros(0, np.uint64), np.zeros(0, np.uint64)
-        with self.writing() as cursor:
-            first = int(self.database.value("SELECT coalesce(max(first_key + rows), 0) FROM vector_batches"))
-            crc32 = self.vector_file.append(first, vectors)
-            replaced = self._delete_items(cursor, ids)
+        with self.changing() as (cursor, touched):
+            first = self.append_vectors(cursor, vectors)
             keys = np.arange(first, first + len(photos), dtype=np.uint64)
-            cursor.execute("INSERT INTO vector_batches VALUES (?, ?, ?)", [first, len(photos), crc32])
-            frame = _frame(photos, _PHOTO_COLUMNS)
-            frame.insert(0, "key", keys)
-            frame["added_at"] = utc_now()
-            insert_frame(cursor, "items", frame)
-            insert_metadata(cursor, keys, [photo.metadata for photo in photos])
-        return keys, replaced
+            touched.removed = insert_photos(cursor, self.changes, photos, keys, actor)
+            touched.added, touched.item_ids = keys, ids
+        return keys, touched.removed
 
-    def update_metadata(self, photos: Sequence[Photo]) -> None:
+    def append_vectors(self, cursor: Cursor, vectors: NDArray[np.float32]) -> int:
+        """Append (n, dim) unit rows durably inside the caller's transaction, and return the key of the first.
+
+        Raises `EncoderMismatch` where the catalog has no encoder yet, ValueError as `store` does.
+        """
+        if self.vector_file is None:
+            raise EncoderMismatch("The catalog has no encoder yet; bind_encoder comes before store.")
+        first = int(self.database.value("SELECT coalesce(max(first_key + rows), 0) FROM vector_batches"))
+        crc32 = self.vector_file.append(first, vectors)
+        cursor.execute("INSERT INTO vector_batches VALUES (?, ?, ?)", [first, len(vectors), crc32])
+        return first
+
+    def update_metadata(self, photos: Sequence[Photo], *, actor: str = INDEXING) -> None:
         """Replace the metadata and `row_digest` of known items; unknown ids are ignored."""
         if not photos:
             return
-        with self.writing() as cursor:
-            stored = self.stored_photos([photo.item_id for photo in photos])
-            known = [photo for photo in photos if photo.item_id in stored]
-            keys = np.array([stored[photo.item_id].key for photo in known], np.uint64)
-            delete_rows(cursor, "metadata", "key", keys.tolist())
-            insert_metadata(cursor, keys, [photo.metadata for photo in known])
-            update_from_frame(cursor, "items", "item_id", _frame(known, ("item_id", "row_digest")))
+        with self.changing() as (cursor, touched):
+            touched.updated, touched.item_ids = replace_metadata(cursor, self.changes, photos, actor)
 
     def update_files(self, photos: Sequence[Photo]) -> None:
         """Record new sources, locations, sizes and times of photos whose content is the same."""
         if photos:
-            with self.writing() as cursor:
-                update_from_frame(cursor, "items", "item_id", _frame(photos, _FILE_COLUMNS))
+            with self.changing() as (cursor, touched):
+                touched.updated = replace_files(cursor, self.changes, photos)
+                touched.item_ids = [photo.item_id for photo in photos]
 
     def rename(self, photos: Mapping[str, Photo]) -> None:
         """Give items new ids, sources and files, by their old ids; content, embeddings and metadata stay.
@@ -291,15 +305,20 @@ class CatalogStore:
         All that names an item by its id follows (`imgsearch.store.item_renames`), in one transaction. The new ids are
         not in the catalog, except as old ones.
         """
-        with self.writing() as cursor:
+        with self.changing() as (cursor, touched):
             rename_items(cursor, {old: photo.item_id for old, photo in photos.items()})
-            update_from_frame(cursor, "items", "item_id", _frame(list(photos.values()), _FILE_COLUMNS))
+            touched.updated = replace_files(cursor, self.changes, list(photos.values()))
+            touched.item_ids = [*photos, *(photo.item_id for photo in photos.values())]
         self.renames += 1
 
-    def remove(self, item_ids: Sequence[str]) -> Keys:
-        """Delete the items and return the keys they had; unknown ids are ignored. Feedback rows stay."""
-        with self.writing() as cursor:
-            return self._delete_items(cursor, item_ids)
+    def remove(self, item_ids: Sequence[str], *, actor: str = INDEXING) -> Keys:
+        """Delete the items and return the keys they had; unknown ids are ignored.
+
+        Feedback rows stay, and so does what restores the items.
+        """
+        with self.changing() as (cursor, touched):
+            touched.removed, touched.item_ids = remove_items(cursor, self.changes, item_ids, actor)
+        return touched.removed
 
     def copy_state(self, folder: Path) -> CopiedState:
         """Copy the database as it is at one moment into an existing folder; changes wait meanwhile.
@@ -317,26 +336,37 @@ class CatalogStore:
                 lengths[name] = rows * self.vector_file.row_bytes
             return CopiedState(len(self), lengths)
 
+    def changed_since(self, version: int) -> Keys | None:
+        """Return the ascending keys that were added, removed or updated after a version; None: any of them may be."""
+        return self._recent.since(version)
+
+    @contextmanager
+    def changing(self) -> Iterator[tuple[Cursor, TouchedItems]]:
+        """Yield a cursor in a transaction, and the list of items it changes, which the caller fills.
+
+        Once it is committed, caches forget these items. Not before: a search in another thread would read columns
+        that its snapshot does not have yet.
+        """
+        touched = TouchedItems()
+        with self.database.transaction(then=lambda: self._publish(touched)) as cursor:
+            yield cursor, touched
+
     @contextmanager
     def writing(self) -> Iterator[Cursor]:
-        """Yield a cursor in a transaction that changes items; once it is committed, caches are emptied.
-
-        Not before: a search in another thread would read columns that its snapshot does not have yet.
-        """
-        with self.database.transaction() as cursor:
+        """Yield a cursor in a transaction that may change any items; once it is committed, caches are emptied."""
+        with self.database.transaction(then=lambda: self._publish(None)) as cursor:
             yield cursor
+
+    def _publish(self, touched: TouchedItems | None) -> None:
         with self._lock:
             self.metadata.reload()
-            self._items.clear()
-            self._keys = None
+            if touched is None:
+                self._items.clear()
+                self._keys = None
+            else:
+                self._items.drop(touched.keys.tolist(), touched.item_ids)
+                if self._keys is not None:
+                    self._keys = touched.apply(self._keys)
+                    self._keys.setflags(write=False)
             self.version += 1
-
-    def _delete_items(self, cursor: Cursor, item_ids: Sequence[str]) -> Keys:
-        keys = sorted(photo.key for photo in self.stored_photos(item_ids).values() if photo.key is not None)
-        for table in ("items", "metadata", "looks"):
-            delete_rows(cursor, table, "key", keys)
-        return np.array(keys, np.uint64)
-
-
-def _frame(photos: Sequence[Photo], columns: Sequence[str]) -> pd.DataFrame:
-    return pd.DataFrame({column: [getattr(photo, column) for photo in photos] for column in columns})
+            self._recent.note(self.version, None if touched is None else touched.keys)

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -169,18 +169,20 @@ class Database:
         return np.asarray(self.cursor().execute(sql, list(values)).fetchnumpy()["key"], np.uint64)
 
     @contextmanager
-    def transaction(self) -> Iterator[Cursor]:
+    def transaction(self, *, then: Callable[[], None] | None = None) -> Iterator[Cursor]:
         """Yield a cursor in a transaction: committed at the end, rolled back by any exception.
 
-        Transactions of different threads wait for each other; a nested one joins the outer one.
+        Transactions of different threads wait for each other; a nested one joins the outer one. `then` is called
+        once the outermost one is committed, before another transaction begins, so that caches change in its order.
         """
         with self._write:
             cursor = self.cursor()
             if getattr(self._local, "depth", 0):
                 yield cursor
+                self._local.then += [then] if then else []
                 return
             cursor.execute("BEGIN TRANSACTION")
-            self._local.depth = 1
+            self._local.depth, self._local.then = 1, []
             try:
                 yield cursor
                 cursor.execute("COMMIT")
@@ -190,6 +192,8 @@ class Database:
                 raise
             finally:
                 self._local.depth = 0
+            for call in [*self._local.then, *([then] if then else [])]:
+                call()
 
     @property
     def erasing(self) -> bool:
@@ -275,9 +279,10 @@ class CatalogSettings:
             self._values.update(changed)
 
 
-def insert_frame(cursor: Cursor, table: str, frame: pd.DataFrame) -> None:
-    """Append a data frame to a table, column by position."""
-    _execute_with(cursor, frame, f"INSERT INTO {table} SELECT * FROM incoming_rows")
+def insert_frame(cursor: Cursor, table: str, frame: pd.DataFrame, *, by_name: bool = False) -> None:
+    """Append a data frame to a table, column by position or `by_name`; columns it lacks get their defaults."""
+    order = " BY NAME" if by_name else ""
+    _execute_with(cursor, frame, f"INSERT INTO {table}{order} SELECT * FROM incoming_rows")
 
 
 def _execute_with(cursor: Cursor, frame: pd.DataFrame, sql: str) -> None:

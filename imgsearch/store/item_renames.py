@@ -1,8 +1,8 @@
 """Renaming items: everything that names an item by its id follows it, in the caller's transaction.
 
-items, impressions, clicks, judgments, judging pairs and leases, measured hits and queries, verdicts on duplicates,
-collections, rules and their history, and the query keys of searches by the item. Embeddings, looks, thumbnails,
-duplicate pairs and metadata belong to the key, which stays.
+items and their log of changes, impressions, clicks, judgments, judging pairs and leases, measured hits and queries,
+verdicts on duplicates, collections, rules and their history, and the query keys of searches by the item. Embeddings,
+looks, thumbnails, duplicate pairs and metadata belong to the key, which stays.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from imgsearch.store.database import Cursor, update_from_frame
 
 _ID_COLUMNS = (
     ("items", "item_id"),
+    ("item_changes", "item_id"),
     ("impressions", "item_id"),
     ("clicks", "item_id"),
     ("judgments", "item_id"),

@@ -59,6 +59,15 @@ class ItemReader:
             for cache in self._cached.values():
                 cache.clear()
 
+    def drop(self, keys: Iterable[int], item_ids: Iterable[str]) -> None:
+        """Drop the items of these keys and ids; called after a change of them is committed."""
+        with self._lock:
+            self._changes += 1
+            for key in keys:
+                self._cached["key"].pop(key, None)
+            for item_id in item_ids:
+                self._cached["item_id"].pop(item_id, None)
+
     def find(self, column: Literal["key", "item_id"], values: Iterable[Any]) -> dict[Any, Item]:
         """Return the items whose `column` is among the values, by that value."""
         cache = self._cached[column]
@@ -103,12 +112,12 @@ class ItemReader:
         columns = list(self._metadata.columns)
         names = "".join(f", metadata.c{position}" for position in range(len(columns)))
         rows = self._database.cursor().execute(
-            "SELECT items.item_id, items.key, items.location, items.width_px, items.height_px"
-            f"{names} FROM {source} JOIN metadata ON items.key = metadata.key {order}",
+            "SELECT items.item_id, items.key, items.location, items.width_px, items.height_px, items.revision, "
+            f"items.updated_at{names} FROM {source} JOIN metadata ON items.key = metadata.key {order}",
             values,
         )
         items = []
-        for item_id, key, location, width_px, height_px, *cells in rows.fetchall():
+        for item_id, key, location, width_px, height_px, revision, updated_at, *cells in rows.fetchall():
             known = {name: value for name, value in zip(columns, cells, strict=True) if value is not None}
-            items.append(Item(item_id, int(key), location, known, width_px, height_px))
+            items.append(Item(item_id, int(key), location, known, width_px, height_px, revision, updated_at))
         return items

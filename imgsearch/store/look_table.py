@@ -126,6 +126,10 @@ class LookTable:
         ]
         self.store(keys, looks)
 
+    def bring_back(self, looks: Mapping[int, tuple[int | None, int | None]]) -> None:
+        """Note looks whose rows (phash, crc32) were inserted again: their descriptors are still in the file."""
+        self._add({key: phash for key, (phash, _) in looks.items() if phash is not None})
+
     def delete(self, keys: Keys) -> None:
         """Delete the looks of keys, so that they are made again."""
         with self._database.transaction() as cursor:

@@ -23,8 +23,10 @@ from imgsearch.core.filter_grammar import ColumnKind, condition
 from imgsearch.core.key_arrays import Keys
 from imgsearch.core.query import Filter
 from imgsearch.core.records import TITLE_COLUMNS, Facet, FacetValue
-from imgsearch.store.database import Cursor, Database, borrowed_keys, insert_frame
+from imgsearch.store.database import Cursor, Database, borrowed_keys, insert_frame, update_from_frame
 
+FEW_ROWS = 8
+"""Up to this many rows are updated by a statement each, which uses the index of the keys."""
 FEW_CHOICES = 12
 MAX_CHOICES = 60
 """A text column with more distinct values than this is offered for `contains` instead of as choices."""
@@ -271,6 +273,30 @@ def insert_metadata(cursor: Cursor, keys: NDArray[np.uint64], rows: Sequence[Map
         values = [_as_kind(row.get(column), kind) for row in rows]
         frame[f"v{len(frame.columns)}"] = pd.Series(values, dtype=_PANDAS_TYPES[kind])
     insert_frame(cursor, "metadata", frame)
+
+
+def update_cells(cursor: Cursor, rows: Mapping[int, Mapping[str, Any]]) -> None:
+    """Set the given columns of known keys, inside the caller's transaction; None removes a value."""
+    if not rows:
+        return
+    columns = _fit_columns(cursor, list(rows.values()))
+    places = {name: f"c{position}" for position, name in enumerate(columns)}
+    by_names: dict[tuple[str, ...], list[int]] = {}
+    for key, row in rows.items():
+        by_names.setdefault(tuple(name for name in row if name in columns), []).append(key)
+    for names, keys in by_names.items():
+        if not names:  # only values of unknown columns are removed
+            continue
+        if len(keys) <= FEW_ROWS:
+            sql = f"UPDATE metadata SET {', '.join(f'{places[name]} = ?' for name in names)} WHERE key = ?"
+            for key in keys:
+                cursor.execute(sql, [*(_as_kind(rows[key][name], columns[name]) for name in names), key])
+            continue
+        frame = pd.DataFrame({"key": np.array(keys, np.uint64)})
+        for name in names:
+            values = [_as_kind(rows[key][name], columns[name]) for key in keys]
+            frame[places[name]] = pd.Series(values, dtype=_PANDAS_TYPES[columns[name]])
+        update_from_frame(cursor, "metadata", "key", frame)
 
 
 def _fit_columns(cursor: Cursor, rows: Sequence[Mapping[str, Any]]) -> dict[str, ColumnKind]:

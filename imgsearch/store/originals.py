@@ -4,6 +4,7 @@
 https://shop.example/a.jpg              a URL
 zip:/data/photos.zip!/shoes/1.jpg       a member of an archive (also tar:), both parts percent-encoded
 s3://bucket/shoes/1.jpg                 a file in a remote store (imgsearch.store.remote_files)
+stored:0123456789abcdef....jpg          a photo in the catalog's folder (imgsearch.store.stored_originals)
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from cachetools import LRUCache
 from imgsearch.core.errors import ImageTooLarge, SourceError
 from imgsearch.core.text import error_line, is_unicode
 from imgsearch.store.remote_files import is_remote, read_file
+from imgsearch.store.stored_originals import is_stored, stored_path
 
 MAX_REDIRECTS = 5
 TIMEOUT_S = 20.0
@@ -64,7 +66,7 @@ def content_digest(data: bytes) -> str:
 
 def file_of(location: str) -> Path | None:
     """Return the local file of a location (the photo or its archive), or None where it is remote."""
-    if is_url(location) or is_remote(location):
+    if is_url(location) or is_remote(location) or is_stored(location):
         return None
     if location.startswith(("tar:", "zip:")):
         archive = location.partition(":")[2].partition("!/")[0]
@@ -77,8 +79,18 @@ def file_of(location: str) -> Path | None:
 class Originals:
     """Reads originals; safe to use from any thread."""
 
-    def __init__(self, *, max_bytes: int = 30 * 1024 * 1024, private_hosts: bool = False) -> None:
-        """Limit photos to `max_bytes`; with `private_hosts`, URLs may point into the local network."""
+    def __init__(
+        self,
+        *,
+        max_bytes: int = 30 * 1024 * 1024,
+        private_hosts: bool = False,
+        catalog_folder: Path | None = None,
+    ) -> None:
+        """Limit photos to `max_bytes`; with `private_hosts`, URLs may point into the local network.
+
+        Photos that were sent to a catalog are in its folder, `catalog_folder`.
+        """
+        self._catalog_folder = catalog_folder
         self._max_bytes = max_bytes
         self._private_hosts = private_hosts
         self._archives = _OpenArchives(OPEN_ARCHIVES)
@@ -87,7 +99,8 @@ class Originals:
 
     def __reduce__(self) -> tuple[Callable[[], Originals], tuple[()]]:
         """Pickle the settings only: another process opens its own archives and connections."""
-        return partial(Originals, max_bytes=self._max_bytes, private_hosts=self._private_hosts), ()
+        limits = partial(Originals, max_bytes=self._max_bytes, private_hosts=self._private_hosts)
+        return partial(limits, catalog_folder=self._catalog_folder), ()
 
     def read(self, location: str) -> bytes:
         """Return the photo's bytes; raises `SourceError`, or `ImageTooLarge` when there are more than `max_bytes`."""
@@ -97,6 +110,11 @@ class Originals:
             return self._read_member(location)
         if is_remote(location):
             return self._within_limit(read_file(location, at_most_bytes=self._max_bytes + 1))
+        if is_stored(location):
+            path = stored_path(self._catalog_folder, location) if self._catalog_folder else None
+            if path is None:
+                raise SourceError("The photo was sent to a catalog that is not open here.")
+            return self._read_file(path)
         return self._read_file(file_of(location) or Path(location))
 
     def close(self) -> None:

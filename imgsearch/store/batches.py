@@ -1,0 +1,104 @@
+"""Batches of an indexing run: many items are stored, changed or removed at once, and every change is logged.
+
+Each function works inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from imgsearch.core.key_arrays import Keys
+from imgsearch.store.change_log import ChangeLog, LoggedChange
+from imgsearch.store.database import Cursor, delete_rows, insert_frame, update_from_frame, utc_now
+from imgsearch.store.item_table import Photo
+from imgsearch.store.metadata_table import insert_metadata
+from imgsearch.store.stored_items import (
+    FILE_COLUMNS,
+    PHOTO_COLUMNS,
+    delete_items,
+    read_stored,
+)
+
+
+def insert_photos(cursor: Cursor, log: ChangeLog, photos: Sequence[Photo], keys: Keys, actor: str) -> Keys:
+    """Insert new or changed photos under new keys, and return the ascending keys that changed ones had."""
+    ids = [photo.item_id for photo in photos]
+    before = read_stored(cursor, ids) if _any_stored(cursor, ids) else {}
+    replaced = delete_items(cursor, (item.key for item in before.values()))
+    now, numbers = utc_now(), log.next_ids(len(photos))
+    frame = _frame(photos, PHOTO_COLUMNS)
+    frame["key"] = keys
+    frame["added_at"] = [before[item_id].added_at if item_id in before else now for item_id in ids]
+    frame["revision"], frame["updated_at"] = list(numbers), now
+    insert_frame(cursor, "items", frame, by_name=True)
+    insert_metadata(cursor, keys, [photo.metadata for photo in photos])
+    changes = []
+    for number, photo in zip(numbers, photos, strict=True):
+        old = before.get(photo.item_id)
+        gone = (None, None) if old is None else (old.metadata, old.photo_row())
+        changes.append(
+            LoggedChange(number, now, actor, "put", photo.item_id, gone[0], photo.metadata, gone[1])
+        )
+    log.append(cursor, changes)
+    return replaced
+
+
+def replace_metadata(
+    cursor: Cursor, log: ChangeLog, photos: Sequence[Photo], actor: str
+) -> tuple[Keys, list[str]]:
+    """Replace the metadata and `row_digest` of known items, and return their ascending keys and their ids."""
+    stored = read_stored(cursor, [photo.item_id for photo in photos])
+    known = [photo for photo in photos if photo.item_id in stored]
+    now, numbers = utc_now(), log.next_ids(len(known))
+    keys = np.array([stored[photo.item_id].key for photo in known], np.uint64)
+    delete_rows(cursor, "metadata", "key", keys.tolist())
+    insert_metadata(cursor, keys, [photo.metadata for photo in known])
+    frame = _frame(known, ("item_id", "row_digest"))
+    frame["revision"], frame["updated_at"] = list(numbers), now
+    update_from_frame(cursor, "items", "item_id", frame)
+    changes = [
+        LoggedChange(number, now, actor, "put", photo.item_id, stored[photo.item_id].metadata, photo.metadata)
+        for number, photo in zip(numbers, known, strict=True)
+    ]
+    log.append(cursor, changes)
+    return np.sort(keys), [photo.item_id for photo in known]
+
+
+def replace_files(cursor: Cursor, log: ChangeLog, photos: Sequence[Photo]) -> Keys:
+    """Replace the sources, locations, sizes and times of known items, and return their ascending keys."""
+    frame = _frame(photos, ("item_id", *FILE_COLUMNS))
+    frame["revision"], frame["updated_at"] = list(log.next_ids(len(photos))), utc_now()
+    update_from_frame(cursor, "items", "item_id", frame)
+    rows = cursor.execute(
+        "SELECT key FROM (SELECT unnest(?::VARCHAR[]) AS wanted) JOIN items ON item_id = wanted ORDER BY key",
+        [frame["item_id"].tolist()],
+    ).fetchall()
+    return np.array([row[0] for row in rows], np.uint64)
+
+
+def remove_items(
+    cursor: Cursor, log: ChangeLog, item_ids: Sequence[str], actor: str
+) -> tuple[Keys, list[str]]:
+    """Delete known items, and return the ascending keys that they had and their ids."""
+    stored = read_stored(cursor, item_ids)
+    now, numbers = utc_now(), log.next_ids(len(stored))
+    changes = [
+        LoggedChange(number, now, actor, "delete", item_id, before=item.metadata, photo=item.photo_row())
+        for number, (item_id, item) in zip(numbers, stored.items(), strict=True)
+    ]
+    log.append(cursor, changes)
+    return delete_items(cursor, (item.key for item in stored.values())), list(stored)
+
+
+def _any_stored(cursor: Cursor, item_ids: Sequence[str]) -> bool:
+    """Return whether any of the ids is known; cheaper than to read the items."""
+    wanted = "(SELECT unnest(?::VARCHAR[]) AS wanted) ON item_id = wanted"
+    rows = cursor.execute(f"SELECT count(*) FROM items JOIN {wanted}", [list(item_ids)]).fetchall()
+    return bool(rows[0][0])
+
+
+def _frame(photos: Sequence[Photo], columns: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame({column: [getattr(photo, column) for photo in photos] for column in columns})
