@@ -105,9 +105,7 @@ def index_sources(
     )
     writer = BatchWriter(catalog, index, encoder, scan, report, thumbnails)
     with ExitStack() as stack:
-        files = originals or stack.enter_context(
-            closing(Originals(max_bytes=options.limits.max_bytes, catalog_folder=catalog.folder))
-        )
+        files = originals or stack.enter_context(closing(_originals(catalog, options)))
         report.count(opened)
         pool = stack.enter_context(ThreadPoolExecutor(_threads(options), thread_name_prefix="decode"))
         prepare = (
@@ -148,6 +146,10 @@ def _open_metadata(options: IndexingOptions, sources: Sequence[Source]) -> Metad
 def _notes_on_tables(metadata: MetadataFile | None, sources: Sequence[Source]) -> list[str]:
     notes = [note for source in sources if isinstance(source, Feed) for note in source.notes()]
     return [*notes, *(metadata.notes() if metadata is not None else ())]
+
+
+def _originals(catalog: CatalogStore, options: IndexingOptions) -> Originals:
+    return Originals(max_bytes=options.limits.max_bytes, catalog_folder=catalog.folder)
 
 
 def _threads(options: IndexingOptions) -> int:

@@ -17,6 +17,7 @@ from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.item_changes import ChangeOutcome, failed
 from imgsearch.ingest.item_plan import ChangePlan, PreparedChange
 from imgsearch.ingest.preparation import KEPT_URL_PX
+from imgsearch.store.batches import append_vectors
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import Cursor, utc_now
 from imgsearch.store.stored_items import StoredItem, delete_items, insert_items, read_stored, update_items
@@ -129,7 +130,7 @@ class ItemCommitter:
     def _append_vectors(self, cursor: Cursor, changes: Sequence[PreparedChange]) -> int:
         """Append the embeddings of new photos, and return the first key."""
         rows = [one.picture.vector for one in changes if one.picture and one.picture.vector is not None]
-        return self._catalog.append_vectors(cursor, np.stack(rows)) if rows else 0
+        return append_vectors(cursor, self._catalog.vector_file, np.stack(rows)) if rows else 0
 
     def _plan(self, cursor: Cursor, changes: Sequence[PreparedChange]) -> ChangePlan:
         catalog = self._catalog

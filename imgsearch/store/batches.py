@@ -9,7 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from imgsearch.core.errors import EncoderMismatch
 from imgsearch.core.key_arrays import Keys
 from imgsearch.store.change_log import ChangeLog, LoggedChange
 from imgsearch.store.database import Cursor, delete_rows, insert_frame, update_from_frame, utc_now
@@ -21,6 +23,27 @@ from imgsearch.store.stored_items import (
     delete_items,
     read_stored,
 )
+from imgsearch.store.vector_file import EmbeddingFile
+
+
+def append_vectors(cursor: Cursor, file: EmbeddingFile | None, vectors: NDArray[np.float32]) -> int:
+    """Append (n, dim) unit rows durably, and return the key of the first.
+
+    Raises `EncoderMismatch` where the catalog has no encoder yet, ValueError for rows that are not finite unit rows.
+    """
+    if file is None:
+        raise EncoderMismatch("The catalog has no encoder yet; bind_encoder comes before store.")
+    first = next_key(cursor)
+    crc32 = file.append(first, vectors)
+    cursor.execute("INSERT INTO vector_batches VALUES (?, ?, ?)", [first, len(vectors), crc32])
+    return first
+
+
+def next_key(cursor: Cursor) -> int:
+    """Return the key that the next photo gets: the number of rows that were committed."""
+    return int(
+        cursor.execute("SELECT coalesce(max(first_key + rows), 0) FROM vector_batches").fetchall()[0][0]
+    )
 
 
 def insert_photos(cursor: Cursor, log: ChangeLog, photos: Sequence[Photo], keys: Keys, actor: str) -> Keys:

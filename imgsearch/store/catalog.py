@@ -20,13 +20,16 @@ from numpy.typing import NDArray
 from imgsearch.core.errors import CatalogError, CatalogNotFound, EncoderMismatch, UnknownItem
 from imgsearch.core.key_arrays import Keys
 from imgsearch.core.records import Item
-from imgsearch.store.batches import insert_photos, remove_items, replace_files, replace_metadata
-from imgsearch.store.change_log import ChangeLog
-from imgsearch.store.database import (
-    CatalogSettings,
-    Cursor,
-    Database,
+from imgsearch.store.batches import (
+    append_vectors,
+    insert_photos,
+    next_key,
+    remove_items,
+    replace_files,
+    replace_metadata,
 )
+from imgsearch.store.change_log import ChangeLog
+from imgsearch.store.database import CatalogSettings, Cursor, Database
 from imgsearch.store.item_renames import rename_items
 from imgsearch.store.item_table import CACHED_ITEMS, ItemReader, Photo
 from imgsearch.store.look_table import LookTable
@@ -61,7 +64,7 @@ class CatalogStore:
     """One folder of items and embeddings, opened for this process alone.
 
     Reads are safe from any thread; writes of several threads wait for each other. `version` grows with every
-    committed change to items, so that callers may cache by it (`changed_since` says which items changed), `renames`
+    committed change to items, so that callers may cache by it (`recent` says which items changed), `renames`
     with every change of ids.
     """
 
@@ -79,7 +82,7 @@ class CatalogStore:
         self._items = ItemReader(database, self.metadata)
         self._lock = threading.Lock()
         self._keys: Keys | None = None
-        self._recent = RecentChanges()
+        self.recent = RecentChanges()
         self.changes = ChangeLog(database)
         self.vector_file: EmbeddingFile | None = None
         if self.dim:
@@ -267,23 +270,11 @@ class CatalogStore:
         if not photos:
             return np.zeros(0, np.uint64), np.zeros(0, np.uint64)
         with self.changing() as (cursor, touched):
-            first = self.append_vectors(cursor, vectors)
+            first = append_vectors(cursor, self.vector_file, vectors)
             keys = np.arange(first, first + len(photos), dtype=np.uint64)
             touched.removed = insert_photos(cursor, self.changes, photos, keys, actor)
             touched.added, touched.item_ids = keys, ids
         return keys, touched.removed
-
-    def append_vectors(self, cursor: Cursor, vectors: NDArray[np.float32]) -> int:
-        """Append (n, dim) unit rows durably inside the caller's transaction, and return the key of the first.
-
-        Raises `EncoderMismatch` where the catalog has no encoder yet, ValueError as `store` does.
-        """
-        if self.vector_file is None:
-            raise EncoderMismatch("The catalog has no encoder yet; bind_encoder comes before store.")
-        first = int(self.database.value("SELECT coalesce(max(first_key + rows), 0) FROM vector_batches"))
-        crc32 = self.vector_file.append(first, vectors)
-        cursor.execute("INSERT INTO vector_batches VALUES (?, ?, ?)", [first, len(vectors), crc32])
-        return first
 
     def update_metadata(self, photos: Sequence[Photo], *, actor: str = INDEXING) -> None:
         """Replace the metadata and `row_digest` of known items; unknown ids are ignored."""
@@ -329,16 +320,10 @@ class CatalogStore:
             self.database.copy_to(folder)
             lengths = {}
             if self.vector_file is not None:
-                rows = int(
-                    self.database.value("SELECT coalesce(max(first_key + rows), 0) FROM vector_batches")
-                )
+                rows = next_key(self.database.cursor())
                 name = self.vector_file.path.relative_to(self.folder).as_posix()
                 lengths[name] = rows * self.vector_file.row_bytes
             return CopiedState(len(self), lengths)
-
-    def changed_since(self, version: int) -> Keys | None:
-        """Return the ascending keys that were added, removed or updated after a version; None: any of them may be."""
-        return self._recent.since(version)
 
     @contextmanager
     def changing(self) -> Iterator[tuple[Cursor, TouchedItems]]:
@@ -369,4 +354,4 @@ class CatalogStore:
                     self._keys = touched.apply(self._keys)
                     self._keys.setflags(write=False)
             self.version += 1
-            self._recent.note(self.version, None if touched is None else touched.keys)
+            self.recent.note(self.version, None if touched is None else touched.keys)
