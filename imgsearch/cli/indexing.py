@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,6 +15,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from imgsearch.cli import terminal
+from imgsearch.cli.feed_preview import (
+    DryRunOption,
+    EncodingOption,
+    FormatOption,
+    IdColumnOption,
+    ImageColumnOption,
+    SchemaOption,
+    feed_options,
+    print_dry_run,
+)
 from imgsearch.cli.session import session
 from imgsearch.cli.terminal import CatalogOption, IndexOption, JsonOption, many, one_line, say
 
@@ -36,12 +46,12 @@ SourcesArgument = Annotated[
     typer.Argument(
         metavar="SOURCE...",
         help="Folders (with their subfolders), also URLs such as `s3://bucket/photos`, .tar or .zip files of "
-        "images, or CSV/Parquet manifests with an `image` column.",
+        "images, or tables of products: CSV, Excel, JSON, XML, Parquet.",
     ),
 ]
 MetadataOption = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="A .csv, .parquet or .jsonl with more columns, by `id` or `image`."),
+    typer.Option(metavar="FILE", help="A table with more columns, by `id` or `image`."),
 ]
 EncoderOption = Annotated[
     str | None,
@@ -124,6 +134,12 @@ def index(
     root: RootOption = None,
     private_hosts: PrivateHostsOption = False,
     index_at: IndexOption = None,
+    table_format: FormatOption = "",
+    id_column: IdColumnOption = "",
+    image_column: ImageColumnOption = None,
+    schema: SchemaOption = None,
+    encoding: EncodingOption = "",
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Bring photos into the catalog: new ones are added, changed ones encoded again, unchanged ones skipped.
@@ -133,22 +149,17 @@ def index(
 
     Example: `imgsearch index photos/ --metadata products.csv`
     """
-    if shards and embeddings:
-        raise typer.BadParameter("give --shards or --embeddings, not both")
-    if engine == "ray" and not shards:
-        raise typer.BadParameter("--engine ray needs --shards, a place that every worker can write")
+    _check_shards(shards, embeddings, engine)
+    feed = feed_options(table_format, id_column, image_column, schema, encoding, private_hosts)
+    sources = [terminal.place(source) for source in sources]
+    if dry_run:
+        return print_dry_run(sources, metadata, root, feed, as_json=as_json)
     settings = terminal.load_settings(catalog=catalog, index=index_at, workers=workers or None)
     terminal.leave_to_server(settings.catalog)
-    if shards:
-        terminal.refuse_in_server("index --shards")
     from imgsearch.ingest.indexing import IndexingOptions
     from imgsearch.ingest.pruning import NO_LIMIT, PruneLimit
-    from imgsearch.ingest.sources import open_sources
     from imgsearch.vision.images import ImageLimits
 
-    sources = [terminal.place(source) for source in sources]
-    # A wrong source is reported before a catalog is made and a model is loaded.
-    opened = open_sources(sources, root=root)
     options = IndexingOptions(
         metadata=metadata,
         embeddings=embeddings and terminal.place(embeddings),
@@ -156,39 +167,56 @@ def index(
         prune_limit=NO_LIMIT if yes else PruneLimit.chosen(max_removed, settings.max_removed),
         take_over=take_over,
         root=root,
+        feed=feed,
         threads=settings.threads,
         # A server that starts processes would need much more memory, and answer slower meanwhile.
         workers=1 if session() else settings.worker_processes,
         limits=ImageLimits(max_pixels=settings.max_pixels),
     )
-    model = None
-    if shards:
-        model = _encode_into(shards, settings, opened, encoder, options, engine, workers, private_hosts)
-        options = replace(options, embeddings=shards)
-    report = _index(settings, sources, encoder, options, private_hosts=private_hosts, model=model)
+    report = _index(settings, _Given(sources, encoder, shards, engine, workers, private_hosts), options)
     terminal.output(as_json, report.as_dict(), lambda: _print_report(report, settings.catalog))
     if report.problem:
         terminal.exit_with(report.problem, 1)
 
 
-def _index(
-    settings: Settings,
-    sources: Sequence[str],
-    encoder: str | None,
-    options: IndexingOptions,
-    *,
-    private_hosts: bool,
-    model: Encoder | None,
-) -> IndexingReport:
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What the command line says apart from the options of the run."""
+
+    sources: Sequence[str]
+    encoder: str | None
+    shards: str | None
+    engine: Literal["local", "ray"]
+    workers: int
+    private_hosts: bool
+
+
+def _check_shards(shards: str | None, embeddings: str | None, engine: str) -> None:
+    if shards and embeddings:
+        raise typer.BadParameter("give --shards or --embeddings, not both")
+    if engine == "ray" and not shards:
+        raise typer.BadParameter("--engine ray needs --shards, a place that every worker can write")
+
+
+def _index(settings: Settings, given: _Given, options: IndexingOptions) -> IndexingReport:
     from imgsearch.ingest.indexing import index_sources
+    from imgsearch.ingest.sources import open_sources
     from imgsearch.store.originals import Originals
 
+    if given.shards:
+        terminal.refuse_in_server("index --shards")
+    # A wrong source is reported before a catalog is made and a model is loaded.
+    opened = open_sources(given.sources, root=options.root, feed=options.feed)
+    model = None
+    if given.shards:
+        model = _encode_into(settings, opened, given, options)
+        options = replace(options, embeddings=given.shards)
     with terminal.open_engine(None, settings=settings, create=True) as engine:
         is_new = not engine.catalog.encoder_id
-        model = model or _choose_encoder(engine, encoder, options)
+        model = model or _choose_encoder(engine, given.encoder, options)
         if is_new:
             engine.reopen_index()  # in the space of the encoder that the catalog now has
-        originals = Originals(max_bytes=options.limits.max_bytes, private_hosts=private_hosts)
+        originals = Originals(max_bytes=options.limits.max_bytes, private_hosts=given.private_hosts)
         try:
             with contextlib.closing(originals), _stop_between_batches() as check:
                 with terminal.progress("Indexing") as show:
@@ -201,7 +229,7 @@ def _index(
                         engine.catalog,
                         engine.index,
                         model,
-                        sources,
+                        opened,
                         options=options,
                         originals=originals,
                         thumbnails=engine.thumbnails,
@@ -258,14 +286,7 @@ def _choose_encoder(engine: SearchEngine, requested: str | None, options: Indexi
 
 
 def _encode_into(
-    shards: str,
-    settings: Settings,
-    sources: Sequence[Source],
-    encoder: str | None,
-    options: IndexingOptions,
-    engine: Literal["local", "ray"],
-    workers: int,
-    private_hosts: bool,
+    settings: Settings, sources: Sequence[Source], given: _Given, options: IndexingOptions
 ) -> Encoder:
     """Encode all photos into shards and return the encoder; the catalog is closed meanwhile."""
     from imgsearch.ingest.distributed import encode_to_shards
@@ -274,17 +295,17 @@ def _encode_into(
     # Shards of all machines must be the same byte for byte; those of two backends are not.
     by_torch = settings.model_copy(update={"backend": "torch"})
     with SearchEngine(by_torch, create=True, progress=say) as opened:
-        model = _choose_encoder(opened, encoder, options)
+        model = _choose_encoder(opened, given.encoder, options)
     with terminal.progress("Encoding") as show:
         done = encode_to_shards(
-            shards,
+            given.shards or "",
             sources,
             model,
-            engine=engine,
-            workers=workers,
+            engine=given.engine,
+            workers=given.workers,
             device=settings.device,
             limits=options.limits,
-            private_hosts=private_hosts,
+            private_hosts=given.private_hosts,
             progress=show,
         )
     left = done.shards - done.finished_before

@@ -73,7 +73,7 @@ def index_sources(
     catalog: CatalogStore,
     index: LiveIndex,
     encoder: Encoder,
-    sources: Sequence[str | Path],
+    sources: Sequence[str | Path | Source],
     *,
     options: IndexingOptions | None = None,
     originals: Originals | None = None,

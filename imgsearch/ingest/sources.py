@@ -76,16 +76,23 @@ def open_source(
 
 
 def open_sources(
-    sources: Sequence[str | Path], *, root: Path | None = None, feed: FeedOptions | None = None
+    sources: Sequence[str | Path | Source], *, root: Path | None = None, feed: FeedOptions | None = None
 ) -> list[Source]:
-    """Return the sources, each once; feeds may name photos in the folders among them. Raises `SourceError`."""
+    """Return the sources, each once; those that are open stay as they are.
+
+    Feeds may name photos in the folders among them. Raises `SourceError`.
+    """
     if not sources:
         raise SourceError("No source was given; name a folder, an archive or a table.")
     options = feed or FeedOptions()
-    places = [Path(source).expanduser().absolute() for source in sources if not is_remote(str(source))]
+    texts = [source for source in sources if isinstance(source, str | Path)]
+    places = [Path(text).expanduser().absolute() for text in texts if not is_remote(str(text))]
     folders = tuple(place for place in places if place.is_dir())
     options = replace(options, folders=(*options.folders, *folders))
-    opened = [open_source(source, root=root, feed_options=options) for source in sources]
+    opened = [
+        open_source(source, root=root, feed_options=options) if isinstance(source, str | Path) else source
+        for source in sources
+    ]
     return list({source.name: source for source in opened}.values())
 
 

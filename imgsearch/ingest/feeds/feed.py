@@ -113,6 +113,7 @@ class Feed:
         return FeedPreview(
             name=self.name,
             format=self._layout.format.name,
+            label=self._layout.format.label,
             file_format=self._table.format,
             encoding=self._table.encoding,
             separator=self._table.separator,

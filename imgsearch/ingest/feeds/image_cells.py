@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from imgsearch.ingest.photo_names import IMAGE_SUFFIXES
-from imgsearch.ingest.tables import Column, Table
+from imgsearch.ingest.tables import Table, TableColumn
 from imgsearch.ingest.tables.names import plain_name
 from imgsearch.store.originals import is_url
 
@@ -44,7 +44,7 @@ def looks_like_picture(text: str) -> bool:
     return PurePosixPath(text[-200:]).suffix.lower() in IMAGE_SUFFIXES
 
 
-def image_columns(table: Table) -> tuple[list[Column], list[Column]]:
+def image_columns(table: Table) -> tuple[list[TableColumn], list[TableColumn]]:
     """Return (columns of which the first filled cell is a row's photo, columns of its further photos).
 
     Names of photos count before names that may be of pages, and these only where their cells look like pictures or
@@ -73,7 +73,7 @@ def image_columns(table: Table) -> tuple[list[Column], list[Column]]:
     return (strong or weak)[:1], further
 
 
-def _is_repeated(column: Column, table: Table) -> bool:
+def _is_repeated(column: TableColumn, table: Table) -> bool:
     """Return whether a column repeats the heading of an earlier one that names photos."""
     if plain_name(column.heading) not in STRONG_NAMES:
         return False
@@ -81,7 +81,7 @@ def _is_repeated(column: Column, table: Table) -> bool:
     return column is not same[0] and column.name != column.heading
 
 
-def _share_of_pictures(column: Column) -> float:
+def _share_of_pictures(column: TableColumn) -> float:
     cells = [cell for cell in column.values(0, SAMPLE_CELLS * 4) if cell][:SAMPLE_CELLS]
     texts = [cell[0] if isinstance(cell, list) else cell for cell in cells]
     pictures = [isinstance(text, str) and any(map(looks_like_picture, split_images(text))) for text in texts]

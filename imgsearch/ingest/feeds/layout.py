@@ -13,7 +13,7 @@ from imgsearch.ingest.feeds.formats import FORMATS, FeedFormat, recognised_forma
 from imgsearch.ingest.feeds.image_cells import image_columns
 from imgsearch.ingest.feeds.options import FeedOptions
 from imgsearch.ingest.feeds.typed_columns import Clean, MetadataColumn, metadata_column
-from imgsearch.ingest.tables import Column, Table
+from imgsearch.ingest.tables import Table, TableColumn
 from imgsearch.ingest.tables.names import plain_name
 
 
@@ -26,11 +26,11 @@ class FeedLayout:
     """
 
     format: FeedFormat
-    products: tuple[Column, ...]
-    group: Column | None
-    images: tuple[Column, ...]
-    further: tuple[Column, ...]
-    position: Column | None
+    products: tuple[TableColumn, ...]
+    group: TableColumn | None
+    images: tuple[TableColumn, ...]
+    further: tuple[TableColumn, ...]
+    position: TableColumn | None
     metadata: tuple[MetadataColumn, ...]
     mapped_to: Mapping[str, str]
     """What each column of the table became: a metadata name, or "item id", "photo", ...; "" where it is not used."""
@@ -68,7 +68,7 @@ def read_layout(
     )
 
 
-def _chosen_format(names: Mapping[str, Column], options: FeedOptions) -> FeedFormat:
+def _chosen_format(names: Mapping[str, TableColumn], options: FeedOptions) -> FeedFormat:
     if not options.format:
         return recognised_format(names.keys())
     if options.format not in FORMATS:
@@ -77,8 +77,8 @@ def _chosen_format(names: Mapping[str, Column], options: FeedOptions) -> FeedFor
 
 
 def _photo_columns(
-    table: Table, chosen: FeedFormat, names: Mapping[str, Column], options: FeedOptions
-) -> tuple[list[Column], list[Column]]:
+    table: Table, chosen: FeedFormat, names: Mapping[str, TableColumn], options: FeedOptions
+) -> tuple[list[TableColumn], list[TableColumn]]:
     """Return (the columns of which the first filled cell is a row's photo, those of further photos)."""
     if options.image_columns:
         stated = [_named(table, name, "image") for name in options.image_columns]
@@ -90,7 +90,7 @@ def _photo_columns(
     return present[:1], [*present[1:], *(each for each in repeated if each not in present)]
 
 
-def _stated(schema: ColumnSchema, column: Column, canonical: str = "") -> StatedColumn:
+def _stated(schema: ColumnSchema, column: TableColumn, canonical: str = "") -> StatedColumn:
     """Return what the schema states of a column under its own name or its canonical one."""
     nothing = StatedColumn()
     found = [schema.of(name) for name in (canonical, column.name, column.heading) if name]
@@ -100,7 +100,7 @@ def _stated(schema: ColumnSchema, column: Column, canonical: str = "") -> Stated
 def _shop_metadata(
     table: Table,
     chosen: FeedFormat,
-    names: Mapping[str, Column],
+    names: Mapping[str, TableColumn],
     used: Mapping[str, str],
     schema: ColumnSchema,
 ) -> tuple[list[MetadataColumn], dict[str, str]]:
@@ -136,7 +136,7 @@ def _shop_metadata(
     return metadata, mapped
 
 
-def _named(table: Table, wanted: str, what: str) -> Column:
+def _named(table: Table, wanted: str, what: str) -> TableColumn:
     """Return the column that an option names, in any spelling; raises `SourceError`."""
     for column in table.columns:
         if wanted in (column.name, column.heading):

@@ -15,6 +15,7 @@ from imgsearch.ingest.photo_names import IMAGE_SUFFIXES
 
 MAX_LISTED_FILES = 2_000_000
 AS_GIVEN = "as given"
+BY_END = "by the end of the path"
 OTHER_SPELLING = "in another spelling"
 BY_NAME = "by file name"
 OTHER_ENDING = "with another ending"
@@ -164,8 +165,11 @@ class FileListing:
             return
         alike = _with_longest_end(self._by_name.get(parts[-1], []), parts)
         if alike:
-            same = all(_common_end(path, parts) == len(parts) for path in alike)
-            yield alike, OTHER_SPELLING if same else BY_NAME
+            if all(path.endswith(f"/{text.lstrip('./')}") for path in alike):
+                yield alike, BY_END
+            else:
+                same = all(_common_end(path, parts) == len(parts) for path in alike)
+                yield alike, OTHER_SPELLING if same else BY_NAME
             return
         stem, suffix = split_ending(parts[-1])
         stem = stem if suffix in IMAGE_SUFFIXES else parts[-1]

@@ -32,13 +32,14 @@ class PreviewColumn:
 class FeedPreview:
     """A feed as it was understood.
 
-    `format` is the shop's format, `file_format` that of the file. `photos` counts those that can be imported as far
-    as is known without fetching URLs, `failed` the rows and photos that cannot. `readings` says how the cells of
-    files were read and how many files each reading found.
+    `format` is the shop's format and `label` its name for people, `file_format` that of the file. `photos` counts
+    those that can be imported as far as is known without fetching URLs, `failed` the rows and photos that cannot.
+    `readings` says how the cells of files were read and how many files each reading found.
     """
 
     name: str
     format: str
+    label: str
     file_format: str
     encoding: str
     separator: str

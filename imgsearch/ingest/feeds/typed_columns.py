@@ -10,7 +10,7 @@ from imgsearch.core.column_names import holds_codes, holds_prices
 from imgsearch.core.column_schema import StatedColumn
 from imgsearch.core.column_types import Recognised, currency_column, recognise
 from imgsearch.core.prices import Price
-from imgsearch.ingest.tables import Column
+from imgsearch.ingest.tables import TableColumn
 
 Clean = Callable[[str], str]
 
@@ -20,7 +20,7 @@ class MetadataColumn:
     """A column that becomes metadata under `name`; `clean` is applied to its texts first."""
 
     name: str
-    column: Column
+    column: TableColumn
     recognised: Recognised
     clean: Clean | None = None
     whole: bool = False
@@ -54,7 +54,7 @@ class MetadataColumn:
 
 
 def metadata_column(
-    name: str, column: Column, *, clean: Clean | None = None, stated: StatedColumn | None = None
+    name: str, column: TableColumn, *, clean: Clean | None = None, stated: StatedColumn | None = None
 ) -> MetadataColumn:
     """Return a column as metadata with its kind recognised over all cells."""
     stated = stated or StatedColumn()
@@ -76,7 +76,7 @@ def metadata_column(
     return MetadataColumn(name, column, found, whole=whole)
 
 
-def _is_code(name: str, column: Column) -> bool:
+def _is_code(name: str, column: TableColumn) -> bool:
     if not holds_codes(name, typed=column.given == "number"):
         return False
     return not column.is_list

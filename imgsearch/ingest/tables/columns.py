@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from imgsearch.core.errors import SourceError
 from imgsearch.ingest.tables.cells import NumberText, cell_text
-from imgsearch.ingest.tables.table import Column, TableLimits, unique_names
+from imgsearch.ingest.tables.table import TableColumn, TableLimits, unique_names
 
 CHUNK_ROWS = 20_000
 MIN_VECTOR = 16
@@ -47,7 +47,7 @@ class TextColumns:
                 chunks.append(text_array([value or None for value in values]))
             self._rows = []
 
-    def finish(self) -> tuple[Column, ...]:
+    def finish(self) -> tuple[TableColumn, ...]:
         """Return the columns; those without a heading and without a cell are left out."""
         self._flush()
         names = unique_names(self._headings)
@@ -55,7 +55,7 @@ class TextColumns:
         for heading, name, chunks in zip(self._headings, names, self._chunks, strict=True):
             cells = pa.chunked_array(chunks, pa.string())
             if heading or cells.null_count < len(cells):
-                columns.append(Column(name, heading or name, cells))
+                columns.append(TableColumn(name, heading or name, cells))
         return tuple(columns)
 
 
@@ -109,7 +109,7 @@ class RecordColumns:
         self._cells = {}
         self._flushed = self._rows
 
-    def finish(self, *, given: str | None = None) -> tuple[Column, ...]:
+    def finish(self, *, given: str | None = None) -> tuple[TableColumn, ...]:
         """Return the columns, in the order of first use; with `given`, that is the kind of all that are no lists."""
         self._flush()
         columns = []
@@ -120,7 +120,9 @@ class RecordColumns:
                 columns.append(column if given is None or column.is_list else replace(column, given=given))
         return tuple(columns)
 
-    def _column(self, name: str, heading: str, chunks: list[tuple[int, str, list[Any] | pa.Array]]) -> Column:
+    def _column(
+        self, name: str, heading: str, chunks: list[tuple[int, str, list[Any] | pa.Array]]
+    ) -> TableColumn:
         kind = _common_kind({kind for _, kind, _ in chunks}) if chunks else "text"
         arrays: list[pa.Array] = []
         row = 0
@@ -138,7 +140,7 @@ class RecordColumns:
             kind = "mixed"
             arrays = [_typed_array(array.to_pylist(), kind) for array in arrays]
         given = kind if kind != "mixed" else ""
-        return Column(
+        return TableColumn(
             name, heading, pa.chunked_array(arrays, arrays[0].type if arrays else pa.string()), given
         )
 

@@ -49,6 +49,7 @@ def read_delimited(
     finally:
         text.detach()
     columns, places, failures = table
+    failures.sort(key=lambda failure: int(failure.path.rpartition(" ")[2]))
     notes = (f"Some bytes of {path.name} are not {found.label}; they are shown as \ufffd.",)
     damaged = found.lenient and any(_has_replacement(name) for name in (sample,))
     return Table(

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from imgsearch.core.errors import SourceError
 from imgsearch.ingest.tables.cells import cell_text
 from imgsearch.ingest.tables.columns import MIN_VECTOR, text_array
-from imgsearch.ingest.tables.table import Column, Table, TableLimits, unique_names
+from imgsearch.ingest.tables.table import Table, TableColumn, TableLimits, unique_names
 
 _INDEX_COLUMN = re.compile(r"__index_level_\d+__")
 
@@ -48,7 +48,7 @@ def read_parquet(path: Path, file: BinaryIO, limits: TableLimits, *, vectors: bo
         if cells is None:
             notes.append(f"The column {name} holds binary data, which was not read.")
         else:
-            columns.append(Column(name, heading or name, cells, given))
+            columns.append(TableColumn(name, heading or name, cells, given))
     return Table(
         str(path), "Parquet", tuple(columns), np.arange(1, rows + 1), place_word="row", notes=tuple(notes)
     )
@@ -70,7 +70,7 @@ def _is_vector(kind: pa.DataType) -> bool:
 
 
 def _as_given(cells: pa.ChunkedArray, *, vectors: bool) -> tuple[pa.ChunkedArray | None, str]:
-    """Return the cells in one of the types of `Column`, and their kind; None for bytes."""
+    """Return the cells in one of the types of `TableColumn`, and their kind; None for bytes."""
     kind = cells.type
     if pa.types.is_dictionary(kind):
         cells = cells.cast(kind.value_type)

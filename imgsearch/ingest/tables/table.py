@@ -29,7 +29,7 @@ class TableLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """One column: its unique `name`, its `heading` in the file, and its cells as an Arrow array.
 
     `given` is the kind that the file says: "text", "number", "boolean", "date", "datetime", "time", "list", or ""
@@ -71,7 +71,7 @@ class Column:
         values = self.values(start, stop)
         return values if self.is_text else [None if value is None else cell_text(value) for value in values]
 
-    def as_texts(self) -> Column:
+    def as_texts(self) -> TableColumn:
         """Return the column with its cells as texts."""
         if self.is_text:
             return self
@@ -95,7 +95,7 @@ class Table:
 
     path: str
     format: str
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     places: NDArray[np.int64]
     place_word: str = "line"
     encoding: str = ""
@@ -112,7 +112,7 @@ class Table:
         """The columns' names, in their order."""
         return [column.name for column in self.columns]
 
-    def column(self, name: str) -> Column:
+    def column(self, name: str) -> TableColumn:
         """Return the column of that name; raises `KeyError`."""
         for column in self.columns:
             if column.name == name:

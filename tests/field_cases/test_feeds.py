@@ -1,0 +1,244 @@
+"""Shops' exports give the right items as they are, or one sentence for a row."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import generate
+import pytest
+from shop_folder import SmallShop
+
+from imgsearch.core.records import Failure
+from imgsearch.ingest.feeds import FeedOptions, open_feed
+from imgsearch.store.item_table import Photo
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    generate.photos(tmp_path)
+    return tmp_path
+
+
+def listed(path: Path, **options: Any) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Return (the metadata of each item by id with the photo's name, the reason of each failure by its place)."""
+    items, failures = {}, {}
+    for entry in open_feed(path, options=FeedOptions(**options)).photos():
+        if isinstance(entry, Failure):
+            failures[entry.path] = entry.reason
+        else:
+            assert isinstance(entry, Photo)
+            assert entry.item_id not in items
+            items[entry.item_id] = {"file": Path(entry.location).name, **entry.metadata}
+    return items, failures
+
+
+def picked(items: dict[str, dict[str, Any]], *names: str) -> dict[str, tuple[Any, ...]]:
+    return {item_id: tuple(row.get(name) for name in names) for item_id, row in items.items()}
+
+
+def test_shopify_rows_of_a_handle_are_one_product_with_its_photos_in_order(folder: Path) -> None:
+    items, failures = listed(generate.shopify_csv(folder))
+    assert picked(items, "file", "title", "price", "sku", "gtin") == {
+        "mug": ("mug.jpg", "Blue Mug", Decimal("19.90"), "00123", "0400638133393"),
+        "mug/2": ("mug-2.jpg", "Blue Mug", Decimal("19.90"), "00123", "0400638133393"),
+        "mug/3": ("mug-3.jpg", "Blue Mug", Decimal("19.90"), "00123", "0400638133393"),
+        "lamp": ("lamp.jpg", "Reading Lamp", Decimal("1299.00"), "12e4", None),
+    }
+    assert picked(items, "product", "photo")["mug/3"] == ("mug", 3)
+    mug = items["mug"]
+    assert (mug["brand"], mug["category"], mug["skus"]) == ("Acme", "Mugs", "00123, 00124")
+    assert mug["description"] == "A fine mug & saucer. Dishwasher"
+    assert items["mug/2"]["Image Alt Text"] == "From the side"
+    assert failures == {"chair": "The product names no photo."}
+
+
+def test_woocommerce_variations_belong_to_their_product(folder: Path) -> None:
+    items, failures = listed(generate.woocommerce_csv(folder))
+    assert picked(items, "file", "title", "price", "sale_price", "category", "availability") == {
+        "00044": (
+            "mug.jpg", "Frühstücksbecher", Decimal("19.90"), Decimal("17.50"), "Küche > Becher", "in stock",
+        ),
+        "00044/2": (
+            "mug-2.jpg", "Frühstücksbecher", Decimal("19.90"), Decimal("17.50"), "Küche > Becher", "in stock",
+        ),
+        "LAMP": (
+            "lamp.jpg", "Leuchte „Anna“", Decimal("1299.00"), None, "Wohnen > Leuchten, Angebote", "in stock",
+        ),
+        "LAMP/2": (
+            "lamp-2.jpg", "Leuchte „Anna“", Decimal("1299.00"), None, "Wohnen > Leuchten, Angebote", "in stock",
+        ),
+        "47": ("chair.jpg", "Stuhl", Decimal("249.00"), None, "Möbel", "out of stock"),
+    }  # fmt: skip
+    assert failures == {"NOPIC": "The product names no photo."}
+
+
+@pytest.mark.parametrize(
+    ("generator", "currency"), [(generate.google_tsv, "USD"), (generate.google_xml, "EUR")]
+)
+def test_google_merchant_feeds_keep_ids_codes_and_pages(
+    folder: Path, generator: Callable[[Path], Path], currency: str
+) -> None:
+    items, failures = listed(generator(folder))
+    assert failures == {}
+    assert picked(items, "file", "price", "price_currency", "url", "gtin") == {
+        item_id: (file, Decimal(price), currency, f"https://shop.example/{page}", gtin)
+        for item_id, file, price, page, gtin in (
+            ("007", "mug.jpg", "19.99", "mug", "0012345678905"),
+            ("007/2", "mug-2.jpg", "19.99", "mug", "0012345678905"),
+            ("007/3", "mug-3.jpg", "19.99", "mug", "0012345678905"),
+            ("008", "lamp.jpg", "1299.00", "lamp", "0012345678906"),
+        )
+    }
+    assert items["007"]["availability"] == "in stock"
+    assert items["007"]["title"] in ("Mug", "Mug & saucer")
+    if generator is generate.google_xml:
+        assert items["007"]["description"] == "A fine mug."
+        assert items["007"]["shipping.price"] == Decimal("4.90")
+
+
+def test_a_packed_atom_feed_in_latin_1_is_read(folder: Path) -> None:
+    items, failures = listed(generate.google_atom(folder))
+    assert picked(items, "title", "url") == {
+        "007": ("Kännchen", "https://shop.example/mug"),
+        "008": ("Lampe", "https://shop.example/lamp"),
+    }
+    assert failures == {}
+
+
+def test_magento_paths_below_a_media_folder_are_found_and_store_views_are_one_product(folder: Path) -> None:
+    items, failures = listed(generate.magento_csv(folder))
+    assert picked(items, "file", "title", "price", "sale_price") == {
+        "00123": ("mug.jpg", "Mug", 19.9, None),
+        "00123/2": ("mug_2.jpg", "Mug", 19.9, None),
+        "90.750": ("lamp.jpg", "Lamp", 249.0, 199.5),
+        "90.75": ("lamp.jpg", "Lamp", 250.0, None),
+    }
+    assert failures == {}
+
+
+def test_a_workbook_gives_dates_and_exact_codes(folder: Path) -> None:
+    items, failures = listed(generate.excel_workbook(folder))
+    assert picked(items, "SKU", "EAN", "price", "since", "stock") == {
+        "a1": ("007", "4006381333931", 19.99, dt.date(2024, 5, 1), 12345),
+        "a2": ("008", "0400638133393", 249, dt.date(2024, 6, 1), 3),
+        "a3": ("90.750", None, 99.5, None, None),
+    }
+    assert failures == {}
+
+
+def test_semicolons_a_separator_line_and_windows_1252_are_recognised(folder: Path) -> None:
+    path = generate.semicolons_csv(folder)
+    items, failures = listed(path)
+    assert picked(items, "title", "price", "price_currency") == {
+        "01": ('Becher "Anna"', Decimal("19.99"), "EUR"),
+        "02": ("Leuchte", Decimal("1299.00"), "EUR"),
+        "03": ("Stuhl", None, None),
+    }
+    assert failures == {}
+    feed = open_feed(path)
+    preview = feed.preview()
+    assert (preview.encoding, preview.separator) == ("Windows-1252", ";")
+    assert any("auf Anfrage" in note for note in preview.notes)
+
+
+def test_a_bad_line_costs_itself_only(folder: Path) -> None:
+    path = generate.damaged_csv(folder)
+    items, failures = listed(path)
+    assert list(items) == ["1", "4", "6"]
+    assert items["4"]["title"] == "Ring, silver"
+    assert list(failures) == ["5", "damaged.csv line 3", "damaged.csv line 4"]
+    assert "4 cells" in failures["damaged.csv line 3"]
+    assert "quote" in failures["damaged.csv line 4"]
+    assert not open_feed(path).complete, "the products of bad lines must not count as vanished"
+
+
+def test_codes_keep_their_text(folder: Path) -> None:
+    items, _ = listed(generate.codes_csv(folder))
+    assert len(items) == 8
+    assert {(item_id, row["sku"], row["EAN code"]) for item_id, row in items.items()} == {
+        (code, code, code) for code in items
+    }
+    assert {"007", "12e4", "90.750", "90.75", "9999999999999999"} <= items.keys()
+
+
+def test_nested_json_becomes_columns_and_photos(folder: Path) -> None:
+    items, failures = listed(generate.nested_json(folder))
+    assert picked(items, "file", "price.amount", "stock.berlin", "tags", "sku") == {
+        "007": ("mug.jpg", 19.9, 3, ["blue", "tea"], None),
+        "007/2": ("mug-2.jpg", 19.9, 3, ["blue", "tea"], None),
+        "008": ("lamp.jpg", 5, None, None, "90.750"),
+    }
+    assert failures == {}
+    items, failures = listed(generate.json_lines(folder))
+    assert picked(items, "price", "price_currency") == {
+        "1": (Decimal("19.99"), "USD"),
+        "3": (Decimal("1299.00"), "USD"),
+    }
+    assert list(failures) == ["lines.jsonl line 2"]
+
+
+def test_parquet_keeps_decimals_dates_and_whole_codes(folder: Path) -> None:
+    items, _ = listed(generate.typed_parquet(folder))
+    assert picked(items, "price", "since", "ean", "tags") == {
+        "1": (Decimal("12.50"), dt.date(2024, 5, 1), "4006381333931", ["a", "b"]),
+        "2": (Decimal("99.00"), None, None, None),
+    }
+
+
+@pytest.mark.parametrize("generator", generate.GENERATORS, ids=lambda each: each.__name__)
+def test_every_export_is_previewed_and_imported_without_a_trace(
+    folder: Path, small_shop: SmallShop, generator: Callable[[Path], Path]
+) -> None:
+    path = generator(folder)
+    preview = open_feed(path).preview()
+    json.dumps(preview.as_dict(), allow_nan=False)
+    report = small_shop.index(path)
+    assert report.added == preview.photos
+    assert len(report.failed) == preview.failed
+    assert all(failure.reason.endswith(".") and "\n" not in failure.reason for failure in report.failed)
+    again = small_shop.index(path)
+    assert (again.added, again.changed, again.unchanged) == (0, 0, preview.photos)
+
+
+def test_a_dry_run_prints_what_was_understood_and_changes_nothing(
+    folder: Path, small_shop: SmallShop
+) -> None:
+    path = generate.woocommerce_csv(folder)
+    output, _ = small_shop.run("index", path, "--dry-run")
+    for text in (
+        "WooCommerce",
+        "Windows-1252",
+        "5 rows, 4 products, 5 photos",
+        "NOPIC",
+        "Regular price",
+        "1 row ",
+    ):
+        assert text in output
+    found = json.loads(small_shop.run("index", path, folder / "photos", "--dry-run", "--json")[0])
+    feed, photos = found["sources"]
+    assert (feed["format"], feed["products"], feed["photos"], feed["failed"]) == ("woocommerce", 4, 5, 1)
+    mapped = {column["name"]: (column["kind"], column["mapped_to"]) for column in feed["columns"]}
+    assert mapped["Regular price"] == ("price", "price")
+    assert (photos["photos"], photos["failed"]) == (11, 0)
+    assert not small_shop.folder.exists()
+
+
+def test_options_override_what_is_recognised(folder: Path, small_shop: SmallShop) -> None:
+    path = folder / "odd.csv"
+    path.write_text("no;code;pic a;pic b;price\n1;x1;photos/mug.jpg;photos/lamp.jpg;5\n", encoding="utf-8")
+    schema = folder / "schema.toml"
+    schema.write_text('[price]\nkind = "price"\ncurrency = "EUR"\n', encoding="utf-8")
+    items, _ = listed(path, id_column="code", image_columns=("pic b", "pic a"), schema=schema)
+    assert picked(items, "file", "price", "price_currency", "no") == {
+        "x1": ("lamp.jpg", Decimal(5), "EUR", "1"),
+        "x1/2": ("mug.jpg", Decimal(5), "EUR", "1"),
+    }
+    arguments = ("--dry-run", "--id-column", "none")
+    _, problem = small_shop.run("index", path, *arguments, code=1)
+    assert "no id column 'none'; it has: no, code, pic a, pic b, price" in problem
+    small_shop.run("index", path, "--dry-run", "--format", "nonsense", code=2)
