@@ -1,7 +1,8 @@
-"""`imgsearch backup` and `restore`: snapshots of a catalog in another folder."""
+"""`imgsearch backup`, `restore` and `compact`: snapshots of a catalog, and its disk space."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from imgsearch.cli import terminal
 from imgsearch.cli.terminal import CatalogOption, JsonOption, many
 
 if TYPE_CHECKING:
+    from imgsearch.ingest.compaction import Compaction
     from imgsearch.store.backup import Snapshot
 
 BackupArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the backup.")]
@@ -87,6 +89,49 @@ def restore(
     )
     if problems:
         terminal.exit_with(f"The restored catalog has {many(len(problems), 'problem')}: {problems[0]}", 1)
+
+
+@app.command()
+def compact(
+    keep_removed: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="DAYS", help="Removed and replaced photos of the last DAYS days stay restorable."
+        ),
+    ] = 30,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Free the disk space of removed and replaced photos, also while a server uses the catalog.
+
+    Photos that were removed or replaced longer ago can no longer be restored.
+
+    Example: `imgsearch compact --keep-removed 7`
+    """
+    from imgsearch.ingest.compaction import compact as run
+
+    with terminal.open_engine(catalog) as engine, terminal.progress("Moving photos") as show:
+        found = run(
+            engine.catalog,
+            engine.index,
+            engine.thumbnails,
+            keep_removed=timedelta(days=keep_removed),
+            progress=show,
+        )
+    terminal.output(as_json, found.as_dict(), lambda: _print_compaction(found))
+
+
+def _print_compaction(found: Compaction) -> None:
+    freed = max(found.bytes_before - found.bytes_after, 0)
+    print(
+        f"Freed {_mib(freed)} of {_mib(found.bytes_before)}: {many(found.moved, 'photo')} moved, "
+        f"{many(found.originals_deleted, 'unused original')} deleted, "
+        f"{many(found.forgotten, 'removed photo')} can no longer be restored."
+    )
+    if not found.released:
+        terminal.say(
+            "This file system cannot free space inside a file; move the catalog by backup and restore."
+        )
 
 
 def _print_snapshots(snapshots: list[Snapshot], as_json: bool) -> None:

@@ -36,7 +36,7 @@ class LookTable:
 
     def __init__(self, folder: Path, database: Database, settings: CatalogSettings) -> None:
         self.path = folder / "looks.f16"
-        self._file = RowFile(self.path, LOOK_DIM)
+        self.file = RowFile(self.path, LOOK_DIM)
         self._database = database
         self._lock = threading.RLock()
         self._known: tuple[NDArray[np.bool_], NDArray[np.uint64]] | None = None
@@ -59,7 +59,7 @@ class LookTable:
         result = np.zeros((len(keys), LOOK_DIM), np.float32)
         known = np.flatnonzero(self.has(keys))
         if len(known):
-            mapped = self._file.mapped(int(keys[known].max()) + 1)
+            mapped = self.file.mapped(int(keys[known].max()) + 1)
             known = known[keys[known] < len(mapped)]  # of a truncated file, which `damaged` reports
             result[known] = mapped[keys[known].astype(np.int64)]
         return result
@@ -73,7 +73,7 @@ class LookTable:
         keys = keys[self.has(keys)]
         if not len(keys):
             return keys, np.zeros(0, np.float32)
-        mapped = self._file.mapped(int(keys[-1]) + 1)
+        mapped = self.file.mapped(int(keys[-1]) + 1)
         keys = keys[keys < len(mapped)]
         shades = np.flatnonzero(block > MIN_BLOCK_VALUE)
         scores = np.empty(len(keys), np.float32)
@@ -107,7 +107,7 @@ class LookTable:
                 return
             data = {key: look.vector.astype(np.float16).tobytes() for key, look in new.items() if look}
             if data:
-                self._file.write(data)
+                self.file.write(data)
             none = np.array([look is None for look in new.values()])
             phashes = np.array([look.phash if look else 0 for look in new.values()], np.uint64)
             checksums = np.array([zlib.crc32(data[key]) if key in data else 0 for key in new], np.uint32)
@@ -130,6 +130,14 @@ class LookTable:
         """Note looks whose rows (phash, crc32) were inserted again: their descriptors are still in the file."""
         self._add({key: phash for key, (phash, _) in looks.items() if phash is not None})
 
+    def copy_rows(self, keys: Keys, new_keys: Keys) -> None:
+        """Write the descriptors of keys under new keys too, durably; the rows in the table are the caller's."""
+        known = self.has(keys)
+        if known.any():
+            rows = self.file.mapped(int(keys[known].max()) + 1)
+            pairs = zip(keys[known].tolist(), new_keys[known].tolist(), strict=True)
+            self.file.write({new: rows[key].tobytes() for key, new in pairs if key < len(rows)})
+
     def delete(self, keys: Keys) -> None:
         """Delete the looks of keys, so that they are made again."""
         with self._database.transaction() as cursor:
@@ -141,7 +149,7 @@ class LookTable:
         """Return the ascending keys of the items whose descriptors on disk are not the bytes that were written."""
         sql = "SELECT key, crc32 FROM looks SEMI JOIN items USING (key) WHERE crc32 IS NOT NULL ORDER BY key"
         found = self._database.cursor().execute(sql).fetchall()
-        mapped = self._file.mapped(int(found[-1][0]) + 1 if found else 0)
+        mapped = self.file.mapped(int(found[-1][0]) + 1 if found else 0)
         rows = len(mapped)
         wrong = [key for key, crc32 in found if key >= rows or zlib.crc32(mapped[key].tobytes()) != crc32]
         return np.array(wrong, np.uint64)

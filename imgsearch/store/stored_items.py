@@ -119,9 +119,14 @@ def insert_items(cursor: Cursor, items: Sequence[StoredItem]) -> None:
         frame[name] = [getattr(item, name) for item in items]
     insert_frame(cursor, "items", frame, by_name=True)
     insert_metadata(cursor, keys, [item.metadata for item in items])
-    for item in items:
-        if item.look is not None:
-            cursor.execute("INSERT INTO looks VALUES (?, ?, ?)", [item.key, *item.look])
+    looks = [(item.key, *item.look) for item in items if item.look is not None]
+    if len(looks) > FEW_ROWS:
+        frame = pd.DataFrame(looks, columns=["key", "phash", "crc32"], dtype=object)
+        types = {"key": "uint64", "phash": "UInt64", "crc32": "UInt32"}
+        insert_frame(cursor, "looks", frame.astype(types))
+        return
+    for row in looks:
+        cursor.execute("INSERT INTO looks VALUES (?, ?, ?)", list(row))
 
 
 def delete_items(cursor: Cursor, keys: Iterable[int]) -> Keys:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from imgsearch.core.files import write_atomically
 from imgsearch.core.records import Item
 from imgsearch.store.originals import Originals
 from imgsearch.vision.images import ImageLimits, decode_image, encode_thumbnail, nearest_thumbnail_size
@@ -85,19 +85,6 @@ class ThumbnailCache:
                 return
             self._written_bytes = 0
         drop_oldest(self._folder, self._max_bytes)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write the file under another name and rename it, so that a reader sees a whole file or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        Path(part).replace(path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
 
 
 def oldest_first(paths: Iterable[Path]) -> list[tuple[os.stat_result, Path]]:

@@ -20,9 +20,10 @@ from PIL import Image
 
 from imgsearch.core.background import BackgroundThread
 from imgsearch.core.errors import ImageError, QueryError
+from imgsearch.core.files import write_atomically
 from imgsearch.core.query import Region
 from imgsearch.store.originals import content_digest
-from imgsearch.store.thumbnails import drop_oldest, oldest_first, write_atomically
+from imgsearch.store.thumbnails import drop_oldest, oldest_first
 from imgsearch.vision.images import ImageLimits, decode_image, decode_region, encode_thumbnail
 from imgsearch.vision.metadata import without_metadata
 

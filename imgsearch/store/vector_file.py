@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.core.errors import CatalogCorrupt
+from imgsearch.core.files import punch_hole
 from imgsearch.core.key_arrays import Keys
 
 
@@ -47,6 +48,10 @@ class RowFile:
                 file.write(data)
             file.flush()
             os.fsync(file.fileno())
+
+    def release(self, first_row: int, rows: int) -> bool:
+        """Free the disk space of rows that are no longer needed; they read as zeros. False where it is not possible."""
+        return punch_hole(self.path, first_row * self.row_bytes, rows * self.row_bytes)
 
     def mapped(self, rows: int) -> NDArray[np.float16]:
         """Return the file memory-mapped, (n, dim) float16, read-only; n < `rows` only where the file is shorter."""

@@ -41,6 +41,7 @@ COMMANDS = (
     "tune",
     "backup",
     "restore",
+    "compact",
     "compare",
 )
 GROUPS = ("judge-set", "experiment", "system", "reports", "events", "heads", "rules", "collection")

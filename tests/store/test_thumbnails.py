@@ -14,9 +14,10 @@ from photos import draw_photo
 from PIL import Image
 
 from imgsearch.core.errors import ImageError, SourceError
+from imgsearch.core.files import write_atomically
 from imgsearch.core.records import Item
 from imgsearch.store.originals import Originals
-from imgsearch.store.thumbnails import ThumbnailCache, drop_oldest, write_atomically
+from imgsearch.store.thumbnails import ThumbnailCache, drop_oldest
 
 
 @pytest.fixture
