@@ -1,7 +1,8 @@
 """Compaction: the disk space of removed and replaced photos is freed while the catalog is searched.
 
-Live photos of batches that are mostly dead move to the end of the embeddings file; then the space of batches without any
-photo is freed. Every step is committed by itself: a killed compaction leaves a sound catalog, and the next one continues.
+Live photos of batches that are mostly dead move to the end of the embeddings file; then the space of batches without
+any photo is freed. Every step is committed by itself: a killed compaction leaves a sound catalog, and the next one
+continues.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def compact(
     batches = embedding_batches(catalog)
     forget_batches(catalog, [batch for batch in batches if not batch.live and not batch.restorable])
     ranges = free_ranges(catalog)
-    released = all([release_rows(file, ranges) for file in files])
+    released = sum(release_rows(file, ranges) for file in files) == len(files)
     deleted, deleted_bytes = delete_unused(
         catalog.folder, used_originals(catalog), min_age_s=MIN_ORIGINAL_AGE_S
     )

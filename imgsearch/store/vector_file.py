@@ -50,7 +50,7 @@ class RowFile:
             os.fsync(file.fileno())
 
     def release(self, first_row: int, rows: int) -> bool:
-        """Free the disk space of rows that are no longer needed; they read as zeros. False where it is not possible."""
+        """Free the disk space of rows, which then read as zeros; False where the system cannot do it."""
         return punch_hole(self.path, first_row * self.row_bytes, rows * self.row_bytes)
 
     def mapped(self, rows: int) -> NDArray[np.float16]:
