@@ -100,6 +100,22 @@ MaxRemovedOption = Annotated[
         "vanished, remove nothing and exit with 1. By default $IMGSEARCH_MAX_REMOVED, else 20%.",
     ),
 ]
+ExcludeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN",
+        help="Leave out files and folders of this pattern, as in .gitignore; may be repeated. A file "
+        "`.imgsearchignore` in a folder holds such patterns too.",
+    ),
+]
+IncludeAllOption = Annotated[
+    bool,
+    typer.Option(
+        "--include-all",
+        help="Also index what is left out by default: hidden names, folders of storage systems and bins, copies "
+        "in other sizes.",
+    ),
+]
 TakeOverOption = Annotated[
     bool,
     typer.Option("--take-over", help="Let photos replace those of other sources that have the same ids."),
@@ -130,6 +146,8 @@ def index(
     prune: PruneOption = False,
     yes: YesOption = False,
     max_removed: MaxRemovedOption = None,
+    exclude: ExcludeOption = None,
+    include_all: IncludeAllOption = False,
     take_over: TakeOverOption = False,
     root: RootOption = None,
     private_hosts: PrivateHostsOption = False,
@@ -156,22 +174,19 @@ def index(
         return print_dry_run(sources, metadata, root, feed, as_json=as_json)
     settings = terminal.load_settings(catalog=catalog, index=index_at, workers=workers or None)
     terminal.leave_to_server(settings.catalog)
-    from imgsearch.ingest.indexing import IndexingOptions
+    from imgsearch.ingest.exclusions import ExclusionRules
     from imgsearch.ingest.pruning import NO_LIMIT, PruneLimit
-    from imgsearch.vision.images import ImageLimits
 
-    options = IndexingOptions(
+    options = replace(
+        _options(settings),
         metadata=metadata,
         embeddings=embeddings and terminal.place(embeddings),
         prune=prune,
         prune_limit=NO_LIMIT if yes else PruneLimit.chosen(max_removed, settings.max_removed),
         take_over=take_over,
+        rules=ExclusionRules(tuple(exclude or ()), include_all),
         root=root,
         feed=feed,
-        threads=settings.threads,
-        # A server that starts processes would need much more memory, and answer slower meanwhile.
-        workers=1 if session() else settings.worker_processes,
-        limits=ImageLimits(max_pixels=settings.max_pixels),
     )
     report = _index(settings, _Given(sources, encoder, shards, engine, workers, private_hosts), options)
     terminal.output(as_json, report.as_dict(), lambda: _print_report(report, settings.catalog))
@@ -198,6 +213,19 @@ def _check_shards(shards: str | None, embeddings: str | None, engine: str) -> No
         raise typer.BadParameter("--engine ray needs --shards, a place that every worker can write")
 
 
+def _options(settings: Settings) -> IndexingOptions:
+    """Return the options that follow from the settings."""
+    from imgsearch.ingest.indexing import IndexingOptions
+    from imgsearch.vision.images import ImageLimits
+
+    return IndexingOptions(
+        threads=settings.threads,
+        # A server that starts processes would need much more memory, and answer slower meanwhile.
+        workers=1 if session() else settings.worker_processes,
+        limits=ImageLimits(max_pixels=settings.max_pixels),
+    )
+
+
 def _index(settings: Settings, given: _Given, options: IndexingOptions) -> IndexingReport:
     from imgsearch.ingest.indexing import index_sources
     from imgsearch.ingest.sources import open_sources
@@ -206,7 +234,7 @@ def _index(settings: Settings, given: _Given, options: IndexingOptions) -> Index
     if given.shards:
         terminal.refuse_in_server("index --shards")
     # A wrong source is reported before a catalog is made and a model is loaded.
-    opened = open_sources(given.sources, root=options.root, feed=options.feed)
+    opened = open_sources(given.sources, root=options.root, feed=options.feed, rules=options.rules)
     model = None
     if given.shards:
         model = _encode_into(settings, opened, given, options)
@@ -360,6 +388,10 @@ def _print_report(report: IndexingReport, folder: Path) -> None:
         print(f"{count:>{width},}  {what}")
     print(f"\nTime: {', '.join(f'{stage} {seconds:.1f} s' for stage, seconds in report.seconds.items())}")
     print(f"Encoder: {report.encoder}\nCatalog: {folder}")
+    if report.left_out:
+        print("\nLeft out (--include-all indexes them, except other kinds of files):")
+        for one in report.left_out:
+            print(f"  {one.count:,} {one.reason}: {', '.join(map(one_line, one.examples))}")
     if report.moved:
         print("\nMoved (old -> new):")
         for old, new in report.moved[:MAX_SHOWN_FAILURES]:

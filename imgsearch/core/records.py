@@ -147,6 +147,15 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """How many files and folders of the sources were left out for one reason, and a few examples of them."""
+
+    reason: str
+    count: int
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class IndexingReport:
     """What one indexing run did.
 
@@ -154,6 +163,7 @@ class IndexingReport:
     `seconds` has one entry for each stage, and `total`; `notes` are sentences on what a person should check.
     `not_removed` says in a sentence why a run with pruning removed nothing: too large a share has vanished. `moved`
     has (the old id, the new id) of the items whose photos were found under another id; nothing of them was encoded.
+    `left_out` is what the sources hold but the run did not look at.
     """
 
     added: int
@@ -167,6 +177,7 @@ class IndexingReport:
     notes: tuple[str, ...] = ()
     not_removed: str = ""
     moved: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def problem(self) -> str:
@@ -183,7 +194,8 @@ class IndexingReport:
         seconds = {stage: round(value, 3) for stage, value in self.seconds.items()}
         failed = [asdict(failure) for failure in self.failed]
         moved = [{"from": old, "to": new} for old, new in self.moved]
-        lists = {"failed": failed, "notes": list(self.notes), "moved": moved}
+        left_out = [{**asdict(one), "examples": list(one.examples)} for one in self.left_out]
+        lists = {"failed": failed, "notes": list(self.notes), "moved": moved, "left_out": left_out}
         return {**asdict(self), **lists, "seconds": seconds}
 
 

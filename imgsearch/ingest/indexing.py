@@ -21,6 +21,7 @@ from imgsearch.core.errors import EncoderMismatch
 from imgsearch.core.records import IndexingReport
 from imgsearch.encoders.base import Encoder, RunsInWorkers
 from imgsearch.index.live_index import LiveIndex
+from imgsearch.ingest.exclusions import ExclusionRules
 from imgsearch.ingest.feeds import Feed, FeedOptions, MetadataFile
 from imgsearch.ingest.feeds.metadata_file import SAMPLE_PHOTOS
 from imgsearch.ingest.look_backfill import LookMaker
@@ -50,10 +51,10 @@ class IndexingOptions:
     """How a run goes.
 
     `prune` removes vanished items within `prune_limit`; where more have vanished, none is removed and the report says
-    so. `take_over` lets photos take the ids of other photos of other sources. `threads` decode (0: as many as
-    processors) beside the encoder. With more than one of `workers`, that many processes prepare the photos instead,
-    once there are `worth_workers` of them to read, and encode them too where that is faster. `feed` says how tables
-    are read.
+    so. `take_over` lets photos take the ids of other photos of other sources. `rules` say what of folders, archives
+    and stores is left out, `feed` how tables are read. `threads` decode (0: as many as processors) beside the
+    encoder. With more than one of `workers`, that many processes prepare the photos instead, once there are
+    `worth_workers` of them to read, and encode them too where that is faster.
     """
 
     metadata: Path | None = None
@@ -61,6 +62,7 @@ class IndexingOptions:
     prune: bool = False
     prune_limit: PruneLimit = field(default_factory=PruneLimit)
     take_over: bool = False
+    rules: ExclusionRules = field(default_factory=ExclusionRules)
     root: Path | None = None
     feed: FeedOptions = field(default_factory=FeedOptions)
     threads: int = 0
@@ -88,7 +90,7 @@ def index_sources(
     then), and `EncoderMismatch` when the catalog holds another encoder's embeddings.
     """
     options = options or IndexingOptions()
-    opened = open_sources(sources, root=options.root, feed=options.feed)
+    opened = open_sources(sources, root=options.root, feed=options.feed, rules=options.rules)
     metadata = _open_metadata(options, opened)
     vectors = _open_embeddings(options, opened, encoder)
     catalog.bind_encoder(encoder.spec, encoder.id, encoder.dim)

@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.core.key_arrays import Keys
-from imgsearch.core.records import Failure, IndexingReport
+from imgsearch.core.records import Failure, IndexingReport, LeftOut
 from imgsearch.encoders.base import Encoder
 from imgsearch.index.live_index import LiveIndex
+from imgsearch.ingest.exclusions import MAX_EXAMPLES
 from imgsearch.ingest.feeds import MetadataFile
 from imgsearch.ingest.moved_photos import MovedPhotos
 from imgsearch.ingest.preparation import KEPT_URL_PX, Outcome, PreparedPhoto, encode_prepared
 from imgsearch.ingest.pruning import PruneLimit, Vanished, refusal
-from imgsearch.ingest.sources import Source
+from imgsearch.ingest.sources import Selective, Source
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import content_digest, file_of, is_url
@@ -61,6 +62,7 @@ class RunReport:
         self.moved: list[tuple[str, str]] = []
         self.not_removed = ""
         self._failures: list[Failure] = []
+        self._left_out: dict[str, LeftOut] = {}
         self._progress = progress
         self._seconds: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -85,6 +87,13 @@ class RunReport:
         """Add seconds to a stage."""
         with self._lock:
             self._seconds[stage] = self._seconds.get(stage, 0.0) + seconds
+
+    def leave_out(self, source: Source) -> None:
+        """Add what a listed source left out."""
+        for one in source.left_out if isinstance(source, Selective) else ():
+            before = self._left_out.get(one.reason, LeftOut(one.reason, 0))
+            examples = (before.examples + one.examples)[:MAX_EXAMPLES]
+            self._left_out[one.reason] = LeftOut(one.reason, before.count + one.count, examples)
 
     def fail(self, failure: Failure) -> None:
         """Add a photo that cannot be used."""
@@ -112,6 +121,7 @@ class RunReport:
             notes=tuple(self.notes),
             not_removed=self.not_removed,
             moved=tuple(self.moved),
+            left_out=tuple(self._left_out.values()),
         )
 
 
@@ -158,6 +168,7 @@ class Scan:
                     with self.report.stage("scan"):
                         unknown = self.moves.with_known_digests(unknown)
                 yield from unknown
+            self.report.leave_out(source)
 
     def _to_read(self, photo: Photo, stored: Photo | None) -> Photo | None:
         """Return the photo with the `digest` of its stored content if it must be read; else settle it."""

@@ -46,6 +46,7 @@ OWNERS = {
     "altair": {"ui"},
     "umap": {"explore"},
     "rapidfuzz": {"search.words"},
+    "pathspec": {"ingest.exclusions"},
     "platformdirs": {"core.config"},
     "pydantic_settings": {"core.config"},
     "openpyxl": {"ingest.tables"},
