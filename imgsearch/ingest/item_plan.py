@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imgsearch.core.filter_grammar import ColumnKind
+from imgsearch.core.column_values import ColumnKind, kind_of
 from imgsearch.ingest.item_changes import ChangeOutcome, ChangeStatus, ItemChange, etag_of, failed
 from imgsearch.ingest.item_values import BadMetadata, checked_row, fitted_row
-from imgsearch.ingest.run import metadata_digest
+from imgsearch.ingest.run import metadata_digest, source_row_digest
 from imgsearch.store.change_log import LoggedChange
 from imgsearch.store.item_table import Photo
 from imgsearch.store.stored_items import StoredItem
@@ -223,8 +223,11 @@ class ChangePlan:
         item_id = prepared.change.item_id
         if after is not None:
             after = replace(after, revision=number, updated_at=self.now)
+            if before is not None and before.key == after.key:
+                digest = f"{source_row_digest(before.photo)}+{number}"
+                after = replace(after, photo=replace(after.photo, row_digest=digest))
             for name, value in after.metadata.items():
-                self.kinds.setdefault(name, _kind_of(value))
+                self.kinds.setdefault(name, kind_of(value, name))
         self.states[item_id] = after
         kind = {"created": "put", "replaced": "put", "updated": "patch", "deleted": "delete"}.get(
             status, "restore"
@@ -273,9 +276,3 @@ def _matches(etag: str, item: StoredItem | None) -> bool:
 
 def _unknown(item_id: str) -> ChangeOutcome:
     return failed(item_id, "unknown_item", f"There is no item {item_id[:200]!r} in the catalog.")
-
-
-def _kind_of(value: Any) -> ColumnKind:
-    if isinstance(value, bool):
-        return "boolean"
-    return "number" if isinstance(value, int | float) else "text"

@@ -7,14 +7,25 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from imgsearch.core.filter_grammar import ColumnKind
+from imgsearch.core.column_types import currency_column
+from imgsearch.core.column_values import ColumnKind, kind_of, parse, plain_text
+from imgsearch.core.prices import Price
 from imgsearch.core.text import is_unicode
 
 MAX_ID_CHARS = 1000
 MAX_COLUMNS = 500
 MAX_COLUMN_CHARS = 200
 MAX_VALUE_CHARS = 20_000
-_TRUE, _FALSE = frozenset({"true", "yes"}), frozenset({"false", "no"})
+_CONTENTS: dict[ColumnKind, str] = {
+    "text": "text",
+    "number": "numbers",
+    "price": "prices",
+    "boolean": "true or false",
+    "date": "dates",
+    "datetime": "dates with a time",
+    "time": "times of day",
+    "list": "lists",
+}
 
 
 class BadMetadata(ValueError):
@@ -56,11 +67,16 @@ def fitted_row(row: Mapping[str, Any], kinds: Mapping[str, ColumnKind]) -> dict[
 
     Raises `BadMetadata` for a value that does not fit.
     """
-    return {name: _fitted(name, value, kinds.get(name)) for name, value in row.items()}
+    fitted: dict[str, Any] = {}
+    for name, value in row.items():
+        fitted |= _fitted(name, value, kinds.get(name))
+    return fitted
 
 
 def _checked(name: str, value: Any) -> Any:
-    if isinstance(value, list | dict):
+    if isinstance(value, dict) or (
+        isinstance(value, list) and any(isinstance(each, list | dict) for each in value)
+    ):
         try:
             value = json.dumps(value, ensure_ascii=False)
         except (TypeError, ValueError):
@@ -77,33 +93,18 @@ def _checked(name: str, value: Any) -> Any:
     return value
 
 
-def _fitted(name: str, value: Any, kind: ColumnKind | None) -> Any:
-    if value is None or kind is None:
-        return value if not isinstance(value, int) or isinstance(value, bool) else float(value)
-    if kind == "number":
-        return _number(name, value)
-    if kind == "boolean":
-        return _boolean(name, value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
-
-
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            value = math.nan
-    if isinstance(value, bool) or not math.isfinite(value):
-        raise BadMetadata(f"The column {name[:60]!r} holds numbers; the value given is none.")
-    return float(value)
-
-
-def _boolean(name: str, value: Any) -> bool:
-    text = value.strip().casefold() if isinstance(value, str) else ""
-    if isinstance(value, bool) or text in _TRUE | _FALSE:
-        return value if isinstance(value, bool) else text in _TRUE
-    raise BadMetadata(f"The column {name[:60]!r} holds true or false; the value given is neither.")
+def _fitted(name: str, value: Any, kind: ColumnKind | None) -> dict[str, Any]:
+    """Return the cells of a value: none, one, or of a price with a currency two."""
+    if value is None:
+        return {name: None}
+    if kind is None:
+        kind = kind_of(value, name)
+    found = parse(value, kind)
+    if found is None:
+        raise BadMetadata(
+            f"The column {name[:60]!r} holds {_CONTENTS[kind]}; {plain_text(value)[:60]!r} is something else."
+        )
+    if isinstance(found, Price):
+        currency = {currency_column(name): found.currency} if found.currency else {}
+        return {name: found.amount, **currency}
+    return {name: found}

@@ -203,7 +203,7 @@ class Scan:
         for before, photo in pairs:
             self.report.moved.append((before.item_id, photo.item_id))
             row_digest = metadata_digest(photo.metadata)
-            if row_digest != before.row_digest and photo.metadata:
+            if row_digest != source_row_digest(before) and photo.metadata:
                 self._relabelled.append(replace(photo, row_digest=row_digest))
         self.flush()
         self.report.show()
@@ -215,7 +215,7 @@ class Scan:
             self._moved.append(photo)
         row_digest = metadata_digest(photo.metadata)
         # A run without a metadata file says nothing about rows that came from one.
-        if row_digest != stored.row_digest and photo.metadata:
+        if row_digest != source_row_digest(stored) and photo.metadata:
             self._relabelled.append(replace(photo, row_digest=row_digest))
             self.report.changed += 1
         else:
@@ -289,6 +289,15 @@ class Scan:
 def metadata_digest(metadata: Mapping[str, Any]) -> str:
     """Return the `row_digest` of metadata."""
     return content_digest(json.dumps(metadata, sort_keys=True, ensure_ascii=False, default=str).encode())
+
+
+def source_row_digest(stored: Photo) -> str:
+    """Return the digest of the row that the item's source gave last.
+
+    Where the row was changed by hand since, its `row_digest` goes on with "+" and the number of that change: a row
+    that is unchanged in its source does not undo what was changed by hand.
+    """
+    return stored.row_digest.partition("+")[0]
 
 
 def _file_fields(photo: Photo) -> tuple[str, str, int, int]:

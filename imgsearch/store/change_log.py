@@ -12,11 +12,12 @@ import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
+from imgsearch.core.column_values import json_value
 from imgsearch.store.database import Cursor, Database, insert_frame
 
 MAX_ACTOR_CHARS = 200
@@ -147,7 +148,7 @@ def _logged(row: tuple[Any, ...]) -> LoggedChange:
 
 
 def _text(value: Mapping[str, Any] | None) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False, default=json_value)
+    return None if value is None else json.dumps(value, ensure_ascii=False, default=_json_value)
 
 
 def _texts(values: Sequence[Mapping[str, Any] | None]) -> pd.Series[Any]:
@@ -158,8 +159,7 @@ def _parsed(text: str | None) -> dict[str, Any] | None:
     return None if text is None else json.loads(text)
 
 
-def json_value(value: Any) -> Any:
-    """Return a metadata value that JSON lacks as JSON: a time in ISO format, anything else as its text."""
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    return value.item() if hasattr(value, "item") else str(value)
+def _json_value(value: Any) -> Any:
+    """Return a metadata value that JSON lacks as one that it has; anything unexpected as its text."""
+    value = json_value(value)
+    return value if isinstance(value, str | float | list) else str(value)

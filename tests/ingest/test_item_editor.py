@@ -14,6 +14,8 @@ from photos import draw_photo
 
 from imgsearch.core.config import Settings
 from imgsearch.core.query import Filter, Query, Term
+from imgsearch.core.records import IndexingReport
+from imgsearch.ingest.indexing import IndexingOptions, index_sources
 from imgsearch.ingest.item_changes import ChangeOutcome, ItemChange
 from imgsearch.ingest.item_editor import ItemEditor
 from imgsearch.ingest.verification import verify_catalog
@@ -335,3 +337,22 @@ def test_changes_survive_closing_and_opening(colour_catalog: Path) -> None:
         assert f"r{catalog.get('a').revision}" == put.etag
         assert catalog.get_many([MUG]) == []
         assert catalog.changes.last > put.change_id
+
+
+def test_a_patch_stays_until_the_row_of_the_source_changes(
+    editor: ItemEditor, engine: SearchEngine, photos: Path, metadata_csv: Path
+) -> None:
+    def index() -> IndexingReport:
+        options = IndexingOptions(metadata=metadata_csv)
+        return index_sources(engine.catalog, engine.index, engine.encoder.get(), [photos], options=options)
+
+    index()
+    one(editor, ItemChange("patch", MUG, {"price": 4321}))
+    assert index().changed == 0
+    assert engine.catalog.get(MUG).metadata["price"] == 4321
+    text = metadata_csv.read_text()
+    row = next(line for line in text.splitlines() if line.startswith(MUG))
+    start, _, stock = row.rsplit(",", 2)
+    metadata_csv.write_text(text.replace(row, f"{start},77.5,{stock}"))
+    assert index().changed == 1
+    assert engine.catalog.get(MUG).metadata["price"] == 77.5
