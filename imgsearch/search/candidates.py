@@ -62,9 +62,9 @@ class Scope:
 
 
 class VisibleKeys:
-    """The keys that pass filters and that no rule hides, kept per version of the catalog; thread-safe.
+    """The keys that pass filters and that no rule hides; thread-safe.
 
-    The same filters return the same array until the catalog or the rules change.
+    The same filters return the same array until an item begins or ends to pass them, or the rules change.
     """
 
     def __init__(self, catalog: CatalogStore) -> None:
@@ -74,8 +74,7 @@ class VisibleKeys:
 
     def passing(self, filters: tuple[Filter, ...]) -> Keys:
         """Return the keys that pass the filters, ascending."""
-        name = (self._catalog.version, filters)
-        return self._keep(name, lambda: self._catalog.metadata.keys_matching(filters))
+        return self._catalog.filtered.passing(filters)
 
     def scope(self, filters: tuple[Filter, ...], rules: ActiveRules) -> Scope:
         """Return what a search with these filters may show."""

@@ -88,6 +88,7 @@ class SearchEngine:
             self.systems = Systems(self.searcher, threads=settings.worker_threads)
             opened.callback(self.systems.close)
             self.words = WordHelp(catalog, lambda: self.encoder.loaded)
+            opened.callback(self.words.close)
             # Before the threads of titles and calibration, which may wait for the encoder.
             opened.callback(self.encoder.close)
             self._opened = opened.pop_all()

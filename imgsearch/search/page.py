@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from imgsearch.core.key_arrays import Keys
+from imgsearch.core.key_arrays import Keys, is_in
 from imgsearch.core.query import Query
 from imgsearch.index.exact_search import best_first
 from imgsearch.search.candidates import EXTRA_CANDIDATES, CandidateFinder, Scope, Scores
@@ -93,6 +93,7 @@ class PageFinder:
         if self.target.titles is None:
             return keys, scores
         more = scope.keep(np.setdiff1d(self.target.titles.best(len(keys)), keys))
+        more = more[is_in(self.finder.catalog.keys(), more)]  # titles may be those of a moment ago
         keys = np.concatenate([keys, more])
         scores = np.concatenate([scores, self.finder.scores(self.target, more)])
         order = best_first(scores, keys)

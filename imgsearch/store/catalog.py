@@ -30,6 +30,7 @@ from imgsearch.store.batches import (
 )
 from imgsearch.store.change_log import ChangeLog
 from imgsearch.store.database import CatalogSettings, Cursor, Database
+from imgsearch.store.filtered_keys import FilteredKeys
 from imgsearch.store.item_renames import rename_items
 from imgsearch.store.item_table import CACHED_ITEMS, ItemReader, Photo
 from imgsearch.store.look_table import LookTable
@@ -83,6 +84,7 @@ class CatalogStore:
         self._lock = threading.Lock()
         self._keys: Keys | None = None
         self.recent = RecentChanges()
+        self.filtered = FilteredKeys(database, self.metadata, self.recent, lambda: self.version)
         self.changes = ChangeLog(database)
         self.vector_file: EmbeddingFile | None = None
         if self.dim:
@@ -344,10 +346,12 @@ class CatalogStore:
 
     def _publish(self, touched: TouchedItems | None) -> None:
         with self._lock:
+            before = self.metadata.columns
             self.metadata.reload()
-            if touched is None:
+            now = self.metadata.columns
+            if touched is None or any(now.get(name) != kind for name, kind in before.items()):
                 self._items.clear()
-                self._keys = None
+                self._keys, touched = None, None
             else:
                 self._items.drop(touched.keys.tolist(), touched.item_ids)
                 if self._keys is not None:

@@ -23,6 +23,7 @@ from imgsearch.core.background import BackgroundThread, Progress
 from imgsearch.core.errors import QueryError
 from imgsearch.core.key_arrays import Keys, positions_in
 from imgsearch.core.records import Item
+from imgsearch.core.refreshing import BACKGROUND_RATIO, Allowance
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.search.ranking.duplicate_pairs import Pair, PairFinder, near_threshold
 from imgsearch.store.catalog import CatalogStore
@@ -59,6 +60,8 @@ class Duplicates:
         self._grouping = threading.Lock()
         self._finding = threading.Lock()
         self._kept: tuple[tuple[int, int], Groups] | None = None
+        self._grouped_at = self._took_s = 0.0
+        self._allowance = Allowance()
         self._background = BackgroundThread("group-duplicates", self._regroup)
 
     def close(self) -> None:
@@ -68,15 +71,21 @@ class Duplicates:
     def groups(self) -> Groups:
         """Return the groups by which results are collapsed: copies of one photo, or photos of one product.
 
-        No search waits while another thread computes them: the former groups are returned then. Large catalogs are
-        always grouped by another thread after a change of the catalog; verdicts of people apply at once.
+        No search waits while another thread computes them: the former groups are returned then. Large catalogs, and
+        those that change all the time, are grouped by another thread after a change of the catalog; verdicts of
+        people apply at once.
         """
         kept, stamp = self._kept, self._stamp()
         if kept is not None and (kept[0] == stamp or self._grouping.locked()):
             return kept[1]
-        if kept is not None and kept[0][1] == stamp[1] and len(kept[1]) > BACKGROUND_GROUPS:
-            self._background.start()
-            return kept[1]
+        if kept is not None and kept[0][1] == stamp[1]:
+            if len(kept[1]) > BACKGROUND_GROUPS or not self._allowance.permits():
+                age_s = time.monotonic() - self._grouped_at
+                self._background.start(after_s=max(0.0, BACKGROUND_RATIO * self._took_s - age_s))
+                return kept[1]
+            groups = self._regroup()
+            self._allowance.spend(self._took_s)
+            return groups
         return self._regroup()
 
     def list_groups(self, *, limit: int = 50, offset: int = 0) -> tuple[int, list[DuplicateGroup]]:
@@ -167,7 +176,10 @@ class Duplicates:
         with self._grouping:
             stamp = self._stamp()
             if self._kept is None or self._kept[0] != stamp:
+                started = time.monotonic()
                 self._kept = stamp, self._computed()
+                self._grouped_at = time.monotonic()
+                self._took_s = self._grouped_at - started
             return self._kept[1]
 
     def _publish(self) -> float:

@@ -287,7 +287,7 @@ class Rules:
     def _keys_of(self, rule: Rule, *, known_only: bool = False) -> Keys:
         """Return the keys that a rule selects: its items in order, or those that pass its filters, ascending."""
         if rule.filters:
-            return self._catalog.metadata.keys_matching(rule.filters)
+            return self._catalog.filtered.passing(tuple(rule.filters))
         if not known_only:
             for item_id in rule.item_ids:
                 self._catalog.get(item_id)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from imgsearch.core.background import BackgroundThread, Stopped
 from imgsearch.core.key_arrays import Keys, positions_in
+from imgsearch.core.refreshing import BACKGROUND_RATIO
 from imgsearch.encoders.base import Encoder
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.vector_file import TitleStore
@@ -33,6 +34,8 @@ PROBES, MIN_PROBES = 400, 20
 BATCH = 32
 MAX_TIME_SHARE = 0.5
 """The share of the time in which titles are encoded in the background; the thread sleeps for the rest."""
+MAX_REST_S = 30.0
+"""The longest time between two computations in the background, while the catalog changes all the time."""
 STOP_TIMEOUT_S = 30.0
 RRF_K = 60
 """The constant of the reciprocal ranks, as in the paper."""
@@ -82,8 +85,9 @@ class Titles:
         self._in_background = in_background
         self._lock = threading.Lock()
         self._computing = threading.Lock()
-        self._thread = BackgroundThread("titles", self._run)
+        self._thread = BackgroundThread("titles", self._compute)
         self._version = -1
+        self._took_s = self._computed_at = 0.0
         self._index: TitleIndex | None = None
         self.state = TitlesState()
 
@@ -102,7 +106,8 @@ class Titles:
             if self._version == self._catalog.version:
                 return self._index
             if self._in_background:
-                self._thread.start()
+                rest_s = BACKGROUND_RATIO * self._took_s - (time.monotonic() - self._computed_at)
+                self._thread.start(after_s=max(rest_s, 0.0))
                 return self._index
         self._compute()
         return self._index
@@ -117,14 +122,10 @@ class Titles:
         """Stop the background thread and wait for it; closing twice is fine."""
         self._thread.stop(STOP_TIMEOUT_S)
 
-    def _run(self) -> None:
-        while self._version != self._catalog.version:
-            self._compute()
-
     def _compute(self) -> None:
         """Compute the index of the present version. Titles must not fail a search: an error is logged."""
         with self._computing:
-            version, index = self._catalog.version, None
+            version, index, started = self._catalog.version, None, time.monotonic()
             if version == self._version:
                 return
             try:
@@ -136,6 +137,8 @@ class Titles:
                 self.state = TitlesState(reason=f"The titles could not be read ({type(error).__name__}).")
             with self._lock:
                 self._version, self._index = version, index
+                self._computed_at = time.monotonic()
+                self._took_s = min(self._computed_at - started, MAX_REST_S / BACKGROUND_RATIO)
 
     def _computed(self) -> TitleIndex | None:
         catalog = self._catalog

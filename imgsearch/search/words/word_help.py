@@ -8,7 +8,6 @@ or to exchange two neighbours, is one edit.
 from __future__ import annotations
 
 import re
-import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from rapidfuzz.distance import OSA
 
 from imgsearch.core.query import Query
 from imgsearch.core.records import Facet
+from imgsearch.core.refreshing import Refreshed
 from imgsearch.encoders.base import Encoder, HasVocabulary, KnowsWords
 from imgsearch.search.words.filter_suggestions import QueryWords, Suggestion, folded, singular
 from imgsearch.search.words.titles import MAX_TITLE_CHARS, MAX_TITLES
@@ -106,15 +106,21 @@ class Speller:
 
 
 class WordHelp:
-    """Suggestions and corrections for one catalog, prepared once per version of it; safe to use from any thread."""
+    """Suggestions and corrections for one catalog, prepared again after its changes; safe to use from any thread."""
 
     def __init__(self, catalog: CatalogStore, encoder: Callable[[], Encoder | None]) -> None:
         """Help with `catalog`; `encoder` returns its encoder, None while it is not loaded."""
         self._catalog = catalog
         self._encoder = encoder
-        self._lock = threading.Lock()
-        self._words: tuple[int, QueryWords] | None = None
-        self._speller: tuple[int, Encoder, Speller] | None = None
+        self._words = Refreshed(
+            "query-words", lambda: QueryWords(catalog.metadata.facets()), lambda: catalog.version
+        )
+        self._speller = Refreshed("speller", self._new_speller, lambda: (catalog.version, id(encoder())))
+
+    def close(self) -> None:
+        """Stop the background threads."""
+        self._words.close()
+        self._speller.close()
 
     def suggestions(self, query: Query) -> tuple[Suggestion, ...]:
         """Return the filters that the one text of a query suggests; none where it has no text, or several."""
@@ -138,27 +144,23 @@ class WordHelp:
         return with_text(query, correction.text) if correction and correction.automatic else query
 
     def _query_words(self) -> QueryWords:
-        version = self._catalog.version
-        with self._lock:
-            if self._words is None or self._words[0] != version:
-                self._words = version, QueryWords(self._catalog.metadata.facets())
-            return self._words[1]
+        return self._words.get()
 
     def _spelling(self) -> Speller | None:
+        if not isinstance(self._encoder(), HasVocabulary):
+            return None
+        # Computed without an encoder only where that was loaded a moment ago.
+        return self._speller.get() or self._speller.now()
+
+    def _new_speller(self) -> Speller | None:
         encoder = self._encoder()
         if not isinstance(encoder, HasVocabulary):
             return None
-        version = self._catalog.version
-        with self._lock:
-            kept = self._speller
-            if kept is None or kept[:2] != (version, encoder):
-                titles = {}
-                if self._catalog.metadata.count_titles() <= MAX_TITLES:
-                    titles = self._catalog.metadata.title_counts(MAX_TITLE_CHARS)
-                written = _written(self._catalog.metadata.facets(), titles)
-                speller = Speller(written, encoder.vocabulary(), complete=isinstance(encoder, KnowsWords))
-                kept = self._speller = version, encoder, speller
-            return kept[2]
+        titles = {}
+        if self._catalog.metadata.count_titles() <= MAX_TITLES:
+            titles = self._catalog.metadata.title_counts(MAX_TITLE_CHARS)
+        written = _written(self._catalog.metadata.facets(), titles)
+        return Speller(written, encoder.vocabulary(), complete=isinstance(encoder, KnowsWords))
 
 
 def text_of(query: Query) -> str:
