@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import ImgSearchError, QueryError
 from imgsearch.core.filter_grammar import parse_filters
-from imgsearch.core.query import Duplicates, Emphasis, Filter, Query, Term
+from imgsearch.core.query import Boost, Duplicates, Emphasis, Filter, MinConfidence, Query, Sort, Term
 from imgsearch.core.records import Hit, IndexingReport, Item, SearchResult
 from imgsearch.improve.judging.qrels import read_qrels, topics_from_qrels
 from imgsearch.improve.judging.topics import default_topics_path, read_topics
@@ -84,7 +84,12 @@ class Results(Sequence[Hit]):
         A metadata column of one of those names is left out.
         """
         own = ["rank", "item_id", "title", "score"]
-        names = [name for name in self._catalog.store.metadata.columns if name not in own]
+        fields = self.result.query.fields
+        names = [
+            name
+            for name in self._catalog.store.metadata.columns
+            if name not in own and (fields is None or name in fields)
+        ]
         rows = [
             [hit.rank, hit.item_id, hit.title, hit.score, *(hit.metadata.get(name) for name in names)]
             for hit in self.result.hits
@@ -205,13 +210,22 @@ class Catalog:
         same_color: bool = False,
         duplicates: Duplicates = "show",
         diversity: float = 0.0,
+        sort: str | Sequence[str] = (),
+        min_confidence: MinConfidence = "weak",
+        group_by: str = "",
+        boost: Mapping[str, float] | None = None,
+        in_stock: bool = False,
+        facets: str | Sequence[str] = (),
+        fields: str | Sequence[str] | None = None,
+        cursor: str = "",
     ) -> Results:
         """Return the n items that are most similar to a text, a picture, an item, a colour, or a mix of them.
 
         Each of the four takes one value, a list of them, or a mapping of values to weights; a negative weight means
         "less like this". Pictures are paths, bytes or PIL images (weighted ones as pairs of image and weight), items
         are ids, colours `#rrggbb`. Filters have the grammar of the command line: `"price<20"`, `["color=red"]`.
-        The other options are those of `imgsearch.core.query.Query`. Raises what `Searcher.search` raises.
+        `sort` names columns (`"-price"`: descending), `boost` maps columns to amounts. The other options are those of
+        `imgsearch.core.query.Query`. Raises what `Searcher.search` raises.
         """
         terms = [Term("text", str(words), weight) for words, weight in _weighted(text)]
         terms += [Term("image", _picture(each), weight) for each, weight in _weighted(image)]
@@ -226,6 +240,14 @@ class Catalog:
             same_color=same_color,
             duplicates=duplicates,
             diversity=diversity,
+            sort=tuple(Sort(name.removeprefix("-"), name.startswith("-")) for name in _names(sort)),
+            min_confidence=min_confidence,
+            group_by=group_by,
+            boosts=tuple(Boost(column, float(amount)) for column, amount in (boost or {}).items()),
+            in_stock=in_stock,
+            facets=_names(facets),
+            fields=None if fields is None else _names(fields),
+            cursor=cursor,
         )
         return Results(self.engine.searcher.search(query), self)
 
@@ -292,6 +314,10 @@ class Catalog:
         except ImgSearchError:
             return ""
         return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
+
+
+def _names(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _weighted(given: Values) -> list[tuple[Any, float]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,6 +33,14 @@ FilterOption = Annotated[
         help="'category=shoes', 'price<50', 'price=10..50', 'colour in red|blue', 'title~oak'; repeatable.",
     ),
 ]
+SortOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sort",
+        metavar="COLUMN",
+        help="Sort the look-alikes: `--sort price`, `--sort=-price` (descending); repeatable.",
+    ),
+]
 SIDE_HELP = (
     "`live`, a saved system's name, `head:base` or `head:head-0001`; its own settings after commas: "
     "`live,shape:0.5,diversity:0.4,duplicates:collapse,same:color`."
@@ -47,6 +56,28 @@ def search(
     item: ItemOption = None,
     n: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many hits.")] = 10,
     filters: FilterOption = None,
+    sort: SortOption = None,
+    min_confidence: Annotated[
+        str, typer.Option(metavar="LEVEL", help="`fair` or `strong`: leave out hits below this level.")
+    ] = "",
+    group_by: Annotated[
+        str, typer.Option(metavar="COLUMN", help="One hit for each value of a column, the best one.")
+    ] = "",
+    boost: Annotated[
+        list[str] | None,
+        typer.Option("--boost", metavar="COLUMN:AMOUNT", help="Rank by a numeric column too; repeatable."),
+    ] = None,
+    in_stock: Annotated[bool, typer.Option("--in-stock", help="Only items that are in stock.")] = False,
+    facets: Annotated[
+        str, typer.Option(metavar="COLUMNS", help="Columns to count (`*`: all); shown with --json.")
+    ] = "",
+    fields: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMNS", help="The metadata columns that --json shows; empty: none."),
+    ] = None,
+    cursor: Annotated[
+        str, typer.Option(metavar="CURSOR", help="The cursor of the page before, from --json.")
+    ] = "",
     catalog: CatalogOption = None,
     index_at: IndexOption = None,
     as_json: JsonOption = False,
@@ -57,7 +88,19 @@ def search(
     """
     if not (text or image or item):
         raise typer.BadParameter("give at least one of --text, --image and --item")
-    query = _query(text, image, item, n, filters)
+    from imgsearch.core.query_address import shop_options
+
+    given = {
+        "sort": sort,
+        "min_confidence": [min_confidence] if min_confidence else None,
+        "group_by": [group_by] if group_by else None,
+        "boost": boost,
+        "in_stock": ["true"] if in_stock else None,
+        "facets": [facets] if facets else None,
+        "fields": None if fields is None else [fields],
+        "cursor": [cursor] if cursor else None,
+    }
+    query = _query(text, image, item, n, filters, shop_options(given))
     with terminal.open_engine(catalog, index=index_at, confidence=True) as engine:
         result = engine.searcher.search(query)
         suggestions, correction = engine.words.suggestions(query), engine.words.correction(query)
@@ -106,6 +149,7 @@ def _query(
     item: list[str] | None,
     n: int,
     filters: list[str] | None,
+    options: Mapping[str, Any] | None = None,
 ) -> Query:
     from imgsearch.core.filter_grammar import parse_filters
     from imgsearch.core.query import Query, Term
@@ -113,7 +157,7 @@ def _query(
     terms = [Term("text", words) for words in text or ()]
     terms += [Term("image", _read_picture(path)) for path in image or ()]
     terms += [Term("item", item_id) for item_id in item or ()]
-    return Query(tuple(terms), n=n, filters=parse_filters(filters or ()))
+    return Query(tuple(terms), n=n, filters=parse_filters(filters or ()), **(options or {}))
 
 
 def _read_picture(path: Path) -> bytes:

@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     bomb costs nothing."""
     max_results: int = Field(default=500, ge=1)
     """The most hits that one search of the API or the app returns."""
+    availability_column: str = ""
+    """The column that says what is in stock, for `in_stock=true`: true, a number above 0, or a text such as
+    `in stock`. Empty: it is recognised by its name (`availability`, `in_stock`, `stock`, `quantity`, ...)."""
     thumbnail_cache_bytes: int = Field(default=2 * 1024**3, ge=0)
     """Disk space for thumbnails; the oldest are deleted first, and made again on request."""
     upload_cache_bytes: int = Field(default=256 * 1024**2, ge=0)

@@ -21,6 +21,7 @@ Operator = Literal["=", "!=", "<", "<=", ">", ">=", "in", "contains"]
 Duplicates = Literal["collapse", "show"]
 Spelling = Literal["correct", "keep"]
 TermKind = Literal["text", "item", "image", "upload", "color"]
+MinConfidence = Literal["weak", "fair", "strong"]
 
 MAX_TERMS = 32
 MAX_FILTERS = 32
@@ -36,6 +37,14 @@ MAX_WEIGHT = 100.0
 MIN_REGION = 0.01
 """The least width and height of a region, as a fraction of the photo."""
 MAX_RANK = 1_000_000_000
+MAX_COLUMN_CHARS = 400
+MAX_SORTS = 8
+MAX_BOOSTS = 8
+MAX_BOOST = 3.0
+MAX_NAMED_COLUMNS = 300
+"""Of `fields` and of `facets`."""
+MAX_CURSOR_CHARS = 12_000
+ALL_COLUMNS = "*"
 
 _CONFIG = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
@@ -45,6 +54,7 @@ _RANGE = re.compile(r"-?\d+(?:\.\d+)?\.\.-?\d+(?:\.\d+)?$")
 _TEXT_FIELD = Field(max_length=MAX_FILTER_CHARS)
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+ColumnName = Annotated[str, Field(min_length=1, max_length=MAX_COLUMN_CHARS)]
 _Value = Annotated[str, _TEXT_FIELD] | bool | int | float
 
 
@@ -181,6 +191,38 @@ _NO_EMPHASIS = Emphasis()
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
+class Sort(_Checked):
+    """A column to sort hits by; items without a value come last in both directions."""
+
+    column: ColumnName
+    descending: bool = False
+
+    def __str__(self) -> str:
+        """Return `price`, or `-price` where the order is descending."""
+        return f"-{self.column}" if self.descending else self.column
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class Boost(_Checked):
+    """How far a column of numbers moves a hit: `amount` from -3 to 3, in standard deviations of the scores.
+
+    The highest value of the catalog moves by the whole amount, the lowest as far the other way, the median and a
+    missing value not at all (`imgsearch.search.ranking.column_boosts`).
+    """
+
+    column: ColumnName
+    amount: Annotated[float, Field(ge=-MAX_BOOST, le=MAX_BOOST)]
+
+    def __post_init__(self) -> None:
+        if self.amount == 0:
+            raise QueryError(f"The boost by {self.column[:40]!r} is 0; leave it out instead.")
+
+    def __str__(self) -> str:
+        """Return `popularity:0.2`."""
+        return f"{self.column}:{self.amount:g}"
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class Query(_Checked):
     """A search request: any mix of terms, how many hits (`n`), from which rank on (`offset`), and filters.
 
@@ -188,6 +230,12 @@ class Query(_Checked):
     `duplicates` says whether near-duplicates and further photos of one product are collapsed into the best of them.
     `diversity` from 0 to 1 trades nearness for variety. `spelling` says whether the caller may correct unknown words
     (`imgsearch.search.words.word_help`); a search itself takes them as they are.
+
+    `sort` orders the look-alikes by columns, with their likeness as the tie-break, and `min_confidence` leaves out
+    hits below that level (`imgsearch.search.look_alikes`). `group_by` shows the best hit of each value of a column.
+    `boosts` rank by numeric columns too, and `in_stock` leaves out what the availability column says is sold out.
+    `facets` names the columns to count (`*`: all), `fields` those to show of a hit (None: all). `cursor` is that of
+    the page before; it replaces the offset.
     """
 
     terms: Annotated[tuple[Term, ...], Field(strict=False, max_length=MAX_TERMS)]
@@ -199,8 +247,18 @@ class Query(_Checked):
     duplicates: Duplicates = "show"
     diversity: Fraction = 0.0
     spelling: Spelling = "correct"
+    sort: Annotated[tuple[Sort, ...], Field(strict=False, max_length=MAX_SORTS)] = ()
+    min_confidence: MinConfidence = "weak"
+    group_by: Annotated[str, Field(max_length=MAX_COLUMN_CHARS)] = ""
+    boosts: Annotated[tuple[Boost, ...], Field(strict=False, max_length=MAX_BOOSTS)] = ()
+    in_stock: bool = False
+    facets: Annotated[tuple[ColumnName, ...], Field(strict=False, max_length=MAX_NAMED_COLUMNS)] = ()
+    fields: Annotated[tuple[ColumnName, ...], Field(strict=False, max_length=MAX_NAMED_COLUMNS)] | None = None
+    cursor: Annotated[str, Field(max_length=MAX_CURSOR_CHARS)] = ""
 
     def __post_init__(self) -> None:
+        if self.cursor and self.offset:
+            raise QueryError("A cursor already says where the page begins; leave the offset out.")
         length = sum(len(term.value) for term in self.terms if term.kind != "image")
         length += sum(len(str(each)) for each in self.filters)
         if length > MAX_QUERY_CHARS:

@@ -8,10 +8,14 @@ part=WEIGHT:KIND:VALUE   any term, where it has another weight: part=-0.5:text:s
 part=WEIGHT:KIND@LEFT,TOP,RIGHT,BOTTOM:VALUE   a part of a photo, edges as fractions: part=1:item@0,0.5,1,1:a.jpg
 emphasis=color:0.5,shape:0.2,pattern:1   same=color   duplicates=collapse   diversity=0.3
 spelling=keep    the text is meant as it is written
+sort=-price,title   min_confidence=fair   group_by=product   boost=popularity:0.2   in_stock=true
+facets=brand,color (or *)   fields=price,brand (or nothing: none)   cursor=...
+Columns are separated by commas; a name with a comma is in quotes: sort="size, EU".
 """
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -21,17 +25,34 @@ from urllib.parse import parse_qsl, quote, urlencode
 from imgsearch.core.base_path import served_path
 from imgsearch.core.errors import QueryError
 from imgsearch.core.filter_grammar import parse_filters
-from imgsearch.core.query import MAX_RANK, Duplicates, Emphasis, Query, Region, Term, TermKind
+from imgsearch.core.query import (
+    MAX_CURSOR_CHARS,
+    MAX_RANK,
+    Boost,
+    Duplicates,
+    Emphasis,
+    Query,
+    Region,
+    Sort,
+    Term,
+    TermKind,
+)
 from imgsearch.core.records import Hit, Item
 
 MORE_WEIGHT = 0.6
 LESS_WEIGHT = -0.4
+PRESENTATION = (
+    "n", "duplicates", "diversity", "spelling", "sort", "min_confidence", "group_by", "boost", "facets", "fields",
+    "cursor",
+)  # fmt: skip
+"""Parameters that say how hits are presented, not what is searched for."""
 
 # Segments that browsers, proxies or Streamlit's path check would resolve or refuse: "", "." and "..".
 _NOT_IN_A_PATH = re.compile(r"(^|[/\\])\.{0,2}([/\\]|$)|\x00")
 _NAMES = (
     "text", "item", "upload", "color", "more", "less", "part", "filter",
-    "emphasis", "same", "duplicates", "diversity", "spelling", "n",
+    "emphasis", "same", "duplicates", "diversity", "spelling", "in_stock", "sort", "min_confidence", "group_by",
+    "boost", "facets", "fields", "cursor", "n",
 )  # fmt: skip
 _PART = re.compile(r"([^:]*):(text|item|upload|color)(?:@([^:]*))?:(.*)", re.DOTALL)
 
@@ -81,10 +102,37 @@ def query_to_params(
         params["diversity"] = [_number(query.diversity)]
     if query.spelling != "correct":
         params["spelling"] = [query.spelling]
+    params.update(_shop_params(query))
     if query.n != default_n:
         params["n"] = [str(query.n)]
     # In the order in which they are read, so that one query has one address however it was put together.
     return {name: params[name] for name in _NAMES if name in params}
+
+
+def _shop_params(query: Query) -> dict[str, list[str]]:
+    """Return the parameters of a shop's options that the query uses."""
+    lists: dict[str, Sequence[object]] = {"sort": query.sort, "boost": query.boosts, "facets": query.facets}
+    params = {name: [_joined(values)] for name, values in lists.items() if values}
+    if query.fields is not None:
+        params["fields"] = [_joined(query.fields)]
+    if query.min_confidence != "weak":
+        params["min_confidence"] = [query.min_confidence]
+    if query.group_by:
+        params["group_by"] = [query.group_by]
+    if query.in_stock:
+        params["in_stock"] = ["true"]
+    if query.cursor:
+        params["cursor"] = [query.cursor]
+    return params
+
+
+def _joined(names: Sequence[object]) -> str:
+    """Return names separated by commas, those with a comma, a quote or outer spaces in quotes."""
+    texts = [str(name) for name in names]
+    return ",".join(
+        '"' + text.replace('"', '""') + '"' if re.search(r'[",\r\n]|^\s|\s$', text) else text
+        for text in texts
+    )
 
 
 def _short_form(term: Term, value: str) -> tuple[str, str]:
@@ -117,14 +165,14 @@ def query_string(query: Query, *, default_n: int = 0, default_duplicates: Duplic
 def query_key(query: Query) -> str:
     """Return the name by which feedback knows a query: what is searched for, not how the hits are presented.
 
-    It is the query as address-bar parameters without the number of hits, duplicates, diversity and spelling; pictures
-    given as bytes appear as "(image)".
+    It is the query as address-bar parameters without those of the `PRESENTATION`; pictures given as bytes appear as
+    "(image)".
     """
     terms = tuple(
         Term("text", "(image)", term.weight) if term.kind == "image" else term for term in query.terms
     )
     params = query_to_params(query if terms == query.terms else replace(query, terms=terms))
-    for presentation in ("n", "duplicates", "diversity", "spelling"):
+    for presentation in PRESENTATION:
         params.pop(presentation, None)
     return urlencode(params, doseq=True)
 
@@ -168,6 +216,7 @@ def query_from_params(
     for name, parse in _OPTIONS.items():
         for text in _values(params, name):
             options["same_color" if name == "same" else name] = parse(name, text)
+    options |= shop_options({name: _values(params, name) for name in SHOP_OPTIONS})
     return Query(tuple(terms), filters=parse_filters(_values(params, "filter")), **options).within(max_n)
 
 
@@ -244,6 +293,68 @@ _OPTIONS: dict[str, Callable[[str, str], Any]] = {
     "diversity": _number_of,
     "spelling": _same_text,
 }
+
+
+SHOP_OPTIONS = (
+    "sort", "min_confidence", "group_by", "boost", "in_stock", "facets", "fields", "cursor",
+)  # fmt: skip
+
+
+def shop_options(given: Mapping[str, Sequence[str] | None]) -> dict[str, Any]:
+    """Return the fields of a `Query` that a shop's options say, each given as texts; absent ones are left out.
+
+    Raises `QueryError` for a text that is not understood.
+    """
+    options: dict[str, Any] = {}
+    for name, texts in given.items():
+        if not texts:
+            continue
+        if name == "sort":
+            options["sort"] = tuple(map(_sort, columns_of(name, texts)))
+        elif name == "boost":
+            options["boosts"] = tuple(map(_boost, columns_of(name, texts)))
+        elif name in ("facets", "fields"):
+            options[name] = columns_of(name, texts)
+        elif name == "in_stock":
+            options[name] = _flag(name, texts[-1])
+        else:
+            options[name] = texts[-1]
+    return options
+
+
+def columns_of(name: str, texts: Sequence[str]) -> tuple[str, ...]:
+    """Return the entries of comma-separated texts, each once, in order; raises `QueryError` for a lone quote."""
+    found: list[str] = []
+    for text in texts:
+        if len(text) > MAX_CURSOR_CHARS:
+            raise QueryError(
+                f"{name} has {len(text):,} characters, but at most {MAX_CURSOR_CHARS:,} are read."
+            )
+        try:
+            rows = list(csv.reader([text], skipinitialspace=True, strict=True))
+        except csv.Error:
+            raise QueryError(
+                f"{name} is {text[:40]!r}, but must be columns separated by commas, such as price,brand."
+            ) from None
+        found += [entry.strip() for row in rows for entry in row if entry.strip()]
+    return tuple(dict.fromkeys(found))
+
+
+def _sort(text: str) -> Sort:
+    return Sort(text.removeprefix("-"), text.startswith("-"))
+
+
+def _boost(text: str) -> Boost:
+    column, colon, amount = text.rpartition(":")
+    if not colon or not column:
+        raise QueryError(f"boost is {text[:40]!r}, but must be column:amount, such as popularity:0.2.")
+    return Boost(column, _number_of("The amount of a boost", amount))
+
+
+def _flag(name: str, text: str) -> bool:
+    if text not in ("true", "false"):
+        raise QueryError(f"{name} is {text[:20]!r}, but must be true or false.")
+    return text == "true"
 
 
 def _values(params: Mapping[str, Sequence[str]], name: str) -> Sequence[str]:

@@ -8,10 +8,13 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
+from imgsearch.core.cursors import Cursor
 from imgsearch.core.query import Query
 
 Verdict = Literal["good", "bad", "cant_tell"]
 Confidence = Literal["strong", "fair", "weak"]
+
+_BEGINNING = Cursor.start(0)
 
 TITLE_COLUMNS = ("title", "name", "label")
 """The metadata columns that may hold an item's title; the first that is not empty counts."""
@@ -68,6 +71,9 @@ class Hit:
     image: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
     also: tuple[str, ...] = ()
+    group: str | None = None
+    others: int = 0
+    boosts: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -81,7 +87,9 @@ class SearchResult:
 
     `search_id` identifies this search in the feedback; `timing_ms` has one entry for each stage, and `total`.
     `matching` is the number of items that pass the filters, hits or not. `notes` are remarks on the hits, and
-    `confidence` says how good the best of them are for this catalog; None where that is not known.
+    `confidence` says how good the best of them are for this catalog; None where that is not known. `total` is how
+    many hits all pages have where the query leaves some out (`sort`, `min_confidence`), else None. `cursor` leads to
+    the next page; "" where this is the last one. `position` is where this page begins.
     """
 
     query: Query
@@ -93,6 +101,18 @@ class SearchResult:
     search_id: str
     notes: tuple[str, ...] = ()
     confidence: Confidence | None = None
+    total: int | None = None
+    facets: tuple[Facet, ...] = ()
+    cursor: str = ""
+    position: Cursor = _BEGINNING
+
+    def shown_metadata(self, hit: Hit) -> Mapping[str, Any]:
+        """Return the metadata of a hit that the query's `fields` name: all where it names none."""
+        fields = self.query.fields
+        if fields is None:
+            return hit.metadata
+        wanted = {name.casefold() for name in fields}
+        return {name: value for name, value in hit.metadata.items() if name.casefold() in wanted}
 
 
 @dataclass(frozen=True, slots=True)

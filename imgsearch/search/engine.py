@@ -84,6 +84,7 @@ class SearchEngine:
                 titles=self.titles,
                 pictures=Pictures(self.uploads, self.read_photo, self.uploads.limits if serving else limits),
                 levels=self.calibration.levels if confidence else None,
+                availability=settings.availability_column,
             )
             self.systems = Systems(self.searcher, threads=settings.worker_threads)
             opened.callback(self.systems.close)

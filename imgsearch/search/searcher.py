@@ -9,21 +9,27 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgsearch.core.query import Query
+from imgsearch.core.cursors import Cursor, group_mark
+from imgsearch.core.key_arrays import Keys
+from imgsearch.core.query import Filter, Query
 from imgsearch.core.records import Confidence, Hit, Item, SearchResult
 from imgsearch.encoders.base import Encoder
 from imgsearch.index.live_index import LiveIndex
+from imgsearch.search.answer_columns import answer_facets, check_columns
+from imgsearch.search.availability import stock_filter
 from imgsearch.search.candidates import CandidateFinder, Scope, VisibleKeys
 from imgsearch.search.page import Page, PageFinder
-from imgsearch.search.query_encoder import Pictures, QueryEncoder
+from imgsearch.search.query_encoder import Pictures, QueryEncoder, Target
+from imgsearch.search.ranking.column_order import ColumnBoosts, group_texts
 from imgsearch.search.ranking.confidence import Kind, Levels
 from imgsearch.search.ranking.duplicates import Duplicates
-from imgsearch.search.ranking.rules import Rules
+from imgsearch.search.ranking.rules import ActiveRules, Rules
 from imgsearch.search.words.titles import Titles
 from imgsearch.store.catalog import CatalogStore
 
@@ -33,6 +39,8 @@ FindLevels = Callable[[LiveIndex, Kind], Levels | None]
 STAGES = ("encode", "filter", "search")
 MAX_ATTEMPTS = 3
 """How often a page is found again because items on it were removed meanwhile."""
+MAX_NEW_KEYS = 2000
+"""Of so many items added since the first page, those are left out whose former photo was shown."""
 
 
 class Searcher:
@@ -52,13 +60,15 @@ class Searcher:
         queries: QueryEncoder | None = None,
         visible: VisibleKeys | None = None,
         expansion: int | None = None,
+        availability: str = "",
     ) -> None:
         """Search `catalog` through `index`.
 
         `encoder` is called for texts, pictures and regions only. `rules` and `duplicates` are the catalog's, by
         default made here; `titles` are used where they are given. `levels` returns what scores are compared with, to
         say how good a result is. `queries` and `visible` share the caches of another searcher of the catalog.
-        `expansion` is how many candidates the index compares, by default as many as it was tuned to.
+        `expansion` is how many candidates the index compares, by default as many as it was tuned to. `availability`
+        names the column that says what is in stock; by default it is recognised.
         """
         self.catalog = catalog
         self.index = index
@@ -70,39 +80,109 @@ class Searcher:
         self._queries = queries or QueryEncoder(catalog, encoder, self.titles, pictures or Pictures())
         self._visible = visible or VisibleKeys(catalog)
         self._finder = CandidateFinder(catalog, index, self._visible, expansion)
+        self._availability = availability
+        self._boosts = ColumnBoosts(catalog.metadata)
 
-    def search(self, query: Query) -> SearchResult:
+    def search(self, query: Query, *, cursor: Cursor | None = None) -> SearchResult:
         """Return the `query.n` items that look most alike, from rank `query.offset` + 1 on.
 
-        Returns fewer only where fewer items pass the filters. Items named in the query are left out of the hits.
+        With a cursor (by default the query's own), from the page before on. Returns fewer only where fewer items pass
+        the filters, or are look-alikes where only these are hits. Items named in the query are left out of the hits.
         Raises `QueryError` for a query without terms, `UnknownItem`, `FilterError`, `ImageError` for a picture
         that cannot be read, and what the encoder raises.
         """
         times = [time.perf_counter()]
+        cursor = cursor or Cursor.of(query)
+        check_columns(self.catalog.metadata, query)
+        newest = self.catalog.keys()[-1:] if cursor is None else ()
         target = self._queries.target(query, self.space)
         times.append(time.perf_counter())
         rules = self.rules.active()
-        scope = self._visible.scope(query.filters, rules).excluding(target.named)
+        filters = self.filters_of(query)
+        scope = self._visible.scope(filters, rules).excluding(target.named)
+        matching = self._finder.count(scope)
+        facets = answer_facets(self.catalog.metadata, query, filters, rules.hidden)
+        if cursor is not None:
+            scope = scope.excluding(self._shown(cursor))
         times.append(time.perf_counter())
-        groups = self.duplicates.groups() if query.duplicates == "collapse" else None
-        pages = PageFinder(self._finder, self.catalog.looks, query, target, rules, groups)
+        unknown = self._queries.unknown_texts(query)
+        pages, notes = self._pages(query, target, rules, cursor)
         page, items = self._page_of_existing(pages, scope)
         times.append(time.perf_counter())
-        hits, unknown = _hits(page, items, query.offset), self._queries.unknown_texts(query)
-        matching = max(self._finder.count(scope), len(hits))
+        before = cursor.shown if cursor else query.offset
+        hits = self._with_columns(_hits(page, items, before), query, page, filters, scope.excluded)
         stages = {name: end - start for name, start, end in zip(STAGES, times[:-1], times[1:], strict=True)}
         stages["total"] = time.perf_counter() - times[0]
+        position = cursor or Cursor.start(int(newest[0]) if len(newest) else 0)
+        position = replace(position, cut=page.cut, spread=page.spread)
         return SearchResult(
             query=query,
             hits=hits,
             encoder=self.space.id,
             generation=self.index.generation,
-            matching=matching,
+            matching=max(matching, len(hits)),
             timing_ms={name: round(seconds * 1000, 3) for name, seconds in stages.items()},
             search_id=uuid.uuid4().hex,
-            notes=tuple(map(_unknown_note, unknown)),
-            confidence=self._confidence(query, page.nearest, understood=not unknown),
+            notes=(*map(_unknown_note, unknown), *notes),
+            confidence=self._confidence(query, page.nearest, before, understood=not unknown),
+            total=None if page.total is None else page.total + (cursor.shown if cursor else 0),
+            facets=facets,
+            cursor=next_cursor(position, query, hits),
+            position=position,
         )
+
+    def filters_of(self, query: Query) -> tuple[Filter, ...]:
+        """Return the conditions that hits must meet: the filters, and being in stock where that is requested."""
+        if not query.in_stock:
+            return query.filters
+        return (*query.filters, stock_filter(self.catalog.metadata, self._availability))
+
+    def _pages(
+        self, query: Query, target: Target, rules: ActiveRules, cursor: Cursor | None
+    ) -> tuple[PageFinder, list[str]]:
+        """Return what finds the pages of a query, and notes on options that could not be applied."""
+        groups = self.duplicates.groups() if query.duplicates == "collapse" else None
+        least, notes = None, []
+        if query.min_confidence != "weak":
+            levels = self._levels_for(query)
+            if levels is None:
+                notes = ["min_confidence was not applied: the scores of this query cannot be judged (yet)."]
+            else:
+                least = levels.strong if query.min_confidence == "strong" else levels.weak
+        pages = PageFinder(
+            self._finder, self.catalog.looks, query, target, rules, groups, self._boosts, least, cursor
+        )
+        return pages, notes
+
+    def _shown(self, cursor: Cursor) -> Keys:
+        """Return the keys of the items that earlier pages showed, also of those that have a new photo since."""
+        keys = self.catalog.keys()
+        new = keys[np.searchsorted(keys, np.uint64(cursor.newest), side="right") :][:MAX_NEW_KEYS]
+        items = self.catalog.by_keys(new)
+        again = [item.key for item in items if cursor.showed(item.item_id)]
+        return np.union1d(cursor.keys, np.array(again, np.uint64))
+
+    def _with_columns(
+        self, hits: tuple[Hit, ...], query: Query, page: Page, filters: tuple[Filter, ...], without: Keys
+    ) -> tuple[Hit, ...]:
+        """Return the hits with their groups and boosts, where the query has any."""
+        metadata, keys = self.catalog.metadata, np.array([hit.key for hit in hits], np.uint64)
+        if query.boosts and len(hits):
+            parts = self._boosts.parts(query.boosts, keys, self.catalog.version)
+            hits = tuple(
+                replace(hit, boosts={name: float(moved[n] * page.spread) for name, moved in parts.items()})
+                for n, hit in enumerate(hits)
+            )
+        if query.group_by and len(hits):
+            texts = group_texts(metadata, query.group_by, keys)
+            counts = metadata.counts(
+                query.group_by, [text for text in texts if text is not None], filters, without=without
+            )
+            hits = tuple(
+                replace(hit, group=text, others=max(counts.get(text or "", 1) - 1, 0))
+                for hit, text in zip(hits, texts, strict=True)
+            )
+        return hits
 
     def variant(
         self, *, index: LiveIndex | None = None, expansion: int | None = None, calibrated: bool = True
@@ -122,6 +202,7 @@ class Searcher:
             queries=self._queries,
             visible=self._visible,
             expansion=expansion,
+            availability=self._availability,
         )
 
     def for_catalog(
@@ -154,21 +235,39 @@ class Searcher:
             scope = scope.excluding(np.array(gone, np.uint64))
         return page, items
 
-    def _confidence(self, query: Query, nearest: Vector, *, understood: bool) -> Confidence | None:
+    def _confidence(
+        self, query: Query, nearest: Vector, before: int, *, understood: bool
+    ) -> Confidence | None:
         """Return how good the first page of a query for one photo or one text is; None for any other.
 
         What scores a mix, a part of a photo or a colour should reach is not known.
         """
-        if self._levels is None or query.offset or len(query.terms) != 1:
-            return None
-        term = query.terms[0]
-        if term.kind == "color" or term.weight < 0 or term.region is not None:
+        if before or not self._is_judged(query):
             return None
         if not understood:
             return "weak"
-        text = str(term.value) if term.kind == "text" else ""
-        levels = self._levels(self.index, "words" if text else "photo")
-        return levels.confidence(nearest, text) if levels else None
+        levels = self._levels_for(query)
+        term = query.terms[0]
+        return levels.confidence(nearest, str(term.value) if term.kind == "text" else "") if levels else None
+
+    def _levels_for(self, query: Query) -> Levels | None:
+        """Return what the scores of a query are compared with; None where that is not known."""
+        if self._levels is None or not self._is_judged(query):
+            return None
+        return self._levels(self.index, "words" if query.terms[0].kind == "text" else "photo")
+
+    def _is_judged(self, query: Query) -> bool:
+        term = query.terms[0]
+        plain = term.kind != "color" and term.weight > 0 and term.region is None
+        return self._levels is not None and len(query.terms) == 1 and plain
+
+
+def next_cursor(before: Cursor, query: Query, hits: Sequence[Hit]) -> str:
+    """Return the cursor to the page after these hits; "" where there is none, and for pages by offset."""
+    if len(hits) < query.n or query.offset:
+        return ""
+    marks = [hit.item_id if hit.group is None else group_mark(hit.group) for hit in hits]
+    return before.after((hit.key for hit in hits), marks).text(query)
 
 
 def _unknown_note(text: str) -> str:

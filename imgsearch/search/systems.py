@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from imgsearch.core.cursors import Cursor
 from imgsearch.core.errors import AdaptationError, CatalogError, ExperimentError, UnknownSystem
 from imgsearch.core.query import Query
 from imgsearch.core.records import Hit, SearchResult
@@ -20,7 +21,7 @@ from imgsearch.index.heads import get_head
 from imgsearch.index.opening import open_live_index
 from imgsearch.index.vector_space import VectorSpace, live_space
 from imgsearch.search.encoder_provider import EncoderProvider
-from imgsearch.search.searcher import Searcher
+from imgsearch.search.searcher import Searcher, next_cursor
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import utc_now
 from imgsearch.store.sampling import sample_items
@@ -162,10 +163,16 @@ class Systems:
 
     def _answer(self, query: Query, system: System) -> SearchResult:
         started = time.perf_counter()
-        n = query.n if system.n is None else min(query.n, system.n - query.offset)
+        cursor = Cursor.of(query)
+        before = query.offset if cursor is None else cursor.shown
+        n = query.n if system.n is None else min(query.n, system.n - before)
         diversity = max(query.diversity, system.diversity)
         searcher = self._searcher(system)
-        result = searcher.search(replace(query, n=max(n, 1), diversity=diversity))
+        asked = replace(query, n=max(n, 1), diversity=diversity, cursor="")
+        if searcher.catalog is self._catalog:
+            result = searcher.search(asked, cursor=cursor)
+        else:  # whose keys are not those of the cursor
+            result = searcher.search(replace(asked, offset=before))
         hits = result.hits if n > 0 else ()
         if searcher.catalog is not self._catalog:
             hits = self._own_hits(hits)
@@ -174,10 +181,17 @@ class Systems:
         return replace(
             result,
             query=query,
-            hits=tuple(replace(hit, rank=rank) for rank, hit in enumerate(hits, start=query.offset + 1)),
+            hits=tuple(replace(hit, rank=rank) for rank, hit in enumerate(hits, start=before + 1)),
             matching=matching,
+            cursor=next_cursor(self._position(cursor, result, searcher), query, hits),
             timing_ms={**result.timing_ms, "total": total_ms},
         )
+
+    def _position(self, cursor: Cursor | None, result: SearchResult, searcher: Searcher) -> Cursor:
+        """Return the place of a page by the keys of this catalog."""
+        if searcher.catalog is self._catalog:
+            return result.position
+        return cursor or Cursor.start(int(max(self._catalog.keys()[-1:], default=0)))
 
     def _own_hits(self, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
         """Return another catalog's hits with this one's photos and rows, without those that it lacks or hides."""

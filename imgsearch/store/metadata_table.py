@@ -150,33 +150,58 @@ class MetadataTable:
             values += parameters
         return " AND ".join(parts), values
 
+    def counts(
+        self, column: str, values: Sequence[str], filters: Sequence[Filter], *, without: Keys
+    ) -> dict[str, int]:
+        """Return how many items that pass the filters have each of the values, as texts, in a column."""
+        position, _ = self.find_column(column)
+        where, parameters = self.where(filters)
+        name = f"CAST(c{position} AS VARCHAR)"
+        with borrowed_keys(self._database.cursor(), "excluded", without) as cursor:
+            rows = cursor.execute(
+                f"SELECT {name} AS value, count(*) FROM metadata WHERE {where} AND key NOT IN (FROM excluded) "
+                f"AND list_contains(?::VARCHAR[], {name}) GROUP BY value",
+                [*parameters, list(values)],
+            ).fetchall()
+        return {value: int(count) for value, count in rows}
+
     # --- facets ---------------------------------------------------------------------------------------------------
 
-    def facets(self, filters: Sequence[Filter] = (), *, without: Keys | None = None) -> list[Facet]:
-        """Return every column as a filter offers it, counted under the filters of the *other* columns.
+    def facets(
+        self,
+        filters: Sequence[Filter] = (),
+        *,
+        without: Keys | None = None,
+        only: Sequence[str] | None = None,
+    ) -> list[Facet]:
+        """Return every column (or `only` some) as a filter offers it, counted under the filters of the *others*.
 
         So the choice of "red" still shows how many blue items could be added. Items `without` do not count. Values:
         most frequent first, ties by value.
         """
         excluded = without if without is not None and len(without) else None
         digest = b"" if excluded is None else hashlib.sha256(excluded.tobytes()).digest()
-        name = tuple(filters), digest
+        name = tuple(filters), digest, None if only is None else tuple(only)
         with self._lock:
             changes, cached = self._changes, self._facets.get(name)
         if cached is None:
             cursor = self._database.cursor()
             if excluded is None:
-                cached = tuple(self._each_facet(cursor, filters, "true"))
+                cached = tuple(self._each_facet(cursor, filters, "true", only))
             else:
                 with borrowed_keys(cursor, "excluded", excluded) as borrowed:
-                    cached = tuple(self._each_facet(borrowed, filters, "key NOT IN (FROM excluded)"))
+                    cached = tuple(self._each_facet(borrowed, filters, "key NOT IN (FROM excluded)", only))
             with self._lock:
                 if changes == self._changes:
                     self._facets[name] = cached
         return list(cached)
 
-    def _each_facet(self, cursor: Cursor, filters: Sequence[Filter], also: str) -> Iterator[Facet]:
+    def _each_facet(
+        self, cursor: Cursor, filters: Sequence[Filter], also: str, only: Sequence[str] | None
+    ) -> Iterator[Facet]:
         for position, (column, kind) in enumerate(self._columns.items()):
+            if only is not None and column not in only:
+                continue
             others = [filter for filter in filters if self.find_column(filter.column)[0] != position]
             where, values = self.where(others)
             source = f"FROM metadata WHERE {where} AND {also}"

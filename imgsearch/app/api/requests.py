@@ -15,6 +15,7 @@ from imgsearch.core.errors import QueryError
 from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.core.query import (
     MAX_ADDRESS_CHARS,
+    MAX_CURSOR_CHARS,
     MAX_FILTER_CHARS,
     MAX_ID_CHARS,
     MAX_RANK,
@@ -23,13 +24,14 @@ from imgsearch.core.query import (
     Duplicates,
     Emphasis,
     Fraction,
+    MinConfidence,
     Query,
     Region,
     Spelling,
     Term,
     TermKind,
 )
-from imgsearch.core.query_address import LESS_WEIGHT, MORE_WEIGHT
+from imgsearch.core.query_address import LESS_WEIGHT, MORE_WEIGHT, SHOP_OPTIONS, shop_options
 from imgsearch.core.records import Verdict
 from imgsearch.store.feedback import MAX_TEXT
 
@@ -53,6 +55,37 @@ DIVERSITY_HELP = "From 0 (the nearest) to 1: how much variety counts."
 VISITOR_HELP = "Your own name for the visitor, kept with the feedback."
 N_HELP = "How many hits; 10 if not given."
 WEIGHT_HELP = "Not 0; negative means: less like this."
+SORT_HELP = (
+    "Columns to sort the look-alikes by: `price`, `-price` (descending), `brand,-price`; likeness is the tie-break, "
+    "missing values are last. Only look-alikes are hits then: those from `min_confidence` on, by default those whose "
+    "score is nearer to the best ones than to the catalog's typical score; `total` says how many."
+)
+MIN_CONFIDENCE_HELP = (
+    "Leave out hits whose score is below this level of the catalog: `fair` or `strong`; `weak` leaves out none. A "
+    "mix of terms, a colour or a part of a photo has no level: a note says so."
+)
+GROUP_HELP = (
+    "A column: one hit for each of its values, the best one, with `group` and the number of `others`; no page "
+    "repeats a group. Items without a value are hits of their own."
+)
+BOOST_HELP = (
+    "Rank by columns of numbers or dates too: `popularity:0.2`, `popularity:0.5,price:-0.3`, amounts from -3 to 3. "
+    "A hit moves by amount x (2 x percentile - 1) standard deviations of the scores, where the percentile is its "
+    "value's in the catalog; a missing value counts as the median. Each hit says by how much in `boosts`."
+)
+IN_STOCK_HELP = (
+    "`true`: only items that are in stock by the availability column (`availability`, `in_stock`, `stock`, "
+    "`quantity`, ..., or the setting IMGSEARCH_AVAILABILITY_COLUMN)."
+)
+FACETS_HELP = (
+    "Columns to count: `brand,color`, or `*` for all. All items that pass the filters count, alike or not; a "
+    "column's own filter does not count against it."
+)
+FIELDS_HELP = "The metadata columns that hits show: `price,brand`; empty: none. All where it is absent."
+CURSOR_HELP = (
+    "The `cursor` of the page before: the next page repeats no hit and leaves none out, also while items change. "
+    "Items that are added or move forward meanwhile are on the next page."
+)
 OFFSET_HELP = "How many of the best hits to skip; ranks continue from there."
 
 
@@ -74,6 +107,7 @@ _REGION = f"{_SHARE},{_SHARE},{_SHARE},{_SHARE}"
 _EMPHASIS = f"(color|shape|pattern):{_SHARE}"
 _PART = rf"^-?[0-9]{{1,3}}(\.[0-9]{{1,6}})?:(text|item|upload|color)(@{_REGION})?:.+$"
 
+_Columns = Annotated[str, _form(maxLength=MAX_CURSOR_CHARS)]
 _Id = Annotated[str, _form(maxLength=MAX_ID_CHARS)]
 _Rank = Annotated[str, _form("integer", minimum=0, maximum=MAX_RANK)]
 _Visitor = Annotated[str, Field(max_length=MAX_NAME_CHARS)]
@@ -89,6 +123,16 @@ class PageParams(ClosedParams):
     n: Annotated[str, _form("integer", minimum=1, maximum=MAX_RANK)] = Field("10", description=N_HELP)
     offset: _Rank = Field("0", description=OFFSET_HELP)
     filter: list[Annotated[str, _form(maxLength=MAX_FILTER_CHARS)]] = _repeated(FILTER_HELP)
+    sort: list[_Columns] = _repeated(SORT_HELP)
+    min_confidence: Annotated[str, _form(enum=["weak", "fair", "strong"])] = Field(
+        "weak", description=MIN_CONFIDENCE_HELP
+    )
+    group_by: Annotated[str, _form()] = Field("", description=GROUP_HELP)
+    boost: list[_Columns] = _repeated(BOOST_HELP)
+    in_stock: Annotated[str, _form(enum=["true", "false"])] = Field("false", description=IN_STOCK_HELP)
+    facets: list[_Columns] = _repeated(FACETS_HELP)
+    fields: list[_Columns] | None = _optional(f"{FIELDS_HELP} May be repeated.")
+    cursor: Annotated[str, _form(maxLength=MAX_CURSOR_CHARS)] = Field("", description=CURSOR_HELP)
     visitor: _Visitor = Field("", description=VISITOR_HELP)
 
 
@@ -148,6 +192,8 @@ _Words = Annotated[str, Field(max_length=MAX_TEXT_CHARS)] | WeightedText
 _ColorEntry = Annotated[str, Field(pattern="^#?[0-9a-fA-F]{6}$")] | WeightedText
 _ItemEntry = Annotated[str, Field(max_length=MAX_ID_CHARS)] | Weighted
 _UploadEntry = Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | Weighted
+_ColumnText = Annotated[str, Field(max_length=MAX_CURSOR_CHARS)]
+_ColumnList = _ColumnText | list[_ColumnText]
 _Entry = str | WeightedText | Weighted
 
 
@@ -175,6 +221,14 @@ class SearchBody(_Body):
     n: Annotated[int, Field(ge=1, le=MAX_RANK)] | None = _optional(N_HELP)
     offset: Annotated[int, Field(ge=0, le=MAX_RANK)] | None = _optional(OFFSET_HELP)
     filter: _FilterText | list[_FilterText] | None = _optional(FILTER_HELP)
+    sort: _ColumnList | None = _optional(SORT_HELP)
+    min_confidence: MinConfidence | None = _optional(MIN_CONFIDENCE_HELP)
+    group_by: str | None = _optional(GROUP_HELP)
+    boost: _ColumnList | None = _optional(BOOST_HELP)
+    in_stock: bool | None = _optional(IN_STOCK_HELP)
+    facets: _ColumnList | None = _optional(FACETS_HELP)
+    fields: _ColumnList | None = _optional(FIELDS_HELP)
+    cursor: Annotated[str, Field(max_length=MAX_CURSOR_CHARS)] | None = _optional(CURSOR_HELP)
     visitor: _Visitor | None = _optional(VISITOR_HELP)
 
     def query(self, default_n: int) -> Query:
@@ -189,11 +243,12 @@ class SearchBody(_Body):
         ]
         names = ("n", "offset", "same_color", "duplicates", "diversity", "spelling")
         options = {name: value for name in names if (value := getattr(self, name)) is not None}
+        texts = {name: _texts(getattr(self, name)) for name in SHOP_OPTIONS}
         return Query(
             tuple(terms),
             filters=parse_filters(_listed(self.filter)),
             emphasis=Emphasis(**(self.emphasis or {})),
-            **{"n": default_n, **options},
+            **{"n": default_n, **options, **shop_options(texts)},
         )
 
     def picture(self) -> bytes | None:
@@ -210,6 +265,15 @@ class SearchBody(_Body):
 
 def _listed(given: Any) -> list[Any]:
     return given if isinstance(given, list) else [] if given is None else [given]
+
+
+def _texts(given: str | bool | list[str] | None) -> list[str] | None:
+    """Return an option as texts in the grammar of the address; an empty list, as `fields` may be, as "" alone."""
+    if given is None:
+        return None
+    if isinstance(given, bool):
+        return ["true" if given else "false"]
+    return _listed(given) or [""]
 
 
 def _terms(given: _Entry | list[Any] | None, kind: TermKind, usual: float) -> Iterator[Term]:

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypeAliasType, TypedDict
 
 from imgsearch.core import query as core
-from imgsearch.core.records import Confidence, Hit, Item, SearchResult
+from imgsearch.core.records import Confidence, Facet, Hit, Item, SearchResult
 from imgsearch.search.words import filter_suggestions, word_help
 
 _CLOSED = with_config(ConfigDict(extra="forbid"))
@@ -77,6 +77,13 @@ class QueryDocument(TypedDict):
     spelling: Annotated[
         core.Spelling, described("`keep`: the text is meant as it is written; no correction is offered.")
     ]
+    sort: NotRequired[Annotated[list[str], described("The columns that look-alikes are sorted by.")]]
+    min_confidence: NotRequired[Annotated[core.MinConfidence, described("The level that hits reach.")]]
+    group_by: NotRequired[Annotated[str, described("The column of whose values each has one hit.")]]
+    boost: NotRequired[Annotated[list[str], described("The columns that hits are ranked by too.")]]
+    in_stock: NotRequired[Annotated[bool, described("Whether only items in stock are hits.")]]
+    facets: NotRequired[Annotated[list[str], described("The columns that are counted.")]]
+    fields: NotRequired[Annotated[list[str], described("The metadata columns that hits show.")]]
 
 
 @_CLOSED
@@ -97,6 +104,18 @@ class HitDocument(_Photo):
         float, described("Cosine similarity: higher is more alike; compare within one answer only.")
     ]
     also: Annotated[list[str], described("Ids of the items that are collapsed into this one, best first.")]
+    group: NotRequired[
+        Annotated[str | None, described("With `group_by`: the hit's value; null where it has none.")]
+    ]
+    others: NotRequired[
+        Annotated[_Count, described("With `group_by`: how many more items of the group pass the filters.")]
+    ]
+    boosts: NotRequired[
+        Annotated[
+            dict[str, float],
+            described("With `boost`: by how much each column moved the hit, as a part of a score."),
+        ]
+    ]
 
 
 @_CLOSED
@@ -151,6 +170,28 @@ class WordHelpDocument(TypedDict):
 
 
 @_CLOSED
+class FacetValueDocument(TypedDict):
+    """A value of a column."""
+
+    value: Annotated[Any, described("The value.")]
+    count: Annotated[_Count, described("How many items have it.")]
+
+
+@_CLOSED
+class FacetDocument(TypedDict):
+    """A column as a filter offers it."""
+
+    column: Annotated[str, described("The column.")]
+    kind: Annotated[
+        Literal["choice", "range", "text"],
+        described("`choice`: few values; `range`: numbers; `text`: too many values to list."),
+    ]
+    values: Annotated[list[FacetValueDocument], described("Of a choice: the most frequent first.")]
+    low: Annotated[Any, described("Of a range: the least value; null where there is none.")]
+    high: Annotated[Any, described("Of a range: the greatest value.")]
+
+
+@_CLOSED
 class SearchResultDocument(WordHelpDocument):
     """The answer to a search."""
 
@@ -168,6 +209,16 @@ class SearchResultDocument(WordHelpDocument):
     ]
     notes: Annotated[
         list[str], described("Remarks on the hits, such as that a word is not known; usually empty.")
+    ]
+    total: Annotated[
+        int | None,
+        described(
+            "How many hits all pages have where `sort` or `min_confidence` leaves some out, else null."
+        ),
+    ]
+    facets: Annotated[list[FacetDocument], described("The requested columns, counted under the filters.")]
+    cursor: Annotated[
+        str, described("Send it as `cursor` for the next page; empty where there is none, and with `offset`.")
     ]
     timing_ms: Annotated[dict[str, float], described("Milliseconds by stage, and `total`.")]
 
@@ -289,7 +340,7 @@ class Failed(TypedDict):
 
 def query_document(query: core.Query) -> QueryDocument:
     """Return the query as it was understood; a term of raw bytes is shown by its length."""
-    return {
+    document: QueryDocument = {
         "terms": [_term_document(term) for term in query.terms],
         "n": query.n,
         "offset": query.offset,
@@ -299,6 +350,24 @@ def query_document(query: core.Query) -> QueryDocument:
         "duplicates": query.duplicates,
         "diversity": query.diversity,
         "spelling": query.spelling,
+    }
+    lists = {"sort": query.sort, "boost": query.boosts, "facets": query.facets, "fields": query.fields or ()}
+    shop: dict[str, Any] = {name: [str(each) for each in values] for name, values in lists.items() if values}
+    shop |= {} if query.fields is None else {"fields": list(query.fields)}
+    shop |= {"min_confidence": query.min_confidence} if query.min_confidence != "weak" else {}
+    shop |= {"group_by": query.group_by} if query.group_by else {}
+    shop |= {"in_stock": True} if query.in_stock else {}
+    return cast(QueryDocument, {**document, **shop})
+
+
+def facet_document(facet: Facet) -> FacetDocument:
+    """Return a column with its values or its range."""
+    return {
+        "column": facet.column,
+        "kind": facet.kind,
+        "values": [{"value": plain(each.value), "count": each.count} for each in facet.values],
+        "low": plain(facet.low),
+        "high": plain(facet.high),
     }
 
 
@@ -341,16 +410,19 @@ def result_document(
         "encoder": result.encoder,
         "generation": result.generation,
         "matching": result.matching,
-        "hits": [_hit_document(hit, image, thumbnail) for hit in result.hits],
+        "hits": [_hit_document(result, hit, image, thumbnail) for hit in result.hits],
         "confidence": result.confidence,
         "notes": list(result.notes),
+        "total": result.total,
+        "facets": [facet_document(facet) for facet in result.facets],
+        "cursor": result.cursor,
         "timing_ms": {stage: round(value, 3) for stage, value in result.timing_ms.items()},
         **words,
     }
 
 
 def _hit_document(
-    hit: Hit, image: Callable[[Hit], str], thumbnail: Callable[[Hit], str] | None
+    result: SearchResult, hit: Hit, image: Callable[[Hit], str], thumbnail: Callable[[Hit], str] | None
 ) -> HitDocument:
     document = {
         "item_id": hit.item_id,
@@ -358,9 +430,13 @@ def _hit_document(
         "score": round(hit.score, 6),
         "title": hit.title,
         "image": image(hit),
-        "metadata": plain(hit.metadata),
+        "metadata": plain(result.shown_metadata(hit)),
         "also": list(hit.also),
     }
+    if result.query.group_by:
+        document |= {"group": hit.group, "others": hit.others}
+    if result.query.boosts:
+        document["boosts"] = {name: round(moved, 6) for name, moved in hit.boosts.items()}
     if thumbnail is not None:
         document["thumbnail"] = thumbnail(hit)
     return cast(HitDocument, document)

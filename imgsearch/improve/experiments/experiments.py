@@ -18,6 +18,7 @@ from imgsearch.core.query_address import query_key
 from imgsearch.core.records import Exposure, SearchResult
 from imgsearch.improve.experiments.assignment import arm_of, interleave, interleaving_rng
 from imgsearch.improve.experiments.records import Arm, Experiment, check_experiment
+from imgsearch.search.searcher import next_cursor
 from imgsearch.search.systems import LIVE, Systems
 from imgsearch.store.database import Database, utc_now
 
@@ -132,7 +133,8 @@ class Experiments:
         """
         experiment = self.running
         arm = arm_of(experiment, visitor) if experiment and visitor else None
-        if experiment is None or arm is None:
+        mixable = not (query.sort or query.group_by)  # a mix would break the order, or repeat a group
+        if experiment is None or arm is None or (experiment.interleaved and not mixable):
             return Answer(self._systems.search(query))
         started = time.perf_counter()
         failed = False
@@ -154,7 +156,7 @@ class Experiments:
             arm="" if experiment.interleaved else arm,
             visitor=visitor,
             query_key=query_key(query),
-            first_rank=query.offset + 1,
+            first_rank=(result.position.shown or query.offset) + 1,
             hits=len(result.hits),
             total_ms=(time.perf_counter() - started) * 1000,
             failed=failed,
@@ -177,5 +179,8 @@ class Experiments:
         for stage, value in second.timing_ms.items():
             stages[stage] = round(stages.get(stage, 0.0) + value, 3)
         matching = max(first.matching, second.matching, len(hits))
-        result = replace(first, query=query, hits=tuple(hits[page]), matching=matching, timing_ms=stages)
+        before = first.position.shown
+        shown = tuple(replace(hit, rank=hit.rank + before) for hit in hits[page])
+        cursor = next_cursor(first.position, query, shown)
+        result = replace(first, query=query, hits=shown, matching=matching, timing_ms=stages, cursor=cursor)
         return result, tuple(names[team] for team in teams[page])
