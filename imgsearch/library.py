@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import ImgSearchError, QueryError
 from imgsearch.core.filter_grammar import parse_filters
-from imgsearch.core.query import Boost, Duplicates, Emphasis, Filter, MinConfidence, Query, Sort, Term
+from imgsearch.core.query import Boost, Duplicates, Emphasis, Filter, MinConfidence, Query, Term
+from imgsearch.core.query_address import parse_sort
 from imgsearch.core.records import Hit, IndexingReport, Item, SearchResult
 from imgsearch.improve.judging.qrels import read_qrels, topics_from_qrels
 from imgsearch.improve.judging.topics import default_topics_path, read_topics
@@ -240,7 +241,7 @@ class Catalog:
             same_color=same_color,
             duplicates=duplicates,
             diversity=diversity,
-            sort=tuple(Sort(name.removeprefix("-"), name.startswith("-")) for name in _names(sort)),
+            sort=tuple(map(parse_sort, _names(sort))),
             min_confidence=min_confidence,
             group_by=group_by,
             boosts=tuple(Boost(column, float(amount)) for column, amount in (boost or {}).items()),

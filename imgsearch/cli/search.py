@@ -41,6 +41,28 @@ SortOption = Annotated[
         help="Sort the look-alikes: `--sort price`, `--sort=-price` (descending); repeatable.",
     ),
 ]
+LevelOption = Annotated[
+    str, typer.Option("--min-confidence", metavar="LEVEL", help="`fair` or `strong`: leave out lower hits.")
+]
+GroupOption = Annotated[
+    str,
+    typer.Option("--group-by", metavar="COLUMN", help="One hit for each value of a column, the best one."),
+]
+BoostOption = Annotated[
+    list[str] | None,
+    typer.Option("--boost", metavar="COLUMN:AMOUNT", help="Rank by a numeric column too; repeatable."),
+]
+StockOption = Annotated[bool, typer.Option("--in-stock", help="Only items that are in stock.")]
+FacetsOption = Annotated[
+    str, typer.Option("--facets", metavar="COLUMNS", help="Columns to count (`*`: all); shown with --json.")
+]
+FieldsOption = Annotated[
+    str | None,
+    typer.Option("--fields", metavar="COLUMNS", help="The metadata columns that --json shows; empty: none."),
+]
+CursorOption = Annotated[
+    str, typer.Option("--cursor", metavar="CURSOR", help="The cursor of the page before, from --json.")
+]
 SIDE_HELP = (
     "`live`, a saved system's name, `head:base` or `head:head-0001`; its own settings after commas: "
     "`live,shape:0.5,diversity:0.4,duplicates:collapse,same:color`."
@@ -57,27 +79,13 @@ def search(
     n: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many hits.")] = 10,
     filters: FilterOption = None,
     sort: SortOption = None,
-    min_confidence: Annotated[
-        str, typer.Option(metavar="LEVEL", help="`fair` or `strong`: leave out hits below this level.")
-    ] = "",
-    group_by: Annotated[
-        str, typer.Option(metavar="COLUMN", help="One hit for each value of a column, the best one.")
-    ] = "",
-    boost: Annotated[
-        list[str] | None,
-        typer.Option("--boost", metavar="COLUMN:AMOUNT", help="Rank by a numeric column too; repeatable."),
-    ] = None,
-    in_stock: Annotated[bool, typer.Option("--in-stock", help="Only items that are in stock.")] = False,
-    facets: Annotated[
-        str, typer.Option(metavar="COLUMNS", help="Columns to count (`*`: all); shown with --json.")
-    ] = "",
-    fields: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMNS", help="The metadata columns that --json shows; empty: none."),
-    ] = None,
-    cursor: Annotated[
-        str, typer.Option(metavar="CURSOR", help="The cursor of the page before, from --json.")
-    ] = "",
+    min_confidence: LevelOption = "",
+    group_by: GroupOption = "",
+    boost: BoostOption = None,
+    in_stock: StockOption = False,
+    facets: FacetsOption = "",
+    fields: FieldsOption = None,
+    cursor: CursorOption = "",
     catalog: CatalogOption = None,
     index_at: IndexOption = None,
     as_json: JsonOption = False,

@@ -310,7 +310,7 @@ def shop_options(given: Mapping[str, Sequence[str] | None]) -> dict[str, Any]:
         if not texts:
             continue
         if name == "sort":
-            options["sort"] = tuple(map(_sort, columns_of(name, texts)))
+            options["sort"] = tuple(map(parse_sort, columns_of(name, texts)))
         elif name == "boost":
             options["boosts"] = tuple(map(_boost, columns_of(name, texts)))
         elif name in ("facets", "fields"):
@@ -340,7 +340,8 @@ def columns_of(name: str, texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _sort(text: str) -> Sort:
+def parse_sort(text: str) -> Sort:
+    """Return what `price`, or `-price` for a descending order, says; raises `QueryError`."""
     return Sort(text.removeprefix("-"), text.startswith("-"))
 
 

@@ -162,7 +162,7 @@ class PageFinder:
         if self.query.boosts and len(order):
             # They change the order of the look-alikes, not which candidates are look-alikes.
             moved = sum(self.boosts.parts(self.query.boosts, keys[order], self._version).values())
-            order = order[by_value(values[order] + np.asarray(moved) * spread)]
+            order = order[by_value(values[order] + np.asarray(moved, np.float32) * np.float32(spread))]
         if len(pinned):
             order = order[~np.isin(keys[order], pinned)]
         pinned_scores = self.finder.scores(self.target, pinned)

@@ -94,7 +94,7 @@ class Searcher:
         times = [time.perf_counter()]
         cursor = cursor or Cursor.of(query)
         check_columns(self.catalog.metadata, query)
-        newest = self.catalog.keys()[-1:] if cursor is None else ()
+        newest = int(max(self.catalog.keys()[-1:], default=0))
         target = self._queries.target(query, self.space)
         times.append(time.perf_counter())
         rules = self.rules.active()
@@ -113,7 +113,7 @@ class Searcher:
         hits = self._with_columns(_hits(page, items, before), query, page, filters, scope.excluded)
         stages = {name: end - start for name, start, end in zip(STAGES, times[:-1], times[1:], strict=True)}
         stages["total"] = time.perf_counter() - times[0]
-        position = cursor or Cursor.start(int(newest[0]) if len(newest) else 0)
+        position = cursor or Cursor.start(newest)
         position = replace(position, cut=page.cut, spread=page.spread)
         return SearchResult(
             query=query,
