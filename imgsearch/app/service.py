@@ -89,7 +89,7 @@ class SearchService:
             opened.callback(self.duplicate_search.close)
             self.items = ItemEditor(
                 catalog,
-                lambda: engine.index,
+                engine.indexes,
                 engine.encoder.get,
                 engine.originals,
                 thumbnails=engine.thumbnails,

@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from imgsearch.core.background import Progress
+from imgsearch.core.background import BackgroundThread, Progress
 from imgsearch.core.key_arrays import Keys
 from imgsearch.core.query import Filter
 from imgsearch.index.base import Vectors
@@ -20,8 +21,11 @@ from imgsearch.index.vector_space import VectorSpace
 from imgsearch.store.catalog import CatalogStore
 
 TARGET_RECALL = 0.99
+SAVE_EVERY_S = 300.0
+"""How often the changes of a served index are saved. After a kill, those since then are repeated at the start."""
+STOP_TIMEOUT_S = 120.0
 
-"""Receives how many items are done, and of how many."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class LiveIndex(ABC):
         self._catalog = catalog
         self.space = space or VectorSpace(catalog)
         self._changing = threading.RLock()
+        self._upkeep: BackgroundThread | None = None
         self.rebuild_reason = ""
         """Why opening rebuilt the index; "" where it did not."""
 
@@ -109,6 +114,32 @@ class LiveIndex(ABC):
 
     def refresh(self, keys: Keys) -> None:  # noqa: B027  # only a shared index holds metadata
         """Update the metadata of items, for an index that holds any."""
+
+    def start_upkeep(self) -> None:
+        """Save, and rebuild where that is due, in a background thread from now on, so that no change waits for it."""
+        if self._upkeep is None:
+            self._upkeep = BackgroundThread("index-upkeep", self._keep_up, every_s=SAVE_EVERY_S)
+            self._upkeep.start(after_s=SAVE_EVERY_S)
+
+    @property
+    def kept_up(self) -> bool:
+        """Whether `start_upkeep` was called."""
+        return self._upkeep is not None
+
+    def close(self) -> None:
+        """Stop the upkeep, after a last one, so that the next process need not repeat it; closing twice is fine."""
+        upkeep, self._upkeep = self._upkeep, None
+        if upkeep is not None and upkeep.stop(STOP_TIMEOUT_S):
+            try:
+                self._save_changes()
+            except Exception:  # such as a full disk: the index is brought in step when it is opened again
+                _log.exception("the index could not be saved")
+
+    def _keep_up(self) -> None:
+        self._save_changes()
+
+    def _save_changes(self) -> None:
+        self.save()
 
     @abstractmethod
     def sync(self, *, progress: Progress | None = None) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import numpy as np
 
-from imgsearch.core.background import Progress
+from imgsearch.core.background import Progress, low_priority
 from imgsearch.core.errors import IndexCorrupt
-from imgsearch.core.key_arrays import Keys
+from imgsearch.core.key_arrays import Keys, is_in
 from imgsearch.core.query import Filter
 from imgsearch.index.base import SubsetSearch, VectorIndex, Vectors, VectorSource, are_unit
 from imgsearch.index.engines import (
@@ -48,6 +49,10 @@ class LocalIndex(LiveIndex):
         self._header: IndexHeader | None = None
         self._unsaved = 0
         self._dead = 0
+        # One rebuild or save at a time; taken before `_changing` where both are.
+        self._building = threading.RLock()
+        self._meanwhile: dict[int, bool] | None = None
+        """During a rebuild: the keys that were added (True) or removed since it began."""
 
     @classmethod
     def open(
@@ -117,26 +122,31 @@ class LocalIndex(LiveIndex):
     # --- changing ---------------------------------------------------------------------------------------------
 
     def add(self, keys: Keys, vectors: Vectors) -> None:
-        """Add new keys with their embeddings; they are found at once, and on disk after the next `save`."""
+        """Add new keys with their embeddings; they are found at once, and on disk after the next `save`.
+
+        Keys that are in the index already, such as after a `sync`, are left as they are.
+        """
         vectors = self.space.project(vectors)
         with self._changing:
             self._fit_dim()
-            self.engine.add(keys, vectors)
-            self._unsaved += len(keys)
-            if self._outgrown():
-                self.rebuild()
+            try:
+                self.engine.add(keys, vectors)
+            except ValueError:
+                new = ~is_in(self.engine.keys(), keys)
+                self.engine.add(keys[new], vectors[new])
+            self._note(keys, added=True)
+        self._rebuild_where_due()
 
     def remove(self, keys: Keys) -> None:
         """Remove keys; where too many dead ones remain in the graph, rebuild it."""
         with self._changing:
             self._remove_from_engine(keys)
-            self._unsaved += len(keys)
-            if self._too_many_dead():
-                self.rebuild()
+            self._note(keys, added=False)
+        self._rebuild_where_due()
 
     def sync(self, *, progress: Progress | None = None) -> None:
         """Bring the index in step with the catalog's live keys, and save it if that changed anything."""
-        with self._changing:
+        with self._building, self._changing:
             alive, indexed = self._catalog.keys(), self.engine.keys()
             dead = np.setdiff1d(indexed, alive, assume_unique=True)
             missing = np.setdiff1d(alive, indexed, assume_unique=True)
@@ -155,38 +165,39 @@ class LocalIndex(LiveIndex):
     def rebuild(self, *, progress: Progress | None = None) -> None:
         """Build a new engine from the catalog's embeddings, activate it, and save it as a generation.
 
-        The tuned engine is kept; otherwise the one that suits the number of items. Searches use the old engine until
-        the new one is ready.
+        The tuned engine is kept; otherwise the one that suits the number of items. Searches and changes use the old
+        engine until the new one is ready, which then gets the changes too.
         """
-        with self._changing:
+        with self._building:
             if self._chosen != "by size" and not is_installed(self._parameters):
                 self._chosen = "by size"
             if self._chosen == "by size":
                 self._parameters = default_parameters(len(self._catalog))
-            self._build(progress)
-            recall = self._tune()
+            engine = self._built(progress)
+            recall = self._tune(engine)
             missed = recall is not None and recall < self._target_recall
             small = default_parameters(0)
             if missed and self._chosen == "by size" and self._parameters != small:
                 self._chosen, self._parameters = "by recall", small
-                self._build(progress)
-                recall = self._tune()
+                engine = self._built(progress)
+                recall = self._tune(engine)
+            self._activate(engine)
             self._write(recall)
 
     def build_as(
         self, parameters: Parameters, target_recall: float, *, progress: Progress | None = None
     ) -> None:
         """Rebuild with these engine parameters and target recall, and keep both for later rebuilds."""
-        with self._changing:
+        with self._building:
             self._chosen, self._target_recall, self._parameters = "by tuning", target_recall, parameters
-            self._build(progress)
+            self._activate(self._built(progress))
             self.save()
 
     def save(self) -> None:
         """Write the engine as a new generation and activate it; does nothing where nothing has changed."""
-        with self._changing:
+        with self._building:
             if self._unsaved or not self._header:
-                self._write(self._tune())
+                self._write(self._tune(self.engine))
 
     # --- internal ---------------------------------------------------------------------------------------------
 
@@ -209,6 +220,7 @@ class LocalIndex(LiveIndex):
         """Write the engine, whose measured recall is given, as a new generation and activate it."""
         if len(self.engine) == 0:
             self._fit_dim()
+        unsaved = self._unsaved
         self._header = self._files.write(
             self.engine,
             IndexHeader(
@@ -225,7 +237,8 @@ class LocalIndex(LiveIndex):
                 target_recall=self._target_recall,
             ),
         )
-        self._unsaved = 0
+        with self._changing:
+            self._unsaved -= unsaved
 
     def _fit_dim(self) -> None:
         """Replace an index that was opened before the catalog had an encoder."""
@@ -245,13 +258,56 @@ class LocalIndex(LiveIndex):
         rows = self.space.vectors(np.sort(keys[drawn]))
         return rows[are_unit(rows)]
 
-    def _build(self, progress: Progress | None) -> None:
-        """Replace the engine by a new one that holds all items."""
+    def _built(self, progress: Progress | None) -> VectorIndex:
+        """Return a new engine that holds all items, and note the changes from now on for `_activate`."""
+        with self._changing:
+            self._meanwhile = {}
         engine = self._empty(self._parameters)
         self._add_from_catalog(engine, self._catalog.keys(), progress)
-        self.engine = engine
-        self._dead = 0
-        self._unsaved = max(len(engine), 1)
+        return engine
+
+    def _activate(self, engine: VectorIndex) -> None:
+        """Replace the engine by a new one, once that has the changes since it was begun."""
+        with self._changing:
+            changes, self._meanwhile = self._meanwhile or {}, None
+            gone = np.array(sorted(key for key, added in changes.items() if not added), np.uint64)
+            new = np.array(sorted(key for key, added in changes.items() if added), np.uint64)
+            before = len(engine)
+            engine.remove(gone)
+            self._dead = before - len(engine)
+            if len(new):
+                self._add_from_catalog(engine, np.setdiff1d(new, engine.keys()), None)
+            self.engine = engine
+            self._unsaved = max(len(engine), 1)
+
+    def _note(self, keys: Keys, *, added: bool) -> None:
+        """Note changed keys, under the lock of changes."""
+        self._unsaved += len(keys)
+        if self._meanwhile is not None:
+            self._meanwhile |= dict.fromkeys(keys.tolist(), added)
+
+    def _rebuild_where_due(self) -> None:
+        if not (self._too_many_dead() or self._outgrown()):
+            return
+        if self._upkeep is not None:
+            self._upkeep.start()
+        else:
+            self.rebuild()
+
+    def _keep_up(self) -> None:
+        if self._too_many_dead() or self._outgrown():
+            upkeep = self._upkeep
+            self.rebuild(progress=low_priority(lambda *_: upkeep.check() if upkeep else None))
+        else:
+            self._save_changes()
+
+    def _save_changes(self) -> None:
+        """Save what has changed, without measuring the recall again."""
+        with self._building:
+            if self._unsaved and self._header is not None:
+                self._write(self._header.ann_recall_at_10)
+            elif self._unsaved:
+                self.save()
 
     def _outgrown(self) -> bool:
         """Return whether there are more items than the engine was chosen for or trained on."""
@@ -277,12 +333,11 @@ class LocalIndex(LiveIndex):
             if progress:
                 progress(start + len(block), len(keys))
 
-    def _tune(self) -> float | None:
+    def _tune(self, engine: VectorIndex) -> float | None:
         """Raise the search effort until `ann_recall@10` reaches the target, and return the recall measured.
 
         None for an empty index.
         """
-        engine = self.engine
         keys = engine.keys()
         if len(keys) == 0:
             return None

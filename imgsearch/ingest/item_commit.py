@@ -45,10 +45,13 @@ class ItemCommitter:
     """
 
     def __init__(
-        self, catalog: CatalogStore, index: Callable[[], LiveIndex], thumbnails: ThumbnailCache | None
+        self,
+        catalog: CatalogStore,
+        indexes: Callable[[], Sequence[LiveIndex]],
+        thumbnails: ThumbnailCache | None,
     ) -> None:
         self._catalog = catalog
-        self._index = index
+        self._indexes = indexes
         self._thumbnails = thumbnails
         self._lock = threading.Lock()
         self._busy = False
@@ -160,14 +163,18 @@ class ItemCommitter:
                 self._thumbnails.put(item.key, picture.thumbnail, KEPT_URL_PX)
 
     def _follow(self, added: Keys, removed: Keys, updated: Keys) -> None:
-        """Bring the index in step."""
-        index = self._index()
-        if len(added):
-            index.add(added, self._catalog.vectors(added))
-        if len(removed):
-            index.remove(removed)
-        if len(updated):
-            index.refresh(updated)
+        """Bring the indexes in step."""
+        for index in self._indexes():
+            try:
+                if len(added):
+                    index.add(added, self._catalog.vectors(added))
+                if len(removed):
+                    index.remove(removed)
+                if len(updated):
+                    index.refresh(updated)
+            except Exception:  # the change is stored: the index must follow
+                _log.exception("the index did not take a change; it is compared with the catalog")
+                index.sync()
 
 
 def _has_vector(prepared: PreparedChange) -> int:

@@ -32,20 +32,20 @@ class ItemEditor:
     def __init__(
         self,
         catalog: CatalogStore,
-        index: Callable[[], LiveIndex],
+        indexes: Callable[[], Sequence[LiveIndex]],
         encoder: Callable[[], Encoder],
         originals: Originals,
         *,
         thumbnails: ThumbnailCache | None = None,
         limits: ImageLimits | None = None,
     ) -> None:
-        """Change `catalog`; `index` returns the index that is searched, `encoder` the encoder of the catalog.
+        """Change `catalog`; `indexes` returns the indexes that are searched, `encoder` the encoder of the catalog.
 
         `limits` are those of a picture that is sent. Pictures at URLs are read by `originals`.
         """
         self._catalog = catalog
         self._pictures = ChangePictures(catalog, encoder, originals, limits or ImageLimits())
-        self._committer = ItemCommitter(catalog, index, thumbnails)
+        self._committer = ItemCommitter(catalog, indexes, thumbnails)
 
     def close(self) -> None:
         """End the threads that decode pictures; closing twice is fine."""

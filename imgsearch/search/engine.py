@@ -63,6 +63,9 @@ class SearchEngine:
         with ExitStack() as opened:
             opened.callback(catalog.close)
             self.index = open_index(catalog, settings)
+            opened.callback(lambda: self.index.close())
+            if serving and not settings.replica_of:
+                self.index.start_upkeep()
             limits = self._open_pictures(opened)
             self.encoder = EncoderProvider(
                 catalog, device=settings.device, backend=settings.backend, progress=progress, encoder=encoder
@@ -133,8 +136,17 @@ class SearchEngine:
 
     def use_index(self, index: LiveIndex) -> None:
         """Search another index of the same catalog from the next search on, such as that of a published head."""
+        before = self.index
         self.searcher = self.systems.live = self.searcher.variant(index=index)
         self.index = index
+        if before is not index and before.kept_up:
+            before.close()
+            index.start_upkeep()
+            index.sync()  # with the items that changed while it was opened
+
+    def indexes(self) -> list[LiveIndex]:
+        """Return every open index of the catalog, the searched one first: all must follow its changes."""
+        return [self.index, *self.systems.other_indexes()]
 
     def reopen_index(self) -> None:
         """Open the index of the catalog's live space again, after items or heads have changed on disk."""

@@ -18,6 +18,7 @@ from imgsearch.core.errors import AdaptationError, CatalogError, ExperimentError
 from imgsearch.core.query import Query
 from imgsearch.core.records import Hit, SearchResult
 from imgsearch.index.heads import get_head
+from imgsearch.index.live_index import LiveIndex
 from imgsearch.index.opening import open_live_index
 from imgsearch.index.vector_space import VectorSpace, live_space
 from imgsearch.search.encoder_provider import EncoderProvider
@@ -149,6 +150,13 @@ class Systems:
         searcher = self._searcher(self.get(name))
         if searcher.catalog is not self._catalog:
             searcher.encoder()
+
+    def other_indexes(self) -> list[LiveIndex]:
+        """Return the indexes of this catalog that were opened for systems, beside the live one."""
+        found = {
+            id(each.index): each.index for (catalog, _), each in list(self._searchers.items()) if not catalog
+        }
+        return [index for index in found.values() if index is not self.live.index]
 
     def close(self) -> None:
         """Close the catalogs that were opened for systems; closing twice is fine."""

@@ -50,7 +50,7 @@ def engine(colour_catalog: Path, log: Path) -> Iterator[SearchEngine]:
 @pytest.fixture
 def editor(engine: SearchEngine) -> Iterator[ItemEditor]:
     """Return an editor of the engine's catalog."""
-    made = ItemEditor(engine.catalog, lambda: engine.index, engine.encoder.get, Originals(private_hosts=True))
+    made = ItemEditor(engine.catalog, engine.indexes, engine.encoder.get, Originals(private_hosts=True))
     yield made
     made.close()
 
@@ -127,7 +127,7 @@ def test_a_picture_by_url_is_read_with_the_safeguards_of_manifests(
     outcome = one(editor, ItemChange("put", "by-url", url=f"{web}/mug/red-1.jpg"))
     assert outcome.status == "created"
     assert engine.catalog.get("by-url").location == f"{web}/mug/red-1.jpg"
-    safe = ItemEditor(engine.catalog, lambda: engine.index, engine.encoder.get, Originals())
+    safe = ItemEditor(engine.catalog, engine.indexes, engine.encoder.get, Originals())
     refused = one(safe, ItemChange("put", "other", url=f"{web}/mug/red-1.jpg"))
     safe.close()
     assert (refused.status, refused.code) == ("failed", "bad_source")
@@ -328,7 +328,7 @@ def test_concurrent_changes_and_searches_keep_catalog_index_and_caches_in_step(
 
 def test_changes_survive_closing_and_opening(colour_catalog: Path) -> None:
     with SearchEngine(Settings.load({}, catalog=colour_catalog), encoder=ColourEncoder()) as engine:
-        editor = ItemEditor(engine.catalog, lambda: engine.index, engine.encoder.get, engine.originals)
+        editor = ItemEditor(engine.catalog, engine.indexes, engine.encoder.get, engine.originals)
         put = one(editor, ItemChange("put", "a", {"n": 1}, picture=jpeg("ring", "green", 5)))
         one(editor, ItemChange("delete", MUG))
         editor.close()
