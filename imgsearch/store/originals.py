@@ -42,10 +42,10 @@ def is_url(text: str) -> bool:
     return text.lower().startswith(("http://", "https://"))
 
 
-def path_location(path: Path) -> str:
+def path_location(path: Path | str) -> str:
     """Return the location of a file."""
     text = str(path)
-    return text if is_unicode(text) else path.as_uri()
+    return text if is_unicode(text) else Path(path).as_uri()
 
 
 def printable_name(name: str) -> str:

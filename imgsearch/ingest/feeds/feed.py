@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
 from imgsearch.core.records import Failure
@@ -16,7 +15,7 @@ from imgsearch.ingest.feeds.layout import FeedLayout
 from imgsearch.ingest.feeds.local_photos import AS_GIVEN, FoundFile, PhotoFinder
 from imgsearch.ingest.feeds.preview import FeedPreview, preview_columns, sample_row
 from imgsearch.ingest.feeds.products import by_product, product_ids, runs
-from imgsearch.ingest.feeds.typed_columns import merged, row_metadata
+from imgsearch.ingest.feeds.typed_columns import merged, rows_metadata
 from imgsearch.ingest.tables import Table
 from imgsearch.ingest.tables.names import plain_name
 from imgsearch.store.item_table import Photo
@@ -27,11 +26,10 @@ SAMPLE_ROWS = 5
 SHOWN_FAILURES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A row: its place in the file, its photos with its position among the product's, its metadata."""
+class _Row(NamedTuple):
+    """A row of the table: its number, its photos with its position among the product's, its metadata."""
 
-    place: str
+    number: int
     images: list[str]
     position: float
     metadata: dict[str, Any]
@@ -168,25 +166,15 @@ class Feed:
 
     def _rows(self, start: int, stop: int) -> list[_Row]:
         layout = self._layout
-        count = stop - start
         main = [self._columns[column.name].values(start, stop) for column in layout.images]
         further = [self._columns[column.name].values(start, stop) for column in layout.further]
-        positions = self._positions(start, stop)
-        columns = self._metadata
-        values = [column.values(start, stop) for column in columns]
-        metadata = (
-            [row_metadata(columns, row) for row in zip(*values, strict=True)]
-            if values
-            else [{} for _ in range(count)]
-        )
-        rows = []
-        for row in range(count):
-            cells = [column[row] for column in main]
-            images = first_pictures(cells)
-            for column in further:
-                images += pictures_of(column[row])
-            rows.append(_Row(self._table.place(start + row), images, positions[row], metadata[row]))
-        return rows
+        images = [first_pictures(cells) for cells in zip(*main, strict=True)]
+        for column in further:
+            for found, cell in zip(images, column, strict=True):
+                found += pictures_of(cell)
+        numbers = range(start, stop)
+        metadata = rows_metadata(self._metadata, start, stop)
+        return list(map(_Row, numbers, images, self._positions(start, stop), metadata))
 
     def _positions(self, start: int, stop: int) -> list[float]:
         column = self._layout.position
@@ -206,13 +194,13 @@ class Feed:
         """Yield the photos of a product; a failure for each that is not there, and for a product without any."""
         shop = self._layout.format.is_shop
         if shop and not product:
-            for row in rows:
-                yield Failure(row.place, f"{row.place.capitalize()} names no product.")
+            for place in (self._table.place(row.number) for row in rows):
+                yield Failure(place, f"{place.capitalize()} names no product.")
             return
-        numbered = list(_numbered(rows))
+        numbered = _numbered(rows)
         if not numbered:
             yield Failure(
-                product or rows[0].place,
+                product or self._table.place(rows[0].number),
                 "The product names no photo." if shop else "The manifest's row names no image.",
             )
             return
@@ -249,8 +237,14 @@ class Feed:
         if not isinstance(found, FoundFile):
             return Failure(item_id, found)
         self._readings[found.reading] += 1
-        location = path_location(Path(found.path))
-        return Photo(item_id, self.name, location, found.size_bytes, found.modified_ns, metadata=metadata)
+        return Photo(
+            item_id,
+            self.name,
+            path_location(found.path),
+            found.size_bytes,
+            found.modified_ns,
+            metadata=metadata,
+        )
 
 
 def _numbered(rows: Sequence[_Row]) -> list[tuple[int, int, str]]:

@@ -30,6 +30,7 @@ MIN_SHARE = 0.5
 """The share of a column's cells that look like pictures from which on it is taken for one of photos."""
 
 # Without repetitions, which would backtrack over long runs of spaces.
+_ANY_SEPARATOR = re.compile(r"[\n|;,\s]")
 _SEPARATORS = (re.compile(r"[\n|;]"), re.compile(r"[,\s](?=https?://)", re.I), re.compile(","))
 
 
@@ -91,7 +92,7 @@ def _share_of_pictures(column: TableColumn) -> float:
 def split_images(cell: str) -> list[str]:
     """Return the paths or URLs in a cell; more than one only if each looks like a picture or is a URL."""
     text = cell.strip()
-    if len(text) < 9:
+    if len(text) < 9 or not _ANY_SEPARATOR.search(text):
         return [text] if text else []
     for separator in _SEPARATORS:
         parts = [stripped for part in separator.split(text) if (stripped := part.strip(" \t\r\n,"))]
@@ -104,8 +105,7 @@ def split_images(cell: str) -> list[str]:
 def first_pictures(cells: Iterable[str | Sequence[str] | None]) -> list[str]:
     """Return the photos of the first cell that names any."""
     for cell in cells:
-        found = pictures_of(cell)
-        if found:
+        if cell is not None and (found := pictures_of(cell)):
             return found
     return []
 

@@ -15,7 +15,7 @@ from imgsearch.ingest.feeds.layout import FeedLayout, read_layout
 from imgsearch.ingest.feeds.local_photos import folded, split_ending
 from imgsearch.ingest.feeds.options import FeedOptions
 from imgsearch.ingest.feeds.products import product_ids
-from imgsearch.ingest.feeds.typed_columns import merged, row_metadata
+from imgsearch.ingest.feeds.typed_columns import merged, rows_metadata
 from imgsearch.ingest.photo_names import IMAGE_SUFFIXES
 from imgsearch.ingest.tables import Table, read_table
 from imgsearch.store.originals import is_url
@@ -192,11 +192,7 @@ def _keys_of(table: Table, layout: FeedLayout) -> list[_Key]:
 
 
 def _rows_of(table: Table, layout: FeedLayout) -> list[dict[str, Any]]:
-    columns = layout.metadata
-    values = [column.values(0, len(table)) for column in columns]
-    if not values:
-        return [{} for _ in range(len(table))]
-    rows = [row_metadata(columns, row) for row in zip(*values, strict=True)]
+    rows = rows_metadata(layout.metadata, 0, len(table))
     if not layout.format.is_shop:
         return rows
     ids = product_ids(table, layout)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from imgsearch.core.column_names import holds_codes, holds_prices
 from imgsearch.core.column_schema import StatedColumn
 from imgsearch.core.column_types import Recognised, currency_column, recognise
 from imgsearch.core.prices import Price
 from imgsearch.ingest.tables import TableColumn
+
+SAMPLE_VALUES = 2_000
+
+# For Arrow's regular expressions, which never backtrack. Long numbers and those like 90.750 may be codes.
+_PLAIN_NUMBER = r"^-?(?:0|[1-9][0-9]{0,13})(?:\.[0-9]{1,8})?$"
+_CODE_LIKE = r"\.[0-9]{2,}0$"
 
 Clean = Callable[[str], str]
 
@@ -25,21 +34,20 @@ class MetadataColumn:
     clean: Clean | None = None
     whole: bool = False
     """Whether all its cells are whole numbers, which stay integers."""
+    plain: bool = False
+    """Whether its cells are texts of plain numbers, all of them."""
 
     def values(self, start: int, stop: int) -> list[Any]:
         """Return the cells of some rows as values of the column's kind; None for missing ones and exceptions."""
-        kind = self.recognised.kind
-        if kind == "text":
-            texts = self.column.texts(start, stop)
-            if self.clean is not None:
-                clean = self.clean
-                texts = [None if text is None else clean(text) for text in texts]
-            return [None if text is None or not text.strip() else text for text in texts]
-        cells = self.column.values(start, stop)
+        if self.recognised.kind == "text":
+            return self._texts(start, stop)
+        if self.plain:
+            numbers: list[Any] = self.column.cells.slice(start, stop - start).cast(pa.float64()).to_pylist()
+            return [int(number) for number in numbers] if self.whole else numbers
         parse = self.recognised.parse
         known: dict[Any, Any] = {}
         values: list[Any] = []
-        for cell in cells:
+        for cell in self.column.values(start, stop):
             if cell is None:
                 values.append(None)
             elif isinstance(cell, str):
@@ -48,9 +56,14 @@ class MetadataColumn:
                 values.append(known[cell])
             else:
                 values.append(parse(cell))
-        if self.whole:
-            return [int(value) for value in values]
-        return values
+        return [int(value) for value in values] if self.whole else values
+
+    def _texts(self, start: int, stop: int) -> list[str | None]:
+        texts = self.column.texts(start, stop)
+        if self.clean is not None:
+            clean = self.clean
+            texts = [None if text is None else clean(text) for text in texts]
+        return [None if text is None or text.isspace() or not text else text for text in texts]
 
 
 def metadata_column(
@@ -62,18 +75,53 @@ def metadata_column(
         return MetadataColumn(name, column, recognise((), name, kind="text"), clean)
     if stated.kind is None and _is_code(name, column):
         return MetadataColumn(name, column, recognise((), name, kind="text"))
+    quick = _recognise_quickly(name, column, stated)
+    if quick is not None:
+        plain = quick.kind == "number"
+        return MetadataColumn(name, column, quick, whole=plain and _all_whole(column.values()), plain=plain)
     values = column.values()
     if column.given == "number" and column.is_text:
         numbers = [None if value is None else float(value) for value in values]
         found = recognise(numbers, name, kind=stated.kind, style=stated.style)
-    elif stated.kind is None and column.given == "text" and not holds_prices(name):
-        found = recognise(values, name, style=stated.style)
-        if found.kind in ("number", "boolean"):  # the file's author chose text
-            found = recognise(values, name, kind="text")
     else:
         found = recognise(values, name, kind=stated.kind, style=stated.style)
+        if stated.kind is None and _author_chose_text(column, name) and found.kind in ("number", "boolean"):
+            found = recognise(values, name, kind="text")
     whole = found.kind == "number" and not found.exceptions and _all_whole(values)
     return MetadataColumn(name, column, found, whole=whole)
+
+
+def _author_chose_text(column: TableColumn, name: str) -> bool:
+    """Return whether the file has types and says that the column is text; prices are often texts all the same."""
+    return column.given == "text" and not holds_prices(name)
+
+
+def _recognise_quickly(name: str, column: TableColumn, stated: StatedColumn) -> Recognised | None:
+    """Return what a long column of texts is where a sample of it leaves no doubt; else None.
+
+    Text of which no kind fits half of the values, and plain numbers, all of which Arrow compares with the pattern.
+    """
+    if len(column.cells) < 2 * SAMPLE_VALUES or not column.is_text or column.given not in ("", "text"):
+        return None
+    if stated != StatedColumn():
+        return None
+    positions = pa.array(range(0, len(column.cells), len(column.cells) // SAMPLE_VALUES))
+    found = recognise(column.cells.take(positions).to_pylist(), name)
+    values = len(column.cells) - column.cells.null_count
+    if found.kind == "text" and not found.notes:
+        return replace(found, values=values)
+    if found.kind == "boolean" and column.given == "" and not found.exceptions:
+        distinct = pc.unique(column.cells).to_pylist()
+        fits = len(distinct) < SAMPLE_VALUES and all(
+            each is None or found.parse(each) is not None for each in distinct
+        )
+        return replace(found, values=values) if fits else None
+    if found.kind != "number" or column.given == "text" or found.exceptions:
+        return None
+    cells = column.cells
+    plain = pc.all(pc.match_substring_regex(cells, _PLAIN_NUMBER)).as_py()
+    codes = pc.any(pc.match_substring_regex(cells, _CODE_LIKE)).as_py()
+    return replace(found, values=values) if plain and not codes else None
 
 
 def _is_code(name: str, column: TableColumn) -> bool:
@@ -101,13 +149,28 @@ def row_metadata(columns: Sequence[MetadataColumn], values: Sequence[Any]) -> di
     row: dict[str, Any] = {}
     currencies: dict[str, str] = {}
     for column, value in zip(columns, values, strict=True):
+        if value is None:
+            continue
         if isinstance(value, Price):
-            row[column.name] = value.amount
             if value.currency:
                 currencies[currency_column(column.name)] = value.currency
-        elif value is not None:
-            row[column.name] = value
+            value = value.amount
+        row[column.name] = value
     return {**currencies, **row} if currencies else row
+
+
+def rows_metadata(columns: Sequence[MetadataColumn], start: int, stop: int) -> list[dict[str, Any]]:
+    """Return the metadata of some rows; missing values are left out."""
+    if not columns:
+        return [{} for _ in range(start, stop)]
+    values = [column.values(start, stop) for column in columns]
+    if any(column.recognised.kind == "price" for column in columns):
+        return [row_metadata(columns, row) for row in zip(*values, strict=True)]
+    names = [column.name for column in columns]
+    return [
+        {name: value for name, value in zip(names, row, strict=True) if value is not None}
+        for row in zip(*values, strict=True)
+    ]
 
 
 def merged(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
