@@ -32,6 +32,7 @@ from imgsearch.ingest.look_backfill import LookFiller, LookMaker
 from imgsearch.search.engine import SearchEngine
 from imgsearch.store.collections import Collections
 from imgsearch.store.feedback import FeedbackLog
+from imgsearch.store.idempotency import IdempotentAnswers
 from imgsearch.store.item_listing import ItemListing
 from imgsearch.store.sampling import sample_items
 from imgsearch.vision.images import ImageLimits
@@ -51,6 +52,7 @@ class SearchService:
         self.rules, self.duplicates, self.words = engine.rules, engine.duplicates, engine.words
         self.systems = engine.systems
         self.listing = ItemListing(catalog)
+        self.idempotency = IdempotentAnswers(catalog.database)
         with ExitStack() as opened:
             opened.callback(engine.close)
             self.metrics = Telemetry(catalog.database)

@@ -123,6 +123,26 @@ class WriteRefused(ImgSearchError, code="write_refused"):
     """The catalog may not be changed by this request."""
 
 
+class MetadataError(ImgSearchError, code="bad_metadata"):
+    """A column's name or a value is not one that an item can have."""
+
+
+class IdError(ImgSearchError, code="bad_item_id"):
+    """A new item may not have this id."""
+
+
+class EtagMismatch(ImgSearchError, code="etag_mismatch"):
+    """The item is not in the state that the request expects: another request changed it."""
+
+
+class IdempotencyConflict(ImgSearchError, code="idempotency_conflict"):
+    """A request with the same idempotency key is still running."""
+
+
+class IdempotencyMismatch(ImgSearchError, code="idempotency_mismatch"):
+    """The idempotency key belongs to another request."""
+
+
 class JobRunning(ImgSearchError, code="job_running"):
     """Another background job is still running."""
 

@@ -16,7 +16,8 @@ class ItemChange:
 
     `metadata` of a put is the whole row (None keeps the present one), of a patch the columns to set, where None
     removes a value. A put takes the photo from the bytes of `picture` or from `url`; without either, the item keeps
-    its photo. `if_match` is an ETag, or "*" for any existing item: where the item's differs, nothing is changed.
+    its photo. `if_match` is an ETag, or "*" for any existing item: where the item's differs, nothing is changed. With
+    `create_only`, an item that exists is not replaced.
     """
 
     kind: ChangeKind
@@ -25,6 +26,7 @@ class ItemChange:
     picture: bytes | None = None
     url: str = ""
     if_match: str = ""
+    create_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

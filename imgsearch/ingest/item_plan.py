@@ -80,6 +80,10 @@ class ChangePlan:
         if change.if_match and not _matches(change.if_match, item):
             state = f"its ETag is {etag_of(item.revision)}" if item else "it does not exist"
             return failed(change.item_id, "etag_mismatch", f"The item was not changed: {state}.")
+        if change.create_only and item is not None:
+            return failed(
+                change.item_id, "item_exists", "There is an item of this id already; it was not changed."
+            )
         try:
             if prepared.undoes is not None:
                 return self._undo(prepared, prepared.undoes, item, number)

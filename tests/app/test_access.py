@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 from fastapi.routing import APIRoute
 from starlette.requests import Request
+from starlette.routing import Route
 
 from imgsearch.app.access import WriteAccess, is_loopback, local_token, pages_may_edit
 from imgsearch.app.api.routes import create_api
 from imgsearch.core.config import Settings
 from imgsearch.core.errors import NotAWriter, TokenRequired, WriteRefused
 
+COMMANDS = {"run_command", "cancel_command"}
+"""Routes of the command line, which check the local token themselves."""
 LOCAL = Settings(catalog=Path("unused"), local_only=True)
 PUBLIC = Settings(catalog=Path("unused"))
 TOKEN = "s3cret-täken"
@@ -132,7 +135,9 @@ def test_other_addresses(address: str) -> None:
 
 def test_every_route_that_changes_the_catalog_says_so() -> None:
     api = create_api(lambda: pytest.fail("not called"), PUBLIC)
-    routes = [route for route in api.routes if isinstance(route, APIRoute)]
+    routes = [route for route in api.routes if isinstance(route, Route | APIRoute)]
     changing = [route for route in routes if (route.methods or set()) - {"GET", "HEAD"}]
-    silent = {route.name for route in changing if not (route.openapi_extra or {}).get("x-writes")}
-    assert silent == FEEDBACK_AND_SEARCHES
+    silent = {
+        route.name for route in changing if not (getattr(route, "openapi_extra", {}) or {}).get("x-writes")
+    }
+    assert silent == FEEDBACK_AND_SEARCHES | COMMANDS

@@ -56,14 +56,14 @@ async def read_form(request: Request, limit: int) -> tuple[dict[str, list[str]],
     return fields, images
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object of a body; raises `QueryError` for anything else."""
+def parse_object(body: bytes, name: str = "The body") -> dict[str, Any]:
+    """Return the JSON object of a body or a field; raises `QueryError` for anything else."""
     try:
         document = from_json(body, allow_inf_nan=False)
     except ValueError as error:
-        raise QueryError(f"The body is not valid JSON: {error}.") from None
+        raise QueryError(f"{name} is not valid JSON: {error}.") from None
     if not isinstance(document, dict):
-        raise QueryError("The body must be a JSON object.")
+        raise QueryError(f"{name} must be a JSON object.")
     return document
 
 

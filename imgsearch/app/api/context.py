@@ -34,6 +34,10 @@ class Context:
         self._search_slots = CapacityLimiter(max(4, settings.worker_threads))
         # Thumbnails mostly wait for the disk.
         self._picture_slots = CapacityLimiter(max(8, 2 * settings.worker_threads))
+        # Changes wait for the disk, and are committed together: many may wait at once.
+        self._write_slots = CapacityLimiter(max(16, 4 * settings.worker_threads))
+        # Of a batch, which takes minutes, one chunk after the other.
+        self._batch_slots = CapacityLimiter(2)
         self.registry = registry = CollectorRegistry()
         self.requests = Counter(
             "imgsearch_http_requests_total",
@@ -63,6 +67,14 @@ class Context:
         """Return `work(service)`, run in a thread when an item or a picture may be read."""
         return await anyio.to_thread.run_sync(lambda: work(self.open_service()), limiter=self._picture_slots)
 
+    async def write(self, work: Callable[[], _T]) -> _T:
+        """Return `work()`, run in a thread when an item may be changed."""
+        return await anyio.to_thread.run_sync(work, limiter=self._write_slots)
+
+    async def write_many(self, work: Callable[[], _T]) -> _T:
+        """Return `work()`, run in a thread when a part of a batch may be written."""
+        return await anyio.to_thread.run_sync(work, limiter=self._batch_slots)
+
 
 def context_of(request: Request) -> Context:
     """Return the context of the application that answers a request."""
@@ -81,7 +93,19 @@ def json_answer(
 def bytes_answer(request: Request, data: bytes, etag: str, cache: str, media_type: str) -> Response:
     """Return bytes, or 304 where the client has them."""
     headers = {"ETag": etag, "Cache-Control": cache}
-    known = request.headers.get("if-none-match", "")
-    if known.strip() == "*" or etag in re.findall(r'"[^"]*"', known):
+    if _is_known(request, etag):
         return Response(status_code=304, headers=headers)
     return Response(data, media_type=media_type, headers=headers)
+
+
+def cached_json(request: Request, document: Any, etag: str) -> Response:
+    """Return a document as JSON, or 304 where the client has it."""
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    if _is_known(request, etag):
+        return Response(status_code=304, headers=headers)
+    return json_answer(document, headers=headers)
+
+
+def _is_known(request: Request, etag: str) -> bool:
+    known = request.headers.get("if-none-match", "")
+    return known.strip() == "*" or etag in re.findall(r'"[^"]*"', known)

@@ -17,10 +17,15 @@ from imgsearch.app.api.responses import Error
 from imgsearch.core.errors import (
     CollectionError,
     ConfigError,
+    EtagMismatch,
     FeedbackError,
+    IdempotencyConflict,
+    IdempotencyMismatch,
+    IdError,
     ImageError,
     ImageTooLarge,
     ImgSearchError,
+    MetadataError,
     NotAWriter,
     QueryError,
     TokenRequired,
@@ -51,6 +56,11 @@ _STATUSES: tuple[tuple[type[ImgSearchError], int], ...] = (
     (CollectionError, 400),
     (QueryError, 400),
     (FeedbackError, 400),
+    (IdError, 400),
+    (MetadataError, 400),
+    (EtagMismatch, 412),
+    (IdempotencyConflict, 409),
+    (IdempotencyMismatch, 422),
     (NotAWriter, 403),
     (TokenRequired, 401),
     (WriteRefused, 403),
@@ -59,16 +69,36 @@ _STATUSES: tuple[tuple[type[ImgSearchError], int], ...] = (
     (ImgSearchError, 503),
 )
 
+_CHANGE_STATUSES = {
+    "bad_source": 422,
+    "item_exists": 412,
+    "not_restorable": 409,
+    "changed_since": 409,
+    "not_stored": 503,
+}
+
 _MEANINGS = {
-    400: "The request is not valid (`bad_query`, `bad_filter`, `bad_request`, `bad_feedback`, `bad_judging`).",
+    400: (
+        "The request is not valid (`bad_query`, `bad_filter`, `bad_request`, `bad_feedback`, `bad_judging`, "
+        "`bad_item_id`, `bad_metadata`, `no_picture`)."
+    ),
     401: "A token is missing or not valid (`token_required`).",
     403: "Not allowed here (`feedback_off`, `not_a_writer`, `write_refused`).",
     404: (
         "No such item, collection, upload, photo or path (`unknown_item`, `unknown_collection`, `unknown_upload`, "
         "`photo_unavailable`, `not_found`)."
     ),
+    409: (
+        "A request with this `Idempotency-Key` is still running (`idempotency_conflict`), or the item's embedding is "
+        "no longer stored (`not_restorable`)."
+    ),
+    412: "The item is not in the state that the request expects (`etag_mismatch`, `item_exists`).",
     413: "Too many bytes or pixels (`request_too_large`, `image_too_large`).",
     415: "Not a picture (`bad_image`), or not a content type that is read here (`bad_content_type`).",
+    422: (
+        "The photo at the URL cannot be read (`bad_source`), or the `Idempotency-Key` belongs to another request "
+        "(`idempotency_mismatch`)."
+    ),
     503: "Not now: the encoder or the catalog is loading or cannot be used (`encoder_unavailable`, ...).",
 }
 
@@ -78,14 +108,25 @@ def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Error, "description": _MEANINGS[status]} for status in statuses}
 
 
+def status_of_code(code: str) -> int:
+    """Return the HTTP status of a failed change of an item by its code; 400 for an unknown one."""
+    if code in _CHANGE_STATUSES:
+        return _CHANGE_STATUSES[code]
+    kinds = [ImgSearchError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    found = next((kind for kind in kinds if kind.code == code), None)
+    return 400 if found is None else _status_of(found)
+
+
+def _status_of(error: type[ImgSearchError]) -> int:
+    return next(status for kind, status in _STATUSES if issubclass(error, kind))
+
+
 async def refuse(request: Request, error: Exception) -> Response:
     """Return a deliberate failure as JSON with its status."""
     assert isinstance(error, ImgSearchError)
-    status = (
-        error.status
-        if isinstance(error, RequestError)
-        else next(status for kind, status in _STATUSES if isinstance(error, kind))
-    )
+    status = error.status if isinstance(error, RequestError) else _status_of(type(error))
     headers = {503: {"Retry-After": str(LOADING_RETRY_S)}, 401: {"WWW-Authenticate": "Bearer"}}.get(status)
     return _failure(request, error.code, str(error), status, headers)
 

@@ -11,11 +11,11 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from imgsearch.app.api.context import bytes_answer, context_of, json_answer
+from imgsearch.app.api.context import bytes_answer, cached_json, context_of, json_answer
 from imgsearch.app.api.failures import RequestError
 from imgsearch.app.api.requests import MAX_NAME_CHARS
 from imgsearch.app.api.responses import ItemDocument, MapPhoto, MapPhotos, Regions, item_document
-from imgsearch.app.api.routing import ID, ApiRouter, ClosedParams, ItemIdPath, ItemIdQuery, digits
+from imgsearch.app.api.routing import ID, ApiRouter, ClosedParams, ItemIdPath, digits
 from imgsearch.app.api.search import IMAGE_PX, THUMBNAIL_PX
 from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImageError, QueryError, SourceError
@@ -30,29 +30,19 @@ router = ApiRouter()
 
 
 @router.endpoint(
-    "/api/v1/items",
-    "One item, its id as a parameter",
-    name="item",
-    response_model=ItemDocument,
-    fails=(400, 404, 503),
-)
-async def item_by_parameter(request: Request, id: ItemIdQuery) -> Response:
-    """Answer with an item whose id no path can carry, such as '../x'."""
-    return await item(request, id)
-
-
-@router.endpoint(
     f"/api/v1/items/{ID}",
     "One item",
     response_model=ItemDocument,
+    cached=True,
     fails=(400, 404, 503),
     example="curl HOST/api/v1/items/shoes/1.jpg",
 )
 async def item(request: Request, id: ItemIdPath) -> Response:
-    """Answer with an item."""
-    return json_answer(
-        await context_of(request).read(lambda service: described_item(service.catalog.get(id)))
-    )
+    """Its `ETag` changes with every change of the item: send it as `If-Match` of a change that must not undo another
+    one's.
+    """
+    document = await context_of(request).read(lambda service: described_item(service.catalog.get(id)))
+    return cached_json(request, document, document["etag"])
 
 
 def described_item(item: Item) -> ItemDocument:

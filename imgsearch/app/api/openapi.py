@@ -13,6 +13,8 @@ from jinja2 import Environment, PackageLoader
 from pydantic import TypeAdapter
 from starlette.routing import BaseRoute
 
+from imgsearch.app.api.item_requests import BatchLine, ItemBody, ItemForm, MetadataBody, UndoBody
+from imgsearch.app.api.item_responses import BatchAnswer
 from imgsearch.app.api.requests import Feedback, ReplicaBatch, SearchBody, SearchForm
 from imgsearch.core.config import Settings
 from imgsearch.core.version import __version__
@@ -32,7 +34,10 @@ _TOKEN = {
     ),
 }
 _REFERENCE = "#/components/schemas/{model}"
-_BODIES: tuple[Any, ...] = (SearchForm, SearchBody, Feedback, ReplicaBatch, JudgingCall)
+_BODIES: tuple[Any, ...] = (
+    *(SearchForm, SearchBody, Feedback, ReplicaBatch, JudgingCall),
+    *(ItemForm, ItemBody, MetadataBody, BatchLine, BatchAnswer, UndoBody),
+)
 """Models of bodies that the handlers read themselves, so FastAPI does not know them."""
 
 

@@ -253,14 +253,17 @@ class SearchBody(_Body):
 
     def picture(self) -> bytes | None:
         """Return the picture; raises `QueryError` where it is no base64."""
-        if self.image is None:
-            return None
-        # A data URL, as browsers make them, is fine too.
-        text = self.image.partition(",")[2] if self.image.startswith("data:") else self.image
-        try:
-            return base64.b64decode("".join(text.split()), validate=True)
-        except (binascii.Error, ValueError):
-            raise QueryError("image is not valid base64.") from None
+        return None if self.image is None else decoded_picture(self.image, "image")
+
+
+def decoded_picture(text: str, name: str) -> bytes:
+    """Return the picture that the field `name` holds in base64; raises `QueryError`."""
+    # A data URL, as browsers make them, is fine too.
+    encoded = text.partition(",")[2] if text.startswith("data:") else text
+    try:
+        return base64.b64decode("".join(encoded.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise QueryError(f"{name} is not valid base64.") from None
 
 
 def _listed(given: Any) -> list[Any]:

@@ -17,6 +17,7 @@ from typing_extensions import TypeAliasType, TypedDict
 
 from imgsearch.core import query as core
 from imgsearch.core.records import Confidence, Facet, Hit, Item, SearchResult
+from imgsearch.ingest.item_changes import etag_of
 from imgsearch.search.words import filter_suggestions, word_help
 
 _CLOSED = with_config(ConfigDict(extra="forbid"))
@@ -124,6 +125,9 @@ class ItemDocument(_Photo):
 
     width_px: Annotated[_Count, described("The original's width; 0 where unknown.")]
     height_px: Annotated[_Count, described("The original's height; 0 where unknown.")]
+    revision: Annotated[_Count, described("The number of the item's latest change.")]
+    etag: Annotated[str, described("The item's `ETag`, for `If-Match`.")]
+    updated_at: Annotated[str | None, described("When the item was last changed, UTC; null where unknown.")]
 
 
 @_CLOSED
@@ -451,6 +455,9 @@ def item_document(item: Item, image: str, thumbnail: str) -> ItemDocument:
         "thumbnail": thumbnail,
         "width_px": item.width_px,
         "height_px": item.height_px,
+        "revision": item.revision,
+        "etag": f'"{etag_of(item.revision)}"',
+        "updated_at": None if item.updated_at is None else item.updated_at.isoformat(timespec="milliseconds"),
         "metadata": plain(item.metadata),
     }
 

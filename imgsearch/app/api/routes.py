@@ -13,7 +13,19 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from imgsearch.app.api import collections, commands, feedback, items, operations, pictures, search
+from imgsearch.app.api import (
+    collections,
+    commands,
+    feedback,
+    item_batch,
+    item_changes,
+    item_history,
+    item_list,
+    items,
+    operations,
+    pictures,
+    search,
+)
 from imgsearch.app.api.context import Context
 from imgsearch.app.api.failures import HANDLERS
 from imgsearch.app.api.openapi import docs_page, openapi_document
@@ -26,7 +38,10 @@ PREFIXES = ("/api", "/thumbnails", "/uploads", "/healthz", "/metrics")
 _ROUTES = [
     route
     # The most frequent first: paths are compared one after the other.
-    for resource in (pictures, search, items, feedback, collections, operations)
+    for resource in (
+        *(pictures, search, item_history, items, item_list, item_changes, item_batch),
+        *(feedback, collections, operations),
+    )
     for route in resource.router.routes
 ] + commands.ROUTES
 

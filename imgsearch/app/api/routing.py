@@ -67,9 +67,10 @@ class ApiRouter(APIRouter):
         *,
         method: Literal["", "GET", "POST", "PUT", "PATCH", "DELETE"] = "",
         writes: bool = False,
+        headers: Sequence[Mapping[str, Any]] = (),
         fails: Sequence[int] = (),
         body: Mapping[str, str] | None = None,
-        content: tuple[str, str] | None = None,
+        content: tuple[str, ...] = (),
         cached: bool = False,
         example: str = "",
         **options: Any,
@@ -77,20 +78,23 @@ class ApiRouter(APIRouter):
         """Return the decorator of a handler, whose docstring describes the route.
 
         The method is GET, or POST with a body, unless given. A route that `writes` changes the catalog: it answers
-        only requests that may (`WriteAccess`). `fails` are the statuses of its failures. `body` has the schemas of
-        the body by media type. `content` is the media type and the description of an answer other than JSON; a
-        `cached` one has an ETag.
+        only requests that may (`WriteAccess`). `headers` describes headers that it reads. `fails` are the statuses of
+        its failures. `body` has the schemas of the body by media type. `content` is the media type and the
+        description of an answer other than JSON, and perhaps its model; a `cached` one has an ETag.
         """
         refusals = (401, 403) if writes else ()
         responses = failures(*sorted({*fails, *refusals})) | options.pop("responses", {})
-        if content is not None:
-            media_type, description = content
-            document = {"schema": {"type": "string"}}
+        if content:
+            media_type, description, *model = content
+            schema = {"$ref": f"#/components/schemas/{model[0]}"} if model else {"type": "string"}
+            document = {"schema": schema}
             responses[200] = {"description": description, "content": {media_type: document}}
             options["response_class"] = Response
         if cached:
             responses[304] = {"description": "You have it already (`If-None-Match`)."}
         extra: dict[str, Any] = {"x-example": example} if example else {}
+        if headers:
+            extra["parameters"] = list(headers)
         if writes:
             extra |= {"x-writes": True, "security": [{}, {"token": []}]}
         if body is not None:

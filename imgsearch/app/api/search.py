@@ -17,9 +17,9 @@ from imgsearch.app.api.failures import RequestError
 from imgsearch.app.api.requests import MAX_NAME_CHARS, PageParams, SearchBody, SearchForm, SearchParams
 from imgsearch.app.api.responses import SearchResultDocument, result_document, words_document
 from imgsearch.app.api.routing import ID, ApiRouter
-from imgsearch.app.service import SearchService
+from imgsearch.app.item_checks import require_encoder
 from imgsearch.core import query as core
-from imgsearch.core.errors import EncoderUnavailable, QueryError
+from imgsearch.core.errors import QueryError
 from imgsearch.core.query import MAX_ID_CHARS
 from imgsearch.core.query_address import query_from_params, thumbnail_url
 from imgsearch.core.text import check_text
@@ -104,7 +104,7 @@ async def _answer(context: Context, parse: Callable[[], _Search]) -> Response:
             raise QueryError("The search is empty: give at least one text, item or image.")
         service = context.open_service()
         if images or any(term.needs_encoder for term in query.terms):
-            _require_encoder(service)
+            require_encoder(service)
         if images:
             uploads = tuple(core.Term("upload", service.engine.uploads.add(image)) for image in images)
             query = replace(query, terms=query.terms + uploads)
@@ -138,12 +138,3 @@ def _of_json(context: Context, body: bytes) -> _Search:
     query = given.query(context.default_n).within(context.settings.max_results)
     picture = given.picture()
     return query, [] if picture is None else [picture], given.visitor or ""
-
-
-def _require_encoder(service: SearchService) -> None:
-    """Raise `EncoderUnavailable` rather than let a request wait for a model that is loading or has failed."""
-    state = service.engine.encoder.state
-    if state.status == "loading":
-        raise EncoderUnavailable("The encoder is still loading; searching by item works already.")
-    if state.status == "failed":
-        raise EncoderUnavailable(f"Texts and pictures cannot be searched: {state.reason}")
