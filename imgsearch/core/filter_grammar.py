@@ -2,23 +2,26 @@
 
 category=shoes            equal (text compares case-insensitively)
 category!=shoes           different (and not missing)
-price<50   price>=10      numbers; also texts, in dictionary order
-price=10..50              a range with both ends
+price<50   price>=10      numbers, prices, dates and times; texts have no order
+price<50 EUR   price<"19,99 €"   prices of that currency, or of an unknown one
+price=10..50   added=2025-01-01..2025-01-31   a range with both ends
 colour in red|blue        one of several
+tags=oak                  a list: one of its values is equal
 title~oak                 contains, case-insensitively
 "size (>EU)"="38..42"     quoted: a column or value taken as it is; \\" and \\\\ stand for " and \\ inside
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from imgsearch.core.column_values import ColumnKind as ColumnKind
 from imgsearch.core.errors import FilterError
-from imgsearch.core.query import MAX_FILTER_CHARS, Filter, Operator, plain_value
+from imgsearch.core.filter_values import fitted_values, is_whole_day, stated_currency
+from imgsearch.core.query import MAX_FILTER_CHARS, RANGE, Filter, Operator
 
 # None of these backtracks over what it has matched: a filter is read in linear time, whatever it holds.
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"', re.S)
@@ -28,8 +31,6 @@ _SIGN = re.compile(r"\s*+(!=|<=|>=|=|<|>|~)")
 _IN = re.compile(r"\s++in\s", re.I)
 _IN_WORD = re.compile(r"\sin\s", re.I)
 _SEPARATOR = re.compile(r"\s*+(?:\||$)")
-_BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-_RANGE = re.compile(r"(?P<low>-?\d+(?:\.\d+)?)\.\.(?P<high>-?\d+(?:\.\d+)?)$")
 
 
 def parse_filters(texts: Sequence[str]) -> tuple[Filter, ...]:
@@ -48,10 +49,11 @@ def parse_filter(text: str) -> tuple[Filter, ...]:
         column, sign, value = comparison
         if not value:
             raise FilterError(f"The filter {_shown(text)} has no value after {sign!r}.")
-        found = _RANGE.match(value) if sign == "=" else None
+        found = RANGE.match(value) if sign == "=" else None
         if found is not None:
-            low, high = float(found["low"]), float(found["high"])
-            return (Filter(column, ">=", low), Filter(column, "<=", high))
+            low, high = value.split("..")
+            ends = (low, high) if found["date"] else (float(low), float(high))
+            return (Filter(column, ">=", ends[0]), Filter(column, "<=", ends[1]))
         operator = "contains" if sign == "~" else cast(Operator, sign)
         return (Filter(column, operator, _unquoted(value)),)
     membership = _membership(text)
@@ -123,49 +125,61 @@ def _shown(text: str) -> str:
     return repr(text if len(text) <= 80 else f"{text[:79]}…")
 
 
-def condition(filter: Filter, kind: ColumnKind, column: str) -> tuple[str, list[Any]]:
+def condition(filter: Filter, kind: ColumnKind, column: str, *, currency: str = "") -> tuple[str, list[Any]]:
     """Return the SQL condition of a filter on the SQL name `column` of that kind, and its parameters.
 
-    Every value is a parameter; `column` must be a name of our own making. Raises `FilterError` for a value that
-    does not fit the kind.
+    Every value is a parameter; `column` must be a name of our own making, and so must `currency`, the column with the
+    currencies of prices ("" for none). A price whose currency is known and is not the filter's does not match. A list
+    is equal to each of its elements. Raises `FilterError` for a value that does not fit the kind.
     """
+    values = fitted_values(filter, kind)
+    if kind == "list":
+        return _list_condition(filter, column, values)
+    if kind == "datetime" and filter.operator != "in" and is_whole_day(filter.value):
+        return _day_condition(filter, column, values[0])
     name, parameter = (f"lower({column})", "lower(?)") if kind == "text" else (column, "?")
     if filter.operator == "in":
-        values = [_fit(filter, kind, value) for value in filter.values]
-        return (f"{name} IN ({', '.join([parameter] * len(values))})" if values else "false"), values
+        sql = f"{name} IN ({', '.join([parameter] * len(values))})" if values else "false"
+    elif filter.operator == "contains":
+        sql = f"contains({name}, {parameter})"
+    else:
+        sql = f"{name} {filter.operator} {parameter}"
+    stated = stated_currency(filter, kind) if currency else ""
+    if stated:
+        return f"({sql}) AND ({currency} IS NULL OR upper({currency}) = ?)", [*values, stated]
+    return sql, values
+
+
+def _list_condition(filter: Filter, column: str, values: list[Any]) -> tuple[str, list[Any]]:
+    """Return the condition on a list of texts: one of them is equal to, or contains, one of the values."""
     if filter.operator == "contains":
-        if kind != "text":
-            raise FilterError(f"'~' looks inside text, but the column {filter.column!r} holds {kind} values.")
-        return f"contains({name}, {parameter})", [plain_value(filter.values[0])]
-    return f"{name} {filter.operator} {parameter}", [_fit(filter, kind, filter.value)]
+        # The elements, each in its own line: a text is looked for in all of them at once.
+        return f"contains(lower(array_to_string({column}, chr(10))), lower(?))", values
+    lowered = f"list_transform({column}, lambda each: lower(each))"
+    sql = f"list_has_any({lowered}, [{', '.join(['lower(?)'] * len(values))}])" if values else "false"
+    return (f"NOT {sql}" if filter.operator == "!=" else sql), values
+
+
+def _day_condition(filter: Filter, column: str, start: datetime) -> tuple[str, list[Any]]:
+    """Return the condition on a date with a time for a whole day: `<= day` includes all of it, `> day` none of it."""
+    try:
+        end = start + timedelta(days=1)
+    except OverflowError:
+        end = datetime.max
+    conditions: dict[str, tuple[str, list[Any]]] = {
+        "=": (f"{column} >= ? AND {column} < ?", [start, end]),
+        "!=": (f"{column} < ? OR {column} >= ?", [start, end]),
+        "<": (f"{column} < ?", [start]),
+        "<=": (f"{column} < ?", [end]),
+        ">": (f"{column} >= ?", [end]),
+        ">=": (f"{column} >= ?", [start]),
+    }
+    return conditions[filter.operator]
 
 
 def values_of(filter: Filter, kind: ColumnKind) -> list[Any]:
     """Return what a column of that kind is compared with, as values of the kind; raises what `condition` raises."""
-    condition(filter, kind, "")
-    if filter.operator == "contains":
-        return [plain_value(filter.values[0])]
-    return [_fit(filter, kind, value) for value in filter.values]
-
-
-def _fit(filter: Filter, kind: ColumnKind, value: Any) -> Any:
-    """Return the value as the column's kind."""
-    if kind == "number":
-        try:
-            number = float(value)
-        except (TypeError, ValueError, OverflowError):
-            number = math.nan
-        if math.isnan(number):
-            raise FilterError(
-                f"The column {filter.column!r} holds numbers, so {value!r} cannot be compared with it."
-            )
-        return number
-    if kind == "boolean":
-        lowered = str(value).strip().lower()
-        if lowered not in _BOOLEANS:
-            raise FilterError(f"The column {filter.column!r} holds true or false, not {value!r}.")
-        return _BOOLEANS[lowered]
-    return plain_value(value)
+    return fitted_values(filter, kind)
 
 
 def _unquoted(text: str) -> str:

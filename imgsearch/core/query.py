@@ -50,7 +50,9 @@ _CONFIG = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 _NEEDS_QUOTES = re.compile(r'^\s|\s$|^$|[="<>!~|\\]|\sin(?:\s|$)', re.I)
-_RANGE = re.compile(r"-?\d+(?:\.\d+)?\.\.-?\d+(?:\.\d+)?$")
+_DAY = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?)?"
+RANGE = re.compile(rf"(?:-?\d+(?:\.\d+)?\.\.-?\d+(?:\.\d+)?|(?P<date>{_DAY}\.\.{_DAY}))$")
+"""A filter's value that is a range: two numbers, or two dates with or without times."""
 _TEXT_FIELD = Field(max_length=MAX_FILTER_CHARS)
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -302,7 +304,7 @@ def plain_value(value: str | bool | int | float) -> str:
 
 def _quoted(text: str) -> str:
     """Return the text in quotes where the filter grammar would read it as something else."""
-    if not _NEEDS_QUOTES.search(text) and not _RANGE.match(text):
+    if not _NEEDS_QUOTES.search(text) and not RANGE.match(text):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
+from imgsearch.core.column_names import title_columns
+from imgsearch.core.column_values import ColumnKind
 from imgsearch.core.cursors import Cursor
 from imgsearch.core.query import Query
 
@@ -16,18 +19,23 @@ Confidence = Literal["strong", "fair", "weak"]
 
 _BEGINNING = Cursor.start(0)
 
-TITLE_COLUMNS = ("title", "name", "label")
-"""The metadata columns that may hold an item's title; the first that is not empty counts."""
 
+def display_title(item_id: str, metadata: Mapping[str, Any], title_column: str = "") -> str:
+    """Return the words to show for an item, from the first title column that is not empty, else from its file name.
 
-def display_title(item_id: str, metadata: Mapping[str, Any]) -> str:
-    """Return the words to show for an item: its `title` or `name` metadata, else its file name made readable."""
-    for column in TITLE_COLUMNS:
+    The columns are in the order of `imgsearch.core.column_names.title_columns`; `title_column` is the stated one.
+    """
+    for column in _title_columns(tuple(metadata), title_column):
         value = metadata.get(column)
         if isinstance(value, str) and value.strip():
             return value.strip()
     stem = PurePosixPath(item_id).stem
     return stem.replace("_", " ").replace("-", " ").strip() or item_id
+
+
+@lru_cache(maxsize=4096)
+def _title_columns(names: tuple[str, ...], stated: str) -> tuple[str, ...]:
+    return tuple(title_columns(names, stated))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,8 @@ class Item:
     `key` is the uint64 of the photo's present content in the index and the embeddings: a changed photo gets a new
     key, and a key is never reused. `location` is the original's path or URL, or `zip:ARCHIVE!/MEMBER` (also `tar:`)
     for a photo inside an archive. `revision` is the number of the item's latest change, 0 before the first that was
-    counted.
+    counted. `metadata` has values as JSON holds them: numbers, texts, booleans, lists of texts; dates and times are
+    ISO 8601 texts. `title_column` is the column that a schema file states as the title, if any.
     """
 
     item_id: str
@@ -48,11 +57,12 @@ class Item:
     height_px: int = 0
     revision: int = 0
     updated_at: datetime | None = None
+    title_column: str = ""
 
     @property
     def title(self) -> str:
         """The words to show for this item."""
-        return display_title(self.item_id, self.metadata)
+        return display_title(self.item_id, self.metadata, self.title_column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +84,12 @@ class Hit:
     group: str | None = None
     others: int = 0
     boosts: Mapping[str, float] = field(default_factory=dict)
+    title_column: str = ""
 
     @property
     def title(self) -> str:
         """The words to show for this hit."""
-        return display_title(self.item_id, self.metadata)
+        return display_title(self.item_id, self.metadata, self.title_column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +158,21 @@ class FacetValue:
 class Facet:
     """A metadata column as a filter offers it.
 
-    `kind` is `choice` (few distinct values: `values`, most frequent first), `range` (numbers: `low`, `high`) or
-    `text` (too many values to list: search inside them with `contains`).
+    `kind` is `choice` (few distinct values: `values`, most frequent first), `range` (numbers and prices: `low`,
+    `high`), `period` (dates and times: `first`, `last` in ISO 8601, "" where there are none) or `text` (too many
+    values to list: search inside them with `contains`). `holds` is the kind of the column; `currency` is that of all
+    its prices, "" where they have none or several. Values of lists are counted each by itself.
     """
 
     column: str
-    kind: Literal["choice", "range", "text"]
+    kind: Literal["choice", "range", "period", "text"]
     values: tuple[FacetValue, ...] = ()
     low: float | None = None
     high: float | None = None
+    holds: ColumnKind = "text"
+    currency: str = ""
+    first: str = ""
+    last: str = ""
 
 
 @dataclass(frozen=True, slots=True)

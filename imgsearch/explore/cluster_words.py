@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.core.key_arrays import Keys
-from imgsearch.core.records import TITLE_COLUMNS
 from imgsearch.encoders.base import Encoder, KnowsWords
 from imgsearch.explore.map_document import column_values
 from imgsearch.explore.vectors import Rows
@@ -128,7 +127,7 @@ def _named_masks(catalog: CatalogStore, keys: Keys) -> Iterator[tuple[str, NDArr
         if facet.kind == "choice" and facet.column != column:
             names = [value.value for value in facet.values if _is_short(value.value)]
             values, _ = column_values(catalog.metadata, facet.column, keys)
-            yield from _masks(values, names, lambda value: (value,))
+            yield from _masks(values, names, lambda value: value if isinstance(value, tuple) else (value,))
     if column:
         titles, _ = column_values(catalog.metadata, column, keys)
         yield from _masks(titles, _title_words(catalog), _words_of)
@@ -152,7 +151,7 @@ def _masks(
 
 
 def _title_column(catalog: CatalogStore) -> str | None:
-    return next((column for column in catalog.metadata.columns if column.casefold() in TITLE_COLUMNS), None)
+    return next(iter(catalog.metadata.title_columns), None)
 
 
 def _words_of(title: object) -> list[str]:

@@ -57,7 +57,7 @@ def column_values(metadata: MetadataTable, column: str, keys: Keys) -> tuple[NDA
     """Return the (n,) values of the ascending keys, None for removed photos, and the kind of the column."""
     known, found, kind = metadata.column(column, keys)
     values = np.full(len(keys), None, object)
-    values[np.searchsorted(keys, known)] = found
+    values[np.searchsorted(keys, known)] = [_plain(value) for value in found] if kind == "list" else found
     return values, kind
 
 
@@ -67,7 +67,7 @@ def column_colors(metadata: MetadataTable, by: str, keys: Keys) -> Colors:
     Values are numbered, most frequent first; those beyond the legend share one number, "Other".
     """
     values, kind = column_values(metadata, by.removeprefix("column:"), keys)
-    if kind == "number":
+    if kind in ("number", "price"):
         return number_colors(values.astype(np.float64), by)
     label_of = {value: _label(value) for value in set(values.tolist())}
     labels = [label_of[value] for value in values.tolist()]
@@ -97,9 +97,14 @@ def choice_legend(by: str, values: list[dict[str, Any]], codes: NDArray[np.uint1
     return {"kind": "choice", "by": by, "values": values, "none": int((codes == NO_VALUE).sum())}
 
 
+def _plain(value: Any) -> Any:
+    """Return a list of a column as a tuple, which can be counted."""
+    return tuple(value) if isinstance(value, list | np.ndarray) else value
+
+
 def _label(value: Any) -> str | None:
     if value is None or value != value:
         return None
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
-    return str(value)
+    return ", ".join(value) if isinstance(value, tuple) else str(value)

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, time
 from typing import Any
 
 from imgsearch.core.filter_grammar import ColumnKind, values_of
+from imgsearch.core.filter_values import is_whole_day
 from imgsearch.core.query import Filter
 
 MAX_EXPRESSION_LENGTH = 20_000
 
+_LETTERS: dict[ColumnKind, str] = {
+    "text": "t",
+    "number": "n",
+    "boolean": "b",
+    "price": "p",
+    "date": "d",
+    "datetime": "s",
+    "time": "h",
+    "list": "l",
+}
 _ESCAPES = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 _WILDCARDS = str.maketrans({"%": "_", "\\": "_"})
 
@@ -26,13 +37,13 @@ class Column:
     @property
     def field(self) -> str:
         """The name in a row; a column that changes its kind gets another."""
-        return f"c{self.position}{self.kind[0]}"
+        return f"c{self.position}{_LETTERS[self.kind]}"
 
 
 def row_document(metadata: Mapping[str, Any], columns: Mapping[str, Column]) -> dict[str, Any]:
     """Return an item's metadata by field, with texts in lower case, as filters compare them."""
     return {
-        column.field: lowered(value) if isinstance(value, str) else value
+        column.field: lowered(value) if isinstance(value, str) and column.kind == "text" else value
         for name, column in columns.items()
         if (value := metadata.get(name)) is not None
     }
@@ -41,7 +52,8 @@ def row_document(metadata: Mapping[str, Any], columns: Mapping[str, Column]) -> 
 def expression(filters: Sequence[Filter], find: Callable[[str], Column]) -> str:
     """Return a Milvus expression that every item that passes the filters matches; "" for all items.
 
-    Other items may match too (with `~`, and where a list of values is too long), so the caller checks again. Fields
+    Other items may match too (with `~`, in lists, for a day of dates with times, for prices of another currency, and
+    where a list of values is too long), so the caller checks again. Fields
     have names of ours, and quotes and backslashes in texts are escaped: a value cannot end its literal. Raises
     `FilterError` as the catalog does.
     """
@@ -65,8 +77,9 @@ def _lowered_character(character: str) -> str:
 
 def _condition(filter: Filter, column: Column) -> str:
     name = f'row["{column.field}"]'
-    values = [lowered(value) if isinstance(value, str) else value for value in values_of(filter, column.kind)]
-    if not values or any(isinstance(value, float) and not math.isfinite(value) for value in values):
+    values = [_compared(value) for value in values_of(filter, column.kind)]
+    whole_day = column.kind == "datetime" and any(is_whole_day(value) for value in filter.values)
+    if not values or column.kind == "list" or whole_day:
         return ""
     if filter.operator == "contains":
         # `_` matches any character: some versions cannot escape % and backslashes.
@@ -75,6 +88,13 @@ def _condition(filter: Filter, column: Column) -> str:
     if filter.operator in ("=", "in"):  # Milvus Lite has no `in` for a part of a JSON field
         return " or ".join(f"{name} == {_literal(value)}" for value in values)
     return f"{name} {filter.operator} {_literal(values[0])}"
+
+
+def _compared(value: Any) -> Any:
+    """Return a filter's value as rows hold it: dates and times as ISO 8601 texts, which are ordered as they are."""
+    if isinstance(value, str):
+        return lowered(value)
+    return value.isoformat() if isinstance(value, date | time) else value
 
 
 def _literal(value: str | float | bool) -> str:

@@ -290,6 +290,7 @@ def _hits(page: Page, items: Mapping[int, Item], offset: int) -> tuple[Hit, ...]
             image=item.location,
             metadata=item.metadata,
             also=tuple(items[key].item_id for key in others.tolist() if key in items),
+            title_column=item.title_column,
         )
         for rank, (item, score, others) in enumerate(existing, start=offset + 1)
     )

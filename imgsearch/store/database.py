@@ -294,6 +294,16 @@ def _execute_with(cursor: Cursor, frame: pd.DataFrame, sql: str) -> None:
         cursor.unregister("incoming_rows")
 
 
+@contextmanager
+def read_with(cursor: Cursor, name: str, frame: pd.DataFrame) -> Iterator[None]:
+    """Let the cursor read a data frame as the table `name` within a block, in its transaction."""
+    cursor.register(name, frame)
+    try:
+        yield
+    finally:
+        cursor.unregister(name)
+
+
 def delete_rows(cursor: Cursor, table: str, column: str, values: Sequence[str | int]) -> None:
     """Delete the rows of a table whose `column` has one of the values."""
     for start in range(0, len(values), PARAMETERS_PER_STATEMENT):

@@ -23,7 +23,7 @@ from imgsearch.core.errors import QueryError
 from imgsearch.core.filter_grammar import ColumnKind
 from imgsearch.core.key_arrays import Keys
 from imgsearch.core.query import Filter
-from imgsearch.core.records import TITLE_COLUMNS, Item
+from imgsearch.core.records import Item
 from imgsearch.core.text import check_text
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import Cursor, borrowed_keys
@@ -43,7 +43,7 @@ CACHED_TOTALS = 64
 OWN_COLUMNS = {"id": "lower(item_id)", "added": "added_at", "updated": "added_at"}
 """What an item is sorted by besides its metadata; a metadata column of that name comes first."""
 
-COMPARED: frozenset[ColumnKind] = frozenset({"number", "boolean"})
+COMPARED: frozenset[ColumnKind] = frozenset({"number", "price", "boolean", "date", "datetime", "time"})
 """The kinds that are sorted by their values; others by their text."""
 
 _ITEMS, _METADATA = "items", "metadata"
@@ -199,7 +199,7 @@ class ItemListing:
             name = f"c{places[found]}"
             return (name if columns[found] in COMPARED else _sorted_text(name)), _METADATA
         if column == "title":
-            titles = [f"c{places[name]}" for name in TITLE_COLUMNS if columns.get(name) == "text"]
+            titles = [f"c{places[name]}" for name in self._catalog.metadata.title_columns]
             if titles:
                 return _sorted_text(f"coalesce({', '.join(titles)})"), _METADATA
             column = "id"

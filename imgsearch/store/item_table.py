@@ -12,6 +12,7 @@ from cachetools import LRUCache
 from imgsearch.core.records import Item
 from imgsearch.core.text import is_unicode
 from imgsearch.store.database import Database
+from imgsearch.store.metadata_columns import plain_cells
 from imgsearch.store.metadata_table import MetadataTable
 
 CACHED_ITEMS = 50_000
@@ -110,14 +111,15 @@ class ItemReader:
 
     def _read(self, source: str, values: list[Any], order: str = "") -> list[Item]:
         columns = list(self._metadata.columns)
-        names = "".join(f", metadata.c{position}" for position in range(len(columns)))
+        names = "".join(f", {cell}" for cell in plain_cells(self._metadata.columns))
         rows = self._database.cursor().execute(
             "SELECT items.item_id, items.key, items.location, items.width_px, items.height_px, items.revision, "
             f"items.updated_at{names} FROM {source} JOIN metadata ON items.key = metadata.key {order}",
             values,
         )
-        items = []
+        items, title = [], self._metadata.stated_title
         for item_id, key, location, width_px, height_px, revision, updated_at, *cells in rows.fetchall():
             known = {name: value for name, value in zip(columns, cells, strict=True) if value is not None}
-            items.append(Item(item_id, int(key), location, known, width_px, height_px, revision, updated_at))
+            size = width_px, height_px
+            items.append(Item(item_id, int(key), location, known, *size, revision, updated_at, title))
         return items

@@ -1,14 +1,13 @@
 """The catalog's metadata: its columns, what filters match, the facets of the filter panel, and titles.
 
 The table `metadata` has the columns c0, c1, ... beside `key`; `metadata_columns` names them, since a file may call
-its columns anything.
+its columns anything. How values of each kind are stored: `imgsearch.store.metadata_columns`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -18,12 +17,27 @@ import pandas as pd
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
+from imgsearch.core.column_names import title_columns
+from imgsearch.core.column_types import currency_column
+from imgsearch.core.column_values import PLAIN, ColumnKind, Style
 from imgsearch.core.errors import FilterError
-from imgsearch.core.filter_grammar import ColumnKind, condition
+from imgsearch.core.filter_grammar import condition
 from imgsearch.core.key_arrays import Keys
 from imgsearch.core.query import Filter
-from imgsearch.core.records import TITLE_COLUMNS, Facet, FacetValue
+from imgsearch.core.records import Facet, FacetValue
 from imgsearch.store.database import Cursor, Database, borrowed_keys, insert_frame, update_from_frame
+from imgsearch.store.metadata_columns import (
+    MOMENTS,
+    NUMERIC,
+    PANDAS_TYPES,
+    ColumnState,
+    add_column,
+    change_kind,
+    common_kind,
+    new_kind,
+    plain_cell,
+    stored_cell,
+)
 
 FEW_ROWS = 8
 """Up to this many rows are updated by a statement each, which uses the index of the keys."""
@@ -38,10 +52,6 @@ WHITE_SPACE = ("'  '", "chr(9)", "chr(10)", "chr(12)", "chr(13)")
 """SQL texts of which a title contains one where its white space is not single spaces."""
 
 
-_SQL_TYPES: dict[str, str] = {"text": "VARCHAR", "number": "DOUBLE", "boolean": "BOOLEAN"}
-_PANDAS_TYPES: dict[str, str] = {"text": "object", "number": "float64", "boolean": "boolean"}
-
-
 class MetadataTable:
     """Reads the metadata of a catalog's items, from any thread; `insert_metadata` writes it."""
 
@@ -52,29 +62,45 @@ class MetadataTable:
         self._lock = threading.Lock()
         self._changes = 0
         self._facets: LRUCache[Any, tuple[Facet, ...]] = LRUCache(CACHED_FACETS)
-        self._columns = read_columns(database.cursor())
+        self._states = read_states(database.cursor())
 
     def reload(self) -> None:
         """Read the columns again and drop cached facets; called after a change is committed."""
-        columns = read_columns(self._database.cursor())
+        states = read_states(self._database.cursor())
         with self._lock:
-            self._columns = columns
+            self._states = states
             self._changes += 1
             self._facets.clear()
 
     @property
     def columns(self) -> dict[str, ColumnKind]:
         """The columns and their kinds, oldest first."""
-        return dict(self._columns)
+        return {state.name: state.kind for state in self._states}
+
+    @property
+    def stated_title(self) -> str:
+        """The column that a schema file states as the items' title; "" for none."""
+        return next((state.name for state in self._states if state.role == "title"), "")
+
+    @property
+    def title_columns(self) -> tuple[str, ...]:
+        """The text columns that may hold an item's title, the preferred one first."""
+        texts = [state.name for state in self._states if state.kind == "text"]
+        return tuple(title_columns(texts, stated if (stated := self.stated_title) in texts else ""))
+
+    def currency_of(self, column: str) -> str:
+        """Return the SQL name of the text column with the currencies of a column's prices; "" where there is none."""
+        name = currency_column(column)
+        return next((state.sql for state in self._states if state.name == name and state.kind == "text"), "")
 
     def find_column(self, name: str) -> tuple[int, ColumnKind]:
         """Return the position and kind of a column; the exact name wins over another case. Raises `FilterError`."""
-        columns = list(self._columns.items())
+        columns = list(self.columns.items())
         for same in (str, str.casefold):
             for position, (column, kind) in enumerate(columns):
                 if same(column) == same(name):
                     return position, kind
-        known = ", ".join(self._columns) or "none"
+        known = ", ".join(self.columns) or "none"
         raise FilterError(f"There is no column {name[:100]!r} to filter by; this catalog has: {known}.")
 
     def row_digests(self) -> tuple[Keys, NDArray[np.str_]]:
@@ -86,17 +112,19 @@ class MetadataTable:
         """Return a text that differs when any item, its metadata or a column's kind does; fast for millions."""
         sql = "SELECT count(*), bit_xor(hash(key, row_digest)) FROM items"
         row = self._database.cursor().execute(sql).fetchone()
-        return json.dumps([*(row or ()), self._columns])
+        return json.dumps([*(row or ()), self.columns])
 
     # --- values ---------------------------------------------------------------------------------------------------
 
     def column(self, name: str, keys: Keys | None = None) -> tuple[Keys, NDArray[Any], ColumnKind]:
         """Return (ascending keys of all items or of those among `keys`, their values, the column's kind).
 
-        Missing values are NaN among numbers, else None. Raises `FilterError` for an unknown column.
+        Numbers and prices are floats, NaN where missing; dates and times ISO 8601 texts, lists of texts are lists,
+        None where missing. Raises `FilterError` for an unknown column.
         """
         position, kind = self.find_column(name)
-        cursor, select = self._database.cursor(), f"SELECT key, c{position} AS value FROM metadata"
+        cell = plain_cell(f"c{position}", kind)
+        cursor, select = self._database.cursor(), f"SELECT key, {cell} AS value FROM metadata"
         if keys is None:
             rows = cursor.execute(select).fetchnumpy()
         else:
@@ -105,8 +133,8 @@ class MetadataTable:
         found = np.asarray(rows["key"], np.uint64)
         stored: Any = rows["value"]
         missing, order = np.ma.getmaskarray(stored), np.argsort(found)
-        values = np.ma.getdata(stored).astype(np.float64 if kind == "number" else object)
-        values[missing] = np.nan if kind == "number" else None
+        values = np.ma.getdata(stored).astype(np.float64 if kind in NUMERIC else object)
+        values[missing] = np.nan if kind in NUMERIC else None
         return found[order], values[order], kind
 
     def value_codes(self, column: str) -> tuple[Keys, NDArray[np.int64]]:
@@ -145,7 +173,8 @@ class MetadataTable:
         values: list[Any] = []
         for filter in filters:
             position, kind = self.find_column(filter.column)
-            sql, parameters = condition(filter, kind, f"c{position}")
+            currency = self.currency_of(self._states[position].name) if kind in NUMERIC else ""
+            sql, parameters = condition(filter, kind, f"c{position}", currency=currency)
             parts.append(f"({sql})")
             values += parameters
         return " AND ".join(parts), values
@@ -199,28 +228,45 @@ class MetadataTable:
     def _each_facet(
         self, cursor: Cursor, filters: Sequence[Filter], also: str, only: Sequence[str] | None
     ) -> Iterator[Facet]:
-        for position, (column, kind) in enumerate(self._columns.items()):
-            if only is not None and column not in only:
+        for state in self._states:
+            if only is not None and state.name not in only:
                 continue
-            others = [filter for filter in filters if self.find_column(filter.column)[0] != position]
+            others = [filter for filter in filters if self.find_column(filter.column)[0] != state.position]
             where, values = self.where(others)
             source = f"FROM metadata WHERE {where} AND {also}"
-            if kind == "number":
-                row = cursor.execute(f"SELECT min(c{position}), max(c{position}) {source}", values).fetchone()
-                low, high = row or (None, None)
-                yield Facet(column, "range", low=low, high=high)
-                continue
-            rows = cursor.execute(
-                f"SELECT c{position}, count(*) AS n {source} AND c{position} IS NOT NULL "
-                f"GROUP BY ALL ORDER BY n DESC, c{position} LIMIT {MAX_CHOICES + 1}",
-                values,
-            ).fetchall()
-            # Many values that occur once each, such as names, are not a choice either.
-            if len(rows) > MAX_CHOICES or (len(rows) > FEW_CHOICES and rows[0][1] == 1):
-                yield Facet(column, "text")
+            if state.kind in NUMERIC or state.kind in MOMENTS:
+                yield self._range(cursor, state, source, values)
             else:
-                choices = tuple(FacetValue(value, int(count)) for value, count in rows)
-                yield Facet(column, "choice", values=choices)
+                yield _choices(cursor, state, source, values)
+
+    def _range(self, cursor: Cursor, state: ColumnState, source: str, values: list[Any]) -> Facet:
+        currency = self.currency_of(state.name) if state.kind in NUMERIC else ""
+        ends = [plain_cell(f"{end}({state.sql})", state.kind) for end in ("min", "max")]
+        ends += [f"{end}({currency})" if currency else "''" for end in ("min", "max")]
+        low, high, first, last = (
+            cursor.execute(f"SELECT {', '.join(ends)} {source}", values).fetchone() or [None] * 4
+        )
+        if state.kind in MOMENTS:
+            return Facet(state.name, "period", holds=state.kind, first=low or "", last=high or "")
+        one = first if first and first == last else ""
+        return Facet(state.name, "range", holds=state.kind, low=low, high=high, currency=one)
+
+    # --- kinds ----------------------------------------------------------------------------------------------------
+
+    def retype(self, cursor: Cursor, name: str, kind: ColumnKind, style: Style = PLAIN) -> int:
+        """Give a column another kind inside the caller's transaction; return how many values do not fit.
+
+        Their texts are kept, and come back where the column becomes text again. `style` is how its texts are written.
+        The currencies of prices in texts are stored in a column beside it.
+        """
+        states = {state.name: state for state in read_states(cursor)}
+        currency = ""
+        if kind == "price" and states[name].kind == "text":
+            beside = states.get(currency_column(name)) or add_column(
+                cursor, currency_column(name), "text", len(states)
+            )
+            currency = beside.sql if beside.kind == "text" else ""
+        return change_kind(cursor, states[name], kind, style, currency)
 
     # --- titles ---------------------------------------------------------------------------------------------------
 
@@ -254,8 +300,8 @@ class MetadataTable:
 
     def _title_columns(self) -> list[str]:
         """Return the SQL names of the columns that hold titles, the preferred one first."""
-        positions = {column: position for position, column in enumerate(self._columns)}
-        return [f"c{positions[name]}" for name in TITLE_COLUMNS if self._columns.get(name) == "text"]
+        names = {state.name: state.sql for state in self._states}
+        return [names[name] for name in self.title_columns]
 
     def _distinct_titles(self) -> str:
         """Return a subquery of the distinct titles: `t`, the raw columns, how many `items`, the `first` key.
@@ -283,20 +329,43 @@ def _by_key(result: Cursor) -> tuple[Keys, NDArray[np.int64]]:
     return keys[order], codes[order]
 
 
+def _choices(cursor: Cursor, state: ColumnState, source: str, values: list[Any]) -> Facet:
+    """Return the values of a column, those of each list by themselves, or that they are too many to choose from."""
+    value = f"unnest({state.sql})" if state.kind == "list" else state.sql
+    inner = f"SELECT {value} AS value {source} AND {state.sql} IS NOT NULL"
+    rows = cursor.execute(
+        f"SELECT value, count(*) AS n FROM ({inner}) GROUP BY ALL ORDER BY n DESC, value LIMIT {MAX_CHOICES + 1}",
+        values,
+    ).fetchall()
+    # Many values that occur once each, such as names, are not a choice either.
+    if len(rows) > MAX_CHOICES or (len(rows) > FEW_CHOICES and rows[0][1] == 1):
+        return Facet(state.name, "text", holds=state.kind)
+    choices = tuple(FacetValue(value, int(count)) for value, count in rows)
+    return Facet(state.name, "choice", values=choices, holds=state.kind)
+
+
 # --- writing -----------------------------------------------------------------------------------------------------
 
 
+def read_states(cursor: Cursor) -> tuple[ColumnState, ...]:
+    """Return the columns in the order of c0, c1, ..."""
+    rows = cursor.execute(
+        "SELECT name, kind, position, role FROM metadata_columns ORDER BY position"
+    ).fetchall()
+    return tuple(ColumnState(name, kind, position, role or "") for name, kind, position, role in rows)
+
+
 def read_columns(cursor: Cursor) -> dict[str, ColumnKind]:
-    """Return the columns by name, in the order of c0, c1, ..."""
-    return dict(cursor.execute("SELECT name, kind FROM metadata_columns ORDER BY position").fetchall())
+    """Return the kinds of the columns by name, in the order of c0, c1, ..."""
+    return {state.name: state.kind for state in read_states(cursor)}
 
 
 def insert_metadata(cursor: Cursor, keys: NDArray[np.uint64], rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert a row for each key, inside the caller's transaction."""
     frame = pd.DataFrame({"key": keys})
     for column, kind in _fit_columns(cursor, rows).items():
-        values = [_as_kind(row.get(column), kind) for row in rows]
-        frame[f"v{len(frame.columns)}"] = pd.Series(values, dtype=_PANDAS_TYPES[kind])
+        values = [stored_cell(row.get(column), kind) for row in rows]
+        frame[f"v{len(frame.columns)}"] = pd.Series(values, dtype=PANDAS_TYPES[kind])
     insert_frame(cursor, "metadata", frame)
 
 
@@ -315,61 +384,44 @@ def update_cells(cursor: Cursor, rows: Mapping[int, Mapping[str, Any]]) -> None:
         if len(keys) <= FEW_ROWS:
             sql = f"UPDATE metadata SET {', '.join(f'{places[name]} = ?' for name in names)} WHERE key = ?"
             for key in keys:
-                cursor.execute(sql, [*(_as_kind(rows[key][name], columns[name]) for name in names), key])
+                cursor.execute(sql, [*(stored_cell(rows[key][name], columns[name]) for name in names), key])
             continue
         frame = pd.DataFrame({"key": np.array(keys, np.uint64)})
         for name in names:
-            values = [_as_kind(rows[key][name], columns[name]) for key in keys]
-            frame[places[name]] = pd.Series(values, dtype=_PANDAS_TYPES[columns[name]])
+            values = [stored_cell(rows[key][name], columns[name]) for key in keys]
+            frame[places[name]] = pd.Series(values, dtype=PANDAS_TYPES[columns[name]])
         update_from_frame(cursor, "metadata", "key", frame)
 
 
 def _fit_columns(cursor: Cursor, rows: Sequence[Mapping[str, Any]]) -> dict[str, ColumnKind]:
-    """Add columns for new names, widen those whose new values do not fit to text, and return all columns."""
-    before = read_columns(cursor)
-    columns = dict(before)
+    """Add columns for new names, widen those whose new values do not fit, and return the kinds of all columns.
+
+    An import has fitted its rows to the columns before (`imgsearch.ingest.column_plan`), so that a value which does
+    not fit changes no column.
+    """
+    before = {state.name: state for state in read_states(cursor)}
+    columns = {state.name: state.kind for state in before.values()}
     for row in rows:
         for name, value in row.items():
-            if value is not None:
-                kind = _kind_of(value)
-                columns[name] = kind if columns.get(name, kind) == kind else "text"
+            if value is not None and (name not in columns or not _fits(value, columns[name])):
+                kind = new_kind(name, value)
+                columns[name] = common_kind(columns.get(name, kind), kind)
     for position, (name, kind) in enumerate(columns.items()):
         known = before.get(name)
         if known is None:
-            cursor.execute(f"ALTER TABLE metadata ADD COLUMN c{position} {_SQL_TYPES[kind]}")
-            cursor.execute("INSERT INTO metadata_columns VALUES (?, ?, ?)", [name, kind, position])
-        elif known != kind:
-            # DuckDB changes no type of a table that has an index. The cast writes 50 as '50', not as '50.0'.
-            cursor.execute("DROP INDEX metadata_by_key")
-            cursor.execute(
-                f"ALTER TABLE metadata ALTER c{position} SET DATA TYPE VARCHAR "
-                f"USING regexp_replace(CAST(c{position} AS VARCHAR), '\\.0$', '')"
-            )
-            cursor.execute("CREATE INDEX metadata_by_key ON metadata (key)")
-            cursor.execute("UPDATE metadata_columns SET kind = ? WHERE name = ?", [kind, name])
+            add_column(cursor, name, kind, position)
+        elif known.kind != kind:
+            change_kind(cursor, known, kind)
     return columns
 
 
-def _kind_of(value: Any) -> ColumnKind:
+def _fits(value: Any, kind: ColumnKind) -> bool:
+    """Return whether a column of the kind holds the value as it is: typed values do, and texts that were dates."""
+    if kind == "text":
+        return True
+    if kind in ("number", "boolean"):
+        return new_kind("", value) == kind
     if isinstance(value, bool | np.bool_):
-        return "boolean"
-    if isinstance(value, int | float | np.integer | np.floating):
-        return "number"
-    return "text"
+        return False
+    return (isinstance(value, float) and value != value) or stored_cell(value, kind) is not None
 
-
-def _as_kind(value: Any, kind: ColumnKind) -> Any:
-    """Return a metadata value as its column stores it; NaN counts as missing."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    if kind == "number":
-        return float(value)
-    if kind == "boolean":
-        return bool(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, list | dict):
-        return json.dumps(value, ensure_ascii=False)
-    return str(value)

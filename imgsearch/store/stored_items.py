@@ -16,6 +16,7 @@ import pandas as pd
 from imgsearch.core.key_arrays import Keys
 from imgsearch.store.database import Cursor, delete_rows, insert_frame, update_from_frame
 from imgsearch.store.item_table import Photo
+from imgsearch.store.metadata_columns import plain_cells
 from imgsearch.store.metadata_table import FEW_ROWS, insert_metadata, read_columns, update_cells
 
 FILE_COLUMNS = ("source", "location", "size_bytes", "modified_ns")
@@ -83,9 +84,10 @@ class StoredItem:
 
 def read_stored(cursor: Cursor, item_ids: Sequence[str]) -> dict[str, StoredItem]:
     """Return the known ids' items, by id."""
-    columns = list(read_columns(cursor))
+    kinds = read_columns(cursor)
+    columns = list(kinds)
     names = [f"items.{name}" for name in (*PHOTO_COLUMNS, "key", "added_at", "revision", "updated_at")]
-    cells = [f"metadata.c{position}" for position in range(len(columns))]
+    cells = plain_cells(kinds)
     rows = cursor.execute(
         f"SELECT {', '.join([*names, 'looks.key', 'looks.phash', 'looks.crc32', *cells])} "
         "FROM (SELECT DISTINCT unnest(?::VARCHAR[]) AS wanted) JOIN items ON items.item_id = wanted "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -117,7 +118,6 @@ def test_filters_select_the_matching_rows(shop: CatalogStore) -> None:
     assert passing(shop, "new=true") == [0, 2]
     assert passing(shop, "new!=yes") == [1]
     assert passing(shop, "title~oak", "price>100", "new=1") == [0]
-    assert passing(shop, "title>p") == [2]
 
 
 def test_a_missing_value_passes_no_filter(shop: CatalogStore) -> None:
@@ -158,14 +158,24 @@ def test_an_exact_column_name_takes_precedence(make_catalog: Callable[..., Catal
 
 @pytest.mark.parametrize(
     "text",
-    ["colour=red", "price=cheap", "price=nan", "price~5", "new=perhaps", "new~true", "price in 1|x", "c0=1"],
+    [
+        "colour=red",
+        "price=cheap",
+        "price=nan",
+        "price~5",
+        "new=perhaps",
+        "new~true",
+        "price in 1|x",
+        "c0=1",
+        "title>p",
+    ],
 )
 def test_a_filter_incompatible_with_the_catalog_is_refused_with_the_column_name(
     shop: CatalogStore, text: str
 ) -> None:
     with pytest.raises(FilterError) as refused:
         shop.metadata.keys_matching(parse_filter(text))
-    assert text.split("=")[0].split("~")[0].split(" ")[0] in str(refused.value)
+    assert re.split("[=~> ]", text)[0] in str(refused.value)
 
 
 def test_an_empty_list_matches_nothing(shop: CatalogStore) -> None:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from imgsearch.core.background import BackgroundThread, Stopped
 from imgsearch.core.files import write_durably
 from imgsearch.core.key_arrays import Keys
-from imgsearch.core.records import TITLE_COLUMNS, Confidence
+from imgsearch.core.records import Confidence
 from imgsearch.encoders.base import Encoder
 from imgsearch.index.exact_search import ranked
 from imgsearch.index.live_index import LiveIndex
@@ -276,9 +276,10 @@ class Calibration:
         """Return distinct titles and the words of each row, of a sample of items: the same for the same catalog."""
         titles: dict[str, None] = {}
         described: set[frozenset[str]] = set()
+        title_columns = self._catalog.metadata.title_columns
         for item in self._catalog.by_keys(_sample(self._catalog.keys(), MAX_ROWS_READ)):
             texts = {name: value for name, value in item.metadata.items() if isinstance(value, str)}
-            named = [texts[column] for column in TITLE_COLUMNS if texts.get(column, "").strip()]
+            named = [texts[column] for column in title_columns if texts.get(column, "").strip()]
             if named and len(titles) < WORD_PROBES:
                 titles[" ".join(named[0].split())[:MAX_TITLE_CHARS]] = None
             short = (text for text in texts.values() if len(text) <= MAX_VALUE_CHARS)

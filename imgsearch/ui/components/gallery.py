@@ -7,8 +7,9 @@ from typing import Any
 
 import streamlit as st
 
+from imgsearch.core.column_names import title_rank
 from imgsearch.core.query_address import thumbnail_url
-from imgsearch.core.records import TITLE_COLUMNS, Hit, Item, SearchResult, Verdict
+from imgsearch.core.records import Hit, Item, SearchResult, Verdict
 from imgsearch.ui.markup import asset, script
 from imgsearch.ui.wording import is_machine_column, readable
 
@@ -146,7 +147,7 @@ def caption_lines(metadata: Mapping[str, Any], title: str = "") -> list[str]:
         column
         for column, value in metadata.items()
         if column not in chosen
-        and column.casefold() not in TITLE_COLUMNS
+        and title_rank(column) is None
         and isinstance(value, str)
         and 0 < len(value.strip()) <= LONGEST_LINE
         and value.strip().casefold() not in title.casefold()
