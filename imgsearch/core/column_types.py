@@ -249,6 +249,17 @@ def kind_name(kind: ColumnKind) -> str:
     return _KIND_NAMES[kind]
 
 
+def kind_plural(kind: ColumnKind) -> str:
+    """Return a kind in words: "prices"."""
+    words: dict[ColumnKind, str] = {
+        "text": "text",
+        "boolean": "true or false",
+        "time": "times of day",
+        "datetime": "dates with times",
+    }
+    return words.get(kind, f"{kind}s")
+
+
 def _reason(value: Any, kind: ColumnKind) -> str:
     if isinstance(value, str) and value.strip().casefold() in PLACEHOLDERS:
         return "stands for no value"
@@ -510,7 +521,7 @@ def _near_misses(texts: Counter[str], name: str, style: Style) -> tuple[str, ...
         if reading.misfits <= total * 0.5:
             other = next((text for text in texts if parse(text, reading.kind, reading.style) is None), "")
             return (
-                f"{total - reading.misfits:,} of {total:,} values are {_plural(reading.kind)}; others, such as "
+                f"{total - reading.misfits:,} of {total:,} values are {kind_plural(reading.kind)}; others, such as "
                 f"{other[:40]!r}, keep the column text. State its kind in a schema file to change that.",
             )
     if any(_is_unclear_date(text) for text in list(texts)[:1000]):
@@ -523,8 +534,3 @@ def _near_misses(texts: Counter[str], name: str, style: Style) -> tuple[str, ...
 
 def _is_unclear_date(text: str) -> bool:
     return read_date(text, "dmy") is not None
-
-
-def _plural(kind: ColumnKind) -> str:
-    words = {"boolean": "true or false", "time": "times", "datetime": "dates with times"}
-    return words.get(kind, f"{kind}s")

@@ -15,12 +15,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from typing import Any, cast
 
 from imgsearch.core.column_values import ColumnKind as ColumnKind
 from imgsearch.core.errors import FilterError
-from imgsearch.core.filter_values import fitted_values, is_whole_day, stated_currency
+from imgsearch.core.filter_values import day_bounds, fitted_values, is_whole_day, stated_currency
 from imgsearch.core.query import MAX_FILTER_CHARS, RANGE, Filter, Operator
 
 # None of these backtracks over what it has matched: a filter is read in linear time, whatever it holds.
@@ -136,7 +135,8 @@ def condition(filter: Filter, kind: ColumnKind, column: str, *, currency: str = 
     if kind == "list":
         return _list_condition(filter, column, values)
     if kind == "datetime" and filter.operator != "in" and is_whole_day(filter.value):
-        return _day_condition(filter, column, values[0])
+        joined, bounds = day_bounds(filter, values[0])
+        return f" {joined} ".join(f"{column} {sign} ?" for sign, _ in bounds), [end for _, end in bounds]
     name, parameter = (f"lower({column})", "lower(?)") if kind == "text" else (column, "?")
     if filter.operator == "in":
         sql = f"{name} IN ({', '.join([parameter] * len(values))})" if values else "false"
@@ -158,23 +158,6 @@ def _list_condition(filter: Filter, column: str, values: list[Any]) -> tuple[str
     lowered = f"list_transform({column}, lambda each: lower(each))"
     sql = f"list_has_any({lowered}, [{', '.join(['lower(?)'] * len(values))}])" if values else "false"
     return (f"NOT {sql}" if filter.operator == "!=" else sql), values
-
-
-def _day_condition(filter: Filter, column: str, start: datetime) -> tuple[str, list[Any]]:
-    """Return the condition on a date with a time for a whole day: `<= day` includes all of it, `> day` none of it."""
-    try:
-        end = start + timedelta(days=1)
-    except OverflowError:
-        end = datetime.max
-    conditions: dict[str, tuple[str, list[Any]]] = {
-        "=": (f"{column} >= ? AND {column} < ?", [start, end]),
-        "!=": (f"{column} < ? OR {column} >= ?", [start, end]),
-        "<": (f"{column} < ?", [start]),
-        "<=": (f"{column} < ?", [end]),
-        ">": (f"{column} >= ?", [end]),
-        ">=": (f"{column} >= ?", [start]),
-    }
-    return conditions[filter.operator]
 
 
 def values_of(filter: Filter, kind: ColumnKind) -> list[Any]:

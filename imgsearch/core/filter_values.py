@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from imgsearch.core.column_types import kind_plural
 from imgsearch.core.column_values import MAX_NUMBER_CHARS, ColumnKind, parse
 from imgsearch.core.errors import FilterError
 from imgsearch.core.moments import read_date
@@ -14,16 +15,6 @@ from imgsearch.core.query import Filter, plain_value
 
 ORDERING = ("<", "<=", ">", ">=")
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-_HOLDS: dict[ColumnKind, str] = {
-    "text": "text",
-    "number": "numbers",
-    "price": "prices",
-    "boolean": "true or false",
-    "date": "dates",
-    "datetime": "dates with times",
-    "time": "times of day",
-    "list": "lists",
-}
 _EXAMPLES: dict[ColumnKind, str] = {
     "number": "50",
     "price": "50 or '50 EUR'",
@@ -37,7 +28,9 @@ def check_operator(filter: Filter, kind: ColumnKind) -> None:
     """Raise `FilterError` where a column of the kind has no such comparison."""
     operator = filter.operator
     if operator == "contains" and kind not in ("text", "list"):
-        raise FilterError(f"'~' looks inside text, but the column {filter.column!r} holds {_HOLDS[kind]}.")
+        raise FilterError(
+            f"'~' looks inside text, but the column {filter.column!r} holds {kind_plural(kind)}."
+        )
     if operator in ORDERING and kind in ("text", "list"):
         advice = (
             "import it again, or state its kind in a schema file, so that its values become numbers, prices or dates"
@@ -45,7 +38,7 @@ def check_operator(filter: Filter, kind: ColumnKind) -> None:
             else "filter with = for a value in the list"
         )
         raise FilterError(
-            f"The column {filter.column!r} holds {_HOLDS[kind]}, which {operator!r} cannot order; {advice}."
+            f"The column {filter.column!r} holds {kind_plural(kind)}, which {operator!r} cannot order; {advice}."
         )
 
 
@@ -75,6 +68,25 @@ def stated_currency(filter: Filter, kind: ColumnKind) -> str:
 def is_whole_day(value: Any) -> bool:
     """Return whether a filter's value is a date without a time: all of that day."""
     return isinstance(value, str) and read_date(value) is not None
+
+
+def day_bounds(filter: Filter, start: datetime) -> tuple[str, list[tuple[str, datetime]]]:
+    """Return what a filter for a whole day compares a date with a time with: `and` or `or`, signs and moments.
+
+    `<=` includes all of the day, and `>` none of it.
+    """
+    try:
+        end = start + timedelta(days=1)
+    except OverflowError:
+        end = datetime.max
+    match filter.operator:
+        case "=":
+            return "and", [(">=", start), ("<", end)]
+        case "!=":
+            return "or", [("<", start), (">=", end)]
+        case "<=" | ">":
+            return "and", [("<" if filter.operator == "<=" else ">=", end)]
+    return "and", [(filter.operator, start)]
 
 
 def _fitted(filter: Filter, kind: ColumnKind, value: Any) -> Any:
@@ -128,6 +140,6 @@ def _moment(filter: Filter, kind: ColumnKind, value: Any) -> date | datetime | t
 def _unfit(filter: Filter, kind: ColumnKind, value: Any) -> FilterError:
     shown = repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:79]}…"
     return FilterError(
-        f"The column {filter.column!r} holds {_HOLDS[kind]}, so {shown} cannot be compared with it; write a value "
+        f"The column {filter.column!r} holds {kind_plural(kind)}, so {shown} cannot be compared with it; write one "
         f"such as {_EXAMPLES[kind]}."
     )

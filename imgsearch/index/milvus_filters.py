@@ -8,7 +8,7 @@ from datetime import date, time
 from typing import Any
 
 from imgsearch.core.filter_grammar import ColumnKind, values_of
-from imgsearch.core.filter_values import is_whole_day
+from imgsearch.core.filter_values import day_bounds, is_whole_day
 from imgsearch.core.query import Filter
 
 MAX_EXPRESSION_LENGTH = 20_000
@@ -43,16 +43,22 @@ class Column:
 def row_document(metadata: Mapping[str, Any], columns: Mapping[str, Column]) -> dict[str, Any]:
     """Return an item's metadata by field, with texts in lower case, as filters compare them."""
     return {
-        column.field: lowered(value) if isinstance(value, str) and column.kind == "text" else value
+        column.field: _lowered_cell(value, column.kind)
         for name, column in columns.items()
         if (value := metadata.get(name)) is not None
     }
 
 
+def _lowered_cell(value: Any, kind: ColumnKind) -> Any:
+    if kind == "list" and isinstance(value, list):
+        return [lowered(each) for each in value]
+    return lowered(value) if isinstance(value, str) and kind == "text" else value
+
+
 def expression(filters: Sequence[Filter], find: Callable[[str], Column]) -> str:
     """Return a Milvus expression that every item that passes the filters matches; "" for all items.
 
-    Other items may match too (with `~`, in lists, for a day of dates with times, for prices of another currency, and
+    Other items may match too (with `~`, in lists with `!=`, for prices of another currency, and
     where a list of values is too long), so the caller checks again. Fields
     have names of ours, and quotes and backslashes in texts are escaped: a value cannot end its literal. Raises
     `FilterError` as the catalog does.
@@ -77,10 +83,15 @@ def _lowered_character(character: str) -> str:
 
 def _condition(filter: Filter, column: Column) -> str:
     name = f'row["{column.field}"]'
+    if column.kind == "datetime" and filter.operator != "in" and is_whole_day(filter.value):
+        joined, bounds = day_bounds(filter, values_of(filter, column.kind)[0])
+        return f" {joined} ".join(f"{name} {sign} {_literal(_compared(end))}" for sign, end in bounds)
     values = [_compared(value) for value in values_of(filter, column.kind)]
-    whole_day = column.kind == "datetime" and any(is_whole_day(value) for value in filter.values)
-    if not values or column.kind == "list" or whole_day:
+    if not values:
         return ""
+    if column.kind == "list":
+        holds = (f"json_contains({name}, {_literal(value)})" for value in values)
+        return " or ".join(holds) if filter.operator in ("=", "in") else ""
     if filter.operator == "contains":
         # `_` matches any character: some versions cannot escape % and backslashes.
         pattern = values[0].translate(_WILDCARDS)

@@ -7,25 +7,17 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from imgsearch.core.column_types import currency_column
-from imgsearch.core.column_values import ColumnKind, kind_of, parse, plain_text
-from imgsearch.core.prices import Price
+from imgsearch.core.column_names import holds_prices
+from imgsearch.core.column_types import currency_column, kind_name, kind_plural
+from imgsearch.core.column_values import MAX_LIST_VALUES, ColumnKind, plain_text
+from imgsearch.core.prices import read_price
 from imgsearch.core.text import is_unicode
+from imgsearch.store.metadata_columns import fitted
 
 MAX_ID_CHARS = 1000
 MAX_COLUMNS = 500
 MAX_COLUMN_CHARS = 200
 MAX_VALUE_CHARS = 20_000
-_CONTENTS: dict[ColumnKind, str] = {
-    "text": "text",
-    "number": "numbers",
-    "price": "prices",
-    "boolean": "true or false",
-    "date": "dates",
-    "datetime": "dates with a time",
-    "time": "times of day",
-    "list": "lists",
-}
 
 
 class BadMetadata(ValueError):
@@ -44,7 +36,7 @@ def check_item_id(item_id: str) -> str:
 
 
 def checked_row(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row as text, numbers, booleans and None; raises `BadMetadata`."""
+    """Return a row as texts, numbers, booleans, lists of them and None; raises `BadMetadata`."""
     if len(metadata) > MAX_COLUMNS:
         raise BadMetadata(f"The metadata has {len(metadata)} columns; at most {MAX_COLUMNS} are stored.")
     row: dict[str, Any] = {}
@@ -63,20 +55,23 @@ def checked_row(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def fitted_row(row: Mapping[str, Any], kinds: Mapping[str, ColumnKind]) -> dict[str, Any]:
-    """Return a checked row with its values in the kinds of their columns; a new column takes the kind of its value.
+    """Return a checked row with its values in the kinds of their columns, as JSON holds them.
 
-    Raises `BadMetadata` for a value that does not fit.
+    A price in words also sets the column of its currency, unless the row does. A new column takes the kind of its
+    value; a text that names a currency makes a column of prices where the column's name says so. Raises `BadMetadata`
+    for a value that does not fit.
     """
-    fitted: dict[str, Any] = {}
+    fitted_cells: dict[str, Any] = {}
     for name, value in row.items():
-        fitted |= _fitted(name, value, kinds.get(name))
-    return fitted
+        cells = _fitted(name, value, kinds.get(name))
+        fitted_cells |= {key: cell for key, cell in cells.items() if key == name or key not in row}
+    return fitted_cells
 
 
 def _checked(name: str, value: Any) -> Any:
-    if isinstance(value, dict) or (
-        isinstance(value, list) and any(isinstance(each, list | dict) for each in value)
-    ):
+    if isinstance(value, list) and len(value) <= MAX_LIST_VALUES and all(map(_is_scalar, value)):
+        return [_checked(name, each) for each in value]
+    if isinstance(value, list | dict):
         try:
             value = json.dumps(value, ensure_ascii=False)
         except (TypeError, ValueError):
@@ -93,18 +88,35 @@ def _checked(name: str, value: Any) -> Any:
     return value
 
 
+def _is_scalar(value: Any) -> bool:
+    return value is None or isinstance(value, str | bool | int | float)
+
+
 def _fitted(name: str, value: Any, kind: ColumnKind | None) -> dict[str, Any]:
-    """Return the cells of a value: none, one, or of a price with a currency two."""
-    if value is None:
+    if value is None or (isinstance(value, str) and not value.strip() and kind not in (None, "text")):
         return {name: None}
     if kind is None:
-        kind = kind_of(value, name)
-    found = parse(value, kind)
-    if found is None:
+        return _of_new_column(name, value)
+    cells = fitted(name, value, kind)
+    if not cells and isinstance(value, list):
+        return {name: None}
+    if not cells:
         raise BadMetadata(
-            f"The column {name[:60]!r} holds {_CONTENTS[kind]}; {plain_text(value)[:60]!r} is something else."
+            f"The column {name[:60]!r} holds {kind_plural(kind)}, and {plain_text(value)[:60]!r} is not "
+            f"{kind_name(kind)}."
         )
-    if isinstance(found, Price):
-        currency = {currency_column(name): found.currency} if found.currency else {}
-        return {name: found.amount, **currency}
-    return {name: found}
+    return cells
+
+
+def _of_new_column(name: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {name: float(value)}
+    written = read_price(value) if isinstance(value, str) and holds_prices(name) else None
+    price = written.price() if written is not None and written.certain else None
+    if price is None:
+        return {name: value}
+    return (
+        {name: price.amount, currency_column(name): price.currency}
+        if price.currency
+        else {name: price.amount}
+    )

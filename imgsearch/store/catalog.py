@@ -346,10 +346,8 @@ class CatalogStore:
 
     def _publish(self, touched: TouchedItems | None) -> None:
         with self._lock:
-            before = self.metadata.columns
-            self.metadata.reload()
-            now = self.metadata.columns
-            if touched is None or any(now.get(name) != kind for name, kind in before.items()):
+            # Cached items hold the values of a column as those of its kind.
+            if self.metadata.reload() or touched is None:
                 self._items.clear()
                 self._keys, touched = None, None
             else:

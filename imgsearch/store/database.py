@@ -161,8 +161,9 @@ class Database:
 
     def value(self, sql: str, values: Sequence[Any] = ()) -> Any:
         """Return the first value of the first row of a query."""
-        row = self.cursor().execute(sql, list(values)).fetchone()
-        return row[0] if row else None
+        # All rows: a cursor reads no data frame while its last result is not read to the end.
+        rows = self.cursor().execute(sql, list(values)).fetchall()
+        return rows[0][0] if rows else None
 
     def keys(self, sql: str, values: Sequence[Any] = ()) -> Keys:
         """Return the column `key` of a query, in its order."""

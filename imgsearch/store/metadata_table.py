@@ -64,13 +64,18 @@ class MetadataTable:
         self._facets: LRUCache[Any, tuple[Facet, ...]] = LRUCache(CACHED_FACETS)
         self._states = read_states(database.cursor())
 
-    def reload(self) -> None:
-        """Read the columns again and drop cached facets; called after a change is committed."""
+    def reload(self) -> bool:
+        """Read the columns again and drop cached facets; called after a change is committed.
+
+        Returns whether a known column has another kind or role now.
+        """
         states = read_states(self._database.cursor())
         with self._lock:
+            changed = states[: len(self._states)] != self._states
             self._states = states
             self._changes += 1
             self._facets.clear()
+        return changed
 
     @property
     def columns(self) -> dict[str, ColumnKind]:
@@ -244,7 +249,7 @@ class MetadataTable:
         ends = [plain_cell(f"{end}({state.sql})", state.kind) for end in ("min", "max")]
         ends += [f"{end}({currency})" if currency else "''" for end in ("min", "max")]
         low, high, first, last = (
-            cursor.execute(f"SELECT {', '.join(ends)} {source}", values).fetchone() or [None] * 4
+            cursor.execute(f"SELECT {', '.join(ends)} {source}", values).fetchall()[0]
         )
         if state.kind in MOMENTS:
             return Facet(state.name, "period", holds=state.kind, first=low or "", last=high or "")
@@ -424,4 +429,3 @@ def _fits(value: Any, kind: ColumnKind) -> bool:
     if isinstance(value, bool | np.bool_):
         return False
     return (isinstance(value, float) and value != value) or stored_cell(value, kind) is not None
-

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from decimal import Decimal
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -206,6 +208,11 @@ def fill(catalog: CatalogStore, count: int = 400) -> None:
             "title": HOSTILE[number % len(HOSTILE)],
             "price": float(number % 50),
             **({"sold": number % 2 == 0} if number % 3 else {}),
+            "added": date(2025, 1, 1 + number % 9),
+            "sold_at": datetime(2025, 1, 1 + number % 9, 10 * (number % 2)),
+            "cost": Decimal(number % 9),
+            "cost_currency": ("EUR", "USD")[number % 2],
+            "tags": [("round", "oak")[number % 2], "new"],
         }
         for number in range(count)
     ]
@@ -272,7 +279,8 @@ def test_a_catalog_with_a_milvus_address_is_indexed_there_and_stores_the_address
         ['title~"\\\\"'],
         ["title~_"],
         ["added>=2025-01-05"],
-        ["added=2025-01-03T10:00"],
+        ["sold_at=2025-01-03"],
+        ["sold_at>2025-01-03T09:00"],
         ["cost<3 EUR"],
         ["tags=round"],
         ["price=10..20"],
