@@ -248,9 +248,7 @@ class MetadataTable:
         currency = self.currency_of(state.name) if state.kind in NUMERIC else ""
         ends = [plain_cell(f"{end}({state.sql})", state.kind) for end in ("min", "max")]
         ends += [f"{end}({currency})" if currency else "''" for end in ("min", "max")]
-        low, high, first, last = (
-            cursor.execute(f"SELECT {', '.join(ends)} {source}", values).fetchall()[0]
-        )
+        low, high, first, last = cursor.execute(f"SELECT {', '.join(ends)} {source}", values).fetchall()[0]
         if state.kind in MOMENTS:
             return Facet(state.name, "period", holds=state.kind, first=low or "", last=high or "")
         one = first if first and first == last else ""
