@@ -187,12 +187,22 @@ class FacetDocument(TypedDict):
 
     column: Annotated[str, described("The column.")]
     kind: Annotated[
-        Literal["choice", "range", "text"],
-        described("`choice`: few values; `range`: numbers; `text`: too many values to list."),
+        Literal["choice", "range", "period", "text"],
+        described(
+            "`choice`: few values; `range`: numbers; `period`: dates; `text`: too many values to list."
+        ),
     ]
     values: Annotated[list[FacetValueDocument], described("Of a choice: the most frequent first.")]
     low: Annotated[Any, described("Of a range: the least value; null where there is none.")]
     high: Annotated[Any, described("Of a range: the greatest value.")]
+    holds: Annotated[
+        ColumnKind, described("The kind of the column; values of lists are counted by themselves.")
+    ]
+    currency: Annotated[
+        str, described("Of prices: the currency of all of them; empty where there are several.")
+    ]
+    first: Annotated[str, described("Of a period: the first date or time, in ISO 8601; else empty.")]
+    last: Annotated[str, described("Of a period: the last date or time.")]
 
 
 @_CLOSED
@@ -372,6 +382,10 @@ def facet_document(facet: Facet) -> FacetDocument:
         "values": [{"value": plain(each.value), "count": each.count} for each in facet.values],
         "low": plain(facet.low),
         "high": plain(facet.high),
+        "holds": facet.holds,
+        "currency": facet.currency,
+        "first": facet.first,
+        "last": facet.last,
     }
 
 

@@ -173,6 +173,8 @@ def _numbers(values: Sequence[Any] | NDArray[Any]) -> Floats:
 def _number(value: Any) -> float:
     if _is_missing(value):
         return np.nan
+    if isinstance(value, str):  # of a column of dates
+        value = datetime.fromisoformat(value)
     if isinstance(value, datetime):
         return (value - datetime(1970, 1, 1, tzinfo=value.tzinfo)).total_seconds()
     if isinstance(value, date):
