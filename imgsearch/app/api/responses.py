@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypeAliasType, TypedDict
 
 from imgsearch.core import query as core
+from imgsearch.core.column_values import ColumnKind
 from imgsearch.core.records import Confidence, Facet, Hit, Item, SearchResult
 from imgsearch.ingest.item_changes import etag_of
 from imgsearch.search.words import filter_suggestions, word_help
