@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -11,6 +12,7 @@ from functools import partial
 import numpy as np
 
 from imgsearch.app.commands import Commands
+from imgsearch.app.imports import ImportJobs
 from imgsearch.app.regions import RegionSuggestions
 from imgsearch.app.replicas import ForwardedFeedback, Inbox
 from imgsearch.core.background import BackgroundThread, JobRunner, Progress, low_priority
@@ -77,33 +79,46 @@ class SearchService:
             prune = partial(retain_events, catalog.database, settings.keep_events_days)
             self._retention = BackgroundThread("retention", prune, every_s=PRUNE_EVERY_S)
             opened.callback(self._retention.stop, timeout_s=60)
-            self.explorer = Explorer(
-                catalog,
-                lambda: engine.index,
-                engine.encoder.get,
-                hidden=self.rules.hidden_keys,
-                memory_bytes=settings.map_memory_bytes,
-            )
+            self.explorer = self._open_explorer()
             opened.callback(self.explorer.jobs.close)
             self.quality = Quality(catalog, engine.systems, self.feedback, self.judging, engine.read_photo)
             opened.callback(self.quality.close)
             self.duplicate_search = JobRunner()
             opened.callback(self.duplicate_search.close)
-            self.items = ItemEditor(
-                catalog,
-                engine.indexes,
-                engine.encoder.get,
-                engine.originals,
-                thumbnails=engine.thumbnails,
-                limits=engine.uploads.limits,
-            )
+            self.items = self._open_items()
             opened.callback(self.items.close)
             self.heads = HeadJobs(engine, self.feedback)
             opened.callback(self.heads.jobs.close)
+            self.imports = ImportJobs(
+                engine, searched_at=lambda: self.searched_at, then=self.look_for_duplicates
+            )
+            opened.callback(self.imports.close)
             self.commands = Commands()
             opened.callback(self.commands.close)
             self._opened = opened.pop_all()
         self._latencies_ms: deque[float] = deque(maxlen=LATENCIES)
+        self.searched_at = 0.0
+        """When the last search began (`time.monotonic`): work that can wait leaves the processor to searches."""
+
+    def _open_explorer(self) -> Explorer:
+        return Explorer(
+            self.catalog,
+            lambda: self.engine.index,
+            self.engine.encoder.get,
+            hidden=self.rules.hidden_keys,
+            memory_bytes=self.settings.map_memory_bytes,
+        )
+
+    def _open_items(self) -> ItemEditor:
+        engine = self.engine
+        return ItemEditor(
+            self.catalog,
+            engine.indexes,
+            engine.encoder.get,
+            engine.originals,
+            thumbnails=engine.thumbnails,
+            limits=engine.uploads.limits,
+        )
 
     @classmethod
     def open(cls, settings: Settings) -> SearchService:
@@ -124,6 +139,8 @@ class SearchService:
         """Start the background work: retention, missing looks, duplicates, and loading the encoder."""
         self.catalog.preload()
         self._retention.start()
+        if not self.settings.replica_of:
+            self.imports.open()
         self.look_filler.start()
         if self.settings.find_duplicates and not self.settings.replica_of and self.duplicates.state().waiting:
             self.start_duplicate_search()
@@ -141,6 +158,7 @@ class SearchService:
         A visitor takes part in the running experiment; without `record` the live system answers.
         """
         record = record and self.settings.feedback
+        self.searched_at = time.monotonic()
         with self.metrics.searching(query):
             answer = self.experiments.answer(query, visitor if record else "")
         result = answer.result

@@ -304,10 +304,9 @@ def _choose_encoder(engine: SearchEngine, requested: str | None, options: Indexi
     from imgsearch.ingest.precomputed import embedding_dim
 
     spec, reason = engine.encoder.choose(requested, engine.settings.encoder)
-    if spec == engine.catalog.encoder_spec and not spec.startswith("external:"):
-        return engine.encoder.get()
     if not (spec.startswith("external:") and options.embeddings):
-        return engine.encoder.load(spec, reason)
+        known = spec == engine.catalog.encoder_spec
+        return engine.encoder.get() if known else engine.encoder.load(spec, reason)
     model = ExternalEncoder(spec, embedding_dim(options.embeddings))
     engine.catalog.bind_encoder(model.spec, model.id, model.dim, reason=reason)
     return model

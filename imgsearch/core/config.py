@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     as many as threads; 1 uses threads in one process."""
     max_upload_bytes: int = Field(default=20 * 1024**2, ge=1024)
     """The largest picture, in bytes, that a visitor or an API client may send."""
+    max_import_bytes: int = Field(default=2 * 1024**3, ge=1024)
+    """The most bytes that one import over HTTP may send: a feed, photos and archives together."""
     max_pixels: int = Field(default=100_000_000, ge=10_000)
     """The largest picture, in pixels, that is decoded. It is checked before decoding, so that a decompression
     bomb costs nothing."""

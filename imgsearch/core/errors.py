@@ -111,6 +111,14 @@ class UnknownSystem(ExperimentError, code="unknown_system"):
     """There is no system of that name."""
 
 
+class UnknownImport(ImgSearchError, code="unknown_import"):
+    """There is no import of that number."""
+
+
+class ImportRefused(ImgSearchError, code="bad_import"):
+    """An import cannot be started or changed as requested."""
+
+
 class NotAWriter(ImgSearchError, code="not_a_writer"):
     """Only the writer of a catalog does this, and for requests with its token."""
 

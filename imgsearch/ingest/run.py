@@ -27,6 +27,7 @@ from imgsearch.ingest.sources import Selective, Source
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import content_digest, file_of, is_url
+from imgsearch.store.stored_originals import is_stored
 from imgsearch.store.thumbnails import ThumbnailCache
 
 SCAN_BATCH = 512
@@ -306,7 +307,7 @@ def _file_fields(photo: Photo) -> tuple[str, str, int, int]:
 
 def _same_file(photo: Photo, stored: Photo) -> bool:
     """Return whether the file looks unchanged without reading it; the content of a URL is taken to stay the same."""
-    if is_url(photo.location):
+    if is_url(photo.location) or is_stored(photo.location):
         return photo.location == stored.location
     return (photo.size_bytes, photo.modified_ns) == (stored.size_bytes, stored.modified_ns)
 

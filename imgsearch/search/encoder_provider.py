@@ -100,6 +100,14 @@ class EncoderProvider:
                 self._progress(f"Encoder {spec}: {reason}.")
         return spec, reason
 
+    def for_indexing(self, wanted: str | None, default: str) -> Encoder:
+        """Return the encoder that indexing uses: the catalog's, or for a new catalog the one that `choose` chooses.
+
+        Raises `EncoderMismatch` where `wanted` is not the catalog's.
+        """
+        spec, reason = self.choose(wanted, default)
+        return self.get() if spec == self._catalog.encoder_spec else self.load(spec, reason)
+
     def load(self, spec: str, reason: str = "") -> Encoder:
         """Load the encoder that `spec` names, bind it to the catalog and provide it from now on.
 

@@ -30,10 +30,10 @@ CONFIG = {
         # The schema cannot describe a catalog's columns, items, sets and uploads, or valid image bytes, so a
         # request that follows the schema may be refused.
         "positive_data_acceptance": {
-            "expected-statuses": ["2xx", "304", "400", "403", "404", "413", "415", "503"]
+            "expected-statuses": ["2xx", "304", "400", "401", "403", "404", "409", "413", "415", "503"]
         },
-        # An invalid body may also be too large.
-        "negative_data_rejection": {"expected-statuses": ["400", "403", "404", "405", "413", "415"]},
+        # An invalid body may also be too large, and comes without a token where one is needed.
+        "negative_data_rejection": {"expected-statuses": ["400", "401", "403", "404", "405", "413", "415"]},
     },
 }
 

@@ -35,13 +35,13 @@ def require_json(request: Request, what: str) -> None:
 
 async def read_bytes(request: Request, limit: int) -> bytes:
     """Return the request's body; raises 413 over `limit` bytes."""
-    return await Request(request.scope, _limited(request, limit)).body()
+    return await limited(request, limit).body()
 
 
 async def read_form(request: Request, limit: int) -> tuple[dict[str, list[str]], list[bytes]]:
     """Return a multipart form's text fields, and the bytes of its file field `image`; raises 413 over `limit`."""
-    limited = Request(request.scope, _limited(request, limit))
-    async with limited.form(max_files=1, max_fields=MAX_FORM_FIELDS, max_part_size=OVERHEAD_BYTES) as form:
+    request = limited(request, limit)
+    async with request.form(max_files=1, max_fields=MAX_FORM_FIELDS, max_part_size=OVERHEAD_BYTES) as form:
         fields: dict[str, list[str]] = {}
         images: list[bytes] = []
         for name, value in form.multi_items():
@@ -79,6 +79,11 @@ def parse_model(body: bytes, model: TypeAdapter[_T], error: type[ImgSearchError]
         of_request = {"json_invalid", "extra_forbidden", "string_too_long", "string_unicode"}
         kind = QueryError if errors[0]["type"] in of_request else error
         raise kind(sentence(errors)) from None
+
+
+def limited(request: Request, limit: int) -> Request:
+    """Return the request, whose body raises 413 as soon as more than `limit` bytes have come."""
+    return Request(request.scope, _limited(request, limit))
 
 
 def _limited(request: Request, limit: int) -> Receive:

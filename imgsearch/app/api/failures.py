@@ -25,11 +25,13 @@ from imgsearch.core.errors import (
     ImageError,
     ImageTooLarge,
     ImgSearchError,
+    ImportRefused,
     MetadataError,
     NotAWriter,
     QueryError,
     TokenRequired,
     UnknownCollection,
+    UnknownImport,
     UnknownItem,
     WriteRefused,
 )
@@ -52,6 +54,8 @@ _STATUSES: tuple[tuple[type[ImgSearchError], int], ...] = (
     (ImageTooLarge, 413),
     (ImageError, 415),
     (UnknownItem, 404),
+    (UnknownImport, 404),
+    (ImportRefused, 409),
     (UnknownCollection, 404),
     (CollectionError, 400),
     (QueryError, 400),
@@ -85,12 +89,12 @@ _MEANINGS = {
     401: "A token is missing or not valid (`token_required`).",
     403: "Not allowed here (`feedback_off`, `not_a_writer`, `write_refused`).",
     404: (
-        "No such item, collection, upload, photo or path (`unknown_item`, `unknown_collection`, `unknown_upload`, "
-        "`photo_unavailable`, `not_found`)."
+        "No such item, collection, upload, import, photo or path (`unknown_item`, `unknown_collection`, "
+        "`unknown_upload`, `unknown_import`, `photo_unavailable`, `not_found`)."
     ),
     409: (
-        "A request with this `Idempotency-Key` is still running (`idempotency_conflict`), or the item's embedding is "
-        "no longer stored (`not_restorable`)."
+        "A request with this `Idempotency-Key` is still running (`idempotency_conflict`), the item's embedding is "
+        "no longer stored (`not_restorable`), or the import is not in a state for this (`bad_import`)."
     ),
     412: "The item is not in the state that the request expects (`etag_mismatch`, `item_exists`).",
     413: "Too many bytes or pixels (`request_too_large`, `image_too_large`).",

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader
 from pydantic import TypeAdapter
 from starlette.routing import BaseRoute
 
+from imgsearch.app.api.imports import BODIES as IMPORT_BODIES
 from imgsearch.app.api.item_requests import BatchLine, ItemBody, ItemForm, MetadataBody, UndoBody
 from imgsearch.app.api.item_responses import BatchAnswer
 from imgsearch.app.api.requests import Feedback, ReplicaBatch, SearchBody, SearchForm
@@ -37,6 +38,7 @@ _REFERENCE = "#/components/schemas/{model}"
 _BODIES: tuple[Any, ...] = (
     *(SearchForm, SearchBody, Feedback, ReplicaBatch, JudgingCall),
     *(ItemForm, ItemBody, MetadataBody, BatchLine, BatchAnswer, UndoBody),
+    *IMPORT_BODIES,
 )
 """Models of bodies that the handlers read themselves, so FastAPI does not know them."""
 

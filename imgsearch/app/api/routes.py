@@ -17,6 +17,7 @@ from imgsearch.app.api import (
     collections,
     commands,
     feedback,
+    imports,
     item_batch,
     item_changes,
     item_history,
@@ -40,7 +41,7 @@ _ROUTES = [
     # The most frequent first: paths are compared one after the other.
     for resource in (
         *(pictures, search, item_history, items, item_list, item_changes, item_batch),
-        *(feedback, collections, operations),
+        *(feedback, collections, imports, operations),
     )
     for route in resource.router.routes
 ] + commands.ROUTES

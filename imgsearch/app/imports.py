@@ -1,0 +1,297 @@
+"""Imports as jobs: one at a time, with a queue, progress, pause, cancel, history and failures.
+
+An import gives way to searches: it rests after each step while visitors search. One that the end of the process
+interrupted can be resumed, and continues where it was, because unchanged photos are skipped.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import IO, Any
+
+from imgsearch.core.background import BackgroundThread
+from imgsearch.core.errors import ImgSearchError, ImportRefused
+from imgsearch.core.records import Failure, IndexingReport
+from imgsearch.ingest.import_sources import preview_import, source_name
+from imgsearch.ingest.import_spec import ImportSpec
+from imgsearch.ingest.importing import run_import
+from imgsearch.ingest.run import Progress
+from imgsearch.ingest.staged_files import StagedFiles
+from imgsearch.search.engine import SearchEngine
+from imgsearch.store.import_log import UNFINISHED, ImportLog, ImportStatus, LoggedImport
+
+BUSY_S = 1.0
+"""An import rests while the last search is not older than this."""
+REST_RATIO, MIN_WORK_S, MAX_REST_S = 2.0, 0.02, 0.2
+STOP_TIMEOUT_S = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+class _Cancelled(Exception):
+    pass
+
+
+@dataclass(slots=True)
+class _Run:
+    """The import that runs: how far it is, and what was requested of it."""
+
+    import_id: int
+    progress: Progress = field(default_factory=lambda: Progress(0, None, 0, 0))
+    paused: bool = False
+    cancelled: bool = False
+    since: float = 0.0
+
+
+class ImportJobs:
+    """The imports of one open catalog; safe to use from any thread."""
+
+    def __init__(
+        self,
+        engine: SearchEngine,
+        *,
+        searched_at: Callable[[], float] = lambda: 0.0,
+        then: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Import with an open engine.
+
+        `searched_at` returns the `time.monotonic` of the last search, `then` is called after each import that changed
+        something.
+        """
+        self.log = ImportLog(engine.catalog.database)
+        self.staged = StagedFiles(engine.catalog.folder / "imports")
+        self._engine = engine
+        self._searched_at = searched_at
+        self._then = then
+        self._changed = threading.Condition()
+        self._one = threading.Lock()
+        self._run: _Run | None = None
+        self._closing = False
+        self._thread = BackgroundThread("imports", self._run_queue)
+
+    def open(self) -> None:
+        """Note which imports an earlier process left unfinished, and delete files that no import needs."""
+        self.log.interrupt_unfinished()
+        used = {
+            str(each.spec.get("upload", "")) for each in self.log.latest(1000) if each.status == "interrupted"
+        }
+        self.staged.remove_unused(used)
+
+    def close(self) -> None:
+        """Interrupt the import that runs, between two batches, and start no other."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.stop(STOP_TIMEOUT_S)
+
+    # --- starting ---------------------------------------------------------------------------------------------
+
+    def stage(self, files: Iterator[tuple[str, IO[bytes]]]) -> str:
+        """Store files by (name, content) for an import and return the `upload` of its spec; raises `SourceError`."""
+        return self.staged.add(files)
+
+    def preview(self, spec: ImportSpec) -> dict[str, Any]:
+        """Return what was understood of an import, as JSON values; changes nothing. Raises `SourceError`."""
+        folder = self.staged.folder(spec.upload) if spec.upload else None
+        return preview_import(spec, folder)
+
+    def start(self, spec: ImportSpec, actor: str) -> int:
+        """Queue an import and return its number; raises `SourceError` where its uploaded files are gone."""
+        number = self.log.add(self._named(spec).as_dict(), actor)
+        self._thread.start()
+        return number
+
+    def run(self, spec: ImportSpec, actor: str, progress: Callable[[Progress], None]) -> dict[str, Any]:
+        """Import in this thread, once no other import runs, and return what `get` returns.
+
+        Raises what the import and `progress` raise; the import is then failed or cancelled.
+        """
+        spec = self._named(spec)
+        number = self.log.add(spec.as_dict(), actor)
+        self._execute(number, spec, progress)
+        return self.get(number)
+
+    # --- reading ----------------------------------------------------------------------------------------------
+
+    def latest(self, limit: int = 100) -> list[dict[str, Any]]:
+        """Return the latest imports, the newest first."""
+        return [self._document(each) for each in self.log.latest(limit)]
+
+    def get(self, import_id: int) -> dict[str, Any]:
+        """Return an import; raises `UnknownImport`."""
+        return self._document(self.log.get(import_id))
+
+    def failures(self, import_id: int, *, offset: int = 0, limit: int = 1000) -> list[Failure]:
+        """Return what an import could not import, in its order; raises `UnknownImport`."""
+        return self.log.failures(import_id, offset=offset, limit=limit)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until the queue is empty; return False if that takes longer than `timeout_s`."""
+        return self._thread.wait(timeout_s)
+
+    # --- changing ---------------------------------------------------------------------------------------------
+
+    def pause(self, import_id: int) -> dict[str, Any]:
+        """Let the import that runs wait after this batch; raises `ImportRefused` for one that does not run."""
+        with self._changed:
+            run = self._running(import_id, "paused")
+            if not run.paused:
+                run.paused = True
+                self.log.note(import_id, "paused")
+        return self.get(import_id)
+
+    def resume(self, import_id: int) -> dict[str, Any]:
+        """Continue a paused import, or queue one again that was interrupted, failed or cancelled.
+
+        Raises `UnknownImport`, `ImportRefused`, and `SourceError` where its uploaded files are gone.
+        """
+        logged = self.log.get(import_id)
+        with self._changed:
+            if self._run is not None and self._run.import_id == import_id:
+                if self._run.paused:
+                    self._run.paused = False
+                    self.log.note(import_id, "running")
+                    self._changed.notify_all()
+                return self.get(import_id)
+        if logged.status in ("done", "queued", "running"):
+            raise ImportRefused(f"Import {import_id} is {logged.status}; start a new one.")
+        if upload := str(logged.spec.get("upload", "")):
+            self.staged.folder(upload)
+        self.log.note(import_id, "queued")
+        self._thread.start()
+        return self.get(import_id)
+
+    def cancel(self, import_id: int) -> dict[str, Any]:
+        """End an import after this batch; what it has imported stays. Raises `ImportRefused` for an ended one."""
+        with self._changed:
+            if self._run is not None and self._run.import_id == import_id:
+                self._run.cancelled = True
+                self._changed.notify_all()
+                return self.get(import_id)
+            if (status := self.log.get(import_id).status) != "queued":
+                raise ImportRefused(f"Import {import_id} cannot be cancelled: it is {status}.")
+            self.log.note(import_id, "cancelled")
+        return self.get(import_id)
+
+    # --- internal ---------------------------------------------------------------------------------------------
+
+    def _named(self, spec: ImportSpec) -> ImportSpec:
+        folder = self.staged.folder(spec.upload) if spec.upload else None
+        return replace(spec, source=source_name(spec, folder))
+
+    def _running(self, import_id: int, wanted: str) -> _Run:
+        if self._run is None or self._run.import_id != import_id:
+            status = self.log.get(import_id).status
+            raise ImportRefused(f"Import {import_id} cannot be {wanted}: it is {status}.")
+        return self._run
+
+    def _run_queue(self) -> None:
+        while not self._closing:
+            queued = [each for each in self.log.latest(1000) if each.status == "queued"]
+            if not queued:
+                return
+            first = queued[-1]
+            try:
+                self._execute(first.import_id, ImportSpec.from_dict(first.spec), lambda progress: None)
+            except (_Cancelled, ImgSearchError):
+                pass  # noted in the log
+            except Exception:
+                _log.exception("import %d failed", first.import_id)
+
+    def _execute(self, number: int, spec: ImportSpec, show: Callable[[Progress], None]) -> None:
+        with self._one:
+            run = _Run(number, since=time.perf_counter())
+            with self._changed:
+                self._run = run
+            self.log.note(number, "running")
+            status: ImportStatus = "failed"
+            details: dict[str, Any] = {}
+            try:
+                report = self._import(run, spec, show)
+                status, details = "done", {"report": _summary(report), "reason": report.problem}
+                if report.problem:
+                    status = "failed"
+            except (_Cancelled, KeyboardInterrupt):
+                status = "interrupted" if self._closing and not run.cancelled else "cancelled"
+                raise
+            except ImgSearchError as error:
+                details = {"reason": str(error)}
+                raise
+            except Exception as error:
+                details = {"reason": f"It failed unexpectedly ({type(error).__name__}: {error})."[:1000]}
+                raise
+            finally:
+                self.log.note(number, status, {**details, "progress": _counts(run.progress)})
+                with self._changed:
+                    self._run = None
+            if spec.upload and status == "done":
+                self.staged.remove(spec.upload)
+        self._then()
+
+    def _import(self, run: _Run, spec: ImportSpec, show: Callable[[Progress], None]) -> IndexingReport:
+        folder = self.staged.folder(spec.upload) if spec.upload else None
+
+        def step(progress: Progress) -> None:
+            run.progress = progress
+            show(progress)
+            self._give_way(run)
+
+        report = run_import(self._engine, spec, folder, threads=1, progress=step)
+        self.log.save_failures(run.import_id, report.failed)
+        return report
+
+    def _give_way(self, run: _Run) -> None:
+        """Wait while the import is paused, rest while visitors search; raises `_Cancelled` where it is to end."""
+        with self._changed:
+            self._changed.wait_for(lambda: not run.paused or run.cancelled or self._closing)
+            if run.cancelled or self._closing:
+                raise _Cancelled
+        worked_s = time.perf_counter() - run.since
+        if worked_s < MIN_WORK_S:
+            return
+        if time.monotonic() - self._searched_at() < BUSY_S:
+            time.sleep(min(REST_RATIO * worked_s, MAX_REST_S))
+        run.since = time.perf_counter()
+
+    def _document(self, logged: LoggedImport) -> dict[str, Any]:
+        spec = ImportSpec.from_dict(logged.spec)
+        run = self._run
+        running = run is not None and run.import_id == logged.import_id
+        now = _counts(run.progress) if run is not None and running else logged.details.get("progress")
+        ended = logged.status not in UNFINISHED
+        return {
+            "id": logged.import_id,
+            "status": logged.status,
+            "source": spec.source,
+            "spec": spec.as_dict(),
+            "actor": logged.actor,
+            "created_at": _moment(logged.created_at),
+            "started_at": _moment(logged.started_at),
+            "ended_at": _moment(logged.changed_at) if ended else None,
+            "progress": now or _counts(Progress(0, None, 0, 0)),
+            "report": logged.details.get("report"),
+            "reason": logged.details.get("reason", ""),
+        }
+
+
+def _counts(progress: Progress) -> dict[str, Any]:
+    return {
+        "done": progress.done,
+        "total": progress.total,
+        "encoded": progress.encoded,
+        "failed": progress.failed,
+    }
+
+
+def _summary(report: IndexingReport) -> dict[str, Any]:
+    """Return the report with the number of failures: they are stored beside it."""
+    document = report.as_dict()
+    return {**document, "failed": len(report.failed), "moved": len(report.moved)}
+
+
+def _moment(moment: Any) -> str | None:
+    return f"{moment.isoformat(timespec='seconds')}Z" if moment else None

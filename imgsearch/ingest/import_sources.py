@@ -1,0 +1,178 @@
+"""The sources of an import: a feed at a URL, a place on this disk, or files that were sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.records import Failure
+from imgsearch.ingest.feeds import Feed, FeedOptions, open_feed
+from imgsearch.ingest.folder_source import FolderSource
+from imgsearch.ingest.import_spec import ImportSpec
+from imgsearch.ingest.sources import Source, open_source
+from imgsearch.ingest.tables import is_table_name
+from imgsearch.store.item_table import Photo
+from imgsearch.store.originals import Originals, content_digest, file_of, is_url, path_location
+from imgsearch.store.remote_files import is_remote, normalised_place
+from imgsearch.store.stored_originals import store_original
+
+SHOWN_PHOTOS = 12
+
+
+class NamedSource:
+    """A source under another name, which notes what it lists."""
+
+    def __init__(
+        self, source: Source, name: str, *, kept: Callable[[Photo], Photo | Failure] | None = None
+    ) -> None:
+        """List the photos of `source` under `name`; `kept` returns a photo that stays when the source is deleted."""
+        self._source = source
+        self.name = name
+        self._kept = kept
+        self.ids: set[str] = set()
+        """The ids of the photos that were listed."""
+        self.unreadable: set[str] = set()
+        """What could not be listed, as its failures name it."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last listing was complete."""
+        return self._source.complete
+
+    def count(self) -> int | None:
+        """Return the approximate number of photos."""
+        return self._source.count()
+
+    def notes(self) -> list[str]:
+        """Return sentences on how a feed was read."""
+        return list(self._source.notes()) if isinstance(self._source, Feed) else []
+
+    def photos(self) -> Iterator[Photo | Failure]:
+        """Yield every photo under the name."""
+        for entry in self._source.photos():
+            if isinstance(entry, Photo):
+                self.ids.add(entry.item_id)
+                entry = self._kept(entry) if self._kept is not None else entry
+            if isinstance(entry, Failure):
+                self.unreadable.add(entry.path)
+                yield entry
+            else:
+                yield replace(entry, source=self.name)
+
+
+class OtherPhotos:
+    """The photos in a folder that no feed names."""
+
+    complete = True
+
+    def __init__(self, folder: Path, feeds: Sequence[Feed]) -> None:
+        """List the feeds once, to know what they name."""
+        self._source = FolderSource(folder)
+        self._named = {
+            entry.location for feed in feeds for entry in feed.photos() if isinstance(entry, Photo)
+        }
+        self.name = self._source.name
+
+    def count(self) -> int | None:
+        """Return how many photos there are."""
+        return sum(isinstance(entry, Photo) for entry in self.photos())
+
+    def photos(self) -> Iterator[Photo | Failure]:
+        """Yield the photos by name."""
+        for entry in self._source.photos():
+            if isinstance(entry, Failure) or entry.location not in self._named:
+                yield entry
+
+
+def source_name(spec: ImportSpec, folder: Path | None) -> str:
+    """Return the name under which an import's items are known; `folder` holds the uploaded files."""
+    if spec.source:
+        return spec.source
+    if folder is None and (is_url(spec.place) or is_remote(spec.place)):
+        return spec.url or normalised_place(spec.path)
+    if folder is None:
+        return path_location(Path(spec.path).expanduser().absolute())
+    tables = _tables(folder)
+    return f"upload:{tables[0].name}" if tables else f"upload:{spec.upload}"
+
+
+def open_import(
+    spec: ImportSpec, folder: Path | None, catalog: Path, originals: Originals
+) -> list[NamedSource]:
+    """Return the sources of an import, whose uploaded files are in `folder`; raises `SourceError`.
+
+    Photos that were sent are kept in the catalog's folder, since the files are deleted after the import.
+    """
+    name = source_name(spec, folder)
+    if folder is None:
+        return [NamedSource(open_place(spec), name)]
+
+    def kept(photo: Photo) -> Photo | Failure:
+        if file_of(photo.location) is None:
+            return photo
+        try:
+            data = originals.read(photo.location)
+        except ImgSearchError as error:
+            return Failure(photo.item_id, str(error))
+        location = store_original(catalog, data, content_digest(data))
+        return replace(photo, location=location, size_bytes=len(data), modified_ns=0)
+
+    tables = _tables(folder)
+    feeds = [open_feed(table, options=feed_options(spec, folder)) for table in tables]
+    names = [name, *(f"upload:{table.name}" for table in tables[1:])]
+    sources = [NamedSource(feed, each, kept=kept) for feed, each in zip(feeds, names, strict=False)]
+    others = OtherPhotos(folder, feeds)
+    if others.count() or not sources:
+        # Photos that no table names are never replaced by another upload.
+        sources.append(NamedSource(others, f"upload:{spec.upload}" if tables else name, kept=kept))
+    return sources
+
+
+def open_place(spec: ImportSpec) -> Source:
+    """Return the source at the URL or path of an import; raises `SourceError`."""
+    return open_source(spec.place, feed_options=feed_options(spec, None))
+
+
+def feed_options(spec: ImportSpec, folder: Path | None) -> FeedOptions:
+    """Return how the feeds of an import are read."""
+    return FeedOptions(
+        format=spec.format,
+        id_column=spec.id_column,
+        image_columns=spec.image_columns,
+        encoding=spec.encoding,
+        separator=spec.separator,
+        root=folder or (Path(spec.root) if spec.root else None),
+        private_hosts=spec.private_hosts,
+    )
+
+
+def preview_import(spec: ImportSpec, folder: Path | None) -> dict[str, Any]:
+    """Return what an import would read, as JSON values; fetches no photo and changes nothing. Raises `SourceError`.
+
+    `feeds` has what was understood of each feed, `photos` the number of photos that no feed names, `shown` some.
+    """
+    others: Source | None
+    if folder is not None:
+        feeds = [open_feed(table, options=feed_options(spec, folder)) for table in _tables(folder)]
+        others = OtherPhotos(folder, feeds)
+    else:
+        opened = open_place(spec)
+        feeds, others = ([opened], None) if isinstance(opened, Feed) else ([], opened)
+    loose = [] if others is None else _photos_of(others)
+    return {
+        "source": source_name(spec, folder),
+        "feeds": [feed.preview().as_dict() for feed in feeds],
+        "photos": len(loose),
+        "shown": [photo.item_id for photo in loose[:SHOWN_PHOTOS]],
+    }
+
+
+def _photos_of(source: Source) -> list[Photo]:
+    return [entry for entry in source.photos() if isinstance(entry, Photo)]
+
+
+def _tables(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and is_table_name(path.name))

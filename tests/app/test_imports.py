@@ -1,0 +1,227 @@
+"""Imports: jobs of the service, over HTTP too; the history survives, and visitors are served meanwhile."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from photos import draw_photo
+from starlette.testclient import TestClient
+
+from imgsearch.app.api.routes import create_api
+from imgsearch.app.service import SearchService
+from imgsearch.core.config import Settings
+from imgsearch.core.errors import ImportRefused, SourceError
+from imgsearch.core.query import Query, Term
+from imgsearch.ingest.import_spec import ImportSpec
+
+
+@pytest.fixture
+def shop(lite_catalog: Path) -> Iterator[SearchService]:
+    """Return a service of the 48 photos by `lite`."""
+    with closing(SearchService.open(Settings.load({}, catalog=lite_catalog, local_only=True))) as opened:
+        opened.engine.encoder.get()
+        yield opened
+
+
+@pytest.fixture
+def client(shop: SearchService) -> TestClient:
+    """Return a client of the API on this machine."""
+    return TestClient(
+        create_api(lambda: shop, shop.settings), base_url="http://127.0.0.1", client=("127.0.0.1", 1)
+    )
+
+
+def picture(colour: str, variant: int = 0) -> bytes:
+    """Return the bytes of a photo."""
+    data = io.BytesIO()
+    draw_photo("ring", colour, variant).save(data, "PNG")
+    return data.getvalue()
+
+
+def table(rows: list[str], columns: str = "id,image,title,price") -> bytes:
+    """Return a manifest."""
+    return "\n".join([columns, *rows]).encode()
+
+
+def ended(client: TestClient, answer: Any) -> dict[str, Any]:
+    """Return an import once it has ended."""
+    assert answer.status_code == 202, answer.text
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        found: dict[str, Any] = client.get(answer.headers["Location"]).json()
+        if found["status"] not in ("queued", "running", "paused"):
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"the import does not end: {found}")
+
+
+def upload(files: dict[str, bytes], **options: Any) -> dict[str, Any]:
+    """Return the arguments of a request that sends files."""
+    return {"files": [("file", (name, data)) for name, data in files.items()], "data": options}
+
+
+def hits(shop: SearchService, item_id: str, n: int = 60) -> set[str]:
+    return {hit.item_id for hit in shop.search(Query((Term("item", item_id),), n=n)).hits}
+
+
+def test_a_feed_and_its_photos_that_are_sent_become_items_that_stay(
+    client: TestClient, shop: SearchService
+) -> None:
+    files = {
+        "products.csv": table(["0042,ring.png,Blue ring,19.50", "0043,gone.png,No photo,1"]),
+        "ring.png": picture("blue"),
+        "loose.png": picture("red"),
+    }
+    preview = client.post("/api/v1/imports/preview", **upload(files)).json()
+    assert (preview["feeds"][0]["rows"], preview["feeds"][0]["photos"], preview["photos"]) == (2, 1, 1)
+    assert len(shop.catalog) == 48
+    found = ended(client, client.post("/api/v1/imports", json={"upload": preview["upload"]}))
+    assert (found["status"], found["report"]["added"], found["report"]["failed"]) == ("done", 2, 1)
+    assert found["source"] == "upload:products.csv"
+    item = shop.catalog.get("0042")
+    assert (item.location[:7], item.metadata["price"]) == ("stored:", 19.5)
+    assert shop.engine.originals.read(item.location) == files["ring.png"]
+    assert not list((shop.catalog.folder / "imports").iterdir())
+    assert "0042" in hits(shop, "loose.png")
+    failures = client.get(f"/api/v1/imports/{found['id']}/failures").json()["failures"]
+    assert [each["path"] for each in failures] == ["0043"]
+    assert client.get(f"/api/v1/imports/{found['id']}/failures.csv").text.startswith("path,reason\r\n0043,")
+    # The same files again change nothing, and a changed row is no photo to encode.
+    again = ended(client, client.post("/api/v1/imports", **upload(files)))
+    assert (again["report"]["added"], again["report"]["unchanged"]) == (0, 2)
+    files["products.csv"] = table(["0042,ring.png,Blue ring,17"])
+    changed = ended(client, client.post("/api/v1/imports", **upload(files)))
+    assert (changed["report"]["changed"], shop.catalog.get("0042").metadata["price"]) == (1, 17)
+    assert [each["id"] for each in client.get("/api/v1/imports").json()["imports"]] == [3, 2, 1]
+
+
+def test_an_archive_is_unpacked_within_its_folder(
+    client: TestClient, shop: SearchService, tmp_path: Path
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("../../escaped.png", picture("green"))
+        archive.writestr("photos/a.png", picture("blue", 3))
+        archive.writestr("notes.exe", b"x")
+    found = ended(client, client.post("/api/v1/imports", **upload({"all.zip": packed.getvalue()})))
+    assert found["report"]["added"] == 2
+    assert {"escaped.png", "photos/a.png"} <= {item.item_id for item in shop.catalog.iter_items()}
+    assert not list(shop.catalog.folder.parent.rglob("escaped.png"))
+    broken = client.post("/api/v1/imports", **upload({"all.zip": b"PK no archive"}))
+    assert (broken.status_code, broken.json()["error"]["code"]) == (400, "bad_source")
+
+
+def test_what_vanished_is_hidden_or_removed_within_the_limit_and_comes_back(
+    client: TestClient, shop: SearchService, photos: Path
+) -> None:
+    feed = photos / "feed.csv"
+    names = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("*.jpg"))[:20]
+
+    def write(listed: list[str]) -> None:
+        feed.write_bytes(table([f"f{name},{name},A title,1" for name in listed]))
+
+    def run(**options: Any) -> dict[str, Any]:
+        return ended(client, client.post("/api/v1/imports", json={"path": str(feed), **options}))
+
+    write(names)
+    assert run()["report"]["added"] == 20
+    write(names[3:])
+    assert run(gone="hide")["reason"] == ""
+    first, last = f"f{names[0]}", f"f{names[-1]}"
+    assert first not in hits(shop, last, 100)
+    assert first in {item.item_id for item in shop.catalog.iter_items()}
+    write(names[:2])
+    refused = run(gone="remove")
+    assert "Would remove" in refused["reason"]
+    assert refused["status"] == "failed"
+    assert len(shop.catalog) == 68
+    assert first in hits(shop, f"f{names[1]}", 100) | {first}
+    write(names)
+    run(gone="hide")
+    assert first in hits(shop, last, 100)
+    assert [rule.describe() for rule in shop.rules.all()] == ["Hide delisted=true"]
+    write(names[:2])
+    assert run(gone="remove", accept_removal=True)["report"]["removed"] == 18
+    assert last not in {item.item_id for item in shop.catalog.iter_items()}
+
+
+def test_an_import_is_paused_resumed_and_cancelled_between_batches(
+    client: TestClient, shop: SearchService, tmp_path: Path
+) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(140):
+        draw_photo("ring", "blue", number).save(folder / f"{number:03d}.jpg")
+    answer = client.post("/api/v1/imports", json={"path": str(folder)})
+    place = answer.headers["Location"]
+    while client.get(place).json()["progress"]["done"] < 32:
+        time.sleep(0.01)
+    assert client.post(f"{place}/pause").json()["status"] == "paused"
+    time.sleep(0.3)
+    items = len(shop.catalog)
+    time.sleep(0.3)
+    assert len(shop.catalog) == items
+    queued = client.post("/api/v1/imports", json={"path": str(folder)}).headers["Location"]
+    assert client.post(f"{queued}/cancel").json()["status"] == "cancelled"
+    assert client.post(f"{place}/resume").json()["status"] == "running"
+    client.post(f"{place}/cancel")
+    cancelled = ended(client, answer)
+    assert cancelled["status"] == "cancelled"
+    assert 48 <= len(shop.catalog) < 188
+    assert client.post(f"{place}/pause").status_code == 409
+    assert client.get("/api/v1/imports/77").status_code == 404
+    client.post(f"{place}/resume")
+    assert ended(client, answer)["report"]["added"] <= 140
+    assert len(shop.catalog) == 188
+
+
+def test_an_import_that_the_end_of_the_process_interrupted_is_resumed(
+    lite_catalog: Path, tmp_path: Path
+) -> None:
+    settings = Settings.load({}, catalog=lite_catalog, find_duplicates=False)
+    for number in range(140):
+        draw_photo("ring", "blue", number).save(tmp_path / f"{number:03d}.jpg")
+    with closing(SearchService.open(settings)) as first:
+        number = first.imports.start(ImportSpec(path=str(tmp_path)), "a test")
+        while first.imports.get(number)["progress"]["done"] < 32:
+            time.sleep(0.01)
+    with closing(SearchService.open(settings)) as second:
+        left = second.imports.get(number)
+        assert (left["status"], left["report"]) == ("interrupted", None)
+        second.imports.resume(number)
+        assert second.imports.wait(30)
+        assert second.imports.get(number)["status"] == "done"
+        assert len([item for item in second.catalog.iter_items() if "/" not in item.item_id]) == 140
+        with pytest.raises(ImportRefused):
+            second.imports.resume(number)
+
+
+def test_places_of_the_servers_disk_are_only_for_its_machine(shop: SearchService, photos: Path) -> None:
+    settings = shop.settings.model_copy(update={"local_only": False})
+    far = TestClient(create_api(lambda: shop, settings), client=("192.0.2.7", 1))
+    assert far.post("/api/v1/imports", json={"path": str(photos)}).status_code == 401
+    near = TestClient(
+        create_api(lambda: shop, shop.settings), base_url="http://127.0.0.1", client=("127.0.0.1", 1)
+    )
+    for body, code in (
+        ({}, "bad_source"),
+        ({"url": "ftp://x/feed"}, "bad_source"),
+        ({"path": "/nosuch"}, ""),
+        ({"nosuch": 1}, "bad_query"),
+        ({"url": "http://127.0.0.1:9/feed.csv"}, ""),
+    ):
+        answer = near.post("/api/v1/imports/preview", json=body)
+        assert answer.status_code == 400, body
+        assert code in answer.json()["error"]["code"]
+    assert near.post("/api/v1/imports", content="url=x").status_code == 415
+    with pytest.raises(SourceError):
+        ImportSpec(url="http://x", path="/y")
+    assert json.loads(near.get("/api/v1/imports").text) == {"imports": []}
