@@ -29,16 +29,16 @@ def remove(
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove items from the catalog; their photos stay where they are.
+    """Remove items from the catalog; their photos stay where they are, and later runs of `index` leave them out.
 
-    An unknown id is an error, and nothing is removed then.
+    An unknown id is an error, and nothing is removed then. `imgsearch restore-items` brings items back.
 
     Example: `imgsearch remove shoes/1.jpg shoes/2.jpg`
     """
     with terminal.open_index(catalog) as (opened, index):
         for item_id in item_ids:
             opened.get(item_id)
-        keys = opened.remove(item_ids)
+        keys = opened.remove(item_ids, actor="imgsearch remove")
         index.remove(keys)
         index.save()
     terminal.output(as_json, {"removed": len(keys)}, lambda: print(f"Removed {many(len(keys), 'item')}."))

@@ -120,6 +120,17 @@ TakeOverOption = Annotated[
     bool,
     typer.Option("--take-over", help="Let photos replace those of other sources that have the same ids."),
 ]
+SourceOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="The name of the source, such as `shop`: a run compares with the items of that name, even if the files "
+        "are at another place today. By default the place is the name.",
+    ),
+]
+RestoreOption = Annotated[
+    bool, typer.Option("--restore", help="Also index photos whose items were removed by hand.")
+]
 RootOption = Annotated[
     Path | None,
     typer.Option(
@@ -148,7 +159,9 @@ def index(
     max_removed: MaxRemovedOption = None,
     exclude: ExcludeOption = None,
     include_all: IncludeAllOption = False,
+    source: SourceOption = "",
     take_over: TakeOverOption = False,
+    restore: RestoreOption = False,
     root: RootOption = None,
     private_hosts: PrivateHostsOption = False,
     index_at: IndexOption = None,
@@ -174,17 +187,14 @@ def index(
         return print_dry_run(sources, metadata, root, feed, as_json=as_json)
     settings = terminal.load_settings(catalog=catalog, index=index_at, workers=workers or None)
     terminal.leave_to_server(settings.catalog)
-    from imgsearch.ingest.exclusions import ExclusionRules
-    from imgsearch.ingest.pruning import NO_LIMIT, PruneLimit
-
+    chosen = _Choice(prune, yes, max_removed, tuple(exclude or ()), include_all)
     options = replace(
-        _options(settings),
+        _options(settings, chosen),
+        source=source,
         metadata=metadata,
         embeddings=embeddings and terminal.place(embeddings),
-        prune=prune,
-        prune_limit=NO_LIMIT if yes else PruneLimit.chosen(max_removed, settings.max_removed),
         take_over=take_over,
-        rules=ExclusionRules(tuple(exclude or ()), include_all),
+        restore=restore,
         root=root,
         feed=feed,
     )
@@ -213,12 +223,29 @@ def _check_shards(shards: str | None, embeddings: str | None, engine: str) -> No
         raise typer.BadParameter("--engine ray needs --shards, a place that every worker can write")
 
 
-def _options(settings: Settings) -> IndexingOptions:
-    """Return the options that follow from the settings."""
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What the command line says of photos to leave out and of items to remove."""
+
+    prune: bool
+    yes: bool
+    max_removed: str | None
+    exclude: tuple[str, ...]
+    include_all: bool
+
+
+def _options(settings: Settings, chosen: _Choice) -> IndexingOptions:
+    """Return the options that follow from the settings and from what the command line chooses."""
+    from imgsearch.ingest.exclusions import ExclusionRules
     from imgsearch.ingest.indexing import IndexingOptions
+    from imgsearch.ingest.pruning import NO_LIMIT, PruneLimit
     from imgsearch.vision.images import ImageLimits
 
+    limit = PruneLimit.chosen(chosen.max_removed, settings.max_removed)
     return IndexingOptions(
+        prune=chosen.prune,
+        prune_limit=NO_LIMIT if chosen.yes else limit,
+        rules=ExclusionRules(chosen.exclude, chosen.include_all),
         threads=settings.threads,
         # A server that starts processes would need much more memory, and answer slower meanwhile.
         workers=1 if session() else settings.worker_processes,

@@ -27,6 +27,7 @@ from imgsearch.cli import (
     quality,
     search,
     serve,
+    sources,
 )
 from imgsearch.cli.session import client_path, session, set_program
 from imgsearch.cli.terminal import CatalogServed, open_here, print_error
@@ -56,6 +57,7 @@ for commands in (
     monitoring,
     adaptation,
     merchandising,
+    sources,
 ):
     app.add_typer(commands.app)
 

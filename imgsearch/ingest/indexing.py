@@ -24,6 +24,7 @@ from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.exclusions import ExclusionRules
 from imgsearch.ingest.feeds import Feed, FeedOptions, MetadataFile
 from imgsearch.ingest.feeds.metadata_file import SAMPLE_PHOTOS
+from imgsearch.ingest.joined_source import named_sources
 from imgsearch.ingest.look_backfill import LookMaker
 from imgsearch.ingest.moved_photos import MovedPhotos
 from imgsearch.ingest.precomputed import ImportedEmbeddings, imported_photo, open_embeddings
@@ -36,6 +37,8 @@ from imgsearch.ingest.workers import WorkerPool, WorkersUnavailable, fitting_wor
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import Originals
+from imgsearch.store.removals import Removals
+from imgsearch.store.source_table import SourceTable
 from imgsearch.store.thumbnails import ThumbnailCache
 from imgsearch.vision.images import ImageLimits
 
@@ -51,17 +54,21 @@ class IndexingOptions:
     """How a run goes.
 
     `prune` removes vanished items within `prune_limit`; where more have vanished, none is removed and the report says
-    so. `take_over` lets photos take the ids of other photos of other sources. `rules` say what of folders, archives
-    and stores is left out, `feed` how tables are read. `threads` decode (0: as many as processors) beside the
-    encoder. With more than one of `workers`, that many processes prepare the photos instead, once there are
-    `worth_workers` of them to read, and encode them too where that is faster.
+    so. `source` names the sources, which are then one; by default their places name them, or the name that these
+    places had before. `take_over` lets photos take the ids of other photos of other sources. Items that a person
+    removed stay removed unless `restore`. `rules` say what of folders, archives and stores is left out, `feed` how
+    tables are read. `threads` decode (0: as many as processors) beside the encoder. With more than one of `workers`,
+    that many processes prepare the photos instead, once there are `worth_workers` of them to read, and encode them
+    too where that is faster.
     """
 
     metadata: Path | None = None
     embeddings: Path | str | None = None
     prune: bool = False
     prune_limit: PruneLimit = field(default_factory=PruneLimit)
+    source: str = ""
     take_over: bool = False
+    restore: bool = False
     rules: ExclusionRules = field(default_factory=ExclusionRules)
     root: Path | None = None
     feed: FeedOptions = field(default_factory=FeedOptions)
@@ -93,22 +100,15 @@ def index_sources(
     opened = open_sources(sources, root=options.root, feed=options.feed, rules=options.rules)
     metadata = _open_metadata(options, opened)
     vectors = _open_embeddings(options, opened, encoder)
+    table = SourceTable(catalog)
+    listed = named_sources(opened, options.source, table)
     catalog.bind_encoder(encoder.spec, encoder.id, encoder.dim)
     report = RunReport(progress)
-    scan = Scan(
-        catalog,
-        index,
-        report,
-        metadata,
-        trust_files=vectors is None,
-        moves=MovedPhotos(catalog, index),
-        take_over=options.take_over,
-        had_items=len(catalog) > 0,
-    )
+    scan = _scan(catalog, index, report, metadata, options)
     writer = BatchWriter(catalog, index, encoder, scan, report, thumbnails)
     with ExitStack() as stack:
         files = originals or stack.enter_context(closing(_originals(catalog, options)))
-        report.count(opened)
+        report.count(listed)
         pool = stack.enter_context(ThreadPoolExecutor(_threads(options), thread_name_prefix="decode"))
         prepare = (
             partial(imported_photo, vectors)
@@ -120,17 +120,38 @@ def index_sources(
             with closing(_read_photos(photos, prepare, encoder, report, options, pool)) as read:
                 writer.write(read)
 
-        write(scan.photos(opened))
-        write(iter(writer.settle_known(opened)))
+        write(scan.photos(listed))
+        write(iter(writer.settle_known(listed)))
         if scan.without_look:
             with report.stage("looks"):
                 LookMaker(files, thumbnails, options.limits).fill_missing(catalog, scan.without_look, pool)
-    scan.find_vanished(opened, options.prune_limit if options.prune else None)
+    scan.find_vanished(listed, options.prune_limit if options.prune else None)
+    scan.note_runs(listed, table)
     with report.stage("index"):
         index.save()
     report.notes += _notes_on_tables(metadata, opened)
     report.show()
     return report.finish(encoder.id)
+
+
+def _scan(
+    catalog: CatalogStore,
+    index: LiveIndex,
+    report: RunReport,
+    metadata: MetadataFile | None,
+    options: IndexingOptions,
+) -> Scan:
+    return Scan(
+        catalog,
+        index,
+        report,
+        metadata,
+        trust_files=not options.embeddings,
+        moves=MovedPhotos(catalog, index),
+        take_over=options.take_over,
+        had_items=len(catalog) > 0,
+        removed=frozenset() if options.restore else frozenset(Removals(catalog.database).by_hand()),
+    )
 
 
 def _open_metadata(options: IndexingOptions, sources: Sequence[Source]) -> MetadataFile | None:

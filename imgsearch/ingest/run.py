@@ -20,6 +20,7 @@ from imgsearch.encoders.base import Encoder
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.exclusions import MAX_EXAMPLES
 from imgsearch.ingest.feeds import MetadataFile
+from imgsearch.ingest.joined_source import places_of
 from imgsearch.ingest.moved_photos import MovedPhotos
 from imgsearch.ingest.preparation import KEPT_URL_PX, Outcome, PreparedPhoto, encode_prepared
 from imgsearch.ingest.pruning import PruneLimit, Vanished, refusal
@@ -27,6 +28,7 @@ from imgsearch.ingest.sources import Selective, Source
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import content_digest, file_of, is_url
+from imgsearch.store.source_table import SourceTable, is_source_name
 from imgsearch.store.stored_originals import is_stored
 from imgsearch.store.thumbnails import ThumbnailCache
 
@@ -35,6 +37,8 @@ SCAN_BATCH = 512
 ENCODE_BATCH = 32
 COMMIT_BATCH = 128
 SAVE_INDEX_EVERY = 50_000
+
+REMOVED = "photos of items that were removed by hand; index --restore brings them back"
 
 Batch = list[tuple[Photo, PreparedPhoto]]
 
@@ -92,9 +96,13 @@ class RunReport:
     def leave_out(self, source: Source) -> None:
         """Add what a listed source left out."""
         for one in source.left_out if isinstance(source, Selective) else ():
-            before = self._left_out.get(one.reason, LeftOut(one.reason, 0))
-            examples = (before.examples + one.examples)[:MAX_EXAMPLES]
-            self._left_out[one.reason] = LeftOut(one.reason, before.count + one.count, examples)
+            self.add_left_out(one)
+
+    def add_left_out(self, one: LeftOut) -> None:
+        """Add what was left out for a reason."""
+        before = self._left_out.get(one.reason, LeftOut(one.reason, 0))
+        examples = (before.examples + one.examples)[:MAX_EXAMPLES]
+        self._left_out[one.reason] = LeftOut(one.reason, before.count + one.count, examples)
 
     def fail(self, failure: Failure) -> None:
         """Add a photo that cannot be used."""
@@ -131,8 +139,8 @@ class Scan:
     """One pass over the sources of a run.
 
     Without `trust_files`, photos of the same size and time are read too (their embeddings are imported). With
-    `take_over`, ids of other sources may be taken. `stored`: the known photos that are being read again, by id.
-    `without_look`: keys of known photos without a look.
+    `take_over`, ids of other sources may be taken. `removed` are ids that stay out of the catalog. `stored`: the
+    known photos that are being read again, by id. `without_look`: keys of known photos without a look.
     """
 
     catalog: CatalogStore
@@ -143,12 +151,14 @@ class Scan:
     moves: MovedPhotos
     take_over: bool = False
     had_items: bool = True
+    removed: frozenset[str] = frozenset()
     stored: dict[str, Photo] = field(default_factory=dict)
     without_look: list[int] = field(default_factory=list)
     _locations: dict[str, str] = field(default_factory=dict)  # of the ids of this run
     _unreadable: set[str] = field(default_factory=set)  # ids whose photos are listed, but not there
     _new: set[str] = field(default_factory=set)  # ids that the catalog did not have
     _listed: dict[str, int] = field(default_factory=dict)  # entries by source
+    _failed: dict[str, int] = field(default_factory=dict)  # entries by source that cannot be listed
     _contested: set[str] = field(default_factory=set)  # ids of other sources, to compare by content
     _moved: list[Photo] = field(default_factory=list)
     _relabelled: list[Photo] = field(default_factory=list)
@@ -159,6 +169,8 @@ class Scan:
             entries = source.photos()
             while batch := self._next(entries):
                 self._listed[source.name] = self._listed.get(source.name, 0) + len(batch)
+                failed = sum(isinstance(entry, Failure) for entry in batch)
+                self._failed[source.name] = self._failed.get(source.name, 0) + failed
                 photos = [photo for entry in batch if (photo := self._accepted(entry)) is not None]
                 with self.report.stage("scan"):
                     found = self.catalog.stored_photos([photo.item_id for photo in photos])
@@ -173,6 +185,9 @@ class Scan:
 
     def _to_read(self, photo: Photo, stored: Photo | None) -> Photo | None:
         """Return the photo with the `digest` of its stored content if it must be read; else settle it."""
+        if stored is None and photo.item_id in self.removed:
+            self.report.add_left_out(LeftOut(REMOVED, 1, (photo.item_id,)))
+            return None
         if stored is None:
             self._new.add(photo.item_id)
             return photo
@@ -248,6 +263,7 @@ class Scan:
                 )
                 continue
             known = self.catalog.ids_of_source(source.name)
+            known = known.union(*(self.catalog.ids_of_source(place) for place in places_of(source)))
             vanished = known - self._locations.keys() - self._unreadable
             listed = self._listed.get(source.name, 0)
             if not listed:
@@ -261,6 +277,13 @@ class Scan:
         if not self.report.not_removed:
             self.index.remove(self.catalog.remove(vanished_ids))
             self.report.removed += len(vanished_ids)
+
+    def note_runs(self, sources: Sequence[Source], table: SourceTable) -> None:
+        """Record that the sources were listed, for `imgsearch sources`."""
+        for source in sources:
+            listed, failed = self._listed.get(source.name, 0), self._failed.get(source.name, 0)
+            places = places_of(source)
+            table.note_run(source.name, places, listed=listed, failed=failed, complete=source.complete)
 
     def _next(self, entries: Iterator[Photo | Failure]) -> list[Photo | Failure]:
         with self.report.stage("scan"):
@@ -316,13 +339,15 @@ def _id_is_taken(photo: Photo, stored: Photo) -> bool:
     """Return whether the id belongs to another source's photo that still exists."""
     if stored.source == photo.source or stored.location == photo.location:
         return False
-    return all((file := file_of(place)) and file.exists() for place in (stored.location, stored.source))
+    places = [stored.location] if is_source_name(stored.source) else [stored.location, stored.source]
+    return all((file := file_of(place)) and file.exists() for place in places)
 
 
 def _taken_id(photo: Photo, stored: Photo) -> Failure:
     reason = (
         f"The id is used by another photo, {stored.location} of the source {stored.source}. Pass --take-over if this "
-        "source replaces that one, or index a folder that holds both, where their ids differ."
+        "source replaces that one, or index a folder that holds both, where their ids differ. A source whose place "
+        "changes needs a name: --source NAME."
     )
     return Failure(photo.item_id, reason)
 
@@ -362,7 +387,9 @@ class BatchWriter:
 
     def settle_known(self, sources: Sequence[Source]) -> list[Photo]:
         """Store the photos whose bytes the catalog has: renamed items, then copies; return those to read again."""
-        complete = {source.name for source in sources if source.complete}
+        complete = {
+            name for source in sources if source.complete for name in (source.name, *places_of(source))
+        }
         with self.report.stage("store"):
             moves = self.scan.moves
             self.scan.note_moves(moves.renamed(self.scan.is_listed, complete))

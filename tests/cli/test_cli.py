@@ -43,8 +43,9 @@ COMMANDS = (
     "restore",
     "compact",
     "compare",
+    "restore-items",
 )
-GROUPS = ("judge-set", "experiment", "system", "reports", "events", "heads", "rules", "collection")
+GROUPS = ("judge-set", "experiment", "system", "reports", "events", "heads", "rules", "collection", "sources")
 
 
 def run(*arguments: str | Path, code: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
