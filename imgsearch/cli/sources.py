@@ -161,7 +161,7 @@ def _apply(catalog: CatalogStore, index: LiveIndex, changes: Sequence[ItemChange
         raise EncoderUnavailable("Restoring encodes nothing.")
 
     originals = Originals(catalog_folder=catalog.folder)
-    editor = ItemEditor(catalog, lambda: index, no_encoder, originals)
+    editor = ItemEditor(catalog, lambda: [index], no_encoder, originals)
     try:
         outcomes = editor.apply(changes, actor="imgsearch restore-items")
         index.save()
