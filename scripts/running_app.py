@@ -72,6 +72,7 @@ def running_app(catalog: Path, *, log: Path) -> Iterator[str]:
     ]
     # On a crash inside a library, every thread's stack is logged.
     environment = {**os.environ, "IMGSEARCH_CATALOG": str(catalog), "PYTHONFAULTHANDLER": "1"}
+    environment.setdefault("IMGSEARCH_LOCAL_ONLY", "true")  # uvicorn listens at 127.0.0.1
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=output, stderr=output)
         try:

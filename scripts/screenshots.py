@@ -21,7 +21,9 @@ WIDTHS = {390: 844, 768: 1024, 1440: 900}
 SCHEMES = ("light", "dark")
 TOUCH_UP_TO_PX = 800
 PAGES = {
-    "catalog": ".facts",
+    "catalog": ".frame[data-ready=yes]",
+    "catalog?view=import": ".st-key-import_files",
+    "catalog?view=about": ".facts",
     "explore": ".map[data-shown]",
     "collections": ".message",
     "duplicates": ".count",

@@ -11,6 +11,7 @@ from functools import partial
 
 import numpy as np
 
+from imgsearch.app.bulk_edits import BulkEdits
 from imgsearch.app.commands import Commands
 from imgsearch.app.imports import ImportJobs
 from imgsearch.app.regions import RegionSuggestions
@@ -87,6 +88,8 @@ class SearchService:
             opened.callback(self.duplicate_search.close)
             self.items = self._open_items()
             opened.callback(self.items.close)
+            self.bulk = BulkEdits(catalog, self.listing, self.items, engine.originals.read)
+            opened.callback(self.bulk.close)
             self.heads = HeadJobs(engine, self.feedback)
             opened.callback(self.heads.jobs.close)
             self.imports = ImportJobs(

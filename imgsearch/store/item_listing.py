@@ -40,7 +40,7 @@ CACHED_LISTS = 4
 """How many searches' keys and how many orders are kept: 8 MB each for a million items."""
 
 CACHED_TOTALS = 64
-OWN_COLUMNS = {"id": "lower(item_id)", "added": "added_at", "updated": "added_at"}
+OWN_COLUMNS = {"id": "lower(item_id)", "added": "added_at", "updated": "updated_at"}
 """What an item is sorted by besides its metadata; a metadata column of that name comes first."""
 
 COMPARED: frozenset[ColumnKind] = frozenset({"number", "price", "boolean", "date", "datetime", "time"})

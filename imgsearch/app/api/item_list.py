@@ -23,6 +23,7 @@ from imgsearch.core.query import MAX_FILTER_CHARS, MAX_ID_CHARS
 from imgsearch.store.item_listing import MAX_CURSOR_CHARS, MAX_PAGE, MAX_SEARCH_CHARS, MAX_SORTS
 
 DEFAULT_LIMIT = 50
+MAX_OFFSET = 1_000_000_000
 MAX_FIELDS = 500
 
 router = ApiRouter()
@@ -61,6 +62,10 @@ class ItemListParams(ClosedParams):
             "or repeated."
         ),
     )
+    offset: Annotated[int, Field(ge=0, le=MAX_OFFSET), BeforeValidator(digits)] = Field(
+        0,
+        description="How many items to skip; not with a `cursor`, which stays right while items come and go.",
+    )
     fields: list[_Column] = Field(
         [],
         description="A column of the metadata to answer with; without it, all. May be repeated.",
@@ -93,6 +98,7 @@ async def item_list(request: Request, params: Annotated[ItemListParams, Query()]
             params.q,
             [(each.removeprefix("-"), each.startswith("-")) for each in params.sort],
             cursor=params.cursor,
+            offset=params.offset,
             limit=params.limit,
         )
         documents = [described_item(item) for item in page.items]

@@ -13,7 +13,9 @@ MAX_SELECTED = 5000
 _Key = Annotated[int, Field(ge=0, lt=2**63)]
 
 
-class _Event(BaseModel):
+class BrowserEvent(BaseModel):
+    """An event of a component, with an id of its own."""
+
     model_config = ConfigDict(frozen=True, strict=True)
 
     id: Annotated[str, Field(min_length=1)]
@@ -29,7 +31,7 @@ class _Event(BaseModel):
             return None
 
 
-class GalleryEvent(_Event):
+class GalleryEvent(BrowserEvent):
     """One action on one tile, or `next`: more tiles.
 
     `address` is the query string of the list that the tile is in: the page may show another one by the time the
@@ -49,7 +51,7 @@ class GalleryEvent(_Event):
         return self
 
 
-class BarEvent(_Event):
+class BarEvent(BrowserEvent):
     """One action in the query bar.
 
     `value` is the words (`text`, `refine`), the photo in base64 (`picture`), the query string to open (`go`), a
@@ -62,7 +64,7 @@ class BarEvent(_Event):
     index: int | None = None
 
 
-class MapEvent(_Event):
+class MapEvent(BrowserEvent):
     """A click on one point (`open`), or a selection of many (`lasso`): at most `MAX_SELECTED` keys of `found`."""
 
     action: Literal["open", "lasso"]

@@ -1,61 +1,96 @@
-"""The Catalog page: what is indexed, with which model, and how fast searches are."""
+"""The Catalog page, the merchandiser's desk: all items in a table, import, what was changed, and facts.
+
+The address names the view: `?view=import`. Where the pages may not change the catalog, the table is read-only.
+"""
 
 from __future__ import annotations
 
-from imgsearch.app.service import get_service
-from imgsearch.index.info import catalog_info
-from imgsearch.ui.components import blocks as ui
+from typing import Any
 
-KINDS = {"text": "text", "number": "number", "boolean": "yes or no"}
+import streamlit as st
+
+from imgsearch.app.access import pages_may_edit
+from imgsearch.app.service import SearchService, get_service
+from imgsearch.ui.components import blocks as ui
+from imgsearch.ui.components.catalog_facts import draw_catalog_facts
+from imgsearch.ui.components.change_list import draw_changes
+from imgsearch.ui.components.import_desk import draw_import
+from imgsearch.ui.components.item_table import draw_item_table
+from imgsearch.ui.components.jobs import draw_job
+from imgsearch.ui.markup import draw_style
+from imgsearch.ui.state.callbacks import from_address, to_address
+from imgsearch.ui.state.desk import DeskSession, collect_finished, handle_desk_event
+from imgsearch.ui.state.session import author
+
+VIEWS = {"items": "Items", "import": "Import", "changes": "Changes", "about": "About"}
+READ_ONLY_VIEWS = ("items", "about")
 
 
 def draw() -> None:
-    """Draw the catalog's facts."""
+    """Draw the view that the address names."""
     service = get_service()
-    info, latency, encoder = (
-        catalog_info(service.catalog, service.engine.index),
-        service.latency_ms(),
-        service.engine.encoder.state,
+    draw_style("catalog.css")
+    may_edit = pages_may_edit(service.settings)
+    view = _draw_head(service, may_edit=may_edit)
+    ui.outcome()
+    if view == "about":
+        draw_catalog_facts(service)
+    elif view == "import":
+        draw_import(service, actor=author())
+    elif view == "changes":
+        _draw_job(service)
+        draw_changes(service, actor=author())
+    else:
+        _draw_items(service, may_edit=may_edit)
+
+
+def _draw_head(service: SearchService, *, may_edit: bool) -> str:
+    views = {name: words for name, words in VIEWS.items() if may_edit or name in READ_ONLY_VIEWS}
+    from_address("view", views)
+    st.session_state.setdefault("view", "items")
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="desk_head"
+    ):
+        ui.heading("Catalog")
+        options: dict[str, Any] = {"on_change": to_address, "args": ("view",)}
+        view = ui.choice("View", views, "view", label_visibility="collapsed", **options)
+    if not may_edit and view == "items":
+        ui.line(_why_read_only(service), "hint")
+    return view
+
+
+def _why_read_only(service: SearchService) -> str:
+    if service.settings.replica_of:
+        return "This is a replica: items are changed at its writer."
+    return (
+        "This page is read-only, since other machines can reach it: start the server with IMGSEARCH_EDIT_PAGES=true "
+        "to change items here."
     )
-    ui.heading("Catalog")
-    ui.metrics(
-        ("Photos", f"{info.items:,}"),
-        ("On disk", _size(info.bytes_on_disk)),
-        ("Median search", _milliseconds(latency.get("p50"))),
-        ("95% of searches within", _milliseconds(latency.get("p95"))),
+
+
+def _draw_items(service: SearchService, *, may_edit: bool) -> None:
+    desk = desk_session()
+    collect_finished(service, desk)
+    _draw_job(service)
+    actor = author()
+    metadata = service.catalog.metadata
+    draw_item_table(
+        metadata.columns,
+        next(iter(metadata.title_columns), ""),
+        desk,
+        version=service.catalog.version,
+        may_edit=may_edit,
+        on_event=lambda raw: handle_desk_event(service, desk, raw, actor=actor, may_edit=may_edit),
     )
-    recall = (info.index or {}).get("ann_recall@10")
-    built = (info.built_at or "")[:16].replace("T", " ")
-    ui.facts(
-        {
-            "Model": info.encoder_spec or "none yet",
-            "State": encoder.reason if encoder.status == "failed" else encoder.status,
-            "Why this model": info.encoder_reason,
-            "Embedding": f"{info.dim:,} dimensions" if info.dim else "",
-            "Index": f"generation {info.generation}, built {built} UTC" if built else "not built yet",
-            "Index recall": ""
-            if recall is None
-            else f"{recall:.1%} of the exact 10 nearest photos (ann_recall@10)",
-            "Titles": service.engine.titles.state.sentence,
-            "Searches measured": f"{latency['searches']:,.0f} since the start" if latency else "none yet",
-            "Folder": info.folder,
-        },
-        "Model and index",
-    )
-    if info.sources:
-        ui.facts({source: f"{count:,} photos" for source, count in info.sources.items()}, "Sources")
-    if info.columns:
-        ui.facts({name: KINDS.get(kind, kind) for name, kind in info.columns.items()}, "Filter columns")
 
 
-def _milliseconds(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1f} ms"
+def _draw_job(service: SearchService) -> None:
+    draw_job(service.bulk.jobs, after_stop="what was done stays, and can be undone", unit="items")
 
 
-def _size(size_bytes: int) -> str:
-    size = float(size_bytes)
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit in {"B", "KB"} else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
+def desk_session() -> DeskSession:
+    """Return what this visitor's table has sent; the first call makes it."""
+    desk = st.session_state.get("desk")
+    if not isinstance(desk, DeskSession):
+        desk = st.session_state["desk"] = DeskSession()
+    return desk

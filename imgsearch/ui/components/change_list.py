@@ -1,0 +1,58 @@
+"""What was changed lately: who, when, how many items, with a button that undoes it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from imgsearch.app.service import SearchService
+from imgsearch.store.change_groups import ChangeGroup, change_ids, latest_groups
+from imgsearch.ui.components import blocks as ui
+from imgsearch.ui.markup import draw_html
+from imgsearch.ui.state.desk import moment
+from imgsearch.ui.wording import counted
+
+GROUPS_AT_ONCE = 30
+MAX_UNDONE = 100_000
+"""The page undoes no more changes than this at once: a first import is no mistake of a click."""
+
+DONE = {
+    "put": "stored",
+    "patch": "edited",
+    "delete": "deleted",
+    "restore": "brought back",
+    "undo": "changed back",
+}
+
+
+def draw_changes(service: SearchService, *, actor: str) -> None:
+    """Draw the latest changes, the newest first."""
+    groups = latest_groups(service.catalog.database, GROUPS_AT_ONCE)
+    if not groups:
+        ui.message("Nothing was changed yet", "Edits, deletions and imports appear here, and can be undone.")
+        return
+    ui.line("The latest changes. An item's own history is in its panel in the table.")
+    for group in groups:
+        with st.container(
+            border=True, horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+        ):
+            draw_html(
+                "change_group",
+                what=f"{counted(group.changes, 'item', 'items')} {DONE.get(group.kind, group.kind)}",
+                when=moment(group.ended_at),
+                who=group.actor or "someone",
+                examples=_examples(group),
+            )
+            if group.changes <= MAX_UNDONE:
+                undo = partial(_undo, service, group, actor)
+                ui.act("Undo", f"undo_{group.last}", undo, icon="undo", done="Undone.")
+
+
+def _undo(service: SearchService, group: ChangeGroup, actor: str) -> None:
+    service.bulk.undo_changes(change_ids(service.catalog.database, group), actor=actor)
+
+
+def _examples(group: ChangeGroup) -> str:
+    shown = ", ".join(group.item_ids)
+    return f"{shown}, …" if group.changes > len(group.item_ids) else shown
