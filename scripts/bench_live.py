@@ -6,12 +6,12 @@
 Serves a copy of the catalog (without --catalog one of --items is made first, `make_million.py`) and sends, from other
 processes, 50 searches a second by 32 clients: by item, by words, and by words within a filter. First without changes,
 then while 20 changes a second come in: PUT of a new item or of another picture (real JPEGs, which the server decodes
-and encodes), PATCH of a price, DELETE. After each acknowledged change one more search asks for its item by a filter on
-a value that only this change wrote: "visible after" is the time from the acknowledgement to the answer that shows it
-(or, of a deletion, that does not).
+and encodes), PATCH of a price, DELETE. After each acknowledged change one more search asks for its item by a filter
+on a value that only this change wrote: "visible after" is the time from the acknowledgement to the answer that shows
+it (or, of a deletion, that does not).
 
-Then PATCH alone, one after the other, and --prices price changes in one batch. Times are the client's, in milliseconds;
-clients and server share the machine's CPUs.
+Then PATCH alone, one after the other, and --prices price changes in one batch. Times are the client's, in
+milliseconds; clients and server share the machine's CPUs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from typing import Any
 
 import httpx2
 import numpy as np
-from live_load import Change, Writer
+from live_load import HEADERS, Change, Writer
 from running_app import running_app
 
 from imgsearch.store.catalog import CatalogStore
@@ -232,12 +232,12 @@ def _patch_alone(address: str, ids: list[str]) -> dict[str, float]:
 def _batch(address: str, ids: list[str]) -> dict[str, Any]:
     rng = random.Random(5)
     lines = (
-        json.dumps({"op": "patch", "id": item_id, "metadata": {"price": round(rng.uniform(1, 500), 2)}})
+        json.dumps({"item_id": item_id, "metadata": {"price": round(rng.uniform(1, 500), 2)}})
         for item_id in ids
     )
     body = "\n".join(lines).encode()
     started, statuses = time.perf_counter(), Counter[str]()
-    headers = {"Content-Type": "application/x-ndjson"}
+    headers = {**HEADERS, "Content-Type": "application/x-ndjson"}
     with httpx2.Client(timeout=600) as http:
         answer = http.post(f"{address}/api/v1/items/batch", content=body, headers=headers)
         for line in answer.text.splitlines():

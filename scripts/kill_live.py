@@ -2,8 +2,8 @@
 
     python scripts/kill_live.py [--rounds 100] [--writers 4] [--catalog DIR] [--seed 0]
 
-Each round starts the app, changes items over HTTP with pictures, prices and deletions while others are searched, kills
-it with SIGKILL at a random moment, and opens the catalog again. Then `imgsearch verify` must be clean, every
+Each round starts the app, changes items over HTTP with pictures, prices and deletions while others are searched,
+kills it with SIGKILL at a random moment, and opens the catalog again. Then `imgsearch verify` must be clean, every
 acknowledged change must be there, and the one that was in flight must be there as a whole or not at all.
 Without --catalog, a copy of the Sample Store is used.
 """

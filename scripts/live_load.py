@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
+import secrets
 import zlib
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -22,6 +24,11 @@ Kind = Literal["put", "replace", "patch", "delete"]
 SHARES: dict[Kind, float] = {"put": 0.2, "replace": 0.1, "patch": 0.55, "delete": 0.15}
 PICTURE_PX = 640
 TIMEOUT_S = 60.0
+TOKEN = secrets.token_hex(16)
+os.environ.setdefault(
+    "IMGSEARCH_WRITE_TOKEN", TOKEN
+)  # the app that this program starts, and its own processes
+HEADERS = {"Authorization": f"Bearer {os.environ['IMGSEARCH_WRITE_TOKEN']}"}
 
 
 def price_of(token: str) -> float:
@@ -57,13 +64,14 @@ class Change:
         """Return the HTTP request that makes the change."""
         url = f"{address}/api/v1/items/{quote(self.item_id, safe='/')}"
         if self.kind == "delete":
-            return httpx2.Request("DELETE", url)
+            return httpx2.Request("DELETE", url, headers=HEADERS)
         metadata = {"live_token": self.token, "price": price_of(self.token or "")}
         if self.kind == "patch":
-            return httpx2.Request("PATCH", url, json={"metadata": metadata})
+            return httpx2.Request("PATCH", url, json={"metadata": metadata}, headers=HEADERS)
         row = {**metadata, "title": f"Item {self.item_id}", "category": "live"}
         files = {"image": ("photo.jpg", self.content, "image/jpeg")}
-        return httpx2.Request("PUT", url, data={"metadata": json.dumps(row)}, files=files)
+        data = {"metadata": json.dumps(row)}
+        return httpx2.Request("PUT", url, data=data, files=files, headers=HEADERS)
 
 
 @dataclass(slots=True)
