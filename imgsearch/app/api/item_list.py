@@ -18,17 +18,16 @@ from imgsearch.app.api.routing import ApiRouter, ClosedParams, digits
 from imgsearch.app.service import SearchService
 from imgsearch.core.errors import QueryError
 from imgsearch.core.filter_grammar import parse_filters
-from imgsearch.core.item_limits import MAX_COLUMN_CHARS
 from imgsearch.core.query import MAX_FILTER_CHARS, MAX_ID_CHARS
-from imgsearch.store.item_listing import MAX_CURSOR_CHARS, MAX_PAGE, MAX_SEARCH_CHARS, MAX_SORTS
+from imgsearch.core.query_address import columns_of, parse_sort
+from imgsearch.store.item_listing import MAX_CURSOR_CHARS, MAX_PAGE, MAX_SEARCH_CHARS
 
 DEFAULT_LIMIT = 50
 MAX_OFFSET = 1_000_000_000
-MAX_FIELDS = 500
 
 router = ApiRouter()
 
-_Column = Annotated[str, Field(min_length=1, max_length=MAX_COLUMN_CHARS + 1)]
+_Columns = Annotated[str, Field(max_length=MAX_CURSOR_CHARS)]
 
 
 class ItemListParams(ClosedParams):
@@ -43,14 +42,12 @@ class ItemListParams(ClosedParams):
     q: Annotated[str, Field(max_length=MAX_SEARCH_CHARS)] = Field(
         "", description="Words that must all be in the id or in a text of the row, in any case."
     )
-    sort: list[_Column] = Field(
+    sort: list[_Columns] = Field(
         [],
         description=(
-            "A column of the metadata, or `id`, `title`, `added`, `updated`; with `-` before it from high to low. "
-            "May be repeated: the next ones decide ties. Items without a value come last. Without it: in the order "
-            "of adding."
+            "Columns of the metadata, or `id`, `title`, `added`, `updated`: `price`, `-price` (descending), "
+            "`brand,-price`. Missing values are last. Without it: in the order of adding. May be repeated."
         ),
-        max_length=MAX_SORTS,
     )
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE), BeforeValidator(digits)] = Field(
         DEFAULT_LIMIT, description=f"How many items; {DEFAULT_LIMIT} if not given."
@@ -66,10 +63,11 @@ class ItemListParams(ClosedParams):
         0,
         description="How many items to skip; not with a `cursor`, which stays right while items come and go.",
     )
-    fields: list[_Column] = Field(
-        [],
-        description="A column of the metadata to answer with; without it, all. May be repeated.",
-        max_length=MAX_FIELDS,
+    fields: list[_Columns] | None = Field(
+        None,
+        description=(
+            "The metadata columns to show: `price,brand`; empty: none. All where it is absent. May be repeated."
+        ),
     )
 
 
@@ -92,20 +90,21 @@ async def item_list(request: Request, params: Annotated[ItemListParams, Query()]
         return await item(request, params.id)
 
     def work(service: SearchService) -> dict[str, Any]:
-        wanted = set(params.fields)
+        sort = [parse_sort(each) for each in columns_of("sort", params.sort)]
         page = service.listing.page(
             parse_filters(params.filter),
             params.q,
-            [(each.removeprefix("-"), each.startswith("-")) for each in params.sort],
+            [(each.column, each.descending) for each in sort],
             cursor=params.cursor,
             offset=params.offset,
             limit=params.limit,
         )
         documents = [described_item(item) for item in page.items]
-        for document in documents if wanted else ():
-            document["metadata"] = {
-                name: value for name, value in document["metadata"].items() if name in wanted
-            }
+        if params.fields is not None:
+            wanted = set(columns_of("fields", params.fields))
+            for document in documents:
+                shown = {name: value for name, value in document["metadata"].items() if name in wanted}
+                document["metadata"] = shown
         return {"items": documents, "total": page.total, "cursor": page.cursor}
 
     return json_answer(await context_of(request).search(lambda: work(context_of(request).open_service())))

@@ -168,7 +168,11 @@ def _reader(name: str, parameter: inspect.Parameter) -> _Reader:
 
 
 def _model_reader(model: type[BaseModel]) -> _Reader:
-    lists = {name for name, field in model.model_fields.items() if get_origin(field.annotation) is list}
+    lists = {
+        name
+        for name, field in model.model_fields.items()
+        if any(get_origin(each) is list for each in (field.annotation, *get_args(field.annotation)))
+    }
 
     def read(request: Request) -> BaseModel:
         query = request.query_params
