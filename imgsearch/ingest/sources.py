@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from imgsearch.core.errors import SourceError
 from imgsearch.core.records import Failure, LeftOut
+from imgsearch.core.text import error_line
 from imgsearch.ingest.archive_source import ArchiveSource, RemoteSource
 from imgsearch.ingest.exclusions import ExclusionRules
 from imgsearch.ingest.feeds import FeedOptions, open_feed
@@ -69,7 +70,7 @@ def open_source(
         return open_feed(text, options=options)
     if isinstance(text, str) and is_remote(text):
         return RemoteSource(text, rules)
-    path = Path(text).expanduser().absolute()
+    path = _local_path(text)
     if path.is_dir():
         return FolderSource(path, rules)
     if not path.exists():
@@ -83,6 +84,16 @@ def open_source(
         f"{path} is neither a folder, nor an archive ({' '.join(ARCHIVE_SUFFIXES)}), "
         f"nor a table ({' '.join(TABLE_SUFFIXES)})."
     )
+
+
+def _local_path(text: str | Path) -> Path:
+    """Return a path of this machine in full; raises `SourceError` for a text that no path can have."""
+    try:
+        path = Path(text).expanduser().absolute()
+        path.exists()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise SourceError(f"{str(text)[:200]!r} is not a folder or file: {error_line(error)}.") from None
+    return path
 
 
 def open_sources(
@@ -100,7 +111,7 @@ def open_sources(
         raise SourceError("No source was given; name a folder, an archive or a table.")
     options = feed or FeedOptions()
     texts = [source for source in sources if isinstance(source, str | Path)]
-    places = [Path(text).expanduser().absolute() for text in texts if not is_remote(str(text))]
+    places = [_local_path(text) for text in texts if not is_remote(str(text))]
     folders = tuple(place for place in places if place.is_dir())
     options = replace(options, folders=(*options.folders, *folders))
     opened = [

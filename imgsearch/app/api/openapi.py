@@ -94,9 +94,10 @@ def _limit_pages(document: dict[str, Any], max_results: int) -> None:
     """Put the service's own limit of results into the schemas of `n` and `offset`."""
     pages = [
         parameter["schema"]
-        for operation in _operations(document)
+        for path, methods in document["paths"].items()
+        for operation in methods.values()
         for parameter in operation.get("parameters", ())
-        if parameter["name"] in ("n", "offset")
+        if parameter["name"] in ("n", "offset") and path.endswith(("/search", "/similar"))
     ]
     for model in ("SearchForm", "SearchBody"):
         fields = document["components"]["schemas"][model]["properties"]
