@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import generate
+import pandas as pd
 import pytest
+from openpyxl import Workbook
 from shop_folder import SmallShop
 
+from imgsearch.core.errors import SourceError
 from imgsearch.core.records import Failure
 from imgsearch.ingest.feeds import FeedOptions, open_feed
 from imgsearch.store.item_table import Photo
@@ -242,3 +245,79 @@ def test_options_override_what_is_recognised(folder: Path, small_shop: SmallShop
     _, problem = small_shop.run("index", path, *arguments, code=1)
     assert "no id column 'none'; it has: no, code, pic a, pic b, price" in problem
     small_shop.run("index", path, "--dry-run", "--format", "nonsense", code=2)
+
+
+def test_a_bad_record_of_an_xml_feed_costs_itself_only(folder: Path) -> None:
+    items = "".join(
+        f"<item><g:id>0{number}</g:id><title>{title}</title><g:image_link>photos/{name}.jpg</g:image_link></item>"
+        for number, (name, title) in enumerate(
+            zip(
+                generate.NAMES,
+                ("Mug", "A & B", "x&nbsp;y", "<b>open", "Bowl", "", "C<lock", "Stool"),
+                strict=True,
+            )
+        )
+    )
+    path = folder / "feed.xml"
+    path.write_text(f"<rss><channel><title>Shop</title>{items}</channel></rss>", encoding="utf-8")
+    found, failures = listed(path)
+    assert {item_id: row.get("title") for item_id, row in found.items()} == {
+        "00": "Mug", "01": "A & B", "02": "x y", "04": "Bowl", "05": None, "07": "Stool",
+    }  # fmt: skip
+    assert list(failures) == ["feed.xml record 4", "feed.xml record 7"]
+    assert all("not valid XML" in reason for reason in failures.values())
+
+
+@pytest.mark.parametrize(
+    "declaration", ['<!DOCTYPE a [<!ENTITY x "y">]>', '<!DOCTYPE a SYSTEM "file:///etc/passwd">']
+)
+def test_entities_and_external_references_are_refused(folder: Path, declaration: str) -> None:
+    path = folder / "feed.xml"
+    path.write_text(f"{declaration}<a><item><id>&x;</id></item><item><id>2</id></item></a>", encoding="utf-8")
+    with pytest.raises(SourceError, match=r"entities|no column named image") as refused:
+        open_feed(path)
+    assert "root:" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "ids"), [("xlsx", ["007", "008"]), ("csv", ["photos/mug.jpg", "photos/lamp.jpg"])]
+)
+def test_skus_are_ids_where_there_is_no_id_and_no_older_version_read_the_table(
+    folder: Path, suffix: str, ids: list[str]
+) -> None:
+    rows = [["SKU", "Name", "Image"], ["007", "Mug", "photos/mug.jpg"], ["008", "Lamp", "photos/lamp.jpg"]]
+    path = folder / f"t.{suffix}"
+    if suffix == "csv":
+        path.write_text("\n".join(map(",".join, rows)), encoding="utf-8")
+    else:
+        book = Workbook()
+        for row in rows:
+            book.active.append(row)
+        book.save(path)
+    items, _ = listed(path)
+    assert list(items) == ids
+    assert [row["SKU"] for row in items.values()] == ["007", "008"]
+    assert any("--id-column 'SKU'" in note for note in open_feed(path).notes()) == (suffix == "csv")
+
+
+def test_long_whole_numbers_of_typed_files_keep_their_digits(folder: Path) -> None:
+    path = folder / "t.jsonl"
+    path.write_text(
+        '{"id": 1, "image": "photos/mug.jpg", "batch": 9999999999999999, "n": 5}', encoding="utf-8"
+    )
+    items, _ = listed(path)
+    assert (items["1"]["batch"], items["1"]["n"]) == ("9999999999999999", 5)
+    pd.DataFrame({"image": ["photos/mug.jpg"], "batch": [9999999999999999]}).to_parquet(folder / "t.parquet")
+    items, _ = listed(folder / "t.parquet")
+    assert items["photos/mug.jpg"]["batch"] == "9999999999999999"
+
+
+def test_a_variants_photo_does_not_change_the_order_of_a_product(folder: Path) -> None:
+    path = folder / "t.csv"
+    path.write_text(
+        "Handle,Title,Image Src,Image Position,Variant Image\nm,Mug,photos/mug.jpg,1,photos/mug-3.jpg\n"
+        "m,,photos/mug-2.jpg,2,\nm,,photos/mug-3.jpg,3,photos/lamp.jpg\n",
+        encoding="utf-8",
+    )
+    items, _ = listed(path)
+    assert [row["file"] for row in items.values()] == ["mug.jpg", "mug-2.jpg", "mug-3.jpg", "lamp.jpg"]

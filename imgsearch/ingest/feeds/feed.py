@@ -27,10 +27,14 @@ SHOWN_FAILURES = 20
 
 
 class _Row(NamedTuple):
-    """A row of the table: its number, its photos with its position among the product's, its metadata."""
+    """A row of the table: its number, its photos, its metadata.
+
+    The first `mains` photos have a `position` among the product's, the further ones of the row come last.
+    """
 
     number: int
     images: list[str]
+    mains: int
     position: float
     metadata: dict[str, Any]
 
@@ -129,7 +133,7 @@ class Feed:
 
     def notes(self) -> Iterator[str]:
         """Yield sentences on what was read: the file, values that do not fit, and paths that are not as given."""
-        yield from self._table.notes
+        yield from (*self._table.notes, *self._layout.notes)
         columns = {each.name: each.recognised for each in self._metadata}
         yield from TableColumns(columns).notes()
         found = self._readings
@@ -169,12 +173,13 @@ class Feed:
         main = [self._columns[column.name].values(start, stop) for column in layout.images]
         further = [self._columns[column.name].values(start, stop) for column in layout.further]
         images = [first_pictures(cells) for cells in zip(*main, strict=True)]
+        mains = list(map(len, images))
         for column in further:
             for found, cell in zip(images, column, strict=True):
                 found += pictures_of(cell)
         numbers = range(start, stop)
         metadata = rows_metadata(self._metadata, start, stop)
-        return list(map(_Row, numbers, images, self._positions(start, stop), metadata))
+        return list(map(_Row, numbers, images, mains, self._positions(start, stop), metadata))
 
     def _positions(self, start: int, stop: int) -> list[float]:
         column = self._layout.position
@@ -253,8 +258,11 @@ def _numbered(rows: Sequence[_Row]) -> list[tuple[int, int, str]]:
         return [(1, 0, rows[0].images[0])]
     first: dict[str, tuple[float, int]] = {}
     for index, row in enumerate(rows):
-        for image in row.images:
-            first.setdefault(image, (row.position, index))
+        for place, image in enumerate(row.images):
+            # Without positions all are 0, and the order is that of the table.
+            position = row.position if place < row.mains or not row.position else float("inf")
+            if image not in first or position < first[image][0]:
+                first[image] = (position, index)
     ordered = sorted(first, key=lambda image: first[image][0])
     return [(number, first[image][1], image) for number, image in enumerate(ordered, start=1)]
 

@@ -16,6 +16,15 @@ from imgsearch.ingest.feeds.typed_columns import Clean, MetadataColumn, metadata
 from imgsearch.ingest.tables import Table, TableColumn
 from imgsearch.ingest.tables.names import plain_name
 
+OTHER_IDS = (
+    "sku", "product_id", "productid", "article_number", "article_no", "artikelnummer", "artikel_nr", "artikelnr",
+    "item_number", "item_no", "product_code", "product_number", "part_number", "handle", "code", "gtin", "ean", "upc",
+)  # fmt: skip
+"""Columns that name the products of a table without a column id."""
+READ_BEFORE = ("CSV", "TSV", "Parquet", "JSON Lines")
+IMAGES_READ_BEFORE = frozenset(("image", "path", "file", "filename", "image_path", "url", "image_url"))
+"""Tables of these formats with these columns were read by version 0.1.0, with the photos' paths as ids."""
+
 
 @dataclass(frozen=True, slots=True)
 class FeedLayout:
@@ -34,6 +43,7 @@ class FeedLayout:
     metadata: tuple[MetadataColumn, ...]
     mapped_to: Mapping[str, str]
     """What each column of the table became: a metadata name, or "item id", "photo", ...; "" where it is not used."""
+    notes: tuple[str, ...] = ()
 
 
 def read_layout(
@@ -45,14 +55,13 @@ def read_layout(
     images, further = _photo_columns(table, chosen, names, options)
     if not images and needs_images:
         raise SourceError(_no_image_column(table))
-    products = [names[name] for name in chosen.product if name in names]
-    if options.id_column:
-        products = [_named(table, options.id_column, "id")]
+    products, notes = _product_columns(table, chosen, names, options)
     group = next((names[name] for name in chosen.groups if name in names), None)
     position = names.get(chosen.position) if chosen.position else None
     photos = [*images, *further] if chosen.is_shop else [*images[:1], *further]
     used = {column.name: "photo" for column in photos}
     used |= {column.name: "product" if chosen.is_shop else "item id" for column in products[:1]}
+    kept = {column.name for column in products if not chosen.is_shop and is_other_id(column)}
     if chosen.is_shop:
         used |= {group.name: "product"} if group is not None else {}
         metadata, mapped = _shop_metadata(table, chosen, names, used, schema)
@@ -60,12 +69,44 @@ def read_layout(
         mapped = dict(used)
         metadata = []
         for column in table.columns:
-            if column.name not in used and not column.holds_vectors:
+            if (column.name not in used or column.name in kept) and not column.holds_vectors:
                 metadata.append(metadata_column(column.name, column, stated=_stated(schema, column)))
-                mapped[column.name] = column.name
+                mapped[column.name] = ", ".join(filter(None, (used.get(column.name), column.name)))
     return FeedLayout(
-        chosen, tuple(products), group, tuple(images), tuple(further), position, tuple(metadata), mapped
+        chosen,
+        tuple(products),
+        group,
+        tuple(images),
+        tuple(further),
+        position,
+        tuple(metadata),
+        mapped,
+        notes,
     )
+
+
+def is_other_id(column: TableColumn) -> bool:
+    """Return whether a column that may give a table's ids is not named id: then it is metadata too."""
+    return plain_name(column.heading) in OTHER_IDS
+
+
+def _product_columns(
+    table: Table, chosen: FeedFormat, names: Mapping[str, TableColumn], options: FeedOptions
+) -> tuple[list[TableColumn], tuple[str, ...]]:
+    """Return (the columns of which the first filled one is a row's product, notes)."""
+    if options.id_column:
+        return [_named(table, options.id_column, "id")], ()
+    products = [names[name] for name in chosen.product if name in names]
+    other = next(
+        (names[name] for name in OTHER_IDS if name in names and names[name].filled() == len(table)), None
+    )
+    if products or chosen.is_shop or other is None or not len(table):
+        return products, ()
+    headings = {column.heading.lower() for column in table.columns}
+    if table.format in READ_BEFORE and not headings.isdisjoint(IMAGES_READ_BEFORE):
+        note = f"has no column id: the photos' paths are the ids; for others pass --id-column {other.name!r}."
+        return [], (f"{table.path} {note}",)
+    return [other], ()
 
 
 def _chosen_format(names: Mapping[str, TableColumn], options: FeedOptions) -> FeedFormat:

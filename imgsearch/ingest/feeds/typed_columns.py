@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from imgsearch.core.column_names import holds_codes, holds_prices
 from imgsearch.core.column_schema import StatedColumn
 from imgsearch.core.column_types import Recognised, currency_column, recognise
+from imgsearch.core.column_values import MAX_SAFE_DIGITS
 from imgsearch.core.prices import Price
 from imgsearch.ingest.tables import TableColumn
 
@@ -19,6 +20,7 @@ SAMPLE_VALUES = 2_000
 
 # For Arrow's regular expressions, which never backtrack. Long numbers and those like 90.750 may be codes.
 _PLAIN_NUMBER = r"^-?(?:0|[1-9][0-9]{0,13})(?:\.[0-9]{1,8})?$"
+_LONG_NUMBER = r"^-?[0-9]{16,}$"
 _CODE_LIKE = r"\.[0-9]{2,}0$"
 
 Clean = Callable[[str], str]
@@ -125,9 +127,19 @@ def _recognise_quickly(name: str, column: TableColumn, stated: StatedColumn) -> 
 
 
 def _is_code(name: str, column: TableColumn) -> bool:
-    if not holds_codes(name, typed=column.given == "number"):
+    """Return whether the texts of a column must stay as they are: by its name, or for its long whole numbers."""
+    if column.is_list:
         return False
-    return not column.is_list
+    if holds_codes(name, typed=column.given == "number"):
+        return True
+    if column.given != "number":
+        return False
+    if column.is_text:
+        return bool(pc.any(pc.match_substring_regex(column.cells, _LONG_NUMBER)).as_py())
+    if not pa.types.is_integer(column.cells.type):
+        return False
+    bounds = pc.min_max(column.cells).as_py()
+    return any(value is not None and abs(value) >= 10**MAX_SAFE_DIGITS for value in bounds.values())
 
 
 def _all_whole(values: Sequence[Any]) -> bool:

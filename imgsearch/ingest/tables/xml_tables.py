@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -21,9 +23,12 @@ from imgsearch.ingest.tables.flattening import flat_record
 from imgsearch.ingest.tables.table import Table, TableLimits
 
 MAX_DEPTH = 50
+MAX_DAMAGED_BYTES = 512 * 1024**2
 RECORD_NAMES = frozenset(
     ("item", "entry", "product", "offer", "article", "record", "row", "object", "artikel", "produkt")
 )
+
+_BARE_AMPERSAND = re.compile(r"&(?!(?:#[0-9]{1,7}|#x[0-9a-fA-F]{1,6}|amp|lt|gt|quot|apos);)")
 
 ElementPath = tuple[str, ...]
 
@@ -38,38 +43,98 @@ def read_xml(path: Path, file: BinaryIO, limits: TableLimits) -> Table:
         raise SourceError(
             f"{path} cannot be read as XML: it has no records such as <item> or <product>{reason}."
         )
-    columns = RecordColumns(path, limits)
-    places: list[int] = []
-    failures: list[Failure] = []
-
-    def collect(line: int, content: Any) -> None:
-        flat = flat_record(content) if isinstance(content, dict) else {}
-        if any(len(str(value)) > limits.max_cell_chars for value in flat.values()):
-            reason = (
-                f"The record at line {line} has a value of more than {limits.max_cell_chars:,} characters."
-            )
-            failures.append(Failure(f"{path.name} line {line}", reason))
-            return
-        columns.append(flat)
-        places.append(reader.count)
-        if len(places) > limits.max_rows:
-            raise SourceError(f"{path} has more than {limits.max_rows:,} records; split it.")
-
-    reader = _Records(record, collect)
+    collected = _Collected(path, limits)
+    reader = _Records(record, collected.add)
+    complete = True
     _parse(path, file, reader)
     if reader.damage:
-        reason = f"The XML is damaged; the records after that place were not read ({reader.damage})."
-        failures.append(Failure(f"{path.name}", reason))
+        collected = _Collected(path, limits)
+        complete = _read_one_by_one(path, file, record[-1], collected)
     return Table(
         str(path),
         _format_name(record),
-        columns.finish(given=""),
-        np.array(places, np.int64),
+        collected.columns.finish(given=""),
+        np.array(collected.places, np.int64),
         place_word="record",
         encoding=_declared_encoding(file),
-        failures=tuple(failures),
-        complete=not reader.damage,
+        failures=tuple(collected.failures),
+        complete=complete,
     )
+
+
+class _Collected:
+    """The records that were read, and those that were not."""
+
+    def __init__(self, path: Path, limits: TableLimits) -> None:
+        self.columns = RecordColumns(path, limits)
+        self.places: list[int] = []
+        self.failures: list[Failure] = []
+        self._path = path
+        self._limits = limits
+        self._count = 0
+
+    def add(self, content: Any) -> None:
+        """Add a record's content."""
+        self._count += 1
+        flat = flat_record(content) if isinstance(content, dict) else {}
+        if any(len(str(value)) > self._limits.max_cell_chars for value in flat.values()):
+            self._fail(f"has a value of more than {self._limits.max_cell_chars:,} characters")
+            return
+        self.columns.append(flat)
+        self.places.append(self._count)
+        if len(self.places) > self._limits.max_rows:
+            raise SourceError(f"{self._path} has more than {self._limits.max_rows:,} records; split it.")
+
+    def add_damaged(self, reason: str) -> None:
+        """Count a record that is not XML."""
+        self._count += 1
+        self._fail(f"is not valid XML ({reason})")
+
+    def _fail(self, reason: str) -> None:
+        place = f"record {self._count}"
+        self.failures.append(Failure(f"{self._path.name} {place}", f"{place.capitalize()} {reason}."))
+
+
+def _read_one_by_one(path: Path, file: BinaryIO, tag: str, collected: _Collected) -> bool:
+    """Read each record of a damaged file for itself; return whether the last one is closed."""
+    encoding = _declared_encoding(file)
+    file.seek(0)
+    data = file.read(MAX_DAMAGED_BYTES)
+    text = data.decode(encoding, "replace")
+    end, end_tag = 0, f"</{tag}>"
+    while (start := _next_start(text, tag, end)) >= 0:
+        end = text.find(end_tag, start)
+        if end < 0:
+            collected.add_damaged(f"it has no {end_tag}")
+            return False
+        end += len(end_tag)
+        fragment = text[start:end]
+        contents: list[Any] = []
+        # An & that begins no entity, and names of HTML such as &nbsp;, are the most frequent damage.
+        for attempt in (fragment, _BARE_AMPERSAND.sub("&amp;", fragment)):
+            reader = _Records((tag,), contents.append)
+            _parse(path, io.BytesIO(attempt.encode("utf-8", "replace")), reader)
+            if not reader.damage:
+                break
+        if reader.damage or len(contents) != 1:
+            collected.add_damaged(reader.damage or "it contains other records")
+        else:
+            collected.add(contents[0])
+    return len(data) < MAX_DAMAGED_BYTES
+
+
+def _next_start(text: str, tag: str, start: int) -> int:
+    """Return where the next element of that name begins, -1 for none; <items> is no <item>."""
+    found = text.find(f"<{tag}", start)
+    while found >= 0 and text[found + len(tag) + 1 : found + len(tag) + 2] not in (
+        ">",
+        " ",
+        "\t",
+        "\r",
+        "\n",
+    ):
+        found = text.find(f"<{tag}", found + 1)
+    return found
 
 
 def _parse(path: Path, file: BinaryIO, handler: _Shape | _Records) -> None:
@@ -151,26 +216,18 @@ class _Shape(ContentHandler):
 class _Records(ContentHandler):
     """Calls back with each record as nested mappings, without the prefixes of names."""
 
-    def __init__(self, record: ElementPath, collect: Callable[[int, Any], None]) -> None:
+    def __init__(self, record: ElementPath, collect: Callable[[Any], None]) -> None:
         super().__init__()
         self.damage = ""
         self._record = list(record)
         self._collect = collect
-        self.count = 0
         self._path: list[str] = []
         self._open: list[tuple[dict[str, Any], list[str]]] = []
-        self._line = 0
-        self._locator: Any = None
-
-    def setDocumentLocator(self, locator: Any) -> None:  # noqa: N802 (the name of SAX)
-        self._locator = locator
 
     def startElement(self, name: str, attrs: Any) -> None:  # noqa: N802 (the name of SAX)
         self._path.append(name)
-        if not self._open:
-            if self._path != self._record:
-                return
-            self._line = self._locator.getLineNumber() if self._locator else 0
+        if not self._open and self._path != self._record:
+            return
         content = {_local(key): value for key, value in attrs.items() if not key.startswith("xmlns")}
         self._open.append((content, []))
 
@@ -186,8 +243,7 @@ class _Records(ContentHandler):
         text = "".join(texts).strip()
         value: Any = _element_value(content, text)
         if not self._open:
-            self.count += 1
-            self._collect(self._line, value)
+            self._collect(value)
             return
         parent, key = self._open[-1][0], _local(name)
         # In a shop's feed <g:title> is meant for machines, <title> for readers of the feed.
