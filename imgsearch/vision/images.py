@@ -33,8 +33,11 @@ from PIL import (
 
 from imgsearch.core.errors import ImageError, ImageTooLarge
 from imgsearch.core.query import Region
+from imgsearch.vision import tiff_kinds
+from imgsearch.vision.color_profiles import to_srgb
 
 pillow_heif.register_heif_opener(thumbnails=False)
+tiff_kinds.register_kinds()
 
 # Pillow's other readers (PostScript, PSD, ...) are not for product photos, and an attack surface.
 _FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF"]
@@ -114,9 +117,9 @@ def decode_picture(
 ) -> Picture:
     """Decode a JPEG, PNG, WebP, GIF (first frame), BMP, TIFF, HEIC or AVIF to upright RGB.
 
-    Transparency becomes white, 16 bits are scaled to 8, and the EXIF orientation is applied. With `target_px` the
-    image may come smaller than the original, but its shorter side not below `target_px`: a JPEG is then decoded at
-    1/2, 1/4 or 1/8 of its size, which is several times faster.
+    Transparency becomes white, 16 bits are scaled to 8, colours of another profile become sRGB, and the EXIF
+    orientation is applied. With `target_px` the image may come smaller than the original, but its shorter side not
+    below `target_px`: a JPEG is then decoded at 1/2, 1/4 or 1/8 of its size, which is several times faster.
 
     Raises `ImageTooLarge` over the limits (pixels are counted in the header, before decoding) and `ImageError` for
     anything else that is not a usable image, with one sentence without the file's name.
@@ -133,6 +136,10 @@ def decode_picture(
     except Image.DecompressionBombError as error:
         raise _too_many_pixels(limits) from error
     except UnidentifiedImageError as error:
+        if kind := tiff_kinds.described(data):
+            raise ImageError(
+                f"TIFF files of this kind cannot be read: {kind}. Save it as 8-bit RGB."
+            ) from error
         known = ", ".join(_FORMATS)
         raise ImageError(f"The file is not a readable picture in a known format ({known}).") from error
     except MemoryError as error:
@@ -184,9 +191,11 @@ def _decode(data: bytes, target_px: int | None, limits: ImageLimits) -> Picture:
             opened.draft(None, (target_px, target_px))  # None keeps the mode
         opened.load()
         orientation = _orientation(opened)
-        image = _to_rgb(opened)
+        profile = opened.info.get("icc_profile")
+        image = _without_alpha(opened)
     if target_px is not None and (factor := min(image.size) // target_px) > 1:
         image = image.reduce(factor)
+    image = to_srgb(image, profile if isinstance(profile, bytes) else None)
     if orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[orientation])
     if orientation in _SIDEWAYS:
@@ -203,7 +212,8 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _without_alpha(image: Image.Image) -> Image.Image:
+    """Return a picture of mode RGB, or of mode L, CMYK or LAB, whose colours are still those of its profile."""
     if image.mode.startswith("I;16"):
         return _from_levels(np.asarray(image, dtype=np.float32), 65535.0)
     if image.mode in ("I", "F"):
@@ -213,7 +223,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB") if image.mode != "RGB" else image.copy()
+    return image.copy() if image.mode in ("RGB", "L", "CMYK", "LAB") else image.convert("RGB")
 
 
 def _white_level(levels: np.ndarray[Any, np.dtype[np.float32]]) -> float:
