@@ -1,4 +1,4 @@
-"""Users' tables: careful type inference, unchanged ids, one-sentence errors."""
+"""Tables: careful type inference, unchanged ids, one-sentence errors; and metadata files."""
 
 from __future__ import annotations
 
