@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time
 from functools import lru_cache
@@ -84,7 +84,8 @@ class Recognised:
 
     `values` counts all values, `exceptions` those that become null, by `reasons`; `examples` shows some. `currency`
     is the most frequent one of its prices, "" where none is named. `notes` are sentences on what a person should
-    check. `style` is how the column writes its values.
+    check. `style` is how the column writes its values. `shares` of a text column are those of its values, apart from
+    placeholders, that other kinds have; it is `undecided` where all its values are placeholders.
     """
 
     kind: ColumnKind
@@ -96,6 +97,8 @@ class Recognised:
     notes: tuple[str, ...] = ()
     style: Style = PLAIN
     stated: bool = False
+    undecided: bool = False
+    shares: Mapping[ColumnKind, float] = field(default_factory=dict)
 
     def parse(self, value: Any) -> Any:
         """Return a value of the column as its kind, as `column_values.parse` does; None for an exception."""
@@ -149,7 +152,7 @@ def recognise(
 ) -> Recognised:
     """Return what the values of a whole column are.
 
-    Missing values are None or empty texts. `name` is the column's: names of codes keep their texts. With a `kind` it
+    Missing values are None or empty texts; a Counter has texts with their numbers. `name` is the column's: names of codes keep their texts. With a `kind` it
     is not guessed: all that does not fit is an exception. What `style` states holds; the rest is recognised.
     """
     texts, typed = _counted(values)
@@ -170,12 +173,17 @@ def recognise(
     )
     total = rest.total()
     if not total or holds_codes(name):
-        return Recognised("text", values=texts.total(), style=style)
-    readings = [
-        each for each in _readings(rest, name, style) if each.misfits <= total * (1 - each.share) + 1e-9
-    ]
+        return Recognised("text", values=texts.total(), style=style, undecided=not total)
+    every = _readings(rest, name, style)
+    readings = [each for each in every if each.misfits <= total * (1 - each.share) + 1e-9]
     if not readings:
-        return Recognised("text", values=texts.total(), notes=_near_misses(rest, name, style), style=style)
+        return Recognised(
+            "text",
+            values=texts.total(),
+            notes=_near_misses(rest, every),
+            style=style,
+            shares={each.kind: 1 - each.misfits / total for each in every},
+        )
     best = min(readings, key=lambda each: each.misfits)
     known = Recognised(best.kind, currency=best.currency, notes=best.notes, style=best.style)
     return _described(known, texts, [])
@@ -185,6 +193,9 @@ def _counted(values: Iterable[Any]) -> tuple[Counter[str], list[Any]]:
     """Return the texts, counted, and the typed values; missing ones are left out."""
     texts: Counter[str] = Counter()
     typed: list[Any] = []
+    if isinstance(values, Counter):
+        texts.update(values)
+        values = ()
     for value in values:
         if isinstance(value, str):
             texts[value] += 1
@@ -514,10 +525,10 @@ def _is_array(text: str) -> bool:
     return text.strip().startswith("[") and found is not None and found != [text.strip()]
 
 
-def _near_misses(texts: Counter[str], name: str, style: Style) -> tuple[str, ...]:
+def _near_misses(texts: Counter[str], readings: Sequence[_Reading]) -> tuple[str, ...]:
     """Return a sentence for the kind that most values of a text column have, so that a person may state it."""
     total = texts.total()
-    for reading in sorted(_readings(texts, name, style), key=lambda each: each.misfits):
+    for reading in sorted(readings, key=lambda each: each.misfits):
         if reading.misfits <= total * 0.5:
             other = next((text for text in texts if parse(text, reading.kind, reading.style) is None), "")
             return (

@@ -21,6 +21,7 @@ from imgsearch.core.errors import EncoderMismatch
 from imgsearch.core.records import IndexingReport
 from imgsearch.encoders.base import Encoder, RunsInWorkers
 from imgsearch.index.live_index import LiveIndex
+from imgsearch.ingest.column_plan import ColumnPlan, plan_columns
 from imgsearch.ingest.exclusions import ExclusionRules
 from imgsearch.ingest.feeds import Feed, FeedOptions, MetadataFile
 from imgsearch.ingest.feeds.metadata_file import SAMPLE_PHOTOS
@@ -105,6 +106,7 @@ def index_sources(
     catalog.bind_encoder(encoder.spec, encoder.id, encoder.dim)
     report = RunReport(progress)
     scan = _scan(catalog, index, report, metadata, options)
+    scan.columns = _plan_columns(catalog, opened, metadata)
     writer = BatchWriter(catalog, index, encoder, scan, report, thumbnails)
     with ExitStack() as stack:
         files = originals or stack.enter_context(closing(_originals(catalog, options)))
@@ -129,7 +131,7 @@ def index_sources(
     scan.note_runs(listed, table)
     with report.stage("index"):
         index.save()
-    report.notes += _notes_on_tables(metadata, opened)
+    report.notes += [*_notes_on_tables(metadata, opened), *scan.columns.notes()]
     report.show()
     return report.finish(encoder.id)
 
@@ -164,6 +166,13 @@ def _open_metadata(options: IndexingOptions, sources: Sequence[Source]) -> Metad
         )
         metadata.fit(islice(listed, SAMPLE_PHOTOS))
     return metadata
+
+
+def _plan_columns(
+    catalog: CatalogStore, sources: Sequence[Source], metadata: MetadataFile | None
+) -> ColumnPlan:
+    tables = [source.layout.imported for source in sources if isinstance(source, Feed)]
+    return plan_columns(catalog, [*tables, *([metadata.imported] if metadata is not None else [])])
 
 
 def _notes_on_tables(metadata: MetadataFile | None, sources: Sequence[Source]) -> list[str]:

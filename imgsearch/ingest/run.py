@@ -18,6 +18,7 @@ from imgsearch.core.key_arrays import Keys
 from imgsearch.core.records import Failure, IndexingReport, LeftOut
 from imgsearch.encoders.base import Encoder
 from imgsearch.index.live_index import LiveIndex
+from imgsearch.ingest.column_plan import ColumnPlan
 from imgsearch.ingest.exclusions import MAX_EXAMPLES
 from imgsearch.ingest.feeds import MetadataFile
 from imgsearch.ingest.joined_source import places_of
@@ -139,8 +140,9 @@ class Scan:
     """One pass over the sources of a run.
 
     Without `trust_files`, photos of the same size and time are read too (their embeddings are imported). With
-    `take_over`, ids of other sources may be taken. `removed` are ids that stay out of the catalog. `stored`: the
-    known photos that are being read again, by id. `without_look`: keys of known photos without a look.
+    `take_over`, ids of other sources may be taken. `removed` are ids that stay out of the catalog. `columns` fits rows
+    to the catalog's columns. `stored`: the known photos that are being read again, by id. `without_look`: keys of
+    known photos without a look.
     """
 
     catalog: CatalogStore
@@ -152,6 +154,7 @@ class Scan:
     take_over: bool = False
     had_items: bool = True
     removed: frozenset[str] = frozenset()
+    columns: ColumnPlan = field(default_factory=ColumnPlan)
     stored: dict[str, Photo] = field(default_factory=dict)
     without_look: list[int] = field(default_factory=list)
     _locations: dict[str, str] = field(default_factory=dict)  # of the ids of this run
@@ -300,9 +303,10 @@ class Scan:
             self.report.fail(Failure(entry.location, reason))
             return None
         self._locations[entry.item_id] = entry.location
-        if self.metadata is None:
-            return entry
-        return replace(entry, metadata={**entry.metadata, **self.metadata.row(entry.item_id)})
+        metadata = entry.metadata
+        if self.metadata is not None:
+            metadata = {**metadata, **self.metadata.row(entry.item_id)}
+        return replace(entry, metadata=self.columns.row(metadata)) if metadata else entry
 
     def _note_missing_looks(self, stored: Iterable[Photo]) -> None:
         if self.trust_files:  # the photos of imported embeddings may not be readable

@@ -83,6 +83,11 @@ class MetadataTable:
         return {state.name: state.kind for state in self._states}
 
     @property
+    def states(self) -> tuple[ColumnState, ...]:
+        """The columns with their places and roles, oldest first."""
+        return self._states
+
+    @property
     def stated_title(self) -> str:
         """The column that a schema file states as the items' title; "" for none."""
         return next((state.name for state in self._states if state.role == "title"), "")

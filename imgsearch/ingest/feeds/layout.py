@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from imgsearch.core.column_schema import ColumnSchema, StatedColumn
 from imgsearch.core.errors import SourceError
+from imgsearch.ingest.column_plan import ImportedColumn
 from imgsearch.ingest.feeds.formats import FORMATS, FeedFormat, recognised_format
 from imgsearch.ingest.feeds.image_cells import image_columns
 from imgsearch.ingest.feeds.options import FeedOptions
@@ -44,6 +45,14 @@ class FeedLayout:
     mapped_to: Mapping[str, str]
     """What each column of the table became: a metadata name, or "item id", "photo", ...; "" where it is not used."""
     notes: tuple[str, ...] = ()
+
+    @property
+    def imported(self) -> dict[str, ImportedColumn]:
+        """The metadata columns, for the plan of an import."""
+        return {
+            each.name: ImportedColumn(each.recognised, each.stated.kind is not None, each.stated.role)
+            for each in self.metadata
+        }
 
 
 def read_layout(

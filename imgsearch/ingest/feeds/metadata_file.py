@@ -40,6 +40,7 @@ class MetadataFile:
         )
         layout = read_layout(table, options, options.stated(), needs_images=False)
         self.failures = table.failures
+        self.imported = layout.imported
         self._path = path
         self._used: set[int] = set()
         self._ambiguous: Counter[str] = Counter()

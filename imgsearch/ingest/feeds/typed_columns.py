@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -38,6 +38,7 @@ class MetadataColumn:
     """Whether all its cells are whole numbers, which stay integers."""
     plain: bool = False
     """Whether its cells are texts of plain numbers, all of them."""
+    stated: StatedColumn = field(default_factory=StatedColumn)
 
     def values(self, start: int, stop: int) -> list[Any]:
         """Return the cells of some rows as values of the column's kind; None for missing ones and exceptions."""
@@ -71,8 +72,14 @@ class MetadataColumn:
 def metadata_column(
     name: str, column: TableColumn, *, clean: Clean | None = None, stated: StatedColumn | None = None
 ) -> MetadataColumn:
-    """Return a column as metadata with its kind recognised over all cells."""
+    """Return a column as metadata with its kind recognised over all cells, except for what is `stated`."""
     stated = stated or StatedColumn()
+    return replace(_metadata_column(name, column, clean, stated), stated=stated)
+
+
+def _metadata_column(
+    name: str, column: TableColumn, clean: Clean | None, stated: StatedColumn
+) -> MetadataColumn:
     if clean is not None:
         return MetadataColumn(name, column, recognise((), name, kind="text"), clean)
     if stated.kind is None and _is_code(name, column):
