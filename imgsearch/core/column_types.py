@@ -152,8 +152,9 @@ def recognise(
 ) -> Recognised:
     """Return what the values of a whole column are.
 
-    Missing values are None or empty texts; a Counter has texts with their numbers. `name` is the column's: names of codes keep their texts. With a `kind` it
-    is not guessed: all that does not fit is an exception. What `style` states holds; the rest is recognised.
+    Missing values are None or empty texts; a Counter has texts with their numbers. `name` is the column's: names of
+    codes keep their texts. With a `kind` it is not guessed: all that does not fit is an exception. What `style`
+    states holds; the rest is recognised.
     """
     texts, typed = _counted(values)
     if typed and not texts and kind is None:

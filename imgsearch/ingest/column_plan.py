@@ -140,7 +140,9 @@ def _decided(
     """Return the kind that a column takes (None: no column is needed), and a note where it stays what it is."""
     found = column.recognised
     if state is None:
-        return (found.kind if (found.values and not found.undecided) or column.stated else None), []
+        return (
+            found.kind if (found.values and not found.undecided) or column.stated or column.role else None
+        ), []
     if state.kind == found.kind or column.stated:
         return found.kind, []
     if found.kind == "text":
