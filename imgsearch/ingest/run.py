@@ -140,9 +140,9 @@ class Scan:
     """One pass over the sources of a run.
 
     Without `trust_files`, photos of the same size and time are read too (their embeddings are imported). With
-    `take_over`, ids of other sources may be taken. `removed` are ids that stay out of the catalog. `columns` fits rows
-    to the catalog's columns. `stored`: the known photos that are being read again, by id. `without_look`: keys of
-    known photos without a look.
+    `take_over`, ids of other sources may be taken. `removed` are ids that stay out of the catalog. `columns` fits
+    rows to the catalog's columns. `stored`: the known photos that are being read again, by id. `without_look`: keys
+    of known photos without a look.
     """
 
     catalog: CatalogStore
