@@ -96,6 +96,10 @@ def verify(
     with terminal.open_catalog(settings.catalog) as opened:
         found = _repair(opened, settings) if repair else _verify(opened)
     terminal.output(as_json, found.as_dict(), lambda: _print_verification(found))
+    if found.unfinished:
+        from imgsearch.ingest.verification import RUN_AGAIN
+
+        terminal.exit_with(f"The catalog {settings.catalog} is not finished. {RUN_AGAIN}", 1)
     if not found.clean:
         advice = "not all of it could be repaired" if repair else "repair it with imgsearch verify --repair"
         problems = many(len(found.problems), "problem")

@@ -63,6 +63,10 @@ class IndexCorrupt(ImgSearchError, code="index_corrupt"):
     """An index file does not match its checksum or header; it can be rebuilt from the embeddings."""
 
 
+class IndexBehind(IndexCorrupt, code="index_behind"):
+    """The index is sound but older than the catalog: a run was interrupted. The next command brings it in step."""
+
+
 class IndexUnavailable(ImgSearchError, code="index_unavailable"):
     """The index is on another machine, which does not answer."""
 

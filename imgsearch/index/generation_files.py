@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from imgsearch.core.errors import IndexCorrupt
+from imgsearch.core.errors import IndexBehind, IndexCorrupt
 from imgsearch.core.files import flush_to_disk, sha256_of_file, sha256_of_text, write_durably
 from imgsearch.index.base import VectorIndex
 from imgsearch.index.live_index import IndexHeader
@@ -34,6 +34,8 @@ class GenerationFolder:
     def read_header(self) -> IndexHeader:
         """Return the header that `current` names, after checking its checksum; raises `IndexCorrupt`."""
         folder = self._space.folder
+        if not (folder / "current").exists():
+            raise IndexBehind("it was never saved")
         try:
             number, digest = (folder / "current").read_text(encoding="ascii").split()
             text = (folder / f"{int(number):06d}" / "header.json").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from imgsearch.core.background import Progress, low_priority
-from imgsearch.core.errors import IndexCorrupt
+from imgsearch.core.errors import IndexBehind, IndexCorrupt
 from imgsearch.core.key_arrays import Keys, is_in
 from imgsearch.core.query import Filter
 from imgsearch.index.base import SubsetSearch, VectorIndex, Vectors, VectorSource, are_unit
@@ -359,5 +359,5 @@ def check_files(catalog: CatalogStore, space: VectorSpace) -> IndexHeader:
     file = files.checked_file(header)
     engine = load_index(file, header.dim, space.stored_vectors, header.parameters)
     if not np.array_equal(engine.keys(), catalog.keys()):
-        raise IndexCorrupt("it does not hold exactly the items of the catalog")
+        raise IndexBehind("it does not hold exactly the items of the catalog")
     return header

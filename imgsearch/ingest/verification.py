@@ -8,7 +8,7 @@ from contextlib import closing, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from imgsearch.core.errors import CatalogCorrupt, IndexCorrupt
+from imgsearch.core.errors import CatalogCorrupt, IndexBehind, IndexCorrupt
 from imgsearch.core.records import Failure
 from imgsearch.encoders.base import Encoder
 from imgsearch.index.heads import rollback
@@ -24,14 +24,21 @@ from imgsearch.store.originals import Originals
 SERVED_TRIES, SERVED_PAUSE_S = 30, 0.1
 
 
+RUN_AGAIN = "A run was interrupted: run imgsearch index again, which continues it."
+
+
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The problems, a sentence each; after a repair the remaining ones, what was done, and what failed."""
+    """The problems, a sentence each; after a repair the remaining ones, what was done, and what failed.
+
+    `unfinished` says that nothing is damaged: the only problem is a run that was interrupted.
+    """
 
     items: int
     problems: tuple[str, ...]
     repaired: tuple[str, ...] = ()
     failed: tuple[Failure, ...] = ()
+    unfinished: bool = False
 
     @property
     def clean(self) -> bool:
@@ -66,6 +73,9 @@ def verify_catalog(catalog: CatalogStore, index: LiveIndex | None = None) -> Ver
                 check_index(catalog, space)
             else:
                 _check_served(catalog, index)
+        except IndexBehind as error:
+            problems.append(f"The index is behind the catalog: {error}. {RUN_AGAIN}")
+            return Verification(len(catalog), tuple(problems), unfinished=len(problems) == 1)
         except IndexCorrupt as error:
             problems.append(f"The index must be rebuilt: {error}.")
     return Verification(len(catalog), tuple(problems))
