@@ -235,8 +235,9 @@ class NumberReader:
     def __init__(self, facets: Sequence[Facet]) -> None:
         """Take the facets of the whole catalog."""
         self._facets = [facet for facet in facets if facet.kind == "range" and facet.low is not None]
-        prices = (facet for facet in self._facets if _PRICES & set(words_of_name(facet.column)))
-        self._price = next(prices, None)
+        prices = [facet for facet in self._facets if _PRICES & set(words_of_name(facet.column))]
+        prices += [facet for facet in self._facets if facet.holds == "price" and facet not in prices]
+        self._price = next(iter(prices), None)
 
     def read(self, words: Words, start: int) -> _Phrase | None:
         """Return the phrase at a place: [column] [operator] [column] number [to number]; None where there is none."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import date, datetime
 from typing import Any
 
 import streamlit as st
 
+from imgsearch.core.column_values import parse
 from imgsearch.core.query import Filter, Query
 from imgsearch.core.records import Facet
 from imgsearch.ui.components import blocks as ui
@@ -22,7 +24,9 @@ from imgsearch.ui.wording import is_machine_column, label_of, text_of
 
 PILLS_UP_TO = 8
 SHOWN_AT_FIRST = 6
-ORDER = ("choice", "range", "text")
+ORDER = ("choice", "range", "period", "text")
+MIN_SPAN, MAX_SPAN = 1e-6, 1e15
+"""A slider has no steps for narrower and wider ranges."""
 
 Change = Callable[[Sequence[Filter]], None]
 
@@ -96,7 +100,13 @@ def is_useful(facet: Facet) -> bool:
     if facet.kind == "choice":
         return len(facet.values) > 1
     if facet.kind == "range":
-        return facet.low is not None and facet.high is not None and facet.low < facet.high
+        return (
+            facet.low is not None
+            and facet.high is not None
+            and MIN_SPAN <= facet.high - facet.low <= MAX_SPAN
+        )
+    if facet.kind == "period":
+        return facet.holds != "time" and facet.first < facet.last
     return not is_machine_column(facet.column)
 
 
@@ -108,6 +118,8 @@ def _draw(bounds: Facet, present: Facet, query: Query, on_query: Callable[[Query
         _draw_choice(bounds, present, query, change)
     elif bounds.kind == "range":
         _draw_range(bounds, query, change)
+    elif bounds.kind == "period":
+        _draw_period(bounds, query, change)
     else:
         _draw_text(bounds.column, query, change)
 
@@ -151,7 +163,7 @@ def _draw_range(bounds: Facet, query: Query, change: Change) -> None:
             chosen[each.operator == "<="] = min(max(_number(each.value, low), low), high)
     ui.widget(
         st.slider,
-        plain(label_of(column)),
+        plain(f"{label_of(column)} ({bounds.currency})" if bounds.currency else label_of(column)),
         (min(chosen), max(chosen)),
         lambda ends: change(filters_of_range(column, ends[0], ends[1], (low, high))),
         *(low, high),
@@ -159,6 +171,52 @@ def _draw_range(bounds: Facet, query: Query, change: Change) -> None:
         format="%d" if step >= 1 else "%.2f",
         key=f"filter:{column}",
     )
+
+
+def _draw_period(bounds: Facet, query: Query, change: Change) -> None:
+    """Draw the first and the last day that are wanted; the ends of the catalog's filter nothing."""
+    column = bounds.column
+    ends = [date.fromisoformat(bounds.first[:10]), date.fromisoformat(bounds.last[:10])]
+    chosen = period_of(query, column, ends[0], ends[1])
+    for place, (box, word) in enumerate(zip(st.columns(2), ("from", "to"), strict=True)):
+
+        def changed(day: date | None, place: int = place) -> None:
+            wanted = [*chosen]
+            wanted[place] = day or ends[place]
+            change(filters_of_period(column, wanted[0], wanted[1], ends[0], ends[1]))
+
+        with box:
+            ui.widget(
+                st.date_input,
+                plain(f"{label_of(column)} {word}"),
+                chosen[place],
+                changed,
+                key=f"filter:{column}:{word}",
+                min_value=ends[0],
+                max_value=ends[1],
+                format="YYYY-MM-DD",
+            )
+
+
+def period_of(query: Query, column: str, first: date, last: date) -> tuple[date, date]:
+    """Return the days that the query's `>=` and `<=` filters on a column choose, within the catalog's."""
+    chosen = [first, last]
+    for each in query.filters:
+        if each.column.casefold() == column.casefold() and each.operator in {">=", "<="}:
+            day = parse(each.value, "datetime")
+            if isinstance(day, datetime):
+                chosen[each.operator == "<="] = min(max(day.date(), first), last)
+    return min(chosen), max(chosen)
+
+
+def filters_of_period(column: str, low: date, high: date, first: date, last: date) -> tuple[Filter, ...]:
+    """Return the filters of a period; an end at that of the catalog filters nothing."""
+    filters = []
+    if low > first:
+        filters.append(Filter(column, ">=", low.isoformat()))
+    if high < last:
+        filters.append(Filter(column, "<=", high.isoformat()))
+    return tuple(filters)
 
 
 def _draw_text(column: str, query: Query, change: Change) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import streamlit as st
 
 from imgsearch.core.column_names import title_rank
+from imgsearch.core.column_types import currency_column
 from imgsearch.core.query_address import thumbnail_url
 from imgsearch.core.records import Hit, Item, SearchResult, Verdict
 from imgsearch.ui.markup import asset, script
-from imgsearch.ui.wording import is_machine_column, readable
+from imgsearch.ui.wording import is_currency_of, is_machine_column, readable_cell
 
 HIT_ACTIONS = ("good", "bad", "more", "less", "save", "details")
 SAMPLE_ACTIONS = ("details",)
@@ -142,19 +143,22 @@ def caption_lines(metadata: Mapping[str, Any], title: str = "") -> list[str]:
     Text that the title contains, identifiers and addresses are left out.
     """
     columns = {column.casefold(): column for column in metadata}
-    chosen = [columns[name] for name in PRICE_COLUMNS if name in columns][:1]
+    chosen = [columns[name] for name in PRICE_COLUMNS if name in columns]
+    chosen += [column for column in metadata if currency_column(column) in metadata and column not in chosen]
+    chosen = chosen[:1]
     chosen += [
         column
         for column, value in metadata.items()
         if column not in chosen
         and title_rank(column) is None
+        and not is_currency_of(column, metadata)
         and isinstance(value, str)
         and 0 < len(value.strip()) <= LONGEST_LINE
         and value.strip().casefold() not in title.casefold()
         and not is_machine_column(column)
         and not _is_machine_word(value)
     ]
-    lines = [readable(metadata[column]) for column in chosen]
+    lines = [readable_cell(column, metadata) for column in chosen]
     return [line for line in lines if line][:LINES]
 
 

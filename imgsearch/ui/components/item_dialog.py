@@ -16,7 +16,7 @@ from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.components.gallery import draw_gallery, hit_tiles
 from imgsearch.ui.markup import draw_html, plain
 from imgsearch.ui.state.session import Session
-from imgsearch.ui.wording import label_of, readable
+from imgsearch.ui.wording import is_currency_of, label_of, readable_cell
 
 SIMILAR_ITEMS = 6
 ACTIONS = (
@@ -89,7 +89,11 @@ def _draw(
 
 
 def _facts(item: Item) -> list[tuple[str, str]]:
-    rows = [(label_of(column), readable(value)) for column, value in item.metadata.items()]
+    rows = [
+        (label_of(column), readable_cell(column, item.metadata))
+        for column in item.metadata
+        if not is_currency_of(column, item.metadata)
+    ]
     rows.append(("Item", item.item_id))
     if item.width_px and item.height_px:
         rows.append(("Size", f"{item.width_px:,} × {item.height_px:,} px"))
