@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
+from imgsearch.core.column_values import MAX_LIST_VALUES
 from imgsearch.core.errors import IdError, MetadataError
 from imgsearch.core.text import check_text
 
@@ -17,7 +18,6 @@ MAX_CATALOG_COLUMNS = 2000
 
 MAX_COLUMN_CHARS = 200
 MAX_VALUE_CHARS = 20_000
-MAX_LIST_VALUES = 1000
 MAX_EXACT = 2**53
 """Numbers are stored with 53 bits: larger whole numbers would lose digits."""
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from imgsearch.core.errors import IdError
+from imgsearch.core.query import MAX_ID_CHARS
+from imgsearch.core.text import check_text
 from imgsearch.encoders.base import Encoder
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.item_changes import ChangeOutcome, ItemChange, failed
 from imgsearch.ingest.item_commit import MAX_GROUP, ItemCommitter
 from imgsearch.ingest.item_pictures import ChangePictures
 from imgsearch.ingest.item_plan import REQUEUE, PreparedChange
-from imgsearch.ingest.item_values import BadMetadata, check_item_id, checked_row
+from imgsearch.ingest.item_values import BadMetadata, checked_row
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.change_log import LoggedChange
 from imgsearch.store.originals import Originals
@@ -127,8 +130,10 @@ def _parts(changes: Sequence[ItemChange]) -> list[Sequence[ItemChange]]:
 
 def _refusal(change: ItemChange) -> ChangeOutcome | None:
     """Return the failure of a change that is wrong in itself, None for any other."""
-    if reason := check_item_id(change.item_id):
-        return failed(change.item_id[:200], "bad_item_id", reason)
+    try:
+        check_text(change.item_id, "The item's id", max_chars=MAX_ID_CHARS, may_be_empty=False, error=IdError)
+    except IdError as error:
+        return failed(change.item_id[:200], error.code, str(error))
     if change.kind not in _KINDS:
         return failed(change.item_id, "bad_change", f"A change is one of {', '.join(_KINDS)}.")
     if change.picture is not None and change.url:

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgsearch.core.column_values import ColumnKind, kind_of
+from imgsearch.core.errors import IdError
+from imgsearch.core.item_limits import check_new_id
 from imgsearch.ingest.item_changes import ChangeOutcome, ChangeStatus, ItemChange, etag_of, failed
 from imgsearch.ingest.item_values import BadMetadata, checked_row, fitted_row
 from imgsearch.ingest.run import metadata_digest, source_row_digest
@@ -98,6 +100,8 @@ class ChangePlan:
                     return self._restore(prepared, item, number)
         except BadMetadata as error:
             return failed(change.item_id, "bad_metadata", str(error))
+        except IdError as error:
+            return failed(change.item_id, error.code, str(error))
 
     def current(self, item_id: str) -> StoredItem | None:
         """Return the item as the changes so far leave it."""
@@ -108,6 +112,8 @@ class ChangePlan:
     ) -> ChangeOutcome:
         change, picture = prepared.change, prepared.picture
         row = None if change.metadata is None else self._row(change.metadata, whole=True)
+        if item is None:
+            check_new_id(change.item_id)
         if item is None and picture is None:
             text = "There is no such item, and a new one needs a picture: send one, or the URL of one."
             return failed(change.item_id, "no_picture", text)

@@ -10,29 +10,14 @@ from typing import Any
 from imgsearch.core.column_names import holds_prices
 from imgsearch.core.column_types import currency_column, kind_name, kind_plural
 from imgsearch.core.column_values import MAX_LIST_VALUES, ColumnKind, plain_text
+from imgsearch.core.item_limits import MAX_COLUMN_CHARS, MAX_COLUMNS, MAX_VALUE_CHARS
 from imgsearch.core.prices import read_price
 from imgsearch.core.text import is_unicode
 from imgsearch.store.metadata_columns import fitted
 
-MAX_ID_CHARS = 1000
-MAX_COLUMNS = 500
-MAX_COLUMN_CHARS = 200
-MAX_VALUE_CHARS = 20_000
-
 
 class BadMetadata(ValueError):
     """A row cannot be stored; the message is one sentence."""
-
-
-def check_item_id(item_id: str) -> str:
-    """Return a sentence on what is wrong with an item's id, "" where nothing is."""
-    if not item_id or not item_id.strip():
-        return "The id of the item is empty."
-    if len(item_id) > MAX_ID_CHARS:
-        return f"The id of the item has more than {MAX_ID_CHARS} characters."
-    if not is_unicode(item_id) or any(ord(sign) < 32 for sign in item_id):
-        return "The id of the item holds characters that are no text."
-    return ""
 
 
 def checked_row(metadata: Mapping[str, Any]) -> dict[str, Any]:

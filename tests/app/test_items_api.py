@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import jsonschema
 import pytest
 from api_server import served
 from photos import draw_photo
@@ -48,6 +49,11 @@ def client_of(service: SearchService, settings: Settings, **options: Any) -> Tes
 def client(shared_service: SearchService, shared_service_settings: Settings) -> Iterator[TestClient]:
     with client_of(shared_service, shared_service_settings) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def description(client: TestClient) -> dict[str, Any]:
+    return dict(client.get("/api/openapi.json").json())
 
 
 def picture(colour: str = "blue", shape: str = "vase", variant: int = 7) -> bytes:
@@ -184,6 +190,32 @@ def test_a_client_that_has_the_item_gets_304(client: TestClient) -> None:
 )
 def test_conditions_that_cannot_be_read_are_refused(client: TestClient, headers: dict[str, str]) -> None:
     assert error_of(put(client, "conditions", headers), 400) == "bad_request"
+
+
+def test_values_of_every_kind_come_back_as_json(client: TestClient, description: dict[str, Any]) -> None:
+    put(
+        client,
+        "kinds",
+        **{"Sale price": "1.299,00 €", "tags": ["oak", "blue"], "on": True, "since": "2026-03-01"},
+    )
+    document = client.get("/api/v1/items/kinds").json()
+    schema = {"$ref": "#/components/schemas/Item", "components": description["components"]}
+    jsonschema.validate(document, schema, cls=jsonschema.Draft202012Validator)
+    values = document["metadata"]
+    assert (values["Sale price"], values["tags"], values["on"]) == (1299.0, ["oak", "blue"], True)
+    assert patch(client, "kinds", **values).json()["status"] == "unchanged"
+
+
+def test_an_item_with_an_odd_id_from_a_file_can_be_changed(
+    client: TestClient, shared_service: SearchService
+) -> None:
+    put(client, "plain", price=1)
+    with shared_service.catalog.changing() as (cursor, touched):
+        cursor.execute("UPDATE items SET item_id = 'odd\nname' WHERE item_id = 'plain'")
+        touched.item_ids = ["plain", "odd\nname"]
+    assert patch(client, "odd\nname", price=2).status_code == 200
+    assert put(client, "odd\nname", price=3).status_code == 200
+    assert client.delete("/api/v1/items/odd%0Aname").status_code == 200
 
 
 # --- retries ----------------------------------------------------------------------------------------------------

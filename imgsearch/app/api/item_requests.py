@@ -10,11 +10,11 @@ from pydantic_core import to_json
 from imgsearch.app.api.bodies import parse_model, parse_object
 from imgsearch.app.api.failures import RequestError
 from imgsearch.app.api.requests import decoded_picture
+from imgsearch.core.column_values import MAX_LIST_VALUES
 from imgsearch.core.item_limits import (
     MAX_COLUMN_CHARS,
     MAX_COLUMNS,
     MAX_EXACT,
-    MAX_LIST_VALUES,
     MAX_VALUE_CHARS,
 )
 from imgsearch.core.query import MAX_ID_CHARS

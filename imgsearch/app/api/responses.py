@@ -26,7 +26,8 @@ _CLOSED = with_config(ConfigDict(extra="forbid"))
 _Count = Annotated[int, Field(ge=0)]
 _Positive = Annotated[int, Field(ge=1)]
 _Edges = Annotated[list[float], Field(min_length=4, max_length=4)]
-Metadata = TypeAliasType("Metadata", dict[str, str | float | bool | None])
+_Scalar = str | float | bool | None
+Metadata = TypeAliasType("Metadata", dict[str, _Scalar | list[_Scalar]])
 
 
 def described(description: str) -> Any:
