@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from imgsearch.core.records import Failure
 from imgsearch.ingest.feeds import Feed, FeedOptions, open_feed
 from imgsearch.ingest.folder_source import FolderSource
 from imgsearch.ingest.import_spec import ImportSpec
-from imgsearch.ingest.sources import Source, open_source
+from imgsearch.ingest.sources import KeepsIds, Source, open_source
 from imgsearch.ingest.tables import is_table_name
 from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import Originals, content_digest, file_of, is_url, path_location
@@ -45,6 +45,11 @@ class NamedSource:
     def count(self) -> int | None:
         """Return the approximate number of photos."""
         return self._source.count()
+
+    def keep_ids(self, locations: Mapping[str, str]) -> None:
+        """Let a feed keep the ids of its photos."""
+        if isinstance(self._source, KeepsIds):
+            self._source.keep_ids(locations)
 
     def notes(self) -> list[str]:
         """Return sentences on how a feed was read."""

@@ -33,7 +33,7 @@ from imgsearch.ingest.preparation import Outcome, Preparer, read_ahead
 from imgsearch.ingest.pruning import PruneLimit
 from imgsearch.ingest.run import ENCODE_BATCH, BatchWriter, ProgressCallback, RunReport, Scan
 from imgsearch.ingest.shards import ShardedEmbeddings
-from imgsearch.ingest.sources import Source, open_sources
+from imgsearch.ingest.sources import KeepsIds, Source, open_sources
 from imgsearch.ingest.workers import WorkerPool, WorkersUnavailable, fitting_workers
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.item_table import Photo
@@ -103,6 +103,9 @@ def index_sources(
     vectors = _open_embeddings(options, opened, encoder)
     table = SourceTable(catalog)
     listed = named_sources(opened, options.source, table)
+    for source in listed:
+        if isinstance(source, KeepsIds):
+            source.keep_ids(table.photos_of_products(source.name))
     catalog.bind_encoder(encoder.spec, encoder.id, encoder.dim)
     report = RunReport(progress)
     scan = _scan(catalog, index, report, metadata, options)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from imgsearch.core.records import Failure, LeftOut
-from imgsearch.ingest.sources import Selective, Source
+from imgsearch.ingest.sources import KeepsIds, Selective, Source
 from imgsearch.store.item_table import Photo
 from imgsearch.store.source_table import SourceTable, check_source_name
 
@@ -29,6 +29,12 @@ class JoinedSource:
     def left_out(self) -> tuple[LeftOut, ...]:
         """What the last listing left out."""
         return tuple(one for part in self._parts if isinstance(part, Selective) for one in part.left_out)
+
+    def keep_ids(self, locations: Mapping[str, str]) -> None:
+        """Let the feeds among them keep the ids of their photos."""
+        for source in self._parts:
+            if isinstance(source, KeepsIds):
+                source.keep_ids(locations)
 
     def count(self) -> int | None:
         """Return the approximate number of photos, or None where a part does not know it."""

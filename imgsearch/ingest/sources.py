@@ -6,7 +6,7 @@ A source lists photos with their id, location, size and time, and reads none. A 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -51,6 +51,14 @@ class Selective(Protocol):
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
         """What the last listing left out, by reason."""
+
+
+@runtime_checkable
+class KeepsIds(Protocol):
+    """A source that gives the photos of a product numbers, such as SKU/2, and keeps those of the last import."""
+
+    def keep_ids(self, locations: Mapping[str, str]) -> None:
+        """Use the ids of photos that a catalog has: their locations, by item id."""
 
 
 def open_source(

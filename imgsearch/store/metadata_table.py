@@ -370,11 +370,12 @@ def read_columns(cursor: Cursor) -> dict[str, ColumnKind]:
 
 def insert_metadata(cursor: Cursor, keys: NDArray[np.uint64], rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert a row for each key, inside the caller's transaction."""
-    frame = pd.DataFrame({"key": keys})
+    series: dict[str, Any] = {"key": keys}
     for column, kind in _fit_columns(cursor, rows).items():
         values = [stored_cell(row.get(column), kind) for row in rows]
-        frame[f"v{len(frame.columns)}"] = pd.Series(values, dtype=PANDAS_TYPES[kind])
-    insert_frame(cursor, "metadata", frame)
+        series[f"v{len(series)}"] = pd.Series(values, dtype=PANDAS_TYPES[kind])
+    # Made at once: pandas warns about columns that are added one by one.
+    insert_frame(cursor, "metadata", pd.DataFrame(series))
 
 
 def update_cells(cursor: Cursor, rows: Mapping[int, Mapping[str, Any]]) -> None:

@@ -67,6 +67,15 @@ class SourceTable:
             SourceState(name, _places(places), items, *last) for name, places, items, *last in rows.fetchall()
         ]
 
+    def photos_of_products(self, source: str) -> dict[str, str]:
+        """Return the location of each item of a source whose product has several: SKU, SKU/2, ..., by item id."""
+        sql = (
+            "WITH own AS (SELECT item_id, location, regexp_replace(item_id, '/[0-9]+$', '') AS product FROM items "
+            "WHERE source = ?) SELECT item_id, location FROM own "
+            "WHERE product IN (SELECT product FROM own WHERE product <> item_id)"
+        )
+        return dict(self._database.cursor().execute(sql, [source]).fetchall())
+
     def get(self, name: str) -> SourceState:
         """Return a source; raises `SourceError` where there is none of that name."""
         for source in self.all():

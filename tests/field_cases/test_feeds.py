@@ -18,6 +18,7 @@ from shop_folder import SmallShop
 from imgsearch.core.errors import SourceError
 from imgsearch.core.records import Failure
 from imgsearch.ingest.feeds import FeedOptions, open_feed
+from imgsearch.ingest.pruning import NO_LIMIT
 from imgsearch.store.item_table import Photo
 
 
@@ -321,3 +322,24 @@ def test_a_variants_photo_does_not_change_the_order_of_a_product(folder: Path) -
     )
     items, _ = listed(path)
     assert [row["file"] for row in items.values()] == ["mug.jpg", "mug-2.jpg", "mug-3.jpg", "lamp.jpg"]
+
+
+def test_photos_keep_their_ids_where_their_order_changes(folder: Path, small_shop: SmallShop) -> None:
+    path = folder / "t.csv"
+
+    def imported(*names: str) -> dict[str, tuple[str, float]]:
+        cell = "|".join(f"photos/{name}.jpg" for name in names)
+        path.write_text(f"id,image\nA,{cell}\nB,photos/vase.jpg\n", encoding="utf-8")
+        small_shop.index(path, prune=True, prune_limit=NO_LIMIT)
+        items = small_shop.items()
+        assert items.pop("B").location.endswith("vase.jpg")
+        return {
+            item_id: (Path(item.location).stem, item.metadata.get("photo", 1))
+            for item_id, item in items.items()
+        }
+
+    assert imported("mug", "lamp", "ring") == {"A": ("mug", 1), "A/2": ("lamp", 2), "A/3": ("ring", 3)}
+    assert imported("ring", "mug", "lamp") == {"A": ("mug", 2), "A/2": ("lamp", 3), "A/3": ("ring", 1)}
+    assert imported("bowl", "ring", "mug") == {"A": ("mug", 3), "A/2": ("bowl", 1), "A/3": ("ring", 2)}
+    assert imported("ring", "bowl") == {"A": ("ring", 1), "A/2": ("bowl", 2)}
+    assert small_shop.encoded == 5

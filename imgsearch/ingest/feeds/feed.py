@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import urljoin
@@ -13,6 +13,7 @@ from imgsearch.core.table_columns import TableColumns
 from imgsearch.ingest.feeds.image_cells import first_pictures, pictures_of
 from imgsearch.ingest.feeds.layout import FeedLayout
 from imgsearch.ingest.feeds.local_photos import AS_GIVEN, FoundFile, PhotoFinder
+from imgsearch.ingest.feeds.photo_numbers import kept_numbers, with_kept_numbers
 from imgsearch.ingest.feeds.preview import FeedPreview, preview_columns, sample_row
 from imgsearch.ingest.feeds.products import by_product, product_ids, runs
 from imgsearch.ingest.feeds.typed_columns import merged, rows_metadata
@@ -61,6 +62,7 @@ class Feed:
         self._metadata = [replace(each, column=self._columns[each.column.name]) for each in layout.metadata]
         self._prepared = False
         self._readings: Counter[str] = Counter()
+        self._kept: dict[str, dict[str, int]] = {}
 
     def __len__(self) -> int:
         return len(self._table)
@@ -84,6 +86,10 @@ class Feed:
                 original = position if self._order is None else int(self._order[position])
                 found[original] = found[original] or self._item_id(self._ids[start], image, number)
         return found
+
+    def keep_ids(self, locations: Mapping[str, str]) -> None:
+        """Give photos of products the ids that they have in a catalog, by item id, also where their order changed."""
+        self._kept = kept_numbers(locations)
 
     def photos(self) -> Iterator[Photo | Failure]:
         """Yield the photos product by product, in the order of their first rows; then the rows that failed."""
@@ -212,11 +218,14 @@ class Feed:
         common = merged(row.metadata for row in rows) if len(rows) > 1 else rows[0].metadata
         if shop and len(rows) > 1:
             common = _with_all_skus(common, rows)
+        entries = []
         for number, index, image in numbered:
             metadata = self._of_photo(common, rows[index].metadata) if len(rows) > 1 else common
             if product and (shop or len(numbered) > 1):
                 metadata = {"product": product, "photo": number, **metadata}
-            yield self._photo(self._item_id(product, image, number), image, metadata)
+            entries.append(self._photo(self._item_id(product, image, number), image, metadata))
+        kept = self._kept.get(product)
+        yield from entries if kept is None else with_kept_numbers(product, entries, kept)
 
     def _of_photo(self, common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
         """Return the metadata of one of several photos: in a shop's format only some columns are of the photo."""

@@ -102,7 +102,10 @@ class MetadataFile:
             first = self.failures[0]
             yield f"{len(self.failures):,} rows of {self._path} cannot be read; the first: {first.reason}"
         if self.needs_fit and len(self._used):
-            yield f"The rows of {self._path} were matched by the column {self._chosen.column}."
+            yield (
+                f"{len(self._used):,} of {len(self):,} rows of {self._path} match a photo, by the column "
+                f"{self._chosen.column}."
+            )
         if self.unused:
             yield f"{self.unused} of {len(self)} rows of {self._path} match no photo here."
         if self._ambiguous:

@@ -166,16 +166,14 @@ def row_metadata(columns: Sequence[MetadataColumn], values: Sequence[Any]) -> di
     A price has its currency in `<name>_currency`, unless the table has such a column.
     """
     row: dict[str, Any] = {}
-    currencies: dict[str, str] = {}
     for column, value in zip(columns, values, strict=True):
-        if value is None:
-            continue
         if isinstance(value, Price):
+            row[column.name] = value.amount
             if value.currency:
-                currencies[currency_column(column.name)] = value.currency
-            value = value.amount
-        row[column.name] = value
-    return {**currencies, **row} if currencies else row
+                row.setdefault(currency_column(column.name), value.currency)
+        elif value is not None:
+            row[column.name] = value
+    return row
 
 
 def rows_metadata(columns: Sequence[MetadataColumn], start: int, stop: int) -> list[dict[str, Any]]:
