@@ -16,6 +16,7 @@ from typing import IO, Any
 from imgsearch.core.background import BackgroundThread
 from imgsearch.core.errors import ImgSearchError, ImportRefused
 from imgsearch.core.records import Failure, IndexingReport
+from imgsearch.ingest.feed_state import feed_state
 from imgsearch.ingest.import_sources import preview_import, source_name
 from imgsearch.ingest.import_spec import ImportSpec
 from imgsearch.ingest.importing import run_import
@@ -56,17 +57,19 @@ class ImportJobs:
         *,
         searched_at: Callable[[], float] = lambda: 0.0,
         then: Callable[[], object] = lambda: None,
+        threads: int = 1,
     ) -> None:
         """Import with an open engine.
 
         `searched_at` returns the `time.monotonic` of the last search, `then` is called after each import that changed
-        something.
+        something. `threads` decode photos.
         """
         self.log = ImportLog(engine.catalog.database)
         self.staged = StagedFiles(engine.catalog.folder / "imports")
         self._engine = engine
         self._searched_at = searched_at
         self._then = then
+        self._threads = threads
         self._changed = threading.Condition()
         self._one = threading.Lock()
         self._run: _Run | None = None
@@ -114,6 +117,23 @@ class ImportJobs:
         number = self.log.add(spec.as_dict(), actor)
         self._execute(number, spec, progress)
         return self.get(number)
+
+    def sync(
+        self, spec: ImportSpec, actor: str, progress: Callable[[Progress], None]
+    ) -> dict[str, Any] | None:
+        """Import a feed or folder as `run` does, unless it is as it was when it was last imported: then return None.
+
+        Raises what `run` raises, and `SourceError` for a feed that cannot be read.
+        """
+        spec = self._named(spec)
+        before = self.log.feed_state(spec.source)
+        state = feed_state(spec, before)
+        if state is None:
+            return None
+        done = self.run(spec, actor, progress)
+        if done["status"] == "done":
+            self.log.save_feed_state(spec.source, state)
+        return done
 
     # --- reading ----------------------------------------------------------------------------------------------
 
@@ -240,7 +260,7 @@ class ImportJobs:
             show(progress)
             self._give_way(run)
 
-        report = run_import(self._engine, spec, folder, threads=1, progress=step)
+        report = run_import(self._engine, spec, folder, threads=self._threads, progress=step)
         self.log.save_failures(run.import_id, report.failed)
         return report
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -26,7 +23,15 @@ from imgsearch.cli.feed_preview import (
     print_dry_run,
 )
 from imgsearch.cli.session import session
-from imgsearch.cli.terminal import CatalogOption, IndexOption, JsonOption, many, one_line, say
+from imgsearch.cli.terminal import (
+    CatalogOption,
+    IndexOption,
+    JsonOption,
+    many,
+    one_line,
+    say,
+    stop_between_batches,
+)
 
 if TYPE_CHECKING:
     from imgsearch.core.config import Settings
@@ -273,7 +278,7 @@ def _index(settings: Settings, given: _Given, options: IndexingOptions) -> Index
             engine.reopen_index()  # in the space of the encoder that the catalog now has
         originals = Originals(max_bytes=options.limits.max_bytes, private_hosts=given.private_hosts)
         try:
-            with contextlib.closing(originals), _stop_between_batches() as check:
+            with contextlib.closing(originals), stop_between_batches() as check:
                 with terminal.progress("Indexing") as show:
 
                     def after_each_batch(now: Progress) -> None:
@@ -368,35 +373,6 @@ def _encode_into(
         f"{done.seconds:.0f} s; {many(done.finished_before, 'shard')} already existed."
     )
     return model
-
-
-@contextlib.contextmanager
-def _stop_between_batches() -> Iterator[Callable[[], None]]:
-    """Yield a function that raises KeyboardInterrupt once Ctrl-C was pressed; a second Ctrl-C stops at once.
-
-    Between batches the catalog is consistent. During one, DuckDB and usearch notice the signal themselves and fail
-    with errors of their own.
-    """
-    pressed = threading.Event()
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if pressed.is_set():
-            raise KeyboardInterrupt
-        pressed.set()
-        say("Stopping after this batch ...")
-
-    def check() -> None:
-        if pressed.is_set():
-            raise KeyboardInterrupt
-
-    if (entered := session()) is not None:
-        yield entered.check
-        return
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield check
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _print_report(report: IndexingReport, folder: Path) -> None:

@@ -28,6 +28,7 @@ from imgsearch.cli import (
     search,
     serve,
     sources,
+    syncing,
 )
 from imgsearch.cli.session import client_path, session, set_program
 from imgsearch.cli.terminal import CatalogServed, open_here, print_error
@@ -46,6 +47,7 @@ app = typer.Typer(
 
 for commands in (
     indexing,
+    syncing,
     search,
     catalog,
     backup,
@@ -65,10 +67,7 @@ for commands in (
 def main() -> NoReturn:
     """Run the command line and exit."""
     try:
-        try:
-            sys.exit(run(sys.argv[1:]))
-        except CatalogServed as served:
-            sys.exit(_run_in_server(served, sys.argv[1:]))
+        sys.exit(run_anywhere(sys.argv[1:]))
     except BrokenPipeError:
         # The reader (head, less) has closed the pipe. Python would fail again when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -93,6 +92,14 @@ def run(arguments: Sequence[str]) -> int:
             return 130
         raise
     return 0
+
+
+def run_anywhere(arguments: Sequence[str]) -> int:
+    """Run a command in the server that has the catalog open, else here; return its exit code."""
+    try:
+        return run(arguments)
+    except CatalogServed as served:
+        return _run_in_server(served, arguments)
 
 
 def _program_name() -> str | None:
@@ -147,7 +154,7 @@ def _print_version(requested: bool) -> None:
 
 
 _with_clients_paths(app)
-set_program(run)
+set_program(run, run_anywhere)
 
 
 @app.callback()

@@ -167,6 +167,7 @@ def _on_interrupt(cancel: Callable[[], None]) -> Iterator[None]:
         if pressed.is_set():
             raise KeyboardInterrupt
         pressed.set()
+        terminal.interrupted.set()
         threading.Thread(target=cancel, daemon=True).start()
 
     before = signal.signal(signal.SIGINT, note)

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 PROGRESS_EVERY_S = 0.1
 MAX_BUFFERED_CHARS = 64 * 1024
 
-_program: Callable[[Sequence[str]], int] | None = None
+Program = Callable[[Sequence[str]], int]
+"""Runs a command line and returns its exit code."""
+
+_program: Program | None = None
+_anywhere: Program | None = None
 _session: ContextVar[ClientSession | None] = ContextVar("session", default=None)
 
 
@@ -135,10 +139,16 @@ def running(service: SearchService, run: CommandRun) -> Iterator[ClientSession]:
         _session.reset(token)
 
 
-def set_program(program: Callable[[Sequence[str]], int]) -> None:
-    """Set what runs a command line in this thread and returns its exit code."""
-    global _program
-    _program = program
+def set_program(program: Program, anywhere: Program) -> None:
+    """Set what runs a command line in this thread, and what runs one in the server of its catalog, else here."""
+    global _program, _anywhere
+    _program, _anywhere = program, anywhere
+
+
+def run_anywhere(arguments: Sequence[str]) -> int:
+    """Run a command line as a command of its own would run, and return its exit code."""
+    assert _anywhere is not None
+    return _anywhere(arguments)
 
 
 def run_command(service: SearchService, run: CommandRun) -> int:

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -21,6 +24,7 @@ from imgsearch.cli.session import in_clients_folder, session
 from imgsearch.store.holder import Holder
 
 if TYPE_CHECKING:
+    from imgsearch.app.imports import ImportJobs
     from imgsearch.core.config import Settings
     from imgsearch.improve.adaptation.head_jobs import HeadJobs
     from imgsearch.improve.experiments.experiments import Experiments
@@ -70,6 +74,8 @@ class CatalogServed(Exception):
         self.catalog = catalog
 
 
+interrupted = threading.Event()
+"""Set once Ctrl-C was pressed while a command stops between two steps, whether it still does or has just ended."""
 _unreachable: set[Path] = set()
 """Catalogs whose server does not answer: they are opened here, if their lock is free."""
 
@@ -203,6 +209,17 @@ def uploads_of(catalog: CatalogStore, settings: Settings) -> UploadStore:
     return UploadStore(folder, max_bytes=settings.upload_cache_bytes, limits=ImageLimits())
 
 
+def imports_of(engine: SearchEngine) -> ImportJobs:
+    """Return the imports of an open engine."""
+    from imgsearch.app.imports import ImportJobs
+
+    if (entered := session()) is not None:
+        return entered.service.imports
+    jobs = ImportJobs(engine, threads=engine.settings.threads)
+    jobs.open()
+    return jobs
+
+
 def leave_to_server(folder: Path) -> None:
     """Raise `CatalogServed` where a server of this machine has the catalog open."""
     from imgsearch.core.errors import CatalogLocked
@@ -278,6 +295,36 @@ def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
             say(f"{what}: {done:,}{of_all}, {rate(done)}{left}")
 
     yield show
+
+
+@contextlib.contextmanager
+def stop_between_batches() -> Iterator[Callable[[], None]]:
+    """Yield a function that raises KeyboardInterrupt once Ctrl-C was pressed; a second Ctrl-C stops at once.
+
+    Between batches the catalog is consistent. During one, DuckDB and usearch notice the signal themselves and fail
+    with errors of their own.
+    """
+    pressed = threading.Event()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+        pressed.set()
+        interrupted.set()
+        say("Stopping after this batch ...")
+
+    def check() -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+
+    if (entered := session()) is not None:
+        yield entered.check
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def say(message: str) -> None:

@@ -17,10 +17,10 @@ import tarfile
 import threading
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 from urllib.parse import quote, unquote, unquote_to_bytes, urljoin, urlsplit
 
 import httpx2
@@ -30,6 +30,8 @@ from imgsearch.core.errors import ImageTooLarge, SourceError
 from imgsearch.core.text import error_line, is_unicode
 from imgsearch.store.remote_files import is_remote, read_file
 from imgsearch.store.stored_originals import is_stored, stored_path
+
+_T = TypeVar("_T")
 
 MAX_REDIRECTS = 5
 TIMEOUT_S = 20.0
@@ -162,7 +164,33 @@ class Originals:
                 self._archives[archive_path] = archive
             return self._within_limit(archive.read(member, self._max_bytes + 1))
 
+    def validators(self, url: str, known: Mapping[str, str] | None = None) -> dict[str, str] | None:
+        """Return what tells the versions of a URL's content apart (`etag`, `last-modified`), without reading it.
+
+        None where the server says that it is still that of `known`. Raises `SourceError`.
+        """
+        names = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
+        headers = {header: known[name] for name, header in names.items() if known and known.get(name)}
+
+        def found(response: httpx2.Response) -> dict[str, str] | None:
+            if response.status_code == 304:
+                return None
+            return {name: response.headers[name][:1000] for name in names if name in response.headers}
+
+        return self._get(url, headers, found)
+
     def _fetch(self, url: str) -> bytes:
+        def body(response: httpx2.Response) -> bytes:
+            data = bytearray()
+            for part in response.iter_bytes():
+                data += part
+                self._check_size(len(data))
+            return bytes(data)
+
+        return self._get(url, {}, body)
+
+    def _get(self, url: str, headers: Mapping[str, str], read: Callable[[httpx2.Response], _T]) -> _T:
+        """Return what `read` reads of the answer to a request, after redirects."""
         with self._lock:
             if self._client is None:
                 self._client = httpx2.Client(timeout=TIMEOUT_S, follow_redirects=False)
@@ -170,17 +198,13 @@ class Originals:
         for _ in range(MAX_REDIRECTS + 1):
             self._check_host(url)
             try:
-                with client.stream("GET", url) as response:
-                    if response.is_redirect:
+                with client.stream("GET", url, headers=dict(headers)) as response:
+                    if response.is_redirect and response.status_code != 304:
                         url = urljoin(url, response.headers["location"])
                         continue
-                    if response.status_code != 200:
+                    if response.status_code != 200 and not (headers and response.status_code == 304):
                         raise SourceError(f"The server answered {response.status_code} for the photo's URL.")
-                    data = bytearray()
-                    for part in response.iter_bytes():
-                        data += part
-                        self._check_size(len(data))
-                    return bytes(data)
+                    return read(response)
             except (httpx2.HTTPError, httpx2.InvalidURL, KeyError, ValueError) as error:
                 raise SourceError(f"The photo's URL cannot be fetched ({error_line(error)}).") from None
         raise SourceError(f"The photo's URL redirects more than {MAX_REDIRECTS} times.")

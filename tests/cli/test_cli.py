@@ -26,6 +26,7 @@ from imgsearch.cli.main import app
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
     "index",
+    "sync",
     "search",
     "remove",
     "info",

@@ -40,6 +40,7 @@ OWNERS = {
     "filelock": {"store.database", "store.backup"},
     "ir_measures": {"improve.quality"},
     "typer": {"cli"},
+    "watchfiles": {"cli.syncing"},
     "fastapi": {"app.api"},
     "starlette": {"app"},
     "streamlit": {"app.asgi", "ui"},
