@@ -136,6 +136,14 @@ SourceOption = Annotated[
 RestoreOption = Annotated[
     bool, typer.Option("--restore", help="Also index photos whose items were removed by hand.")
 ]
+RefreshOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--refresh/--no-refresh",
+        help="Read all photos at URLs again, or none that is known. By default those are read whose server says "
+        "that they have changed (entity tag, time or size).",
+    ),
+]
 RootOption = Annotated[
     Path | None,
     typer.Option(
@@ -167,6 +175,7 @@ def index(
     source: SourceOption = "",
     take_over: TakeOverOption = False,
     restore: RestoreOption = False,
+    refresh: RefreshOption = None,
     root: RootOption = None,
     private_hosts: PrivateHostsOption = False,
     index_at: IndexOption = None,
@@ -200,6 +209,7 @@ def index(
         embeddings=embeddings and terminal.place(embeddings),
         take_over=take_over,
         restore=restore,
+        refresh=refresh,
         root=root,
         feed=feed,
     )

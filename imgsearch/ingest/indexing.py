@@ -41,6 +41,7 @@ from imgsearch.store.originals import Originals
 from imgsearch.store.removals import Removals
 from imgsearch.store.source_table import SourceTable
 from imgsearch.store.thumbnails import ThumbnailCache
+from imgsearch.store.url_states import UrlStates
 from imgsearch.vision.images import ImageLimits
 
 MIN_PHOTOS_FOR_WORKERS = 1_000
@@ -57,10 +58,11 @@ class IndexingOptions:
     `prune` removes vanished items within `prune_limit`; where more have vanished, none is removed and the report says
     so. `source` names the sources, which are then one; by default their places name them, or the name that these
     places had before. `take_over` lets photos take the ids of other photos of other sources. Items that a person
-    removed stay removed unless `restore`. `rules` say what of folders, archives and stores is left out, `feed` how
-    tables are read. `threads` decode (0: as many as processors) beside the encoder. With more than one of `workers`,
-    that many processes prepare the photos instead, once there are `worth_workers` of them to read, and encode them
-    too where that is faster.
+    removed stay removed unless `restore`. Known photos at URLs are read again if their server says that they have
+    changed, with `refresh` always, with False never. `rules` say what of folders, archives and stores is left out,
+    `feed` how tables are read. `threads` decode (0: as many as processors) beside the encoder. With more than one of
+    `workers`, that many processes prepare the photos instead, once there are `worth_workers` of them to read, and
+    encode them too where that is faster.
     """
 
     metadata: Path | None = None
@@ -70,6 +72,7 @@ class IndexingOptions:
     source: str = ""
     take_over: bool = False
     restore: bool = False
+    refresh: bool | None = None
     rules: ExclusionRules = field(default_factory=ExclusionRules)
     root: Path | None = None
     feed: FeedOptions = field(default_factory=FeedOptions)
@@ -153,6 +156,8 @@ def _scan(
         metadata,
         trust_files=not options.embeddings,
         moves=MovedPhotos(catalog, index),
+        url_states=UrlStates(catalog.database),
+        refresh=options.refresh,
         take_over=options.take_over,
         had_items=len(catalog) > 0,
         removed=frozenset() if options.restore else frozenset(Removals(catalog.database).by_hand()),

@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.errors import ImgSearchError, SourceError
 from imgsearch.core.records import Failure
 from imgsearch.core.text import error_line
 from imgsearch.encoders.base import Encoder, Preprocessor
 from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import Originals, content_digest, is_url
+from imgsearch.store.url_states import UrlState
 from imgsearch.vision.images import ImageLimits, decode_picture, encode_thumbnail
 from imgsearch.vision.looks import Look, describe
 
@@ -33,7 +34,8 @@ _log = logging.getLogger(__name__)
 class PreparedPhoto:
     """A photo that was read. `array` is the encoder's input, `vector` the (dim,) float32 embedding once there is one.
 
-    Both are None for a photo whose digest was known. `thumbnail` is a WebP of at most `KEPT_URL_PX`, for URLs only.
+    Both are None for a photo whose digest was known. `thumbnail` is a WebP of at most `KEPT_URL_PX`, `url_state` what
+    tells the next change, for URLs only. `unchecked` says why a known photo could not be compared: it stays as it is.
     """
 
     digest: str
@@ -43,6 +45,8 @@ class PreparedPhoto:
     vector: NDArray[np.float32] | None = None
     thumbnail: bytes | None = None
     look: Look | None = None
+    url_state: UrlState | None = None
+    unchecked: str = ""
 
 
 Outcome = PreparedPhoto | Failure
@@ -61,11 +65,24 @@ class Preparer:
     def __call__(self, photo: Photo) -> Outcome:
         """Read and prepare a photo, or only read it where the digest of its bytes is known; raises nothing."""
         try:
-            data = self.originals.read(photo.location)
+            state: UrlState | None = None
+            if is_url(photo.location):
+                answer = self.originals.fetch(photo.location, photo.url_state)
+                data, state = answer.data, answer.state
+                if data is None:
+                    return PreparedPhoto(photo.digest, url_state=state)
+            else:
+                data = self.originals.read(photo.location)
             digest = content_digest(data)
             if digest == photo.digest or digest in photo.known_digests:
-                return PreparedPhoto(digest)
-            return self._prepared(data, digest, photo)
+                return PreparedPhoto(digest, url_state=state)
+            prepared = self._prepared(data, digest, photo)
+            prepared.url_state = state
+            return prepared
+        except SourceError as error:
+            if photo.url_state is None:
+                return read_failure(error, photo)
+            return PreparedPhoto(photo.digest, unchecked=str(error))
         except Exception as error:  # one photo must not stop a run, whatever a decoder raises
             return read_failure(error, photo)
 

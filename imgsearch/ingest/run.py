@@ -30,8 +30,8 @@ from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import content_digest, file_of, is_url
 from imgsearch.store.source_table import SourceTable, is_source_name
-from imgsearch.store.stored_originals import is_stored
 from imgsearch.store.thumbnails import ThumbnailCache
+from imgsearch.store.url_states import UrlState, UrlStates
 
 SCAN_BATCH = 512
 """Photos that are looked up, or updated, in one query."""
@@ -66,6 +66,7 @@ class RunReport:
         self.pending = 0  # read, but not stored yet
         self.notes: list[str] = []
         self.moved: list[tuple[str, str]] = []
+        self.unchecked: list[str] = []  # why photos at URLs could not be compared
         self.not_removed = ""
         self._failures: list[Failure] = []
         self._left_out: dict[str, LeftOut] = {}
@@ -119,6 +120,9 @@ class RunReport:
 
     def finish(self, encoder_id: str) -> IndexingReport:
         """Return the report of the ended run."""
+        if self.unchecked:
+            count = f"{len(self.unchecked):,} photos at URLs could not be checked and stay as they are"
+            self.notes.append(f"{count}; the first: {self.unchecked[0]}")
         return IndexingReport(
             added=self.added,
             changed=self.changed,
@@ -140,7 +144,8 @@ class Scan:
     """One pass over the sources of a run.
 
     Without `trust_files`, photos of the same size and time are read too (their embeddings are imported). With
-    `take_over`, ids of other sources may be taken. `removed` are ids that stay out of the catalog. `columns` fits
+    `take_over`, ids of other sources may be taken. `removed` are ids that stay out of the catalog. Known photos at
+    URLs are read if their server says that they have changed, with `refresh` always, with False never. `columns` fits
     rows to the catalog's columns. `stored`: the known photos that are being read again, by id. `without_look`: keys
     of known photos without a look.
     """
@@ -151,9 +156,11 @@ class Scan:
     metadata: MetadataFile | None
     trust_files: bool
     moves: MovedPhotos
+    url_states: UrlStates
     take_over: bool = False
     had_items: bool = True
     removed: frozenset[str] = frozenset()
+    refresh: bool | None = None
     columns: ColumnPlan = field(default_factory=ColumnPlan)
     stored: dict[str, Photo] = field(default_factory=dict)
     without_look: list[int] = field(default_factory=list)
@@ -179,7 +186,7 @@ class Scan:
                     found = self.catalog.stored_photos([photo.item_id for photo in photos])
                     self._note_missing_looks(found.values())
                 reading = [self._to_read(photo, found.get(photo.item_id)) for photo in photos]
-                unknown = [photo for photo in reading if photo is not None]
+                unknown = self._with_url_states([photo for photo in reading if photo is not None])
                 if self.trust_files and self.had_items:
                     with self.report.stage("scan"):
                         unknown = self.moves.with_known_digests(unknown)
@@ -201,10 +208,35 @@ class Scan:
         self.stored[photo.item_id] = stored
         if taken:
             self._contested.add(photo.item_id)
-        elif self.trust_files and _same_file(photo, stored):
+        elif self.trust_files and self._is_same(photo, stored):
             self.settle(photo)
             return None
         return replace(photo, digest=stored.digest)
+
+    def _is_same(self, photo: Photo, stored: Photo) -> bool:
+        """Return whether the file looks unchanged without reading it."""
+        if is_url(photo.location):
+            return self.refresh is False and photo.location == stored.location
+        return (photo.size_bytes, photo.modified_ns) == (stored.size_bytes, stored.modified_ns)
+
+    def _with_url_states(self, photos: list[Photo]) -> list[Photo]:
+        """Return the photos; known ones at the URLs where they were are compared with what is known of these."""
+        urls = [
+            photo.location
+            for photo in photos
+            if is_url(photo.location)
+            and (stored := self.stored.get(photo.item_id))
+            and stored.location == photo.location
+        ]
+        if not urls or self.refresh or not self.trust_files:
+            return photos
+        known = {url: UrlState(url) for url in urls} | self.url_states.of(urls)
+        return [
+            replace(photo, url_state=known[photo.location])
+            if photo.location in known and photo.digest
+            else photo
+            for photo in photos
+        ]
 
     def is_refused(self, photo: Photo) -> bool:
         """Report a photo of other content than that of another source with its id, and return whether it is one."""
@@ -332,13 +364,6 @@ def _file_fields(photo: Photo) -> tuple[str, str, int, int]:
     return photo.source, photo.location, photo.size_bytes, photo.modified_ns
 
 
-def _same_file(photo: Photo, stored: Photo) -> bool:
-    """Return whether the file looks unchanged without reading it; the content of a URL is taken to stay the same."""
-    if is_url(photo.location) or is_stored(photo.location):
-        return photo.location == stored.location
-    return (photo.size_bytes, photo.modified_ns) == (stored.size_bytes, stored.modified_ns)
-
-
 def _id_is_taken(photo: Photo, stored: Photo) -> bool:
     """Return whether the id belongs to another source's photo that still exists."""
     if stored.source == photo.source or stored.location == photo.location:
@@ -368,6 +393,7 @@ class BatchWriter:
     thumbnails: ThumbnailCache | None
     _prepared: Batch = field(default_factory=list)
     _encoded: Batch = field(default_factory=list)
+    _url_states: list[UrlState] = field(default_factory=list)
     _unsaved: int = 0
 
     def write(self, outcomes: Iterable[tuple[Photo, Outcome]]) -> None:
@@ -375,7 +401,12 @@ class BatchWriter:
         for photo, outcome in outcomes:
             if isinstance(outcome, Failure):
                 self.report.fail(outcome)
-            elif outcome.digest == photo.digest:
+                continue
+            if outcome.unchecked:
+                self.report.unchecked.append(outcome.unchecked)
+            if outcome.url_state and (outcome.array is None and outcome.vector is None):
+                self._url_states.append(outcome.url_state)
+            if outcome.digest == photo.digest:
                 self.scan.settle(photo)
             elif self.scan.is_refused(photo):
                 continue
@@ -415,9 +446,16 @@ class BatchWriter:
 
     def _commit(self) -> None:
         self.scan.flush()
+        self._commit_batch()
+        # Only once the photos are stored: a killed run must not forget that they have changed.
+        states, self._url_states = self._url_states, []
+        self.scan.url_states.store(states)
+
+    def _commit_batch(self) -> None:
         batch, self._encoded = self._encoded, []
         if not batch:
             return
+        self._url_states += [prepared.url_state for _, prepared in batch if prepared.url_state]
         with self.report.stage("store"):
             photos = self._with_metadata([photo for photo, _ in batch])
             prepared_photos = [prepared for _, prepared in batch]

@@ -14,6 +14,7 @@ from imgsearch.core.text import is_unicode
 from imgsearch.store.database import Database
 from imgsearch.store.metadata_columns import plain_cells
 from imgsearch.store.metadata_table import MetadataTable
+from imgsearch.store.url_states import UrlState
 
 CACHED_ITEMS = 50_000
 """How many items are cached: a query to DuckDB for ten items takes about 2 ms."""
@@ -25,7 +26,8 @@ class Photo:
 
     `size_bytes` and `modified_ns` change when the file does (0: unknown). `digest` is that of the bytes, `row_digest`
     that of the metadata; "" means unknown. `key` is None before the photo is stored. `known_digests` are those of
-    stored photos of the same size: this one may be a copy.
+    stored photos of the same size: this one may be a copy. With a `url_state`, the photo is read only if it has
+    changed since.
     """
 
     item_id: str
@@ -40,6 +42,7 @@ class Photo:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     key: int | None = None
     known_digests: frozenset[str] = frozenset()
+    url_state: UrlState | None = None
 
 
 class ItemReader:

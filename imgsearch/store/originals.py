@@ -10,9 +10,7 @@ stored:0123456789abcdef....jpg          a photo in the catalog's folder (imgsear
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import os
-import socket
 import tarfile
 import threading
 import zipfile
@@ -20,21 +18,18 @@ import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import IO, TypeVar
-from urllib.parse import quote, unquote, unquote_to_bytes, urljoin, urlsplit
+from typing import IO
+from urllib.parse import quote, unquote, unquote_to_bytes
 
-import httpx2
 from cachetools import LRUCache
 
 from imgsearch.core.errors import ImageTooLarge, SourceError
 from imgsearch.core.text import error_line, is_unicode
 from imgsearch.store.remote_files import is_remote, read_file
 from imgsearch.store.stored_originals import is_stored, stored_path
+from imgsearch.store.url_states import UrlState
+from imgsearch.store.web_files import WebAnswer, WebFiles
 
-_T = TypeVar("_T")
-
-MAX_REDIRECTS = 5
-TIMEOUT_S = 20.0
 OPEN_ARCHIVES = 4
 _DAMAGED = (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error)
 
@@ -95,9 +90,9 @@ class Originals:
         self._catalog_folder = catalog_folder
         self._max_bytes = max_bytes
         self._private_hosts = private_hosts
+        self._web = WebFiles(max_bytes=max_bytes, private_hosts=private_hosts)
         self._archives = _OpenArchives(OPEN_ARCHIVES)
         self._lock = threading.Lock()
-        self._client: httpx2.Client | None = None
 
     def __reduce__(self) -> tuple[Callable[[], Originals], tuple[()]]:
         """Pickle the settings only: another process opens its own archives and connections."""
@@ -107,7 +102,7 @@ class Originals:
     def read(self, location: str) -> bytes:
         """Return the photo's bytes; raises `SourceError`, or `ImageTooLarge` when there are more than `max_bytes`."""
         if is_url(location):
-            return self._fetch(location)
+            return self.fetch(location).data or b""
         if location.startswith(("tar:", "zip:")):
             return self._read_member(location)
         if is_remote(location):
@@ -119,14 +114,19 @@ class Originals:
             return self._read_file(path)
         return self._read_file(file_of(location) or Path(location))
 
+    def fetch(self, url: str, known: UrlState | None = None) -> WebAnswer:
+        """Return the photo at a URL with what tells its next change; without bytes if it is as `known`.
+
+        Raises as `read` does.
+        """
+        return self._web.read(url) if known is None else self._web.read_if_changed(url, known)
+
     def close(self) -> None:
         """Close open archives and connections."""
         with self._lock:
             while self._archives:
                 self._archives.popitem()
-            if self._client is not None:
-                self._client.close()
-                self._client = None
+        self._web.close()
 
     def _read_file(self, path: Path) -> bytes:
         try:
@@ -169,65 +169,13 @@ class Originals:
 
         None where the server says that it is still that of `known`. Raises `SourceError`.
         """
-        names = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
-        headers = {header: known[name] for name, header in names.items() if known and known.get(name)}
-
-        def found(response: httpx2.Response) -> dict[str, str] | None:
-            if response.status_code == 304:
-                return None
-            return {name: response.headers[name][:1000] for name in names if name in response.headers}
-
-        return self._get(url, headers, found)
-
-    def _fetch(self, url: str) -> bytes:
-        def body(response: httpx2.Response) -> bytes:
-            data = bytearray()
-            for part in response.iter_bytes():
-                data += part
-                self._check_size(len(data))
-            return bytes(data)
-
-        return self._get(url, {}, body)
-
-    def _get(self, url: str, headers: Mapping[str, str], read: Callable[[httpx2.Response], _T]) -> _T:
-        """Return what `read` reads of the answer to a request, after redirects."""
-        with self._lock:
-            if self._client is None:
-                self._client = httpx2.Client(timeout=TIMEOUT_S, follow_redirects=False)
-            client = self._client
-        for _ in range(MAX_REDIRECTS + 1):
-            self._check_host(url)
-            try:
-                with client.stream("GET", url, headers=dict(headers)) as response:
-                    if response.is_redirect and response.status_code != 304:
-                        url = urljoin(url, response.headers["location"])
-                        continue
-                    if response.status_code != 200 and not (headers and response.status_code == 304):
-                        raise SourceError(f"The server answered {response.status_code} for the photo's URL.")
-                    return read(response)
-            except (httpx2.HTTPError, httpx2.InvalidURL, KeyError, ValueError) as error:
-                raise SourceError(f"The photo's URL cannot be fetched ({error_line(error)}).") from None
-        raise SourceError(f"The photo's URL redirects more than {MAX_REDIRECTS} times.")
-
-    def _check_host(self, url: str) -> None:
-        """Refuse URLs into this machine or the local network: the manifest may come from a stranger (SSRF)."""
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError as error:
-            raise SourceError(f"The photo's URL is not a valid address ({error}).") from None
-        if parts.scheme not in ("http", "https") or not host:
-            raise SourceError("The photo's URL is not an http or https address.")
-        if self._private_hosts:
-            return
-        try:
-            found = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)
-        except (OSError, ValueError):
-            raise SourceError(f"The host {host[:100]} of the photo's URL cannot be found.") from None
-        if not all(ipaddress.ip_address(address[4][0]).is_global for address in found):
-            raise SourceError(
-                f"The host {host[:100]} is in a private network; pass --private-hosts if it is yours."
-            )
+        given = known or {}
+        state = UrlState(url, given.get("etag", ""), given.get("last-modified", ""))
+        seen = self._web.look(url, state)
+        if seen is None:
+            return None
+        found = {"etag": seen.etag, "last-modified": seen.last_modified}
+        return {name: text for name, text in found.items() if text}
 
 
 class _Archive:
