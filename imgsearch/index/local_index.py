@@ -155,7 +155,7 @@ class LocalIndex(LiveIndex):
                 return
             self._remove_from_engine(dead)
             before = len(self.engine)
-            self._add_from_catalog(self.engine, missing, progress)
+            fill(self.engine, self.space, missing, progress)
             self._unsaved += len(dead) + len(self.engine) - before
             if self._too_many_dead() or self._outgrown():
                 self.rebuild(progress=progress)
@@ -174,13 +174,13 @@ class LocalIndex(LiveIndex):
             if self._chosen == "by size":
                 self._parameters = default_parameters(len(self._catalog))
             engine = self._built(progress)
-            recall = self._tune(engine)
+            recall = tune(engine, self.space, self._target_recall)
             missed = recall is not None and recall < self._target_recall
             small = default_parameters(0)
             if missed and self._chosen == "by size" and self._parameters != small:
                 self._chosen, self._parameters = "by recall", small
                 engine = self._built(progress)
-                recall = self._tune(engine)
+                recall = tune(engine, self.space, self._target_recall)
             self._activate(engine)
             self._write(recall)
 
@@ -197,7 +197,7 @@ class LocalIndex(LiveIndex):
         """Write the engine as a new generation and activate it; does nothing where nothing has changed."""
         with self._building:
             if self._unsaved or not self._header:
-                self._write(self._tune(self.engine))
+                self._write(tune(self.engine, self.space, self._target_recall))
 
     # --- internal ---------------------------------------------------------------------------------------------
 
@@ -263,7 +263,7 @@ class LocalIndex(LiveIndex):
         with self._changing:
             self._meanwhile = {}
         engine = self._empty(self._parameters)
-        self._add_from_catalog(engine, self._catalog.keys(), progress)
+        fill(engine, self.space, self._catalog.keys(), progress)
         return engine
 
     def _activate(self, engine: VectorIndex) -> None:
@@ -276,7 +276,7 @@ class LocalIndex(LiveIndex):
             engine.remove(gone)
             self._dead = before - len(engine)
             if len(new):
-                self._add_from_catalog(engine, np.setdiff1d(new, engine.keys()), None)
+                fill(engine, self.space, np.setdiff1d(new, engine.keys()), None)
             self.engine = engine
             self._unsaved = max(len(engine), 1)
 
@@ -324,29 +324,32 @@ class LocalIndex(LiveIndex):
     def _too_many_dead(self) -> bool:
         return self._dead > max(STALE_SHARE * (len(self.engine) + self._dead), 50)
 
-    def _add_from_catalog(self, engine: VectorIndex, keys: Keys, progress: Progress | None) -> None:
-        for start in range(0, len(keys), _BLOCK_ROWS):
-            block = keys[start : start + _BLOCK_ROWS]
-            vectors = self.space.vectors(block)
-            sound = are_unit(vectors)
-            engine.add(block[sound], vectors[sound])
-            if progress:
-                progress(start + len(block), len(keys))
 
-    def _tune(self, engine: VectorIndex) -> float | None:
-        """Raise the search effort until `ann_recall@10` reaches the target, and return the recall measured.
+def fill(engine: VectorIndex, space: VectorSpace, keys: Keys, progress: Progress | None) -> None:
+    """Add keys with their stored vectors to an engine, except rows that are damaged on disk."""
+    for start in range(0, len(keys), _BLOCK_ROWS):
+        block = keys[start : start + _BLOCK_ROWS]
+        vectors = space.vectors(block)
+        sound = are_unit(vectors)
+        engine.add(block[sound], vectors[sound])
+        if progress:
+            progress(start + len(block), len(keys))
 
-        None for an empty index.
-        """
-        keys = engine.keys()
-        if len(keys) == 0:
-            return None
-        probe = RecallProbe(self.space, keys, PROBES)
-        while True:
-            recall = probe.recall(lambda vector, k: engine.search(vector, k)[0])
-            if recall >= self._target_recall or engine.expansion_search >= MAX_EXPANSION:
-                return round(recall, 4)
-            engine.expansion_search = round(engine.expansion_search * EXPANSION_STEP)
+
+def tune(engine: VectorIndex, space: VectorSpace, target_recall: float) -> float | None:
+    """Raise the search effort until `ann_recall@10` reaches the target, and return the recall measured.
+
+    None for an empty index.
+    """
+    keys = engine.keys()
+    if len(keys) == 0:
+        return None
+    probe = RecallProbe(space, keys, PROBES)
+    while True:
+        recall = probe.recall(lambda vector, k: engine.search(vector, k)[0])
+        if recall >= target_recall or engine.expansion_search >= MAX_EXPANSION:
+            return round(recall, 4)
+        engine.expansion_search = round(engine.expansion_search * EXPANSION_STEP)
 
 
 def check_files(catalog: CatalogStore, space: VectorSpace) -> IndexHeader:

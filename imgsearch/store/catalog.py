@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from imgsearch.store.batches import (
     replace_metadata,
 )
 from imgsearch.store.change_log import ChangeLog
-from imgsearch.store.database import CatalogSettings, Cursor, Database
+from imgsearch.store.database import CatalogSettings, Cursor, Database, find_rows
 from imgsearch.store.filtered_keys import FilteredKeys
 from imgsearch.store.item_renames import rename_items
 from imgsearch.store.item_table import CACHED_ITEMS, ItemReader, Photo
@@ -246,10 +247,8 @@ class CatalogStore:
 
     def _photos_by(self, column: str, sql_type: str, values: Sequence[str | int]) -> list[Photo]:
         names = (*_PHOTO_COLUMNS, "key")
-        wanted = f"(SELECT DISTINCT unnest(?::{sql_type}[]) AS wanted) ON {column} = wanted"
-        sql = f"SELECT {', '.join(names)} FROM items JOIN {wanted} ORDER BY item_id"
-        rows = self.database.cursor().execute(sql, [list(values)]).fetchall()
-        return [Photo(**dict(zip(names, row, strict=True))) for row in rows]
+        rows = find_rows(self.database.cursor(), "items", names, column, values, sql_type) if values else []
+        return [Photo(**dict(zip(names, row, strict=True))) for row in sorted(rows, key=itemgetter(0))]
 
     def ids_of_source(self, source: str) -> set[str]:
         """Return the ids of all items that came from a source."""

@@ -32,6 +32,8 @@ Cursor = duckdb.DuckDBPyConnection
 
 DATABASE_FILE = "catalog.duckdb"
 PARAMETERS_PER_STATEMENT = 900
+FEW_ROWS = 8
+"""Up to this many rows are written by statements with parameters, more by a data frame, which takes milliseconds."""
 _COPY_BUFFER_BYTES = 8 << 20
 
 MIGRATIONS = tuple(
@@ -284,6 +286,30 @@ def insert_frame(cursor: Cursor, table: str, frame: pd.DataFrame, *, by_name: bo
     """Append a data frame to a table, column by position or `by_name`; columns it lacks get their defaults."""
     order = " BY NAME" if by_name else ""
     _execute_with(cursor, frame, f"INSERT INTO {table}{order} SELECT * FROM incoming_rows")
+
+
+def insert_rows(cursor: Cursor, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Append a few rows with these columns: for up to about ten, a data frame takes longer."""
+    marks = ", ".join([f"({', '.join('?' for _ in columns)})"] * len(rows))
+    names = ", ".join(columns)
+    cursor.execute(f"INSERT INTO {table} ({names}) VALUES {marks}", [cell for row in rows for cell in row])
+
+
+def find_rows(
+    cursor: Cursor, table: str, columns: Sequence[str], by: str, values: Sequence[str | int], sql_type: str
+) -> list[tuple[Any, ...]]:
+    """Return these columns of the rows whose column `by` has one of the values, in no order.
+
+    One value is found by the column's index; a list is joined: IN with a parameter for each value scans all rows,
+    19 ms for a million, where a join with the list takes 4. Joining several tables in one query takes longer.
+    """
+    names = ", ".join(columns)
+    if len(values) == 1:
+        return cursor.execute(f"SELECT {names} FROM {table} WHERE {by} = ?", list(values)).fetchall()
+    wanted = f"(SELECT DISTINCT unnest(?::{sql_type}[]) AS wanted)"
+    return cursor.execute(
+        f"SELECT {names} FROM {wanted} JOIN {table} ON {table}.{by} = wanted", [list(values)]
+    ).fetchall()
 
 
 def _execute_with(cursor: Cursor, frame: pd.DataFrame, sql: str) -> None:

@@ -19,7 +19,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from imgsearch.core.key_arrays import Keys
-from imgsearch.store.database import CatalogSettings, Database, delete_rows, insert_frame
+from imgsearch.store.database import (
+    FEW_ROWS,
+    CatalogSettings,
+    Database,
+    delete_rows,
+    insert_frame,
+    insert_rows,
+)
 from imgsearch.store.vector_file import RowFile
 from imgsearch.vision.looks import COLOR, LOOK_DIM, LOOK_VERSION, Look
 
@@ -108,13 +115,16 @@ class LookTable:
             data = {key: look.vector.astype(np.float16).tobytes() for key, look in new.items() if look}
             if data:
                 self.file.write(data)
-            none = np.array([look is None for look in new.values()])
-            phashes = np.array([look.phash if look else 0 for look in new.values()], np.uint64)
-            checksums = np.array([zlib.crc32(data[key]) if key in data else 0 for key in new], np.uint32)
-            frame = pd.DataFrame({"key": np.array(list(new), np.uint64)})
-            frame["phash"] = pd.arrays.IntegerArray(phashes, none)
-            frame["crc32"] = pd.arrays.IntegerArray(checksums, none)
-            insert_frame(cursor, "looks", frame)
+            rows = [
+                (key, look.phash if look else None, zlib.crc32(data[key]) if key in data else None)
+                for key, look in new.items()
+            ]
+            if len(rows) <= FEW_ROWS:
+                insert_rows(cursor, "looks", ("key", "phash", "crc32"), rows)
+            else:
+                frame = pd.DataFrame(rows, columns=["key", "phash", "crc32"], dtype=object)
+                types = {"key": "uint64", "phash": "UInt64", "crc32": "UInt32"}
+                insert_frame(cursor, "looks", frame.astype(types))
         self._add({key: look.phash for key, look in new.items() if look})
 
     def copy(self, sources: Keys, keys: Keys) -> None:

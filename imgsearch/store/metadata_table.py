@@ -25,7 +25,15 @@ from imgsearch.core.filter_grammar import condition
 from imgsearch.core.key_arrays import Keys
 from imgsearch.core.query import Filter
 from imgsearch.core.records import Facet, FacetValue
-from imgsearch.store.database import Cursor, Database, borrowed_keys, insert_frame, update_from_frame
+from imgsearch.store.database import (
+    FEW_ROWS,
+    Cursor,
+    Database,
+    borrowed_keys,
+    insert_frame,
+    insert_rows,
+    update_from_frame,
+)
 from imgsearch.store.metadata_columns import (
     MOMENTS,
     NUMERIC,
@@ -39,8 +47,6 @@ from imgsearch.store.metadata_columns import (
     stored_cell,
 )
 
-FEW_ROWS = 8
-"""Up to this many rows are updated by a statement each, which uses the index of the keys."""
 FEW_CHOICES = 12
 MAX_CHOICES = 60
 """A text column with more distinct values than this is offered for `contains` instead of as choices."""
@@ -370,8 +376,16 @@ def read_columns(cursor: Cursor) -> dict[str, ColumnKind]:
 
 def insert_metadata(cursor: Cursor, keys: NDArray[np.uint64], rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert a row for each key, inside the caller's transaction."""
+    columns = _fit_columns(cursor, rows)
+    if len(rows) <= FEW_ROWS:
+        cells = [
+            [int(key), *(stored_cell(row.get(column), kind) for column, kind in columns.items())]
+            for key, row in zip(keys, rows, strict=True)
+        ]
+        insert_rows(cursor, "metadata", ["key", *(f"c{place}" for place in range(len(columns)))], cells)
+        return
     series: dict[str, Any] = {"key": keys}
-    for column, kind in _fit_columns(cursor, rows).items():
+    for column, kind in columns.items():
         values = [stored_cell(row.get(column), kind) for row in rows]
         series[f"v{len(series)}"] = pd.Series(values, dtype=PANDAS_TYPES[kind])
     # Made at once: pandas warns about columns that are added one by one.

@@ -14,10 +14,18 @@ import numpy as np
 import pandas as pd
 
 from imgsearch.core.key_arrays import Keys
-from imgsearch.store.database import Cursor, delete_rows, insert_frame, update_from_frame
+from imgsearch.store.database import (
+    FEW_ROWS,
+    Cursor,
+    delete_rows,
+    find_rows,
+    insert_frame,
+    insert_rows,
+    update_from_frame,
+)
 from imgsearch.store.item_table import Photo
 from imgsearch.store.metadata_columns import plain_cells
-from imgsearch.store.metadata_table import FEW_ROWS, insert_metadata, read_columns, update_cells
+from imgsearch.store.metadata_table import insert_metadata, read_columns, update_cells
 
 FILE_COLUMNS = ("source", "location", "size_bytes", "modified_ns")
 PHOTO_COLUMNS = (
@@ -28,6 +36,7 @@ PHOTO_COLUMNS = (
     "width_px",
     "height_px",
 )
+_OWN_COLUMNS = ("key", "added_at", "revision", "updated_at")
 ITEM_TABLES = ("items", "metadata", "looks")
 
 
@@ -83,30 +92,26 @@ class StoredItem:
 
 
 def read_stored(cursor: Cursor, item_ids: Sequence[str]) -> dict[str, StoredItem]:
-    """Return the known ids' items, by id."""
+    """Return the known ids' items, by id; inside a transaction, so that the tables agree."""
+    names = (*PHOTO_COLUMNS, *_OWN_COLUMNS)
+    rows = find_rows(cursor, "items", names, "item_id", item_ids, "VARCHAR") if len(item_ids) else []
+    if not rows:
+        return {}
     kinds = read_columns(cursor)
-    columns = list(kinds)
-    names = [f"items.{name}" for name in (*PHOTO_COLUMNS, "key", "added_at", "revision", "updated_at")]
-    cells = plain_cells(kinds)
-    rows = cursor.execute(
-        f"SELECT {', '.join([*names, 'looks.key', 'looks.phash', 'looks.crc32', *cells])} "
-        "FROM (SELECT DISTINCT unnest(?::VARCHAR[]) AS wanted) JOIN items ON items.item_id = wanted "
-        "JOIN metadata ON metadata.key = items.key LEFT JOIN looks ON looks.key = items.key",
-        [list(item_ids)],
-    ).fetchall()
     width = len(PHOTO_COLUMNS)
+    keys = [int(row[width]) for row in rows]
+    cells = ("key", *plain_cells(kinds))
+    metadata = {row[0]: row[1:] for row in find_rows(cursor, "metadata", cells, "key", keys, "UBIGINT")}
+    hashes = find_rows(cursor, "looks", ("key", "phash", "crc32"), "key", keys, "UBIGINT")
+    looks = {row[0]: (row[1], row[2]) for row in hashes}
     found: dict[str, StoredItem] = {}
     for row in rows:
         fields = dict(zip(PHOTO_COLUMNS, row[:width], strict=True))
-        key, added_at, revision, updated_at, look_key, phash, crc32, *values = row[width:]
-        metadata = {name: value for name, value in zip(columns, values, strict=True) if value is not None}
-        found[row[0]] = StoredItem(
-            Photo(**fields, key=int(key), metadata=metadata),
-            added_at,
-            int(revision or 0),
-            updated_at,
-            None if look_key is None else (phash, crc32),
-        )
+        key, added_at, revision, updated_at = row[width:]
+        values = zip(kinds, metadata[key], strict=True)
+        known = {name: value for name, value in values if value is not None}
+        photo = Photo(**fields, key=int(key), metadata=known)
+        found[row[0]] = StoredItem(photo, added_at, int(revision or 0), updated_at, looks.get(key))
     return found
 
 
@@ -114,21 +119,32 @@ def insert_items(cursor: Cursor, items: Sequence[StoredItem]) -> None:
     """Insert the rows of new or restored items, inside the caller's transaction."""
     if not items:
         return
-    frame = pd.DataFrame({name: [getattr(item.photo, name) for item in items] for name in PHOTO_COLUMNS})
-    keys = np.array([item.key for item in items], np.uint64)
-    frame["key"] = keys
-    for name in ("added_at", "revision", "updated_at"):
-        frame[name] = [getattr(item, name) for item in items]
-    insert_frame(cursor, "items", frame, by_name=True)
-    insert_metadata(cursor, keys, [item.metadata for item in items])
+    names = (*PHOTO_COLUMNS, *_OWN_COLUMNS)
+    rows = [
+        [
+            *_values(item, PHOTO_COLUMNS),
+            item.key,
+            item.added_at,
+            item.revision,
+            item.updated_at,
+        ]
+        for item in items
+    ]
     looks = [(item.key, *item.look) for item in items if item.look is not None]
-    if len(looks) > FEW_ROWS:
-        frame = pd.DataFrame(looks, columns=["key", "phash", "crc32"], dtype=object)
-        types = {"key": "uint64", "phash": "UInt64", "crc32": "UInt32"}
-        insert_frame(cursor, "looks", frame.astype(types))
-        return
-    for row in looks:
-        cursor.execute("INSERT INTO looks VALUES (?, ?, ?)", list(row))
+    keys = np.array([item.key for item in items], np.uint64)
+    if len(items) <= FEW_ROWS:
+        insert_rows(cursor, "items", names, rows)
+        if looks:
+            insert_rows(cursor, "looks", ("key", "phash", "crc32"), looks)
+    else:
+        frame = pd.DataFrame(rows, columns=list(names))
+        frame["key"] = keys
+        insert_frame(cursor, "items", frame, by_name=True)
+        if looks:
+            frame = pd.DataFrame(looks, columns=["key", "phash", "crc32"], dtype=object)
+            types = {"key": "uint64", "phash": "UInt64", "crc32": "UInt32"}
+            insert_frame(cursor, "looks", frame.astype(types))
+    insert_metadata(cursor, keys, [item.metadata for item in items])
 
 
 def delete_items(cursor: Cursor, keys: Iterable[int]) -> Keys:
