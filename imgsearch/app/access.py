@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import secrets
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Literal
 from urllib.parse import urlsplit
@@ -46,9 +47,15 @@ def is_loopback(address: str) -> bool:
     return (mapped or found).is_loopback
 
 
-def pages_may_edit(settings: Settings) -> bool:
-    """Return whether the app's pages may change the catalog: everyone who reaches them can use them."""
-    return (settings.local_only or settings.edit_pages) and not settings.replica_of
+def pages_may_edit(settings: Settings, headers: Mapping[str, str]) -> bool:
+    """Return whether a visitor's pages may change the catalog: by the setting, or on this machine without a proxy.
+
+    `headers` are those of the visitor's connection, by names in any case.
+    """
+    if settings.replica_of or settings.edit_pages:
+        return not settings.replica_of
+    given = {name.lower(): value for name, value in headers.items()}
+    return settings.local_only and not _forwarding(given) and _is_local_name(given.get("host", "localhost"))
 
 
 class WriteAccess:
@@ -91,11 +98,10 @@ class WriteAccess:
     def _check_origin(self, request: HTTPConnection) -> None:
         """Refuse a request that did not come straight from a program or a page of this machine."""
         headers = request.headers
-        forwarded = [name for name in headers if name in _FORWARDING or name.startswith(_FORWARDING_PREFIXES)]
-        if forwarded:
-            raise TokenRequired(
-                f"Changing the catalog through a proxy ({forwarded[0][:40]}) needs a token: {_HOW}."
-            )
+        # nginx speaks HTTP/1.0 to the app unless it is configured, and then often adds no header of its own.
+        proxy = _forwarding(headers) or ("HTTP/1.0" if request.scope.get("http_version") == "1.0" else "")
+        if proxy:
+            raise TokenRequired(f"Changing the catalog through a proxy ({proxy}) needs a token: {_HOW}.")
         client = request.client
         if client is None or not is_loopback(client.host):
             raise TokenRequired(f"Changing the catalog from another machine needs a token: {_HOW}.")
@@ -108,6 +114,12 @@ class WriteAccess:
         own = origin is None or origin.lower() in {f"http://{host.lower()}", f"https://{host.lower()}"}
         if not own or headers.get("sec-fetch-site", "").lower() not in _OWN_SITES:
             raise WriteRefused(f"A page of another site may not change the catalog; or {_HOW}.")
+
+
+def _forwarding(names: Iterable[str]) -> str:
+    """Return the first of these headers that a proxy adds, "" for none."""
+    found = (name for name in names if name in _FORWARDING or name.startswith(_FORWARDING_PREFIXES))
+    return next(found, "")[:40]
 
 
 def _is_local_name(host: str) -> bool:

@@ -86,7 +86,10 @@ def _serve(settings: Settings, *, open_browser: bool) -> None:
         from imgsearch.app.access import is_loopback, local_token
         from imgsearch.app.service import get_service
 
-        settings = settings.model_copy(update={"local_only": is_loopback(listener.getsockname()[0])})
+        # IMGSEARCH_LOCAL_ONLY=false stays: a proxy of this machine passes on what others send.
+        refused = "local_only" in settings.model_fields_set and not settings.local_only
+        local_only = not refused and is_loopback(listener.getsockname()[0])
+        settings = settings.model_copy(update={"local_only": local_only})
         say("Opening the catalog ...")
         service = get_service(settings)
         service.commands.runner = partial(run_command, service)

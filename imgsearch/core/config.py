@@ -119,8 +119,8 @@ class Settings(BaseSettings):
     """The port that `serve` and `demo` listen at; 0 picks a free one."""
     local_only: bool = False
     """Whether the server listens at loopback addresses only: then programs and pages of this machine may change
-    the catalog without a token. `serve` and `demo` find it out by themselves; set it for `uvicorn app:app
-    --host 127.0.0.1`."""
+    the catalog without a token. `serve` and `demo` find it out by themselves: set `true` for `uvicorn app:app
+    --host 127.0.0.1`, and `false` behind a proxy on the same machine that adds no `X-Forwarded-For`."""
     edit_pages: bool = False
     """Whether the app's pages may change the catalog although others than this machine reach them. Everyone who
     reaches the pages can then change it: put a proxy with a login in front."""

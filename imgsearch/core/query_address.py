@@ -57,6 +57,13 @@ _NAMES = (
 _PART = re.compile(r"([^:]*):(text|item|upload|color)(?:@([^:]*))?:(.*)", re.DOTALL)
 
 
+def item_url(item_id: str) -> str:
+    """Return the path of an item in the HTTP API, with the id as a parameter where no path can carry it."""
+    if _NOT_IN_A_PATH.search(item_id) or item_id.endswith(("/similar", "/history")):
+        return served_path(f"/api/v1/items?id={quote(item_id, safe='')}")
+    return served_path(f"/api/v1/items/{quote(item_id, safe='/')}")
+
+
 def thumbnail_url(photo: Item | Hit, size_px: int = 384) -> str:
     """Return the path of a photo's thumbnail; it changes when the photo's content does, so it may be cached."""
     rest = f"size={size_px}&v={photo.key}"

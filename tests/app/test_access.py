@@ -116,11 +116,24 @@ def test_a_replica_names_its_writer(token: str) -> None:
         replica.check(request(authorization=f"Bearer {token}"))
 
 
-def test_pages_edit_on_a_server_of_this_machine_or_by_the_setting() -> None:
-    assert pages_may_edit(LOCAL)
-    assert not pages_may_edit(PUBLIC)
-    assert pages_may_edit(PUBLIC.model_copy(update={"edit_pages": True}))
-    assert not pages_may_edit(LOCAL.model_copy(update={"replica_of": "http://writer"}))
+def test_pages_edit_on_this_machine_or_by_the_setting() -> None:
+    here = {"Host": "localhost:8501", "Origin": "http://localhost:8501"}
+    assert pages_may_edit(LOCAL, here)
+    assert not pages_may_edit(PUBLIC, here)
+    assert pages_may_edit(PUBLIC.model_copy(update={"edit_pages": True}), {"Host": "shop.example"})
+    assert not pages_may_edit(LOCAL.model_copy(update={"replica_of": "http://writer"}), here)
+
+
+def test_pages_behind_a_proxy_of_this_machine_do_not_edit() -> None:
+    for headers in ({"Host": "shop.example"}, {"Host": "localhost", "X-Forwarded-For": "192.0.2.7"}):
+        assert not pages_may_edit(LOCAL, headers)
+
+
+def test_a_proxy_that_speaks_http_1_0_needs_a_token() -> None:
+    old = request(host="127.0.0.1:8501")
+    old.scope["http_version"] = "1.0"
+    with pytest.raises(TokenRequired, match="proxy"):
+        WriteAccess(LOCAL).check(old)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])

@@ -13,6 +13,7 @@ from imgsearch.core.query import Emphasis, Filter, Query, Region, Term
 from imgsearch.core.query_address import (
     LESS_WEIGHT,
     MORE_WEIGHT,
+    item_url,
     query_from_params,
     query_key,
     query_string,
@@ -152,6 +153,15 @@ def test_every_id_has_a_thumbnail_address_that_browsers_do_not_normalise(item_id
     found = query["id"][0] if "id" in query else unquote("/".join(segments[1:]))
     assert found == item_id
     assert url.isascii()
+
+
+@pytest.mark.parametrize("item_id", ["a.jpg", "a b?.jpg", "../x", "a//b", "a/similar", "a/history", "é/%41#"])
+def test_every_item_has_an_address(item_id: str) -> None:
+    parts = urlsplit(item_url(item_id))
+    assert parts.path.startswith("/api/v1/items")
+    given = parse_qs(parts.query).get("id", [unquote(parts.path.removeprefix("/api/v1/items/"))])
+    assert given == [item_id]
+    assert not parts.path.endswith(("/similar", "/history"))
 
 
 def test_a_thumbnail_address_changes_with_the_photo() -> None:

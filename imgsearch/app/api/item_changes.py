@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,6 +25,7 @@ from imgsearch.app.api.item_responses import ChangedItem
 from imgsearch.app.api.routing import ID, ApiRouter, ItemIdPath, ItemIdQuery
 from imgsearch.app.item_checks import ItemChecks
 from imgsearch.app.service import SearchService
+from imgsearch.core.query_address import item_url
 from imgsearch.ingest.item_changes import ChangeOutcome, ChangeStatus, ItemChange, etag_of
 from imgsearch.store.idempotency import ACTOR_MARK, EarlierChange, KeptAnswer
 
@@ -49,15 +49,6 @@ def actor_of(request: Request) -> str:
 def quoted(etag: str) -> str:
     """Return an ETag as headers and documents hold it; "" for none."""
     return f'"{etag}"' if etag else ""
-
-
-def item_path(item_id: str) -> str:
-    """Return the path of an item, with its id as a parameter where no path can carry it."""
-    path = quote(item_id, safe="/")
-    odd = "//" in f"/{item_id}" or any(part in (".", "..") for part in item_id.split("/"))
-    if odd or item_id.endswith(("/similar", "/history")):
-        return f"/api/v1/items?id={quote(item_id, safe='')}"
-    return f"/api/v1/items/{path}"
 
 
 def outcome_document(outcome: ChangeOutcome) -> dict[str, Any]:
@@ -244,7 +235,7 @@ def _answer(outcome: ChangeOutcome) -> KeptAnswer:
         raise RequestError(outcome.message, status=status_of_code(outcome.code), code=outcome.code)
     headers = {"ETag": quoted(outcome.etag)} if outcome.etag else {}
     if outcome.status == "created":
-        headers["Location"] = item_path(outcome.item_id)
+        headers["Location"] = item_url(outcome.item_id)
     body = json.dumps(outcome_document(outcome), ensure_ascii=False)
     return KeptAnswer(201 if outcome.status == "created" else 200, headers, body)
 

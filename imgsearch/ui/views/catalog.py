@@ -30,7 +30,7 @@ def draw() -> None:
     """Draw the view that the address names."""
     service = get_service()
     draw_style("catalog.css")
-    may_edit = pages_may_edit(service.settings)
+    may_edit = pages_may_edit(service.settings, st.context.headers)
     view = _draw_head(service, may_edit=may_edit)
     ui.outcome()
     if view == "about":
@@ -63,7 +63,7 @@ def _why_read_only(service: SearchService) -> str:
     if service.settings.replica_of:
         return "This is a replica: items are changed at its writer."
     return (
-        "This page is read-only, since other machines can reach it: start the server with IMGSEARCH_EDIT_PAGES=true "
+        "This page is read-only, since other machines reach it: start the server with IMGSEARCH_EDIT_PAGES=true "
         "to change items here."
     )
 
