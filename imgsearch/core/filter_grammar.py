@@ -155,9 +155,11 @@ def _list_condition(filter: Filter, column: str, values: list[Any]) -> tuple[str
     if filter.operator == "contains":
         # The elements, each in its own line: a text is looked for in all of them at once.
         return f"contains(lower(array_to_string({column}, chr(10))), lower(?))", values
-    lowered = f"list_transform({column}, lambda each: lower(each))"
-    sql = f"list_has_any({lowered}, [{', '.join(['lower(?)'] * len(values))}])" if values else "false"
-    return (f"NOT {sql}" if filter.operator == "!=" else sql), values
+    if not values:
+        return "false", values
+    wanted = ", ".join(["lower(?)"] * len(values))
+    sql = f"len(list_filter({column}, lambda each: lower(each) IN ({wanted}))) > 0"
+    return (f"NOT ({sql})" if filter.operator == "!=" else sql), values
 
 
 def values_of(filter: Filter, kind: ColumnKind) -> list[Any]:
