@@ -13,6 +13,7 @@ from pathlib import Path
 
 from imgsearch.core.errors import SourceError
 from imgsearch.core.records import Failure, LeftOut
+from imgsearch.core.row_numbers import nanoseconds
 from imgsearch.core.text import error_line
 from imgsearch.ingest.exclusions import ExclusionRules, LeftOutCount
 from imgsearch.store.item_table import Photo
@@ -93,19 +94,26 @@ class ArchiveSource:
         with zipfile.ZipFile(self._path) as archive:
             for member in archive.infolist():
                 if not member.is_dir():
-                    modified_ns = int(time.mktime((*member.date_time, 0, 0, -1)) * 1e9)
-                    yield self._photo("zip", member.filename, member.file_size, modified_ns)
+                    yield self._photo("zip", member.filename, member.file_size, _time_in_zip(member))
 
     def _tar(self) -> Iterator[tuple[str, Photo]]:
         with tarfile.open(self._path) as archive:
             for member in archive:
                 if member.isfile():
-                    yield self._photo("tar", member.name, member.size, int(member.mtime * 1e9))
+                    yield self._photo("tar", member.name, member.size, nanoseconds(member.mtime))
 
     def _photo(self, kind: str, member: str, size_bytes: int, modified_ns: int) -> tuple[str, Photo]:
         location = archive_location(kind, self._path, member)
         item_id = printable_name(member.removeprefix("./"))
         return member, Photo(item_id, self.name, location, size_bytes, modified_ns)
+
+
+def _time_in_zip(member: zipfile.ZipInfo) -> int:
+    """Return the local time that a .zip has for a member, in nanoseconds; 0 where it is none."""
+    try:
+        return nanoseconds(time.mktime((*member.date_time, 0, 0, -1)))
+    except (OverflowError, ValueError):
+        return 0
 
 
 def chosen(

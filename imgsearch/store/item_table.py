@@ -10,6 +10,7 @@ from typing import Any, Literal
 from cachetools import LRUCache
 
 from imgsearch.core.records import Item
+from imgsearch.core.row_numbers import int64, pixels
 from imgsearch.core.text import is_unicode
 from imgsearch.store.database import Database, find_rows
 from imgsearch.store.metadata_columns import plain_cells
@@ -21,6 +22,7 @@ CACHED_ITEMS = 50_000
 
 MAX_READS = 5
 _ITEM_COLUMNS = ("item_id", "key", "location", "width_px", "height_px", "revision", "updated_at")
+_BOUNDED = (("size_bytes", int64), ("modified_ns", int64), ("width_px", pixels), ("height_px", pixels))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,9 @@ class Photo:
     """A row of the table `items` with its metadata; a source fills the first fields, reading the photo the others.
 
     `size_bytes` and `modified_ns` change when the file does (0: unknown). `digest` is that of the bytes, `row_digest`
-    that of the metadata; "" means unknown. `key` is None before the photo is stored. `known_digests` are those of
-    stored photos of the same size: this one may be a copy. With a `url_state`, the photo is read only if it has
-    changed since.
+    that of the metadata; "" means unknown. Numbers are kept within the bounds of their columns. `key` is None before
+    the photo is stored. `known_digests` are those of stored photos of the same size: this one may be a copy. With a
+    `url_state`, the photo is read only if it has changed since.
     """
 
     item_id: str
@@ -46,6 +48,12 @@ class Photo:
     key: int | None = None
     known_digests: frozenset[str] = frozenset()
     url_state: UrlState | None = None
+
+    def __post_init__(self) -> None:
+        for name, within in _BOUNDED:
+            given = getattr(self, name)
+            if given != (bounded := within(given)):
+                object.__setattr__(self, name, bounded)
 
 
 class ItemReader:

@@ -18,6 +18,7 @@ import fsspec
 
 from imgsearch.core.errors import SourceError
 from imgsearch.core.files import write_durably
+from imgsearch.core.row_numbers import nanoseconds
 from imgsearch.core.text import error_line
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://.", re.I | re.S)
@@ -125,13 +126,13 @@ def _modified_ns(details: Mapping[str, Any]) -> int:
     for name in ("mtime", "LastModified", "last_modified", "updated", "created"):
         value = details.get(name)
         if isinstance(value, datetime):
-            return int(value.timestamp() * 1e9)
+            return nanoseconds(value.timestamp())
         if isinstance(value, int | float):
-            return int(value * 1e9)
+            return nanoseconds(value)
         if isinstance(value, str):
             try:
-                return int(datetime.fromisoformat(value).timestamp() * 1e9)
-            except ValueError:
+                return nanoseconds(datetime.fromisoformat(value).timestamp())
+            except (ValueError, OverflowError):
                 continue
     return 0
 
