@@ -81,12 +81,21 @@ def feed_options(
 
 
 def print_dry_run(
-    sources: Sequence[str], metadata: Path | None, root: Path | None, options: FeedOptions, *, as_json: bool
+    sources: Sequence[str],
+    metadata: Path | None,
+    root: Path | None,
+    feed: FeedOptions,
+    exclude: Sequence[str] | None,
+    include_all: bool,
+    *,
+    as_json: bool,
 ) -> None:
     """Print what an import of the sources would find."""
     from imgsearch.ingest.dry_run import dry_run
+    from imgsearch.ingest.exclusions import ExclusionRules
 
-    found = dry_run(sources, metadata, root=root, options=options)
+    rules = ExclusionRules(tuple(exclude or ()), include_all)
+    found = dry_run(sources, metadata, root=root, feed=feed, rules=rules)
     terminal.output(as_json, found.as_dict(), lambda: _print(found))
 
 
@@ -138,7 +147,9 @@ def _print_preview(preview: FeedPreview) -> None:
 
 
 def _short(value: Any) -> str:
-    text = one_line(str(value))
+    from imgsearch.core.column_values import plain_text
+
+    text = one_line(plain_text(value))
     return text if len(text) <= MAX_VALUE_CHARS else f"{text[: MAX_VALUE_CHARS - 1]}…"
 
 

@@ -198,7 +198,7 @@ def index(
     feed = feed_options(table_format, id_column, image_column, schema, encoding, private_hosts)
     sources = [terminal.place(source) for source in sources]
     if dry_run:
-        return print_dry_run(sources, metadata, root, feed, as_json=as_json)
+        return print_dry_run(sources, metadata, root, feed, exclude, include_all, as_json=as_json)
     settings = terminal.load_settings(catalog=catalog, index=index_at, workers=workers or None)
     terminal.leave_to_server(settings.catalog)
     chosen = _Choice(prune, yes, max_removed, tuple(exclude or ()), include_all)

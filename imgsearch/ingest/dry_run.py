@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from imgsearch.core.records import Failure
+from imgsearch.ingest.exclusions import ExclusionRules
 from imgsearch.ingest.feeds import Feed, FeedOptions, FeedPreview, MetadataFile
 from imgsearch.ingest.feeds.metadata_file import SAMPLE_PHOTOS
 from imgsearch.ingest.sources import Source, open_sources
@@ -71,11 +72,12 @@ def dry_run(
     metadata: Path | None = None,
     *,
     root: Path | None = None,
-    options: FeedOptions | None = None,
+    feed: FeedOptions | None = None,
+    rules: ExclusionRules | None = None,
 ) -> DryRun:
     """List the sources and match the metadata file with their photos; raises `SourceError`."""
-    options = options or FeedOptions()
-    opened = open_sources(sources, root=root, feed=options)
+    options = feed or FeedOptions()
+    opened = open_sources(sources, root=root, feed=options, rules=rules)
     listed = tuple(_listed(source) for source in opened)
     notes = [note for source in opened if isinstance(source, Feed) for note in source.notes()]
     matched = None

@@ -117,10 +117,10 @@ def test_a_packed_atom_feed_in_latin_1_is_read(folder: Path) -> None:
 def test_magento_paths_below_a_media_folder_are_found_and_store_views_are_one_product(folder: Path) -> None:
     items, failures = listed(generate.magento_csv(folder))
     assert picked(items, "file", "title", "price", "sale_price") == {
-        "00123": ("mug.jpg", "Mug", 19.9, None),
-        "00123/2": ("mug_2.jpg", "Mug", 19.9, None),
-        "90.750": ("lamp.jpg", "Lamp", 249.0, 199.5),
-        "90.75": ("lamp.jpg", "Lamp", 250.0, None),
+        "00123": ("mug.jpg", "Mug", Decimal("19.9"), None),
+        "00123/2": ("mug_2.jpg", "Mug", Decimal("19.9"), None),
+        "90.750": ("lamp.jpg", "Lamp", Decimal(249), Decimal("199.5")),
+        "90.75": ("lamp.jpg", "Lamp", Decimal(250), None),
     }
     assert failures == {}
 
@@ -343,3 +343,92 @@ def test_photos_keep_their_ids_where_their_order_changes(folder: Path, small_sho
     assert imported("bowl", "ring", "mug") == {"A": ("mug", 3), "A/2": ("bowl", 1), "A/3": ("ring", 2)}
     assert imported("ring", "bowl") == {"A": ("ring", 1), "A/2": ("bowl", 2)}
     assert small_shop.encoded == 5
+
+
+def test_empty_rows_of_a_spreadsheet_are_no_failures(folder: Path) -> None:
+    path = folder / "t.csv"
+    path.write_text(
+        "id,image,title\n1,photos/mug.jpg,Mug\n,,\n ,,\n2,photos/lamp.jpg,\n,,\n", encoding="utf-8"
+    )
+    items, failures = listed(path)
+    assert (list(items), failures) == (["1", "2"], {})
+
+
+def test_variants_of_a_shop_in_json_give_the_product_its_first_price(folder: Path) -> None:
+    product = {
+        "id": 632910392,
+        "handle": "mug",
+        "title": "Mug",
+        "body_html": "<p>Fine</p>",
+        "vendor": "Acme",
+        "tags": "blue, tea",
+        "variants": [{"sku": "001", "price": "19.90", "barcode": None}, {"sku": "002", "price": "24.90"}],
+        "images": [{"src": "photos/mug.jpg", "position": 1}, {"src": "photos/mug-2.jpg", "position": 2}],
+    }
+    path = folder / "products.json"
+    path.write_text(json.dumps({"products": [product]}), encoding="utf-8")
+    items, failures = listed(path)
+    assert failures == {}
+    assert picked(items, "file", "title", "price", "sku", "description", "brand", "photo") == {
+        "mug": ("mug.jpg", "Mug", Decimal("19.90"), "001", "Fine", "Acme", 1),
+        "mug/2": ("mug-2.jpg", "Mug", Decimal("19.90"), "001", "Fine", "Acme", 2),
+    }
+
+
+def test_an_export_in_the_shops_language_is_recognised(folder: Path) -> None:
+    path = folder / "wc.csv"
+    path.write_text(
+        "ID,Typ,Artikelnummer,Name,Vorrätig?,Regulärer Preis,Angebotspreis,Kategorien,Bilder\n"
+        '7,simple,0815,Becher,1,"19,90",,Küche > Becher,"photos/mug.jpg, photos/mug-2.jpg"\n',
+        encoding="utf-8",
+    )
+    items, _ = listed(path)
+    assert picked(items, "title", "price", "sku", "category", "availability") == dict.fromkeys(
+        ("0815", "0815/2"), ("Becher", Decimal("19.90"), "0815", "Küche > Becher", "in stock")
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<shop><offers><offer id="7" available="true"><name>Mug</name><picture>photos/mug.jpg</picture>'
+        '<picture>photos/mug-2.jpg</picture></offer><offer id="8"><name>Lamp</name>'
+        "<picture>photos/lamp.jpg</picture></offer></offers></shop>",
+        '<list><product id="7" name="Mug" url="https://x.example/7" image="photos/mug.jpg|photos/mug-2.jpg"/>'
+        '<product id="8" name="Lamp" url="https://x.example/8" image="photos/lamp.jpg"/></list>',
+        "<c><categories><category>1</category><category>2</category></categories><products><product><id>7</id>"
+        "<name>Mug</name><images><image>photos/mug.jpg</image><image>photos/mug-2.jpg</image></images></product>"
+        "<product><id>8</id><name>Lamp</name><images><image>photos/lamp.jpg</image></images></product></products></c>",
+        '<x:feed xmlns:x="urn:x"><x:item><x:id>7</x:id><x:name>Mug</x:name><x:image>photos/mug.jpg</x:image>'
+        "<x:image>photos/mug-2.jpg</x:image></x:item><x:item><x:id>8</x:id><x:name>Lamp</x:name>"
+        "<x:image>photos/lamp.jpg</x:image></x:item></x:feed>",
+    ],
+)
+def test_records_of_any_xml_are_found(folder: Path, text: str) -> None:
+    path = folder / "t.xml"
+    path.write_text(text, encoding="utf-8")
+    items, failures = listed(path)
+    assert failures == {}
+    assert picked(items, "file", "name") == {
+        "7": ("mug.jpg", "Mug"), "7/2": ("mug-2.jpg", "Mug"), "8": ("lamp.jpg", "Lamp"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "encoding", ["cp1251", "cp1253", "shift_jis", "gb18030", "euc_kr", "cp1252", "mac_roman"]
+)
+def test_other_alphabets_are_recognised(folder: Path, encoding: str) -> None:
+    words = {
+        "cp1251": "Синяя кружка с блюдцем для чая и кофе",
+        "cp1253": "Μπλε κούπα με πιατάκι για τσάι και καφέ",
+        "shift_jis": "紅茶とコーヒーのための受け皿付きの青いマグカップ",
+        "gb18030": "带茶碟的蓝色马克杯适合喝茶和咖啡",
+        "euc_kr": "차와 커피를 위한 받침 접시가 있는 파란색 머그잔",
+        "cp1252": "Blaue Tasse für Tee, café crème",
+        "mac_roman": "Blue mug",
+    }[encoding]
+    path = folder / "t.csv"
+    rows = "".join(f'{number},photos/{name}.jpg,"{words}"\n' for number, name in enumerate(generate.NAMES))
+    path.write_bytes(f"id,image,title\n{rows}".encode(encoding))
+    items, _ = listed(path)
+    assert {row["title"] for row in items.values()} == {words}

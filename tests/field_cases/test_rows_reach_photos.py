@@ -52,6 +52,9 @@ def files(path: Path, **options: object) -> list[str]:
         "mug.png",
         "mug",
         " photos/mug.jpg ",
+        "photos/mug.jpg?v=3",
+        "photos/%6Dug.jpg",
+        "file:///srv/shop/photos/mug.jpg",
     ],
 )
 def test_a_cell_reaches_its_photo_in_another_spelling_folder_or_format(folder: Path, cell: str) -> None:
@@ -140,7 +143,8 @@ def test_a_column_of_photos_is_preferred_over_one_of_pages(
 def test_several_photos_in_a_cell_are_photos_of_one_product(folder: Path) -> None:
     path = table(
         folder / "t.csv",
-        "id,image,colour\n1,photos/mug.jpg|photos/mug-2.jpg,red\n2,photos/lamp.jpg,\n2,photos/lamp-2.jpg,blue\n"
+        'id,image,colour\n1,photos/mug.jpg|photos/mug-2.jpg,red\n4,"[""photos/bowl.jpg"",""photos/vase.jpg""]",\n'
+        "2,photos/lamp.jpg,\n2,photos/lamp-2.jpg,blue\n"
         "3,photos/ring.jpg,\n3,photos/ring.jpg,\n",
     )
     items = {
@@ -152,6 +156,8 @@ def test_several_photos_in_a_cell_are_photos_of_one_product(folder: Path) -> Non
         "2": {"product": "2", "photo": 1, "colour": "blue"},
         "2/2": {"product": "2", "photo": 2, "colour": "blue"},
         "3": {},
+        "4": {"product": "4", "photo": 1},
+        "4/2": {"product": "4", "photo": 2},
     }
 
 

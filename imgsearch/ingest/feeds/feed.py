@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
@@ -59,7 +58,7 @@ class Feed:
         self._table = table if order is None else table.take(order)
         self._ids = self._row_ids if order is None else [self._row_ids[row] for row in order]
         self._columns = {column.name: column for column in self._table.columns}
-        self._metadata = [replace(each, column=self._columns[each.column.name]) for each in layout.metadata]
+        self._metadata = [each.taken(order) for each in layout.metadata]
         self._prepared = False
         self._readings: Counter[str] = Counter()
         self._kept: dict[str, dict[str, int]] = {}
@@ -204,6 +203,8 @@ class Feed:
     def _photos_of(self, product: str, rows: list[_Row]) -> Iterator[Photo | Failure]:
         """Yield the photos of a product; a failure for each that is not there, and for a product without any."""
         shop = self._layout.format.is_shop
+        if not product and all(not row.images and not row.metadata for row in rows):
+            return  # spreadsheets leave empty rows behind
         if shop and not product:
             for place in (self._table.place(row.number) for row in rows):
                 yield Failure(place, f"{place.capitalize()} names no product.")

@@ -76,27 +76,34 @@ SHOPIFY = FeedFormat(
 WOOCOMMERCE = FeedFormat(
     "woocommerce",
     "WooCommerce products",
+    # Exports have the names of columns in the shop's language.
     signature=(
-        _any("images"),
-        _any("regular_price", "in_stock", "visibility_in_catalog"),
-        _any("name", "sku"),
+        _any("images", "bilder", "imágenes", "immagini", "afbeeldingen"),
+        _any(
+            "regular_price", "in_stock", "visibility_in_catalog", "regulärer_preis", "tarif_régulier",
+            "precio_normal", "prezzo_di_listino", "reguliere_prijs",
+        ),
+        _any("name", "sku", "artikelnummer", "nom", "nombre", "nome", "naam"),
     ),
-    product=("sku", "id"),
-    groups=("parent",),
-    images=("images",),
+    product=("sku", "artikelnummer", "ugs", "id"),
+    groups=("parent", "übergeordnetes_produkt", "superior", "genitore"),
+    images=("images", "bilder", "imágenes", "immagini", "afbeeldingen"),
     meanings={
-        "title": ("name",),
-        "description": ("description", "short_description"),
-        "price": ("regular_price",),
-        "sale_price": ("sale_price",),
-        "brand": ("brands", "brand"),
-        "category": ("categories",),
-        "url": ("external_url", "permalink"),
-        "availability": ("in_stock",),
-        "gtin": ("gtin_upc_ean_or_isbn", "gtin"),
-        "sku": ("sku",),
+        "title": ("name", "nom", "nombre", "nome", "naam"),
+        "description": ("description", "short_description", "beschreibung", "descripción", "descrizione"),
+        "price": (
+            "regular_price", "regulärer_preis", "tarif_régulier", "precio_normal", "prezzo_di_listino",
+            "reguliere_prijs",
+        ),
+        "sale_price": ("sale_price", "angebotspreis", "tarif_promo", "precio_rebajado", "prezzo_in_offerta"),
+        "brand": ("brands", "brand", "marken", "marke", "marques", "marcas"),
+        "category": ("categories", "kategorien", "catégories", "categorías", "categorie"),
+        "url": ("external_url", "permalink", "externe_url"),
+        "availability": ("in_stock", "vorrätig", "en_stock", "inventario"),
+        "gtin": ("gtin_upc_ean_or_isbn", "gtin_upc_ean_oder_isbn", "gtin"),
+        "sku": ("sku", "artikelnummer", "ugs"),
     },
-)
+)  # fmt: skip
 GOOGLE = FeedFormat(
     "google",
     "Google Merchant",

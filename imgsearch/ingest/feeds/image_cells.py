@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
@@ -92,6 +93,8 @@ def _share_of_pictures(column: TableColumn) -> float:
 def split_images(cell: str) -> list[str]:
     """Return the paths or URLs in a cell; more than one only if each looks like a picture or is a URL."""
     text = cell.strip()
+    if text.startswith("[") and (listed := _json_list(text)):
+        return listed
     if len(text) < 9 or not _ANY_SEPARATOR.search(text):
         return [text] if text else []
     for separator in _SEPARATORS:
@@ -100,6 +103,16 @@ def split_images(cell: str) -> list[str]:
         if len(parts) > 1 and (urls == len(parts) or (not urls and all(map(looks_like_picture, parts)))):
             return [each for part in parts for each in split_images(part)]
     return [text]
+
+
+def _json_list(text: str) -> list[str]:
+    """Return the texts of a JSON list; empty where the text is none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    texts = found if isinstance(found, list) else []
+    return [each.strip() for each in texts if isinstance(each, str) and each.strip()]
 
 
 def first_pictures(cells: Iterable[str | Sequence[str] | None]) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from imgsearch.core.column_schema import ColumnSchema, StatedColumn
+from imgsearch.core.column_values import ColumnKind
 from imgsearch.core.errors import SourceError
 from imgsearch.ingest.column_plan import ImportedColumn
 from imgsearch.ingest.feeds.formats import FORMATS, FeedFormat, recognised_format
@@ -17,6 +18,9 @@ from imgsearch.ingest.feeds.typed_columns import Clean, MetadataColumn, metadata
 from imgsearch.ingest.tables import Table, TableColumn
 from imgsearch.ingest.tables.names import plain_name
 
+PRICES = ("price", "sale_price")
+ONE_VALUE = ("price", "sale_price", "sku", "gtin", "mpn")
+"""Canonical columns of which a product has one: of a list, as of variants, the first."""
 OTHER_IDS = (
     "sku", "product_id", "productid", "article_number", "article_no", "artikelnummer", "artikel_nr", "artikelnr",
     "item_number", "item_no", "product_code", "product_number", "part_number", "handle", "code", "gtin", "ean", "upc",
@@ -162,12 +166,10 @@ def _shop_metadata(
         present = [names[name] for name in candidates if name in names]
         filled = [column for column in present if column.filled()]
         if filled:
-            column = filled[0]
-            metadata.append(
-                metadata_column(
-                    canonical, column, clean=CLEAN.get(canonical), stated=_stated(schema, column, canonical)
-                )
-            )
+            column = filled[0].first_values() if canonical in ONE_VALUE else filled[0]
+            stated, clean = _stated(schema, column, canonical), CLEAN.get(canonical)
+            kind: ColumnKind | None = "price" if canonical in PRICES else None
+            metadata.append(metadata_column(canonical, column, clean=clean, stated=stated, kind=kind))
             renamed.add(column.name)
             mapped[column.name] = f"{used[column.name]}, {canonical}" if column.name in used else canonical
     taken = {column.name for column in metadata}

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import unquote
 
 from imgsearch.ingest.photo_names import IMAGE_SUFFIXES
 
@@ -166,6 +167,9 @@ class FileListing:
     def candidates(self, image: str) -> Iterator[tuple[list[str], str]]:
         """Yield (the files that a cell may mean, how it was read), the most literal readings first."""
         text = image.replace("\\", "/")
+        if "%" in text or "?" in text:
+            known = folded(text.rpartition("/")[2]) in self._by_name
+            text = text if known else unquote(text.partition("?")[0])
         parts = [folded(part) for part in text.split("/") if part not in ("", ".", "..")]
         if not parts:
             return

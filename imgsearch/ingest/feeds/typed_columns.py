@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from imgsearch.core.column_names import holds_codes, holds_prices
 from imgsearch.core.column_schema import StatedColumn
 from imgsearch.core.column_types import Recognised, currency_column, recognise
-from imgsearch.core.column_values import MAX_SAFE_DIGITS
+from imgsearch.core.column_values import MAX_SAFE_DIGITS, ColumnKind
 from imgsearch.core.prices import Price
 from imgsearch.ingest.tables import TableColumn
 
@@ -39,6 +41,12 @@ class MetadataColumn:
     plain: bool = False
     """Whether its cells are texts of plain numbers, all of them."""
     stated: StatedColumn = field(default_factory=StatedColumn)
+
+    def taken(self, rows: NDArray[np.int64] | None) -> MetadataColumn:
+        """Return the column with these rows in this order; None: as it is."""
+        if rows is None:
+            return self
+        return replace(self, column=replace(self.column, cells=self.column.cells.take(pa.array(rows))))
 
     def values(self, start: int, stop: int) -> list[Any]:
         """Return the cells of some rows as values of the column's kind; None for missing ones and exceptions."""
@@ -70,11 +78,20 @@ class MetadataColumn:
 
 
 def metadata_column(
-    name: str, column: TableColumn, *, clean: Clean | None = None, stated: StatedColumn | None = None
+    name: str,
+    column: TableColumn,
+    *,
+    clean: Clean | None = None,
+    stated: StatedColumn | None = None,
+    kind: ColumnKind | None = None,
 ) -> MetadataColumn:
-    """Return a column as metadata with its kind recognised over all cells, except for what is `stated`."""
+    """Return a column as metadata with its kind recognised over all cells, except for what is `stated`.
+
+    `kind` is what the table's format says, where a person states nothing.
+    """
     stated = stated or StatedColumn()
-    return replace(_metadata_column(name, column, clean, stated), stated=stated)
+    known = replace(stated, kind=stated.kind or kind)
+    return replace(_metadata_column(name, column, clean, known), stated=stated)
 
 
 def _metadata_column(

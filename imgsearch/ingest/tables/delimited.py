@@ -83,7 +83,7 @@ def _read_rows(
         if position < 0:
             reason = f" ({failures[0].reason})" if failures else ""
             raise SourceError(f"{path} cannot be read as a table: it has no row of column names{reason}.")
-        headings = [heading.strip() for heading in first[position][1]]
+        headings = [heading.strip("\ufeff").strip() for heading in first[position][1]]
         headings[0] = headings[0].removeprefix("#").lstrip()
         if len(headings) > limits.max_columns:
             raise SourceError(

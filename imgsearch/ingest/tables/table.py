@@ -77,6 +77,13 @@ class TableColumn:
             return self
         return replace(self, cells=pa.chunked_array([pa.array(self.texts(), pa.string())]))
 
+    def first_values(self) -> TableColumn:
+        """Return a column of lists as one of texts, the first of each list; any other as it is."""
+        if not self.is_list:
+            return self
+        texts = [value[0] if value else None for value in self.values()]
+        return replace(self, cells=pa.chunked_array([pa.array(texts, pa.string())]), given="")
+
     def filled(self) -> int:
         """Return how many cells hold something other than white space."""
         if self.is_text:

@@ -241,10 +241,10 @@ class _Records(ContentHandler):
             return
         content, texts = self._open.pop()
         text = "".join(texts).strip()
-        value: Any = _element_value(content, text)
         if not self._open:
-            self._collect(value)
+            self._collect(_unprefixed(content) | ({"text": text} if text else {}))
             return
+        value: Any = _element_value(content, text)
         parent, key = self._open[-1][0], _local(name)
         # In a shop's feed <g:title> is meant for machines, <title> for readers of the feed.
         if name.startswith("g:") and key in parent and not isinstance(parent[key], _Prefixed):
@@ -267,10 +267,7 @@ class _Prefixed(list[Any]):
 
 def _element_value(content: dict[str, Any], text: str) -> Any:
     """Return what an element says: its text, its parts, or the address in an attribute of an empty one."""
-    content = {
-        key: value[0] if isinstance(value, _Prefixed) and len(value) == 1 else value
-        for key, value in content.items()
-    }
+    content = _unprefixed(content)
     if not content:
         return text
     if not text:
@@ -280,6 +277,13 @@ def _element_value(content: dict[str, Any], text: str) -> Any:
         return address or content
     nested = any(not isinstance(value, str) for value in content.values())
     return {**content, "text": text} if nested else text
+
+
+def _unprefixed(content: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: value[0] if isinstance(value, _Prefixed) and len(value) == 1 else value
+        for key, value in content.items()
+    }
 
 
 def _local(name: str) -> str:
