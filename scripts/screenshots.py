@@ -8,6 +8,7 @@ The app runs in a real Chromium, on a copy of the catalog, so that no feedback i
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import sys
 import tempfile
@@ -144,7 +145,9 @@ def states(address: str, words: str) -> dict[str, Callable[[Any], None]]:
         "mixed": mixed,
         "details": details,
         "unknown": nothing,
-        **{path.partition("?")[0]: other(path, sign) for path, sign in PAGES.items()},
+        **{
+            re.sub(r"\?view=", "-", path).partition("?")[0]: other(path, sign) for path, sign in PAGES.items()
+        },
     }
 
 

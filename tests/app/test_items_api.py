@@ -344,6 +344,8 @@ def test_the_list_is_filtered_sorted_and_paged(client: TestClient) -> None:
         if not cursor:
             break
     assert [name for page in pages for name in page] == [f"listed/{n}" for n in (3, 1, 4, 2, 0)]
+    skipped = client.get("/api/v1/items", params={**params, "offset": 2}).json()
+    assert [item["item_id"] for item in skipped["items"]] == ["listed/2", "listed/0"]
 
 
 def test_the_list_searches_words_and_answers_with_some_fields(client: TestClient) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from imgsearch.app.bulk_edits import Targets
-from imgsearch.app.service import SearchService
+from imgsearch.app.service import SearchService, set_service
 from imgsearch.core.column_values import ColumnKind
+from imgsearch.core.config import Settings
 from imgsearch.core.errors import QueryError
 from imgsearch.core.query import Query
 from imgsearch.store.change_groups import change_ids, latest_groups
@@ -192,6 +196,26 @@ def test_reading_an_unchanged_photo_again_changes_nothing(service: SearchService
     assert send(service, DeskSession(), kind="reread", ids=[MUG])["done"] == "1 had no new photo."
     assert service.catalog.get(MUG) == before
     assert service.bulk.start("reread", Targets(), actor="Mia").items == 0
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_a_page_that_other_machines_reach_is_read_only_and_says_why(
+    colour_catalog: Path, local: bool
+) -> None:
+    settings = Settings.load({}, catalog=colour_catalog, local_only=local)
+    with closing(SearchService.open(settings)) as service:
+        set_service(service)
+        try:
+            page = AppTest.from_string(
+                "from imgsearch.ui.views import catalog\ncatalog.draw()\n", default_timeout=60
+            )
+            page.run()
+        finally:
+            set_service(None)
+    assert not page.exception
+    (views,) = page.button_group
+    assert views.options == (["Items", "Import", "Changes", "About"] if local else ["Items", "About"])
+    assert ("read-only" in "".join(html.proto.body for html in page.get("html"))) is not local
 
 
 # --- history ------------------------------------------------------------------------------------------------------

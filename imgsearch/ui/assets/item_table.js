@@ -265,8 +265,8 @@ class Desk {
         this.every = element("input", { type: "checkbox", "aria-label": "Select all items of this list" });
         this.every.onchange = () => this.selectAll(this.every.checked);
         if (this.editable) node.append(this.every);
-      } else if (cell.part === "photo") {
-        node.append(element("span", { class: "visually-hidden" }, "Photo"));
+      } else if (cell.part === "photo" || cell.part === "card") {
+        node.append(element("span", { class: "visually-hidden" }, cell.part === "photo" ? "Photo" : "Item"));
       } else if (cell.column) {
         const [name, down] = this.sorted();
         const isSorted = name === cell.column.sort;

@@ -14,6 +14,9 @@ from imgsearch.ui.state.desk import moment
 from imgsearch.ui.wording import counted
 
 GROUPS_AT_ONCE = 30
+UNDONE_AT_ONCE = 20
+"""More changes are undone after a question only."""
+
 MAX_UNDONE = 100_000
 """The page undoes no more changes than this at once: a first import is no mistake of a click."""
 
@@ -44,9 +47,22 @@ def draw_changes(service: SearchService, *, actor: str) -> None:
                 who=group.actor or "someone",
                 examples=_examples(group),
             )
-            if group.changes <= MAX_UNDONE:
-                undo = partial(_undo, service, group, actor)
-                ui.act("Undo", f"undo_{group.last}", undo, icon="undo", done="Undone.")
+            if group.changes <= UNDONE_AT_ONCE:
+                _draw_undo(service, group, actor, "Undo")
+            elif group.changes <= MAX_UNDONE:
+                with st.popover("Undo", icon=":material/undo:"):
+                    what = (
+                        "Their photos leave the catalog"
+                        if group.kind == "put"
+                        else "Their values before come back"
+                    )
+                    ui.line(f"{counted(group.changes, 'item', 'items')}: {what}.")
+                    _draw_undo(service, group, actor, f"Undo {counted(group.changes, 'change', 'changes')}")
+
+
+def _draw_undo(service: SearchService, group: ChangeGroup, actor: str, label: str) -> None:
+    undo = partial(_undo, service, group, actor)
+    ui.act(label, f"undo_{group.last}", undo, icon="undo", done="Undone.")
 
 
 def _undo(service: SearchService, group: ChangeGroup, actor: str) -> None:
