@@ -135,6 +135,12 @@ def currency_column(name: str) -> str:
     return f"{name}_currency"
 
 
+def currency_columns(name: str) -> tuple[str, ...]:
+    """Return the columns that may hold the currency of the prices in column `name`, the preferred one first."""
+    shared = ("currency", "currency_code") if holds_prices(name) else ()
+    return (currency_column(name), *shared)
+
+
 @dataclass(frozen=True, slots=True)
 class _Reading:
     """The values of a column read as one kind: how many do not fit, and which."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from imgsearch.core.column_names import holds_prices
 from imgsearch.core.column_types import currency_column
 from imgsearch.core.column_values import PLAIN, ColumnKind, Style, kind_of, parse
 from imgsearch.core.prices import Price
@@ -219,9 +220,12 @@ def add_column(cursor: Cursor, name: str, kind: ColumnKind, position: int, role:
 def fitted(name: str, value: Any, kind: ColumnKind) -> dict[str, Any]:
     """Return the cells of a row, as JSON holds them, for a value of a column of that kind; {} where it does not fit.
 
-    A price in words also sets the column of its currency.
+    A price in words also sets the column of its currency; a column of numbers that is named as one of prices takes
+    prices in words, too.
     """
     found = parse(value, kind)
+    if found is None and kind == "number" and isinstance(value, str) and holds_prices(name):
+        found = parse(value, "price")
     if found is None:
         return {}
     if isinstance(found, Price):

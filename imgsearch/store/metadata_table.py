@@ -18,7 +18,7 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from imgsearch.core.column_names import title_columns
-from imgsearch.core.column_types import currency_column
+from imgsearch.core.column_types import currency_column, currency_columns
 from imgsearch.core.column_values import PLAIN, ColumnKind, Style
 from imgsearch.core.errors import FilterError
 from imgsearch.core.filter_grammar import condition
@@ -106,8 +106,8 @@ class MetadataTable:
 
     def currency_of(self, column: str) -> str:
         """Return the SQL name of the text column with the currencies of a column's prices; "" where there is none."""
-        name = currency_column(column)
-        return next((state.sql for state in self._states if state.name == name and state.kind == "text"), "")
+        texts = {state.name: state.sql for state in self._states if state.kind == "text"}
+        return next((texts[name] for name in currency_columns(column) if name in texts), "")
 
     def find_column(self, name: str) -> tuple[int, ColumnKind]:
         """Return the position and kind of a column; the exact name wins over another case. Raises `FilterError`."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, time
 from typing import Any
 
-from imgsearch.core.column_types import currency_column
+from imgsearch.core.column_types import currency_columns
 
 _MACHINE_COLUMN = re.compile(r"(^|_)(id|sku|url|path|key)$", re.IGNORECASE)
 
@@ -68,7 +68,8 @@ def readable_price(amount: float, currency: str = "") -> str:
 
 def readable_cell(column: str, metadata: Mapping[str, Any]) -> str:
     """Return an item's value in a column as a person writes it, a price with its currency."""
-    value, currency = metadata.get(column), metadata.get(currency_column(column))
+    value = metadata.get(column)
+    currency = next((metadata[name] for name in currency_columns(column) if metadata.get(name)), None)
     if isinstance(value, int | float) and not isinstance(value, bool) and isinstance(currency, str):
         return readable_price(value, currency.strip().upper()[:3])
     return readable(value)
@@ -76,8 +77,7 @@ def readable_cell(column: str, metadata: Mapping[str, Any]) -> str:
 
 def is_currency_of(column: str, columns: Collection[str]) -> bool:
     """Return whether a column holds the currencies of the prices in another one, which shows them."""
-    price = column.removesuffix(currency_column(""))
-    return price != column and price in columns
+    return any(column in currency_columns(other) for other in columns if other != column)
 
 
 def text_of(value: Any) -> str:

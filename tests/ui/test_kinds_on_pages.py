@@ -33,6 +33,7 @@ def test_a_price_is_shown_with_its_currency() -> None:
         row = {"cost": amount, **({"cost_currency": currency} if currency else {})}
         assert readable_cell("cost", row) == text
         assert caption_lines(row) == ([text] if currency else [])
+    assert caption_lines({"price": 5.0, "currency": "EUR", "brand": "Acme"}) == ["€5.00", "Acme"]
     assert caption_lines({"price": 5.0, "price_currency": "EUR", "brand": "Acme"}) == ["€5.00", "Acme"]
 
 
