@@ -275,7 +275,7 @@ def test_a_bad_record_of_an_xml_feed_costs_itself_only(folder: Path) -> None:
 def test_entities_and_external_references_are_refused(folder: Path, declaration: str) -> None:
     path = folder / "feed.xml"
     path.write_text(f"{declaration}<a><item><id>&x;</id></item><item><id>2</id></item></a>", encoding="utf-8")
-    with pytest.raises(SourceError, match=r"entities|no column named image") as refused:
+    with pytest.raises(SourceError, match=r"entities|no column of photos") as refused:
         open_feed(path)
     assert "root:" not in str(refused.value)
 

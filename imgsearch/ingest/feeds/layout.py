@@ -196,11 +196,13 @@ def _named(table: Table, wanted: str, what: str) -> TableColumn:
     for column in table.columns:
         if plain_name(column.heading) == plain_name(wanted):
             return column
-    raise SourceError(f"{table.path} has no {what} column {wanted!r}; it has: {_columns(table)}.")
+    raise SourceError(f"{table.path} has no {what} column {wanted!r}; it has: {shown_columns(table)}.")
 
 
-def _columns(table: Table) -> str:
-    names = ", ".join(table.names[:40])
+def shown_columns(table: Table) -> str:
+    """Return the table's columns for a message: the first ones, in printable characters."""
+    shown = ["".join(each if each.isprintable() else "?" for each in name[:60]) for name in table.names[:40]]
+    names = ", ".join(shown)
     return names if len(table.names) <= 40 else f"{names}, and {len(table.names) - 40} more"
 
 
@@ -209,10 +211,10 @@ def _no_image_column(table: Table) -> str:
 
     if any(looks_like_picture(name) for name in table.names):
         return (
-            f"The first line of {table.path} names no columns; put a line with their names, such as id,image,title, "
+            f"The first line of {table.path} names no columns: put a line with their names, such as id,image,title, "
             "above it."
         )
-    return f"The manifest {table.path} has no column named image; it has: {_columns(table)}."
+    return f"{table.path} has no column of photos, such as image; it has: {shown_columns(table)}."
 
 
 # --- texts ---------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from imgsearch.core.errors import SourceError
 from imgsearch.ingest.feeds.image_cells import pictures_of
-from imgsearch.ingest.feeds.layout import FeedLayout, read_layout
+from imgsearch.ingest.feeds.layout import FeedLayout, read_layout, shown_columns
 from imgsearch.ingest.feeds.local_photos import folded, split_ending
 from imgsearch.ingest.feeds.options import FeedOptions
 from imgsearch.ingest.feeds.products import product_ids
@@ -48,7 +48,7 @@ class MetadataFile:
         if not self._keys:
             raise SourceError(
                 f"{path} has no column id or image that says which photo a row belongs to; it has: "
-                f"{', '.join(table.names)}."
+                f"{shown_columns(table)}."
             )
         self._chosen = self._keys[0]
         self._fitted = False

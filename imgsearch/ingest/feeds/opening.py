@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -52,7 +53,7 @@ def _open_url(url: str, options: FeedOptions) -> Feed:
         path = Path(folder) / name
         path.write_bytes(data)
         try:
-            table = _read(path, options)
+            table = replace(_read(path, options), path=f"The feed {url[:200]}")
         except SourceError as error:
             raise SourceError(str(error).replace(str(path), f"The feed {url[:200]}")) from None
     layout = read_layout(table, options, options.stated())

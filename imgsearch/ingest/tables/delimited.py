@@ -41,6 +41,10 @@ def read_delimited(
         sample = text.read(SAMPLE_CHARS)
         text.seek(0)
         stated = _SEPARATOR_LINE.fullmatch(sample.partition("\n")[0])
+        if _is_binary(sample):
+            raise SourceError(
+                f"{path} is not a table: it is binary data, or text in an encoding that is not known."
+            )
         separator = separator or (stated[1] if stated else "") or _guess_separator(sample, path)
         lines = _Lines(text)
         if stated:
@@ -65,6 +69,12 @@ def read_delimited(
 
 
 SEPARATED_NAMES = {",": "CSV", ";": "CSV with semicolons", "\t": "TSV", "|": "text separated by bars"}
+
+
+def _is_binary(sample: str) -> bool:
+    """Return whether more than one character of 50 is a control character; single ones occur in tables."""
+    controls = sum(each < " " and each not in "\t\r\n\f\v" for each in sample[:4096])
+    return controls > 4 and controls * 50 > len(sample[:4096])
 
 
 def _has_replacement(text: str) -> bool:
