@@ -218,6 +218,8 @@ class LocalIndex(LiveIndex):
 
     def _write(self, recall: float | None) -> None:
         """Write the engine, whose measured recall is given, as a new generation and activate it."""
+        if self._catalog.database.read_only:
+            return
         if len(self.engine) == 0:
             self._fit_dim()
         unsaved = self._unsaved

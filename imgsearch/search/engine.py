@@ -62,6 +62,8 @@ class SearchEngine:
         self.catalog = catalog = CatalogStore.open(settings.catalog, create=create)
         with ExitStack() as opened:
             opened.callback(catalog.close)
+            if serving:
+                catalog.database.check_writable()
             self.index = open_index(catalog, settings)
             opened.callback(lambda: self.index.close())
             if serving and not settings.replica_of:

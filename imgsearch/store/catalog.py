@@ -95,8 +95,8 @@ class CatalogStore:
     def open(cls, folder: Path | str, *, create: bool = False) -> CatalogStore:
         """Open the catalog in `folder`; with `create`, make a new one where there is none.
 
-        Raises `CatalogNotFound`, `CatalogLocked` naming the holder, `CatalogCorrupt`, or `CatalogError` where
-        the folder cannot be written.
+        One on a disk that cannot be written is opened for reads only, unless `create`. Raises `CatalogNotFound`,
+        `CatalogLocked` naming the holder, `CatalogCorrupt`, or `CatalogError` where the folder cannot be used.
         """
         folder = Path(folder).expanduser().absolute()
         if not (folder / "catalog.duckdb").is_file():
@@ -112,7 +112,7 @@ class CatalogStore:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise CatalogError(f"The folder {folder} cannot be created: {error.strerror}.") from error
-        database = Database(folder)
+        database = Database(folder, must_write=create)
         try:
             with database.translated_errors():
                 return cls(folder, database)

@@ -5,6 +5,7 @@ One DuckDB process locks out every other, and a cursor shared by threads returns
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -41,18 +42,25 @@ MIGRATIONS = tuple(
 )
 """Migration n (the file that begins with n) makes schema n of schema n - 1. Never edit a released one: append."""
 
+_NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
+
 _log = logging.getLogger(__name__)
 
 
 class Database:
-    """A DuckDB file locked by this process; reads go through `cursor()`, writes through `transaction()`."""
+    """A DuckDB file locked by this process; reads go through `cursor()`, writes through `transaction()`.
 
-    def __init__(self, folder: Path) -> None:
-        """Open `folder`/catalog.duckdb, creating or migrating it.
+    In a folder that cannot be written, such as one on a read-only disk, it is `read_only`, and has no lock.
+    """
+
+    def __init__(self, folder: Path, *, must_write: bool = False) -> None:
+        """Open `folder`/catalog.duckdb, creating or migrating it; with `must_write` never for reads only.
 
         Raises `CatalogLocked` naming the process (or another `Database` in this one) that has it open,
-        `CatalogError` when its schema is newer than this program, `CatalogCorrupt` when DuckDB cannot read it.
+        `CatalogError` when its schema is newer than this program or older on a read-only disk, `CatalogCorrupt` when
+        DuckDB cannot read it.
         """
+        self.read_only = False
         self.path = folder / DATABASE_FILE
         self._folder = folder
         self._erase_file = folder / "erase-wanted"
@@ -65,14 +73,17 @@ class Database:
                 f"The catalog {folder} is in use by {self._named_holder()}; stop it, or use its web page or HTTP API."
             ) from None
         except OSError as error:
-            raise CatalogError(
-                f"The catalog {folder} cannot be written: {error.strerror or error}."
-            ) from error
+            if must_write or not self.path.is_file() or error.errno not in _NOT_WRITABLE:
+                raise CatalogError(
+                    f"The catalog {folder} cannot be written: {error.strerror or error}."
+                ) from error
+            self.read_only = True
         self._write = threading.RLock()
         self._local = threading.local()
         try:
-            Holder.this_process().write(folder)
-            self._erase()  # in case a killed process did not
+            if not self.read_only:
+                Holder.this_process().write(folder)
+                self._erase()  # in case a killed process did not
             self._connection = self._connect()
             # Kept open for `copy_to`: to close any file of the database releases DuckDB's lock on it.
             self._file = self.path.open("rb")
@@ -88,7 +99,7 @@ class Database:
 
     def _connect(self) -> Cursor:
         with self.translated_errors():
-            connection = duckdb.connect(str(self.path))
+            connection = duckdb.connect(str(self.path), read_only=self.read_only)
             # SQL must not open files or the network: only this database and our own data frames.
             connection.execute("SET enable_external_access = false")
             connection.execute("SET autoinstall_known_extensions = false")
@@ -108,6 +119,14 @@ class Database:
             ) from error
 
     def _migrate(self) -> None:
+        if self.read_only:
+            version = self.value("SELECT max(version) FROM schema_version")
+            if version != len(MIGRATIONS):
+                raise CatalogError(
+                    f"The catalog {self.path.parent} is on a read-only disk and of another version of imgsearch "
+                    f"(schema {version}, this program has {len(MIGRATIONS)}); copy it to a disk that can be written."
+                )
+            return
         with self.transaction() as cursor:
             cursor.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
             row = cursor.execute("SELECT max(version) FROM schema_version").fetchone()
@@ -178,6 +197,7 @@ class Database:
         Transactions of different threads wait for each other; a nested one joins the outer one. `then` is called
         once the outermost one is committed, before another transaction begins, so that caches change in its order.
         """
+        self.check_writable()
         with self._write:
             cursor = self.cursor()
             if getattr(self._local, "depth", 0):
@@ -197,6 +217,14 @@ class Database:
                 self._local.depth = 0
             for call in [*self._local.then, *([then] if then else [])]:
                 call()
+
+    def check_writable(self) -> None:
+        """Raise `CatalogError` where the file was opened for reads only."""
+        if self.read_only:
+            raise CatalogError(
+                f"The catalog {self.path.parent} is on a disk that cannot be written: "
+                "it can be searched, not changed."
+            )
 
     @property
     def erasing(self) -> bool:
@@ -239,6 +267,9 @@ class Database:
     def close(self) -> None:
         """Close the file and release the lock; closing twice is fine."""
         with self._write:
+            if self.read_only:
+                self._connection.close()
+                self._file.close()
             if not self._lock.is_locked:
                 return
             self._connection.close()
