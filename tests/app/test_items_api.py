@@ -399,6 +399,8 @@ def test_odd_ids_are_only_names(client: TestClient, item_id: str) -> None:
     assert client.patch(address, params={"id": item_id}, json={"metadata": {"price": 2}}).status_code == 200
     assert client.get(address, params={"id": item_id}).json()["metadata"] == {"price": 2}
     assert client.delete(address, params={"id": item_id}).status_code == 200
+    assert client.post(f"{address}/restore", params={"id": item_id}).json()["status"] == "restored"
+    assert client.get("/api/v1/changes", params={"item": item_id}).json()["item_id"] == item_id
 
 
 @pytest.mark.parametrize(

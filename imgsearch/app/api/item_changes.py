@@ -202,6 +202,21 @@ async def restore_item(request: Request, id: ItemIdPath) -> Response:
     return await _change(request, Conditions(), lambda: ItemChange("restore", id))
 
 
+@router.endpoint(
+    "/api/v1/items/restore",
+    "Bring a removed item back, its id as a parameter",
+    name="restore_item_by_parameter",
+    method="POST",
+    writes=True,
+    headers=header_parameters("Idempotency-Key"),
+    response_model=ChangedItem,
+    fails=_FAILS,
+)
+async def restore_item_by_parameter(request: Request, id: ItemIdQuery) -> Response:
+    """For an id that no path can carry, such as '../x'."""
+    return await restore_item(request, id)
+
+
 async def _change(request: Request, conditions: Conditions, parse: _Parse) -> Response:
     """Make a change and answer when it is durable and found by the next search; `parse` runs in a thread."""
     context, key, actor = context_of(request), idempotency_key(request), actor_of(request)
