@@ -15,6 +15,7 @@ from imgsearch.ingest.pruning import NO_LIMIT, PruneLimit
 from imgsearch.ingest.run import ProgressCallback
 from imgsearch.ingest.vanished_items import hide_vanished, show_listed
 from imgsearch.search.engine import SearchEngine
+from imgsearch.store.change_log import acting_as
 from imgsearch.store.originals import Originals
 from imgsearch.vision.images import ImageLimits
 
@@ -38,7 +39,8 @@ def run_import(
     originals = Originals(
         max_bytes=limits.max_bytes, private_hosts=spec.private_hosts, catalog_folder=catalog.folder
     )
-    with closing(originals):
+    name = spec.source or spec.place or "of files"
+    with closing(originals), acting_as(f"import {name}"):
         sources = open_import(spec, folder, catalog.folder, originals)
         limit = prune_limit(spec, settings.max_removed)
         options = IndexingOptions(
@@ -57,7 +59,7 @@ def run_import(
             thumbnails=engine.thumbnails,
             progress=progress,
         )
-    return _with_hidden(engine, spec, sources, limit, report)
+        return _with_hidden(engine, spec, sources, limit, report)
 
 
 def prune_limit(spec: ImportSpec, setting: str) -> PruneLimit:

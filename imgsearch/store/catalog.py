@@ -29,7 +29,8 @@ from imgsearch.store.batches import (
     replace_files,
     replace_metadata,
 )
-from imgsearch.store.change_log import ChangeLog
+from imgsearch.store.change_log import INDEXING as INDEXING
+from imgsearch.store.change_log import ChangeLog, present_actor
 from imgsearch.store.database import CatalogSettings, Cursor, Database, find_rows
 from imgsearch.store.filtered_keys import FilteredKeys
 from imgsearch.store.item_renames import rename_items
@@ -39,8 +40,6 @@ from imgsearch.store.metadata_table import MetadataTable
 from imgsearch.store.recent_changes import RecentChanges, TouchedItems
 from imgsearch.store.vector_file import EmbeddingFile
 
-INDEXING = "imgsearch index"
-"""Who changes items where the caller names no one."""
 _PHOTO_COLUMNS = (
     "item_id",
     "source",
@@ -258,7 +257,7 @@ class CatalogStore:
     # --- writing ----------------------------------------------------------------------------------------------
 
     def store(
-        self, photos: Sequence[Photo], vectors: NDArray[np.float32], *, actor: str = INDEXING
+        self, photos: Sequence[Photo], vectors: NDArray[np.float32], *, actor: str = ""
     ) -> tuple[Keys, Keys]:
         """Commit a batch of new or changed photos with their (n, dim) unit rows, all of it or nothing.
 
@@ -273,16 +272,18 @@ class CatalogStore:
         with self.changing() as (cursor, touched):
             first = append_vectors(cursor, self.vector_file, vectors)
             keys = np.arange(first, first + len(photos), dtype=np.uint64)
-            touched.removed = insert_photos(cursor, self.changes, photos, keys, actor)
+            touched.removed = insert_photos(cursor, self.changes, photos, keys, actor or present_actor())
             touched.added, touched.item_ids = keys, ids
         return keys, touched.removed
 
-    def update_metadata(self, photos: Sequence[Photo], *, actor: str = INDEXING) -> None:
+    def update_metadata(self, photos: Sequence[Photo], *, actor: str = "") -> None:
         """Replace the metadata and `row_digest` of known items; unknown ids are ignored."""
         if not photos:
             return
         with self.changing() as (cursor, touched):
-            touched.updated, touched.item_ids = replace_metadata(cursor, self.changes, photos, actor)
+            touched.updated, touched.item_ids = replace_metadata(
+                cursor, self.changes, photos, actor or present_actor()
+            )
 
     def update_files(self, photos: Sequence[Photo]) -> None:
         """Record new sources, locations, sizes and times of photos whose content is the same."""
@@ -303,13 +304,15 @@ class CatalogStore:
             touched.item_ids = [*photos, *(photo.item_id for photo in photos.values())]
         self.renames += 1
 
-    def remove(self, item_ids: Sequence[str], *, actor: str = INDEXING) -> Keys:
+    def remove(self, item_ids: Sequence[str], *, actor: str = "") -> Keys:
         """Delete the items and return the keys they had; unknown ids are ignored.
 
         Feedback rows stay, and so does what restores the items.
         """
         with self.changing() as (cursor, touched):
-            touched.removed, touched.item_ids = remove_items(cursor, self.changes, item_ids, actor)
+            touched.removed, touched.item_ids = remove_items(
+                cursor, self.changes, item_ids, actor or present_actor()
+            )
         return touched.removed
 
     def copy_state(self, folder: Path) -> CopiedState:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,8 +22,26 @@ import pandas as pd
 from imgsearch.core.column_values import json_value
 from imgsearch.store.database import Cursor, Database, insert_frame
 
+INDEXING = "imgsearch index"
+"""Who changes items where no one is named."""
 MAX_ACTOR_CHARS = 200
+_actor: ContextVar[str] = ContextVar("actor", default=INDEXING)
 _COLUMNS = ("change_id", "happened_at", "actor", "kind", "item_id", "before", "after", "photo", "undoes")
+
+
+@contextmanager
+def acting_as(actor: str) -> Iterator[None]:
+    """Name who changes items in this thread, inside the block, where a change names no one."""
+    before = _actor.set(actor)
+    try:
+        yield
+    finally:
+        _actor.reset(before)
+
+
+def present_actor() -> str:
+    """Return who changes items in this thread: the name that `acting_as` gave."""
+    return _actor.get()
 
 
 @dataclass(frozen=True, slots=True)

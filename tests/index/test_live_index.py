@@ -6,6 +6,8 @@ import json
 import random
 import shutil
 import sys
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +21,7 @@ from imgsearch.core.files import sha256_of_text
 from imgsearch.index import engines, local_index
 from imgsearch.index.exact_search import exact_top_k, ranked
 from imgsearch.index.live_index import LiveIndex
+from imgsearch.index.local_index import LocalIndex
 from imgsearch.index.opening import check_index, open_live_index
 from imgsearch.store.catalog import CatalogStore
 
@@ -408,3 +411,53 @@ def test_exact_search_of_fewer_than_k_items_returns_all(make_catalog: MakeCatalo
     assert len(keys) == len(scores) == 5
     ((keys, _),) = exact_top_k(catalog, np.zeros(0, np.uint64), clustered(1, 8), 10)
     assert len(keys) == 0
+
+
+# --- changes while an index is rebuilt or saved -------------------------------------------------------------------
+
+
+def test_changes_during_a_rebuild_are_in_the_new_engine(make_catalog: MakeCatalog) -> None:
+    catalog = make_catalog(clustered(3000, 16))
+    index = LocalIndex.open(catalog)
+    old = index.engine
+    made = threading.Event()
+    done = threading.Event()
+
+    def progress(*_: int) -> None:
+        made.set()
+        assert done.wait(30)
+
+    builder = threading.Thread(target=index.rebuild, kwargs={"progress": progress})
+    builder.start()
+    assert made.wait(30)
+    keys, _ = catalog.store(raw_items(["late-1", "late-2"]), clustered(2, 16, seed=5))
+    index.add(keys, catalog.vectors(keys))
+    index.remove(catalog.remove(["00007.jpg", "late-2"]))
+    assert index.engine is old  # neither change waited for the rebuild
+    assert index.search(catalog.vectors(keys[:1])[0], 1)[0].tolist() == [int(keys[0])]
+    done.set()
+    builder.join(60)
+    assert index.engine is not old
+    assert np.array_equal(index.keys(), catalog.keys())
+    index.save()
+    assert check_index(catalog).items == len(catalog)
+
+
+def test_a_served_index_is_rebuilt_in_the_background_and_saved_when_it_is_closed(
+    make_catalog: MakeCatalog,
+) -> None:
+    catalog = make_catalog(clustered(600, 16))
+    index = LocalIndex.open(catalog)
+    before = index.generation
+    index.start_upkeep()
+    for start in range(0, 300, 20):
+        ids = [f"{number:05d}.jpg" for number in range(start, start + 20)]
+        index.remove(catalog.remove(ids))
+    deadline = time.monotonic() + 30
+    while index.generation == before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert index.generation > before
+    keys, _ = catalog.store(raw_items(["late"]), clustered(1, 16, seed=5))
+    index.add(keys, catalog.vectors(keys))
+    index.close()
+    assert check_index(catalog).items == len(catalog) == 301
