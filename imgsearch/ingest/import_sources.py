@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from imgsearch.core.records import Failure
 from imgsearch.ingest.feeds import Feed, FeedOptions, open_feed
 from imgsearch.ingest.folder_source import FolderSource
 from imgsearch.ingest.import_spec import ImportSpec
-from imgsearch.ingest.sources import KeepsIds, Source, open_source
+from imgsearch.ingest.named_source import NamedSource
+from imgsearch.ingest.sources import Source, open_source
 from imgsearch.ingest.tables import is_table_name
 from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import Originals, content_digest, file_of, is_url, path_location
@@ -20,52 +21,6 @@ from imgsearch.store.remote_files import is_remote, normalised_place
 from imgsearch.store.stored_originals import store_original
 
 SHOWN_PHOTOS = 12
-
-
-class NamedSource:
-    """A source under another name, which notes what it lists."""
-
-    def __init__(
-        self, source: Source, name: str, *, kept: Callable[[Photo], Photo | Failure] | None = None
-    ) -> None:
-        """List the photos of `source` under `name`; `kept` returns a photo that stays when the source is deleted."""
-        self._source = source
-        self.name = name
-        self._kept = kept
-        self.ids: set[str] = set()
-        """The ids of the photos that were listed."""
-        self.unreadable: set[str] = set()
-        """What could not be listed, as its failures name it."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether the last listing was complete."""
-        return self._source.complete
-
-    def count(self) -> int | None:
-        """Return the approximate number of photos."""
-        return self._source.count()
-
-    def keep_ids(self, locations: Mapping[str, str]) -> None:
-        """Let a feed keep the ids of its photos."""
-        if isinstance(self._source, KeepsIds):
-            self._source.keep_ids(locations)
-
-    def notes(self) -> list[str]:
-        """Return sentences on how a feed was read."""
-        return list(self._source.notes()) if isinstance(self._source, Feed) else []
-
-    def photos(self) -> Iterator[Photo | Failure]:
-        """Yield every photo under the name."""
-        for entry in self._source.photos():
-            if isinstance(entry, Photo):
-                self.ids.add(entry.item_id)
-                entry = self._kept(entry) if self._kept is not None else entry
-            if isinstance(entry, Failure):
-                self.unreadable.add(entry.path)
-                yield entry
-            else:
-                yield replace(entry, source=self.name)
 
 
 class OtherPhotos:

@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from imgsearch.core.records import IndexingReport
-from imgsearch.ingest.import_sources import NamedSource, open_import
+from imgsearch.ingest.import_sources import open_import
 from imgsearch.ingest.import_spec import ImportSpec
 from imgsearch.ingest.indexing import IndexingOptions, index_sources
+from imgsearch.ingest.named_source import NamedSource
 from imgsearch.ingest.pruning import NO_LIMIT, PruneLimit
 from imgsearch.ingest.run import ProgressCallback
 from imgsearch.ingest.vanished_items import hide_vanished, show_listed
@@ -75,7 +76,7 @@ def _with_hidden(
     report: IndexingReport,
 ) -> IndexingReport:
     """Hide what vanished, show again what came back, and return the report with both."""
-    notes = [*report.notes, *(note for source in sources for note in source.notes())]
+    notes = list(report.notes)
     if shown := show_listed(engine.catalog, engine.index, sources):
         notes.append(f"{shown:,} hidden items are listed again, and are shown.")
     if spec.gone != "hide":

@@ -28,6 +28,7 @@ from imgsearch.ingest.feeds.metadata_file import SAMPLE_PHOTOS
 from imgsearch.ingest.joined_source import named_sources
 from imgsearch.ingest.look_backfill import LookMaker
 from imgsearch.ingest.moved_photos import MovedPhotos
+from imgsearch.ingest.named_source import NamedSource
 from imgsearch.ingest.precomputed import ImportedEmbeddings, imported_photo, open_embeddings
 from imgsearch.ingest.preparation import Outcome, Preparer, read_ahead
 from imgsearch.ingest.pruning import PruneLimit
@@ -179,12 +180,17 @@ def _open_metadata(options: IndexingOptions, sources: Sequence[Source]) -> Metad
 def _plan_columns(
     catalog: CatalogStore, sources: Sequence[Source], metadata: MetadataFile | None
 ) -> ColumnPlan:
-    tables = [source.layout.imported for source in sources if isinstance(source, Feed)]
+    tables = [feed.layout.imported for feed in _feeds(sources)]
     return plan_columns(catalog, [*tables, *([metadata.imported] if metadata is not None else [])])
 
 
+def _feeds(sources: Sequence[Source]) -> list[Feed]:
+    feeds = [source.feed if isinstance(source, NamedSource) else source for source in sources]
+    return [feed for feed in feeds if isinstance(feed, Feed)]
+
+
 def _notes_on_tables(metadata: MetadataFile | None, sources: Sequence[Source]) -> list[str]:
-    notes = [note for source in sources if isinstance(source, Feed) for note in source.notes()]
+    notes = [note for feed in _feeds(sources) for note in feed.notes()]
     return [*notes, *(metadata.notes() if metadata is not None else ())]
 
 

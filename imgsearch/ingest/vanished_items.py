@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from imgsearch.core.query import Filter
 from imgsearch.index.live_index import LiveIndex
-from imgsearch.ingest.import_sources import NamedSource
+from imgsearch.ingest.named_source import NamedSource
 from imgsearch.ingest.pruning import PruneLimit, Vanished, refusal
 from imgsearch.ingest.run import metadata_digest
 from imgsearch.search.ranking.rules import Rule, Rules
