@@ -138,6 +138,14 @@ def title_rank(name: str) -> int | None:
     return _TITLE_RANKS.get("".join(name_words(name)))
 
 
+def holds_titles(name: str) -> bool:
+    """Return whether the name is one of titles, which are text also where all of them are numbers.
+
+    A `label` may be a title, but is often the number of a class.
+    """
+    return title_rank(name) is not None and "".join(name_words(name)) != "label"
+
+
 def title_columns(names: Iterable[str], stated: str = "") -> list[str]:
     """Return the columns that may hold titles, the preferred first: `stated`, then by `title_rank`.
 

@@ -11,10 +11,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time
-from functools import lru_cache
 from typing import Any
 
-from imgsearch.core.column_names import holds_booleans, holds_codes, holds_lists, holds_prices, holds_prose
+from imgsearch.core.column_names import (
+    holds_booleans,
+    holds_codes,
+    holds_lists,
+    holds_prices,
+    holds_prose,
+    holds_titles,
+)
 from imgsearch.core.column_values import KINDS as KINDS
 from imgsearch.core.column_values import MAX_SAFE_DIGITS, PLAIN, Separator, Style, plain_text
 from imgsearch.core.column_values import ColumnKind as ColumnKind
@@ -29,6 +35,7 @@ MIN_SHARE = 0.95
 MIN_PRICE_SHARE = 0.75
 """The share where the column's name says that it holds prices, or most of its values name a currency."""
 MAX_EXAMPLES = 5
+SAMPLE_VALUES = 500
 
 PLACEHOLDERS = frozenset(
     (
@@ -179,7 +186,7 @@ def recognise(
         {text: count for text, count in texts.items() if text.strip().casefold() not in PLACEHOLDERS}
     )
     total = rest.total()
-    if not total or holds_codes(name):
+    if not total or holds_codes(name) or holds_titles(name):
         return Recognised("text", values=texts.total(), style=style, undecided=not total)
     every = _readings(rest, name, style)
     readings = [each for each in every if each.misfits <= total * (1 - each.share) + 1e-9]
@@ -193,7 +200,8 @@ def recognise(
         )
     best = min(readings, key=lambda each: each.misfits)
     known = Recognised(best.kind, currency=best.currency, notes=best.notes, style=best.style)
-    return _described(known, texts, [])
+    # Where all others fit, only placeholders are exceptions.
+    return _described(known, texts, [], suspects=texts if best.misfits else texts - rest)
 
 
 def _counted(values: Iterable[Any]) -> tuple[Counter[str], list[Any]]:
@@ -218,7 +226,7 @@ def _typed_kind(values: list[Any], name: str) -> ColumnKind | None:
     """Return the kind of values of a typed file; None where they must be read as texts."""
     kinds = {kind_of(value, name) for value in values}
     if kinds <= {"number", "price"}:
-        if holds_codes(name, typed=True):
+        if holds_codes(name, typed=True) or holds_titles(name):
             return "text"
         return "price" if "price" in kinds else "number"
     if kinds == {"date", "datetime"}:
@@ -231,11 +239,13 @@ def _typed_kind(values: list[Any], name: str) -> ColumnKind | None:
     return only
 
 
-def _described(known: Recognised, texts: Counter[str], typed: list[Any]) -> Recognised:
-    """Return the column with its counts, exceptions and examples."""
+def _described(
+    known: Recognised, texts: Counter[str], typed: list[Any], suspects: Counter[str] | None = None
+) -> Recognised:
+    """Return the column with its counts, exceptions and examples; only `suspects` among the texts may not fit."""
     reasons: Counter[str] = Counter()
     examples: dict[str, None] = {}
-    counted = [*texts.items(), *((value, 1) for value in typed)]
+    counted = [*(texts if suspects is None else suspects).items(), *((value, 1) for value in typed)]
     for value, count in counted:
         if known.parse(value) is None:
             reasons[_reason(value, known.kind)] += count
@@ -243,7 +253,7 @@ def _described(known: Recognised, texts: Counter[str], typed: list[Any]) -> Reco
                 examples.setdefault(plain_text(value)[:60])
     return replace(
         known,
-        values=sum(count for _, count in counted),
+        values=texts.total() + len(typed),
         exceptions=reasons.total(),
         reasons=dict(reasons),
         examples=tuple(examples),
@@ -290,18 +300,31 @@ def _reason(value: Any, kind: ColumnKind) -> str:
 
 
 def _readings(texts: Counter[str], name: str, style: Style) -> list[_Reading]:
-    """Return the column read as each kind that it may be, the preferred ones first."""
-    numbers = _as_number(texts, name, style)
-    found = [
-        _as_boolean(texts, name, style),
-        numbers if not _are_codes(texts) else None,
-        _as_price(texts, name, style),
-        _as_moment("date", texts, style),
-        _as_moment("datetime", texts, style),
-        _as_moment("time", texts, style),
-        _as_list(texts, name, style),
-    ]
-    return [reading for reading in found if reading is not None]
+    """Return the column read as each kind that it may be, the preferred ones first.
+
+    Of a long column, kinds that no value of a sample has are left out.
+    """
+    readers: dict[ColumnKind, Callable[[Counter[str]], _Reading | None]] = {
+        "boolean": lambda values: _as_boolean(values, name, style),
+        "number": lambda values: _as_number(values, name, style),
+        "price": lambda values: _as_price(values, name, style),
+        "date": lambda values: _as_moment("date", values, style),
+        "datetime": lambda values: _as_moment("datetime", values, style),
+        "time": lambda values: _as_moment("time", values, style),
+        "list": lambda values: _as_list(values, name, style),
+    }
+    if len(texts) > 4 * SAMPLE_VALUES:
+        sample = Counter(list(texts)[:: len(texts) // SAMPLE_VALUES])
+        tried = {kind: read(sample) for kind, read in readers.items()}
+        readers = {
+            kind: readers[kind]
+            for kind, reading in tried.items()
+            if reading is not None and reading.misfits < sample.total()
+        }
+    found = {kind: read(texts) for kind, read in readers.items()}
+    if found.get("number") is not None and _are_codes(texts):
+        del found["number"]
+    return [reading for reading in found.values() if reading is not None]
 
 
 def _as_kind(kind: ColumnKind, texts: Counter[str], name: str, style: Style) -> _Reading:
@@ -312,7 +335,7 @@ def _as_kind(kind: ColumnKind, texts: Counter[str], name: str, style: Style) -> 
             evidence = style.mark or _mark(_numbers(texts))
             reading = _Reading(kind, replace(style, mark=evidence), 0)
         case "price":
-            reading = _priced(texts, style)
+            reading = _priced(texts, {text: read_price(text) for text in texts}, style)
         case "date" | "datetime":
             reading = _as_moment(kind, texts, style)
         case "list":
@@ -413,7 +436,7 @@ def _mark_of_thousands(texts: Counter[str]) -> Mark:
     """Return the separator of thousands of a column in which every separator is before three digits: 1.299, 899."""
     unclear: set[Mark] = set()
     for text in texts:
-        written = _written(text)
+        written = read_price(text)
         if written is None:
             continue
         if written.number.evidence or written.number.mark:
@@ -423,36 +446,41 @@ def _mark_of_thousands(texts: Counter[str]) -> Mark:
     return unclear.pop() if len(unclear) == 1 else ""
 
 
-@lru_cache(maxsize=65_536)
-def _written(text: str) -> WrittenPrice | None:
-    return read_price(text)
-
-
 def _as_price(texts: Counter[str], name: str, style: Style) -> _Reading | None:
     named = holds_prices(name)
     sure = 0
+    prices = {text: read_price(text) for text in texts}
     for text, count in texts.items():
-        written = _written(text)
+        written = prices[text]
         if written is not None and (written.certain or (named and written.currency)):
             sure += count
     if not named and not style.currency and sure < 0.5 * texts.total():
         return None
-    reading = _priced(texts, style, only_certain=not named)
-    plain = all(_is_plain_number(text) for text in texts) and not _mark_of_thousands(texts)
-    if not sure and not style.currency and plain:
+    reading = _priced(texts, prices, style, only_certain=not named)
+    if not sure and not style.currency and _are_plain(texts):
         return None
     strong = named or sure >= 0.5 * texts.total()
     return replace(reading, share=MIN_PRICE_SHARE) if strong else reading
 
 
-def _priced(texts: Counter[str], style: Style, *, only_certain: bool = False) -> _Reading:
+def _are_plain(texts: Counter[str]) -> bool:
+    return all(_is_plain_number(text) for text in texts) and not _mark_of_thousands(texts)
+
+
+def _priced(
+    texts: Counter[str],
+    prices: Mapping[str, WrittenPrice | None],
+    style: Style,
+    *,
+    only_certain: bool = False,
+) -> _Reading:
     """Return the column read as prices, with the decimal mark that most of them show."""
     marks: Counter[Mark] = Counter()
     currencies: Counter[str] = Counter()
     unclear = ""
     misfits = 0
     for text, count in texts.items():
-        written = _written(text)
+        written = prices[text]
         if written is None or (only_certain and written.for_prices_only):
             misfits += count
             continue

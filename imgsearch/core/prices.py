@@ -21,7 +21,8 @@ MAX_DECIMALS = 4
 """A price is stored as DECIMAL(18, 4)."""
 
 _SEPARATOR = re.compile(r"([.,' ])")
-_DIGITS = re.compile(r"[0-9]")
+_DIGIT = re.compile(r"[0-9]")
+_BODY = re.compile(r"[0-9](?:[0-9.,' ]*[0-9])?")
 _ROUND_ENDS = (".--", ",--", ".-", ",-")
 _CLEAN = str.maketrans(
     {
@@ -176,11 +177,15 @@ def read_price(text: str) -> WrittenPrice | None:
     """Return the price that a text is; None where it is anything else, also where words are around a number."""
     if len(text) > MAX_PRICE_CHARS:
         return None
-    text = " ".join(unicodedata.normalize("NFKC", text.translate(_CLEAN)).translate(_CLEAN).split())
-    digits = [found.start() for found in _DIGITS.finditer(text)]
-    if not digits:
+    if not text.isascii() or "`" in text:
+        text = unicodedata.normalize("NFKC", text.translate(_CLEAN)).translate(_CLEAN)
+    text = " ".join(text.split())
+    found = _BODY.search(text)
+    if found is None:
         return None
-    before, body, after = text[: digits[0]], text[digits[0] : digits[-1] + 1], text[digits[-1] + 1 :]
+    before, body, after = text[: found.start()], found[0], text[found.end() :]
+    if _DIGIT.search(after):
+        return None
     if before.endswith((".", ",")) and not before[:-1].strip("-+ €$£¥"):
         before, body = before[:-1], before[-1] + body
     number = read_number(body)

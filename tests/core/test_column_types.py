@@ -116,6 +116,8 @@ def test_a_dollar_sign_is_of_the_stated_currency_and_usd_otherwise() -> None:
         ("tags", ["oak|round", "steel"], "list"),
         ("title", ["Oak | round", "Steel | square"], "text"),
         ("parts", ['["a", "b"]', '["c"]'], "list"),
+        ("Product name", ["501", "502"], "text"),
+        ("label", ["0", "1", "2"], "number"),
         ("urls", ["http://a/1;2", "http://b/3;4"], "text"),
     ],
 )

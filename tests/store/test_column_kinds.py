@@ -235,3 +235,29 @@ def test_numbers_at_their_bounds_are_stored_or_left_out(make_catalog: MakeCatalo
         None,
         "-5",
     ]
+
+
+VALUES = st.text(max_size=12) | st.from_regex(r"[-+0-9.,:eE$€TZ /|naifxyd]{1,25}", fullmatch=True)
+
+
+def test_any_filter_on_any_kind_is_answered_or_refused_in_one_sentence(shop: CatalogStore) -> None:
+    @settings(max_examples=300, deadline=None)
+    @given(
+        st.sampled_from([*shop.metadata.columns]),
+        st.sampled_from(["=", "!=", "<", "<=", ">", ">=", "~"]),
+        VALUES
+        | st.sampled_from(
+            ["9" * 400, "0001-01-01", "9999-12-31", "9999-12-31T23:59:59+00:01", "1e400", "-0"]
+        ),
+    )
+    def check(column: str, operator: str, value: str) -> None:
+        found, refusal = [], "Answered."
+        try:
+            found = passing(shop, f"{column}{operator}{value}")
+        except FilterError as refused:
+            refusal = str(refused)
+        assert set(found) <= {0, 1, 2, 3}
+        assert "\n" not in refusal
+        assert refusal.endswith(".")
+
+    check()
