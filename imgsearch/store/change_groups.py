@@ -12,11 +12,15 @@ READ_CHANGES = 200_000
 
 MAX_PAUSE_S = 60
 EXAMPLES = 3
+_KIND = "CASE WHEN kind = 'put' AND before IS NULL THEN 'add' ELSE kind END"
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeGroup:
-    """Changes in a row, from number `first` to `last`, the latest of them at `ended_at`; some of their items."""
+    """Changes in a row, from number `first` to `last`, the latest of them at `ended_at`; some of their items.
+
+    `kind` is that of the log, but `add` where there was no item before.
+    """
 
     first: int
     last: int
@@ -33,7 +37,7 @@ def latest_groups(database: Database, limit: int = 30) -> list[ChangeGroup]:
     A pause of `MAX_PAUSE_S` seconds, another actor or another kind begins a new one.
     """
     rows = database.cursor().execute(
-        "WITH read AS (SELECT change_id, happened_at, actor, kind, item_id FROM item_changes "
+        f"WITH read AS (SELECT change_id, happened_at, actor, {_KIND} AS kind, item_id FROM item_changes "
         "ORDER BY change_id DESC LIMIT ?), "
         "marked AS (SELECT *, coalesce(lag(actor) OVER numbered = actor AND lag(kind) OVER numbered = kind "
         "AND happened_at - lag(happened_at) OVER numbered <= to_seconds(?), false) AS goes_on "
@@ -52,7 +56,7 @@ def latest_groups(database: Database, limit: int = 30) -> list[ChangeGroup]:
 def change_ids(database: Database, group: ChangeGroup) -> list[int]:
     """Return the numbers of a group's changes, ascending."""
     rows = database.cursor().execute(
-        "SELECT change_id FROM item_changes WHERE change_id BETWEEN ? AND ? AND actor = ? AND kind = ? "
+        f"SELECT change_id FROM item_changes WHERE change_id BETWEEN ? AND ? AND actor = ? AND {_KIND} = ? "
         "ORDER BY change_id",
         [group.first, group.last, group.actor, group.kind],
     )

@@ -236,7 +236,7 @@ def test_changes_in_a_row_are_one_entry_that_can_be_undone(service: SearchServic
     edited, deleted, imported = latest_groups(service.catalog.database)
     assert (edited.kind, edited.changes, edited.item_ids) == ("patch", 1, ("lamp/red-1.jpg",))
     assert (deleted.kind, deleted.changes, deleted.actor) == ("delete", 2, "Mia")
-    assert imported.changes == 48
+    assert (imported.kind, imported.changes) == ("add", 48)
     service.bulk.undo_changes(change_ids(service.catalog.database, deleted), actor="Mia")
     assert len(service.catalog) == 48
 

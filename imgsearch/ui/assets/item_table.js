@@ -24,6 +24,7 @@ const EXTRA_ROWS = 8;
 const SEARCH_DELAY_MS = 250;
 const REFRESH_MS = 6000;
 const TOAST_MS = 12000;
+const TOLD_S = 3;
 const KEPT_COLUMNS = "imgsearch desk columns";
 const WIDTHS = { number: "7.5rem", price: "8rem", boolean: "7rem", date: "8.5rem", datetime: "11rem", time: "7rem", list: "12rem", text: "10.5rem" };
 
@@ -144,6 +145,8 @@ class Desk {
     this.searchAddress = data.search_address;
     this.outbox.connect(setTriggerValue, data.handled);
     if (!this.pages) {
+      // The table was on the page before: it has told these.
+      data.outcomes.filter((each) => each.age_s > TOLD_S).forEach((each) => this.seen.add(each.event));
       this.pages = new Pages(data.endpoint, () => this.loaded());
       this.chosen = this.keptColumns();
       this.pages.ask(this.query);

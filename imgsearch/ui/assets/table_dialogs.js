@@ -12,7 +12,7 @@ const SIGNS = {
   time: [[">=", "is at or after"], ["<=", "is at or before"]],
 };
 const CHANGES = {
-  put: "Stored", patch: "Edited", delete: "Deleted", restore: "Brought back", created: "Added", replaced: "Replaced",
+  add: "Added", put: "Replaced", patch: "Edited", delete: "Deleted", restore: "Brought back", undo: "Changed back",
 };
 
 const button = (text, css, onclick, attributes = {}) => {

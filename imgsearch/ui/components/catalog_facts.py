@@ -50,9 +50,22 @@ def draw_catalog_facts(service: SearchService) -> None:
         "Model and index",
     )
     if info.sources:
-        ui.facts({source: f"{count:,} photos" for source, count in info.sources.items()}, "Sources")
+        local = service.settings.local_only
+        ui.facts(
+            {
+                source if local else short_place(source): f"{count:,} photos"
+                for source, count in info.sources.items()
+            },
+            "Sources",
+        )
     if info.columns:
         ui.facts({name: KINDS.get(kind, kind) for name, kind in info.columns.items()}, "Filter columns")
+
+
+def short_place(place: str) -> str:
+    """Return the last part of a path of this server; an address of the web, or a name, as it is."""
+    is_path = "/" in place and "://" not in place
+    return place.rstrip("/").rsplit("/", 1)[-1] if is_path else place
 
 
 def _milliseconds(value: float | None) -> str:

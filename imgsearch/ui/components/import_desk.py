@@ -12,7 +12,7 @@ from imgsearch.app.service import SearchService
 from imgsearch.core.errors import ImgSearchError
 from imgsearch.ingest.import_spec import ImportSpec
 from imgsearch.ui.components import blocks as ui
-from imgsearch.ui.components.import_jobs import draw_imports
+from imgsearch.ui.components.import_jobs import draw_earlier_imports, draw_present_imports
 from imgsearch.ui.components.import_preview import draw_import_preview, products_of
 from imgsearch.ui.state.callbacks import in_full
 from imgsearch.ui.wording import counted
@@ -26,9 +26,9 @@ STAGED, STARTED = "import_staged", "import_started"
 def draw_import(service: SearchService, *, actor: str) -> None:
     """Draw what to import, its preview, and all imports."""
     started = st.session_state.get(STARTED)
-    running = draw_imports(service, current=started, again=_begin_again)
-    if not running:
+    if not draw_present_imports(service, current=started, again=_begin_again):
         _draw_choice(service, actor)
+    draw_earlier_imports(service, current=started)
 
 
 def _draw_choice(service: SearchService, actor: str) -> None:

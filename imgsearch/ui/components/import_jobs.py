@@ -39,25 +39,30 @@ COUNTS = (
 )
 
 
-def draw_imports(service: SearchService, *, current: int | None, again: Callable[[], None]) -> bool:
-    """Draw the imports that run, the visitor's `current` one and the earlier ones; return whether `current` runs.
+def draw_present_imports(service: SearchService, *, current: int | None, again: Callable[[], None]) -> bool:
+    """Draw the imports that run, and the visitor's `current` one; return whether that is drawn.
 
     `again` is called by the button that chooses the next files.
     """
     imports = service.imports.latest(SHOWN_IMPORTS)
-    running = [each for each in imports if each["status"] in UNFINISHED]
-    for each in reversed(running):
-        _follow(service, each["id"])
+    running = [each["id"] for each in imports if each["status"] in UNFINISHED]
+    for number in reversed(running):
+        _follow(service, number)
     shown = next((each for each in imports if each["id"] == current), None)
-    if shown is not None and shown not in running:
+    if shown is not None and shown["id"] not in running:
         _draw_end(service, shown)
         ui.button("Import more", "import_again", again, icon="add")
-    earlier = [each for each in imports if each not in running and each["id"] != current]
+    return shown is not None
+
+
+def draw_earlier_imports(service: SearchService, *, current: int | None) -> None:
+    """Draw how the latest imports ended, but the visitor's `current` one."""
+    imports = service.imports.latest(SHOWN_IMPORTS)
+    earlier = [each for each in imports if each["status"] not in UNFINISHED and each["id"] != current]
     if earlier:
         with st.expander(f"Earlier imports ({len(earlier):,})"):
             for each in earlier:
                 _draw_end(service, each)
-    return shown is not None
 
 
 @st.fragment(run_every=WATCH_EVERY_S)

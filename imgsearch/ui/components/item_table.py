@@ -60,7 +60,7 @@ def draw_item_table(
             "editable": may_edit,
             "version": version,
             "handled": list(desk.handled),
-            "outcomes": desk.outcomes,
+            "outcomes": desk.told(),
             "history": desk.history,
         },
         on_events_change=lambda: pass_on(sent_by(key), on_event),

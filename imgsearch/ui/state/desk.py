@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
+from time import monotonic
 from typing import Any
 
 from imgsearch.app.bulk_edits import BulkResult
@@ -43,8 +44,20 @@ class DeskSession:
         self, event: str, *, done: str = "", problem: str = "", undo: str = "", cleared: bool = False
     ) -> None:
         """Add an outcome for the table; `undo` is the token that reverts it, `cleared` ends the selection."""
-        outcome = {"event": event, "done": done, "problem": problem, "undo": undo, "cleared": cleared}
+        outcome = {
+            "event": event,
+            "done": done,
+            "problem": problem,
+            "undo": undo,
+            "cleared": cleared,
+            "at_s": monotonic(),
+        }
         self.outcomes = [*self.outcomes, outcome][-KEPT_OUTCOMES:]
+
+    def told(self) -> list[dict[str, Any]]:
+        """Return the outcomes with their age: a table that is drawn again leaves out those of before."""
+        now_s = monotonic()
+        return [{**outcome, "age_s": now_s - outcome["at_s"]} for outcome in self.outcomes]
 
 
 def handle_desk_event(
@@ -156,7 +169,7 @@ def described_change(change: LoggedChange) -> dict[str, Any]:
     """Return a change for people: when, who, its kind, and each value before and after."""
     return {
         "id": change.change_id,
-        "kind": change.kind,
+        "kind": "add" if change.kind == "put" and change.before is None else change.kind,
         "who": change.actor,
         "when": moment(change.happened_at),
         "lines": _lines(change.before, change.after) if change.kind in ("put", "patch", "replace") else [],
