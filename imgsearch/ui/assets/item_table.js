@@ -17,13 +17,9 @@ const ICONS = {
   more: "M12 6v.01M12 12v.01M12 18v.01",
   missing: "M4 5h16v14H4zM4 16l4.5-4.5 4 4 2.5-2.5 5 5M4 4l16 16",
 };
-const ROW_PX = 64;
-const CARD_PX = 92;
 const CARDS_BELOW_PX = 680;
-const EXTRA_ROWS = 8;
 const SEARCH_DELAY_MS = 250;
 const REFRESH_MS = 6000;
-const TOAST_MS = 12000;
 const TOLD_S = 3;
 const KEPT_COLUMNS = "imgsearch desk columns";
 const WIDTHS = { number: "7.5rem", price: "8rem", boolean: "7rem", date: "8.5rem", datetime: "11rem", time: "7rem", list: "12rem", text: "10.5rem" };
@@ -40,49 +36,18 @@ function icon(name) {
 
 const counted = (count) => `${count.toLocaleString()} ${count === 1 ? "item" : "items"}`;
 
-// Which items are selected: some ids, or all that match but some.
-class Selection {
-  constructor() {
-    this.clear();
-  }
-
-  clear() {
-    this.all = false;
-    this.ids = new Set();
-    this.from = null;
-  }
-
-  has(id) {
-    return this.all !== this.ids.has(id);
-  }
-
-  set(id, on) {
-    if (on === this.all) this.ids.delete(id);
-    else this.ids.add(id);
-  }
-
-  chooseAll() {
-    this.all = true;
-    this.ids = new Set();
-  }
-
-  count(total) {
-    return this.all ? Math.max(0, (total || 0) - this.ids.size) : this.ids.size;
-  }
-}
-
 class Desk {
   constructor(root) {
     this.root = root;
     this.selection = new Selection();
     this.query = { search: "", filters: [], sort: "" };
-    this.rows = new Map();
     this.active = { row: 0, column: 0 };
     this.saving = new Map(); // "id column" of cells whose change is on its way, by the event's id
     this.failed = new Map(); // cells whose change was refused: the sentence and the text
     this.seen = new Set();
     this.build();
-    this.scroll = new RowScroll(this.scroller, this.canvas);
+    this.rows = new RowView(this, this.scroller, this.canvas);
+    this.scroll = this.rows.scroll;
     this.outbox = new Outbox(root);
     new ResizeObserver(() => this.resize()).observe(this.frame);
     this.timer = setInterval(() => this.tick(), REFRESH_MS);
@@ -117,8 +82,8 @@ class Desk {
     this.scroller = element("div", { class: "scroller", role: "grid", "aria-label": "Items", "aria-multiselectable": "true" }, element("div", { role: "rowgroup", class: "top" }, this.head), this.canvas);
     this.message = element("div", { class: "empty", hidden: true });
     this.note = element("p", { class: "visually-hidden", role: "status" });
-    this.toasts = element("div", { class: "toasts" });
-    this.frame = element("div", { class: "frame" }, this.tools, this.chips, this.bar, element("div", { class: "sheet" }, this.scroller, this.message), this.note, this.toasts);
+    this.toasts = new Toasts((token) => this.undo(token));
+    this.frame = element("div", { class: "frame" }, this.tools, this.chips, this.bar, element("div", { class: "sheet" }, this.scroller, this.message), this.note, this.toasts.node);
     this.root.append(this.frame);
     this.scroller.onscroll = () => {
       this.scroll.moved();
@@ -150,7 +115,7 @@ class Desk {
       this.pages = new Pages(data.endpoint, () => this.loaded());
       this.chosen = this.keptColumns();
       this.pages.ask(this.query);
-      if (this.editable) watchDrops(this.root, this.frame, (text) => this.toast(text, null, true));
+      if (this.editable) watchDrops(this.root, this.frame, (text) => this.toasts.show(text, "", true));
     }
     const shown = JSON.stringify([this.columns, this.chosen, this.editable]);
     if (shown !== this.shown) {
@@ -181,7 +146,7 @@ class Desk {
     if (outcome.undo) this.lastUndo = outcome.undo;
     // An open panel has told it already, and covers messages.
     const isTold = this.opened || (outcome.problem && cell);
-    if (!isTold && (outcome.problem || outcome.done)) this.toast(outcome.problem || outcome.done, outcome.undo, Boolean(outcome.problem));
+    if (!isTold && (outcome.problem || outcome.done)) this.toasts.show(outcome.problem || outcome.done, outcome.undo, Boolean(outcome.problem));
     this.pages.refresh();
     this.redraw();
   }
@@ -243,7 +208,6 @@ class Desk {
     this.active.column = Math.min(this.active.column, this.cells.length - 1);
     this.drawHead();
     this.drawOrder();
-    this.rows.forEach((node) => node.remove());
     this.rows.clear();
     this.resize();
   }
@@ -309,16 +273,15 @@ class Desk {
     const drawn = JSON.stringify([count, this.pages?.total, this.selection.all]);
     if (this.bar.hidden || this.bar.dataset.drawn === drawn) return;
     this.bar.dataset.drawn = drawn;
-    const chosen = this.chosenItems();
     const nodes = [element("p", { class: "selected", role: "status" }, this.cards ? `${count.toLocaleString()} selected` : `${counted(count)} selected`)];
     if (!this.selection.all && count < this.pages.total) nodes.push(button(`Select all ${this.pages.total.toLocaleString()}`, "link", () => this.selectAll(true)));
     // The name is also a label: on a phone only the sign is shown.
     const tool = (sign, name, css, act) => button([icon(sign), element("span", {}, name)], `plain${css}`, act, { "aria-label": name, title: name });
     nodes.push(element("span", { class: "space" }));
     nodes.push(
-      tool("edit", "Edit a column", "", () => bulkDialog(this.root, this.editableColumns(), count, (column, value) => this.send({ kind: "bulk_edit", ...chosen, column, value }))),
-      tool("reread", "Read the photos again", "", () => this.send({ kind: "reread", ...chosen })),
-      tool("remove", "Delete", " dangerous", () => this.remove(chosen)),
+      tool("edit", "Edit a column", "", () => bulkDialog(this.root, this.editableColumns(), count, (column, value) => this.send({ kind: "bulk_edit", ...this.chosenItems(), column, value }))),
+      tool("reread", "Read the photos again", "", () => this.send({ kind: "reread", ...this.chosenItems() })),
+      tool("remove", "Delete", " dangerous", () => this.remove(this.chosenItems())),
       button(icon("close"), "icon", () => {
         this.selection.clear();
         this.redraw();
@@ -337,101 +300,9 @@ class Desk {
   draw() {
     if (!this.pages || !this.cells) return;
     const total = this.pages.total || 0;
-    const [first, last] = this.scroll.range(EXTRA_ROWS);
-    if (total > 0) this.pages.want(first, last);
-    for (const [row, node] of this.rows) {
-      const isKept = row === this.active.row && node.contains(this.root.getRootNode().activeElement);
-      if ((row < first || row > last || row >= total) && !isKept) {
-        node.remove();
-        this.rows.delete(row);
-      }
-    }
-    for (let row = first; row <= last; row += 1) this.drawRow(row);
-    for (const [row, node] of this.rows) node.style.transform = `translateY(${this.scroll.top(row)}px)`;
+    this.rows.draw(total);
     this.scroller.setAttribute("aria-rowcount", String(total + 1));
     this.scroller.toggleAttribute("data-scrolled", this.scroller.scrollTop + this.scroll.offset > 0);
-  }
-
-  drawRow(row) {
-    const item = this.pages.row(row);
-    const isSelected = Boolean(item) && this.selection.has(item.item_id);
-    let node = this.rows.get(row);
-    if (node && node.item === item && node.selected === isSelected && node.version === this.drawn) return;
-    const editing = node?.querySelector(".editor");
-    if (node && editing && node.item?.item_id === item?.item_id) return;
-    const hadFocus = node?.contains(this.root.getRootNode().activeElement);
-    if (!node) {
-      node = element("div", { role: "row", class: "row", "data-row": String(row), "aria-rowindex": String(row + 2) });
-      this.rows.set(row, node);
-      this.place(node, row);
-    }
-    Object.assign(node, { item, selected: isSelected, version: this.drawn });
-    node.setAttribute("aria-selected", String(isSelected));
-    node.classList.toggle("loading", !item);
-    node.replaceChildren(...this.cells.map((cell, place) => this.cellNode(row, item, cell, place, isSelected)));
-    if (hadFocus) this.cellAt(row, this.active.column)?.focus({ preventScroll: true });
-  }
-
-  // In the order of the rows, which is that of screen readers.
-  place(node, row) {
-    let next = null;
-    for (const other of this.canvas.children) {
-      if (Number(other.dataset.row) > row) {
-        next = other;
-        break;
-      }
-    }
-    this.canvas.insertBefore(node, next);
-  }
-
-  cellNode(row, item, cell, place, isSelected) {
-    const isActive = row === this.active.row && place === this.active.column;
-    const node = element("div", { role: "gridcell", class: `cell ${cell.part} ${cell.column?.kind || ""}`, "data-column": String(place), "aria-colindex": String(place + 1), tabindex: isActive ? "0" : "-1" });
-    if (!item) {
-      node.append(element("span", { class: "bone" }));
-      return node;
-    }
-    if (cell.part === "check") {
-      if (this.editable) node.append(element("input", { type: "checkbox", checked: isSelected, tabindex: "-1", "aria-label": `Select ${item.title}` }));
-    } else if (cell.part === "photo") {
-      node.append(this.photo(item));
-      node.setAttribute("aria-label", `Open ${item.title}`);
-    } else if (cell.part === "card") {
-      node.append(this.photo(item), element("div", { class: "words" }, element("b", {}, item.title), ...this.cardLines(item)), icon("more"));
-    } else if (cell.part === "title") {
-      node.append(element("span", { class: "name", title: item.title }, item.title), element("span", { class: "id", title: item.item_id }, item.item_id));
-    } else {
-      const text = cell.column.source === "own" ? item[cell.column.field] && shownValue(cell.column, { [cell.column.name]: item[cell.column.field] }) : shownValue(cell.column, item.metadata);
-      node.append(text ? element("span", { title: text }, text) : element("span", { class: "none", "aria-label": "no value" }, MISSING));
-    }
-    if (cell.column) this.markState(node, item, cell.column);
-    if (!cell.column?.editable && cell.part === "value") node.setAttribute("aria-readonly", "true");
-    return node;
-  }
-
-  markState(node, item, column) {
-    const name = cellName(item.item_id, column.name);
-    const isSaving = [...this.saving.values()].some((each) => each.name === name);
-    const failed = this.failed.get(name);
-    node.classList.toggle("saving", isSaving);
-    node.classList.toggle("failed", Boolean(failed));
-    if (isSaving) node.setAttribute("aria-busy", "true");
-    if (failed) {
-      node.setAttribute("aria-invalid", "true");
-      node.append(element("span", { class: "why", role: "alert" }, failed.problem));
-    }
-  }
-
-  photo(item) {
-    const image = element("img", { src: item.thumbnail, alt: "", width: "48", height: "48", loading: "lazy", decoding: "async", draggable: "false" });
-    image.onerror = () => image.replaceWith(element("span", { class: "missing" }, icon("missing")));
-    return image;
-  }
-
-  cardLines(item) {
-    const shown = this.chosen.map((name) => this.columns.find((column) => column.name === name)).filter((column) => column?.source === "metadata");
-    const text = shown.map((column) => shownValue(column, item.metadata)).filter(Boolean).slice(0, 3).join(" · ");
-    return [element("span", { class: "line" }, text || MISSING), element("span", { class: "id" }, item.item_id)];
   }
 
   loaded() {
@@ -453,7 +324,7 @@ class Desk {
   follow() {
     const { row, column } = this.active;
     const now = this.pages.row(row);
-    const isFocused = this.cellAt(row, column) === this.root.getRootNode().activeElement;
+    const isFocused = this.rows.cell(row, column) === this.root.getRootNode().activeElement;
     const moved = this.activeId && now && now.item_id !== this.activeId ? this.pages.find(this.activeId) : -1;
     if (moved >= 0 && isFocused) setTimeout(() => this.focus(moved, column));
     else this.activeId = now?.item_id;
@@ -462,7 +333,7 @@ class Desk {
   drawMessage(total, problem) {
     this.message.hidden = !(problem && total === null) && total !== 0;
     this.scroller.hidden = !this.message.hidden;
-    if (problem && total !== null && problem !== this.told) this.toast(problem, null, true);
+    if (problem && total !== null && problem !== this.told) this.toasts.show(problem, "", true);
     this.told = problem;
     if (this.message.hidden) return;
     const lostFocus = !this.root.getRootNode().activeElement;
@@ -477,7 +348,7 @@ class Desk {
   }
 
   redraw() {
-    this.drawn = (this.drawn || 0) + 1;
+    this.rows.version += 1;
     this.draw();
     this.drawBar();
   }
@@ -592,17 +463,13 @@ class Desk {
 
   // --- the keyboard ----------------------------------------------------------------------------------------------
 
-  cellAt(row, column) {
-    return this.rows.get(row)?.children[column];
-  }
-
   activate(row, column) {
     this.activeId = this.pages?.row(row)?.item_id;
     if (row === this.active.row && column === this.active.column) return;
-    const before = this.cellAt(this.active.row, this.active.column);
+    const before = this.rows.cell(this.active.row, this.active.column);
     if (before) before.tabIndex = -1;
     this.active = { row, column };
-    const now = this.cellAt(row, column);
+    const now = this.rows.cell(row, column);
     if (now) now.tabIndex = 0;
   }
 
@@ -612,7 +479,7 @@ class Desk {
     this.activate(wanted, Math.max(0, Math.min(column, this.cells.length - 1)));
     this.scroll.show(wanted);
     this.draw();
-    const cell = this.cellAt(this.active.row, this.active.column);
+    const cell = this.rows.cell(this.active.row, this.active.column);
     cell?.focus({ preventScroll: true });
     if (cell && !this.cards) cell.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
@@ -670,7 +537,7 @@ class Desk {
   edit(row, place) {
     const item = this.pages.row(row);
     const { column } = this.cells[place] || {};
-    const cell = this.cellAt(row, place);
+    const cell = this.rows.cell(row, place);
     if (!item || !cell || !column?.editable || !this.editable) return false;
     const name = cellName(item.item_id, column.name);
     const refused = this.failed.get(name);
@@ -689,12 +556,7 @@ class Desk {
       ended = true;
       this.failed.delete(name);
       if (saves && text !== before) this.save(item, column, text);
-      const node = this.rows.get(row);
-      if (node) {
-        node.querySelector(".editor")?.remove();
-        node.version = -1;
-        this.drawRow(row);
-      }
+      this.rows.renew(row);
       return true;
     };
     field.onkeydown = (event) => {
@@ -746,20 +608,6 @@ class Desk {
     itemDialog(this.root, this, item);
   }
 
-  toast(text, undo = null, wrong = false) {
-    const close = button(icon("close"), "icon tiny", () => toast.remove(), { "aria-label": "Close this message" });
-    const toast = element("div", { class: `toast${wrong ? " wrong" : ""}`, role: wrong ? "alert" : "status" }, element("p", {}, text));
-    if (undo) {
-      toast.append(button("Undo", "link", () => {
-        toast.remove();
-        this.undo(undo);
-      }, { title: "Undo (Ctrl+Z)" }));
-    }
-    toast.append(close);
-    this.toasts.replaceChildren(toast);
-    const leave = () => toast.matches(":hover, :focus-within") ? setTimeout(leave, 2000) : toast.remove();
-    setTimeout(leave, TOAST_MS);
-  }
 }
 
 const cellName = (id, column) => `${id}\n${column}`;

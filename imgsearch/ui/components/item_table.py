@@ -29,6 +29,9 @@ SCRIPTS = (
     "table_cells.js",
     "table_dialogs.js",
     "table_drop.js",
+    "table_toasts.js",
+    "table_selection.js",
+    "table_rows.js",
     "item_table.js",
 )
 
