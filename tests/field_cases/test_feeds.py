@@ -415,7 +415,8 @@ def test_records_of_any_xml_are_found(folder: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "encoding", ["cp1251", "cp1253", "shift_jis", "gb18030", "euc_kr", "cp1252", "mac_roman"]
+    "encoding",
+    ["cp1251", "cp1253", "shift_jis", "gb18030", "euc_kr", "cp1252", "cp1250", "cp1254", "latin-1"],
 )
 def test_other_alphabets_are_recognised(folder: Path, encoding: str) -> None:
     words = {
@@ -425,10 +426,43 @@ def test_other_alphabets_are_recognised(folder: Path, encoding: str) -> None:
         "gb18030": "带茶碟的蓝色马克杯适合喝茶和咖啡",
         "euc_kr": "차와 커피를 위한 받침 접시가 있는 파란색 머그잔",
         "cp1252": "Blaue Tasse für Tee, café crème",
-        "mac_roman": "Blue mug",
+        "cp1250": "Żółta filiżanka do herbaty, krzesło dębowe",
+        "cp1254": "Çay fincanı, meşe sandalye, ağaç ışık",
+        "latin-1": "Blå mugg för te, ekstol, snö",
     }[encoding]
     path = folder / "t.csv"
     rows = "".join(f'{number},photos/{name}.jpg,"{words}"\n' for number, name in enumerate(generate.NAMES))
     path.write_bytes(f"id,image,title\n{rows}".encode(encoding))
     items, _ = listed(path)
     assert {row["title"] for row in items.values()} == {words}
+
+
+def test_a_table_without_a_row_of_names_is_refused_rather_than_losing_its_first_row(folder: Path) -> None:
+    for name, text in (
+        ("t.csv", "photos/mug.jpg,Mug\nphotos/lamp.jpg,Lamp\n"),
+        ("t.txt", "https://x.example/a.jpg\n"),
+    ):
+        (folder / name).write_text(text, encoding="utf-8")
+        with pytest.raises(SourceError, match="names no columns"):
+            open_feed(folder / name)
+
+
+def test_a_document_type_that_names_a_file_is_not_read(folder: Path) -> None:
+    path = folder / "yml.xml"
+    path.write_text(
+        '<?xml version="1.0" encoding="UTF-8"?><!DOCTYPE yml_catalog SYSTEM "photos/mug.jpg"><yml_catalog><shop>'
+        '<categories><category id="1" parentId="2">x</category><category id="3" parentId="2"/></categories>'
+        '<offers><offer id="7" available="true"><price>5</price><picture>photos/mug.jpg</picture></offer></offers>'
+        "</shop></yml_catalog>",
+        encoding="utf-8",
+    )
+    items, failures = listed(path)
+    assert (list(items), failures) == (["7"], {})
+
+
+def test_codes_that_a_spreadsheet_shortened_are_pointed_out(folder: Path) -> None:
+    path = folder / "t.csv"
+    path.write_text("id,image,EAN\n1,photos/mug.jpg,4.00638E+12\n", encoding="utf-8")
+    items, _ = listed(path)
+    assert items["1"]["EAN"] == "4.00638E+12"
+    assert any("digits are lost" in note for note in open_feed(path).notes())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from imgsearch.core.column_schema import ColumnSchema, StatedColumn
@@ -12,7 +12,7 @@ from imgsearch.core.column_values import ColumnKind
 from imgsearch.core.errors import SourceError
 from imgsearch.ingest.column_plan import ImportedColumn
 from imgsearch.ingest.feeds.formats import FORMATS, FeedFormat, recognised_format
-from imgsearch.ingest.feeds.image_cells import image_columns
+from imgsearch.ingest.feeds.image_cells import image_columns, looks_like_picture
 from imgsearch.ingest.feeds.options import FeedOptions
 from imgsearch.ingest.feeds.typed_columns import Clean, MetadataColumn, metadata_column
 from imgsearch.ingest.tables import Table, TableColumn
@@ -66,7 +66,7 @@ def read_layout(
     names = {plain_name(column.heading): column for column in reversed(table.columns)}
     chosen = _chosen_format(names, options)
     images, further = _photo_columns(table, chosen, names, options)
-    if not images and needs_images:
+    if needs_images and (not images or _is_row_of_photos(table, images)):
         raise SourceError(_no_image_column(table))
     products, notes = _product_columns(table, chosen, names, options)
     group = next((names[name] for name in chosen.groups if name in names), None)
@@ -199,6 +199,11 @@ def _named(table: Table, wanted: str, what: str) -> TableColumn:
     raise SourceError(f"{table.path} has no {what} column {wanted!r}; it has: {shown_columns(table)}.")
 
 
+def _is_row_of_photos(table: Table, images: Sequence[TableColumn]) -> bool:
+    """Return whether the first row has no names of columns: the column of photos is named by a photo."""
+    return len(images) == 1 and looks_like_picture(images[0].heading)
+
+
 def shown_columns(table: Table) -> str:
     """Return the table's columns for a message: the first ones, in printable characters."""
     shown = ["".join(each if each.isprintable() else "?" for each in name[:60]) for name in table.names[:40]]
@@ -207,8 +212,6 @@ def shown_columns(table: Table) -> str:
 
 
 def _no_image_column(table: Table) -> str:
-    from imgsearch.ingest.feeds.image_cells import looks_like_picture
-
     if any(looks_like_picture(name) for name in table.names):
         return (
             f"The first line of {table.path} names no columns: put a line with their names, such as id,image,title, "

@@ -25,6 +25,12 @@ _PLAIN_NUMBER = r"^-?(?:0|[1-9][0-9]{0,13})(?:\.[0-9]{1,8})?$"
 _LONG_NUMBER = r"^-?[0-9]{16,}$"
 _CODE_LIKE = r"\.[0-9]{2,}0$"
 
+_SHORTENED = r"^[0-9][.,][0-9]+E\+[0-9]+$"
+SHORTENED = (
+    "some codes are like 4.00638E+12: a spreadsheet shortened them, and their digits are lost; export the column "
+    "as text."
+)
+
 Clean = Callable[[str], str]
 
 
@@ -100,7 +106,10 @@ def _metadata_column(
     if clean is not None:
         return MetadataColumn(name, column, recognise((), name, kind="text"), clean)
     if stated.kind is None and _is_code(name, column):
-        return MetadataColumn(name, column, recognise((), name, kind="text"))
+        found = recognise((), name, kind="text")
+        if column.is_text and pc.any(pc.match_substring_regex(column.cells, _SHORTENED)).as_py():
+            found = replace(found, notes=(SHORTENED,))
+        return MetadataColumn(name, column, found)
     quick = _recognise_quickly(name, column, stated)
     if quick is not None:
         plain = quick.kind == "number"

@@ -10,6 +10,10 @@ from typing import BinaryIO
 
 SAMPLE_BYTES = 256 * 1024
 CHUNK_BYTES = 1024 * 1024
+TELLING_BYTES = 20_000
+LATIN_CODECS = ("cp1252", "cp1250", "cp1254", "cp1257", "iso8859_2")
+SAME_CHAOS, SAME_COHERENCE = 0.02, 0.05
+"""Differences of charset-normalizer's measures below which Windows-1252, which is far more frequent, is taken."""
 MAX_WESTERN_SHARE = 0.3
 """Above this share of non-ASCII among the letters, a text is not in a Latin script."""
 
@@ -96,16 +100,21 @@ def _count_utf8(file: BinaryIO) -> tuple[int, int, bytes]:
 
 def _other(sample: bytes) -> Encoding:
     """Return the encoding of a text that is not Unicode."""
-    if len(_HIGH.findall(sample)) <= MAX_WESTERN_SHARE * len(_LETTERS.findall(sample)):
-        return _western(sample)
     from charset_normalizer import from_bytes
 
-    best = from_bytes(sample).best()
-    if best is None or best.encoding.startswith(("utf", "ascii")):
+    # Only lines with other letters than ASCII say anything.
+    telling = b"\n".join(line for line in sample.splitlines() if _HIGH.search(line))[:TELLING_BYTES]
+    latin = len(_HIGH.findall(sample)) <= MAX_WESTERN_SHARE * len(_LETTERS.findall(sample))
+    matches = list(from_bytes(telling, cp_isolation=list(LATIN_CODECS) if latin else None))
+    if not matches or matches[0].encoding.startswith(("utf", "ascii")):
         return _western(sample)
-    return Encoding(
-        best.encoding, best.encoding.replace("_", "-").replace("cp125", "Windows-125"), lenient=True
-    )
+    best = matches[0]
+    for match in matches:
+        alike = match.chaos <= best.chaos + SAME_CHAOS and match.coherence >= best.coherence - SAME_COHERENCE
+        if alike and "cp1252" in match.could_be_from_charset:
+            return _western(sample)
+    label = best.encoding.replace("_", "-").replace("cp125", "Windows-125")
+    return Encoding(best.encoding, label, lenient=True)
 
 
 def _western(sample: bytes) -> Encoding:

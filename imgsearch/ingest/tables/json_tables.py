@@ -108,7 +108,9 @@ def _line_records(file: BinaryIO, codec: str) -> Iterator[tuple[int, Any]]:
 def _decoded(text: str) -> Any:
     try:
         return _decoder.decode(text)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        return ValueError("it is nested too deeply")
+    except ValueError as error:
         return error
 
 

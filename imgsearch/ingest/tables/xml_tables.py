@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 from xml.sax import SAXException, SAXParseException
-from xml.sax.handler import ContentHandler
+from xml.sax.handler import ContentHandler, feature_external_ges, feature_external_pes
 
 import numpy as np
 from defusedxml.common import DefusedXmlException
-from defusedxml.sax import parse
+from defusedxml.sax import make_parser
 
 from imgsearch.core.errors import SourceError
 from imgsearch.core.records import Failure
@@ -140,9 +140,16 @@ def _next_start(text: str, tag: str, start: int) -> int:
 def _parse(path: Path, file: BinaryIO, handler: _Shape | _Records) -> None:
     file.seek(0)
     try:
-        parse(_KeptOpen(file), handler, forbid_dtd=False, forbid_entities=True, forbid_external=True)
+        parser = make_parser()
+        parser.forbid_dtd, parser.forbid_entities = False, True
+        # A document type that names a file is usual in feeds of marketplaces; the file is never read.
+        parser.forbid_external = False
+        parser.setFeature(feature_external_ges, False)
+        parser.setFeature(feature_external_pes, False)
+        parser.setContentHandler(handler)
+        parser.parse(_KeptOpen(file))
     except DefusedXmlException:
-        raise SourceError(f"{path} declares XML entities or external files, which are not read.") from None
+        raise SourceError(f"{path} declares XML entities, which are not read.") from None
     except SAXParseException as error:
         handler.damage = f"line {error.getLineNumber()}: {error.getMessage()}"
     except (SAXException, UnicodeError, LookupError, ValueError) as error:
