@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -206,6 +206,30 @@ def test_only_the_owner_of_the_catalog_runs_commands(served: Path) -> None:
         assert refused.value.code == status
     with urllib.request.urlopen(f"{writer['address']}/api/openapi.json") as answer:
         assert not [path for path in json.load(answer)["paths"] if "commands" in path]
+
+
+@pytest.mark.slow
+def test_programs_of_this_machine_change_items_without_a_token(served: Path) -> None:
+    def sent(
+        path: str, method: str, body: object, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        request = urllib.request.Request(
+            f"{holder(served)['address']}/api/v1/{path}",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json", **(headers or {})},
+            method=method,
+        )
+        with urllib.request.urlopen(request) as answer:
+            return dict(json.load(answer))
+
+    changed = sent("items/mug/red-0.jpg", "PATCH", {"metadata": {"price": 1234}})
+    assert changed["status"] == "updated"
+    for headers in ({"X-Forwarded-For": "192.0.2.7"}, {"Origin": "https://evil.example"}):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            sent("items/mug/red-0.jpg", "PATCH", {"metadata": {"price": 1}}, headers)
+        assert refused.value.code in (401, 403)
+    (undone,) = sent("changes/undo", "POST", {"changes": [changed["change_id"]]})["outcomes"]
+    assert undone["status"] == "updated"
 
 
 def test_a_server_that_hangs_or_is_dead_is_told_in_one_sentence(
