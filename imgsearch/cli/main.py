@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import sys
@@ -86,6 +87,12 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print_error("Stopped.")
         return 130
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        print_error(f"The disk is full{where}; free some space and try again.")
+        return 1
     except RuntimeError as error:
         if "interrupted" in str(error).lower():  # DuckDB's error for Ctrl-C during a query
             print_error("Stopped.")

@@ -59,6 +59,10 @@ class BackupError(ImgSearchError, code="backup_error"):
     """A backup cannot be written, read or restored."""
 
 
+class DiskFull(ImgSearchError, code="disk_full"):
+    """The disk has no space for what was to be stored; nothing of it is."""
+
+
 class IndexCorrupt(ImgSearchError, code="index_corrupt"):
     """An index file does not match its checksum or header; it can be rebuilt from the embeddings."""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from imgsearch.core.errors import IndexBehind, IndexCorrupt
 from imgsearch.core.files import flush_to_disk, sha256_of_file, sha256_of_text, write_durably
+from imgsearch.core.full_disk import naming_full_disk
 from imgsearch.index.base import VectorIndex
 from imgsearch.index.live_index import IndexHeader
 from imgsearch.index.vector_space import VectorSpace
@@ -60,10 +61,18 @@ class GenerationFolder:
         `header` has the number of the generation before, which is kept as well; number, checksum and time are set
         here.
         """
+        with naming_full_disk(self._catalog_folder):
+            return self._write(index, header)
+
+    def _write(self, index: VectorIndex, header: IndexHeader) -> IndexHeader:
         number, part = self._new_part(header.generation)
         file = part / INDEX_FILE
-        index.save(file)
-        flush_to_disk(file)
+        try:
+            index.save(file)
+            flush_to_disk(file)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
         before = header.generation
         header = replace(
             header,

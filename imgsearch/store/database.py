@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 
 from imgsearch.core.errors import CatalogCorrupt, CatalogError, CatalogLocked
 from imgsearch.core.files import flush_to_disk
+from imgsearch.core.full_disk import naming_full_disk
 from imgsearch.core.key_arrays import Keys
 from imgsearch.core.text import error_line
 from imgsearch.store.holder import FILE_NAME, Holder
@@ -82,7 +83,8 @@ class Database:
         self._local = threading.local()
         try:
             if not self.read_only:
-                Holder.this_process().write(folder)
+                with suppress(OSError):  # a full disk: the file only says who holds the lock
+                    Holder.this_process().write(folder)
                 self._erase()  # in case a killed process did not
             self._connection = self._connect()
             # Kept open for `copy_to`: to close any file of the database releases DuckDB's lock on it.
@@ -207,8 +209,9 @@ class Database:
             cursor.execute("BEGIN TRANSACTION")
             self._local.depth, self._local.then = 1, []
             try:
-                yield cursor
-                cursor.execute("COMMIT")
+                with naming_full_disk(self._folder):
+                    yield cursor
+                    cursor.execute("COMMIT")
             except BaseException:
                 with suppress(duckdb.Error, RuntimeError):  # a failed COMMIT has rolled back already
                     cursor.execute("ROLLBACK")

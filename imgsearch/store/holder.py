@@ -54,8 +54,12 @@ class Holder:
         part = folder / f"{FILE_NAME}.part"
         part.unlink(missing_ok=True)  # its mode may be another one
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(self), file)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(asdict(self), file)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
         part.replace(folder / FILE_NAME)
 
     @property

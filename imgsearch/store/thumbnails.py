@@ -5,6 +5,7 @@ One file for each photo's content and size; the oldest files are deleted when th
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 import threading
@@ -17,6 +18,8 @@ from imgsearch.core.files import write_atomically
 from imgsearch.core.records import Item
 from imgsearch.store.originals import Originals
 from imgsearch.vision.images import ImageLimits, decode_image, encode_thumbnail, nearest_thumbnail_size
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,12 @@ class ThumbnailCache:
         return self._folder / str(size_px) / f"{key // 1000:06d}" / f"{key:x}.webp"
 
     def _write(self, path: Path, data: bytes) -> None:
-        write_atomically(path, data)
+        """Cache a thumbnail; on a full or read-only disk it is made again the next time."""
+        try:
+            write_atomically(path, data)
+        except OSError:
+            _log.warning("the thumbnail %s could not be written", path, exc_info=True)
+            return
         with self._lock:
             self._written_bytes += len(data)
             if self._written_bytes < self._max_bytes // 20:

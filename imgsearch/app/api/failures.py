@@ -17,6 +17,7 @@ from imgsearch.app.api.responses import Error
 from imgsearch.core.errors import (
     CollectionError,
     ConfigError,
+    DiskFull,
     EtagMismatch,
     FeedbackError,
     IdempotencyConflict,
@@ -69,6 +70,7 @@ _STATUSES: tuple[tuple[type[ImgSearchError], int], ...] = (
     (TokenRequired, 401),
     (WriteRefused, 403),
     (ConfigError, 500),
+    (DiskFull, 507),
     # Catalog, index and encoder: nothing is wrong with the request, and it may work later.
     (ImgSearchError, 503),
 )
