@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
@@ -17,9 +18,10 @@ from imgsearch.core.background import BackgroundThread
 from imgsearch.core.errors import ImgSearchError, ImportRefused
 from imgsearch.core.records import Failure, IndexingReport
 from imgsearch.ingest.feed_state import feed_state
-from imgsearch.ingest.import_sources import preview_import, source_name
+from imgsearch.ingest.import_sources import source_name
 from imgsearch.ingest.import_spec import ImportSpec
-from imgsearch.ingest.importing import run_import
+from imgsearch.ingest.importing import preview_import, run_import
+from imgsearch.ingest.item_editor import ItemEditor
 from imgsearch.ingest.run import Progress
 from imgsearch.ingest.staged_files import StagedFiles
 from imgsearch.search.engine import SearchEngine
@@ -29,6 +31,7 @@ BUSY_S = 1.0
 """An import rests while the last search is not older than this."""
 REST_RATIO, MIN_WORK_S, MAX_REST_S = 2.0, 0.02, 0.2
 STOP_TIMEOUT_S = 60.0
+WAIT_S = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -54,12 +57,13 @@ class ImportJobs:
     def __init__(
         self,
         engine: SearchEngine,
+        editor: ItemEditor,
         *,
         searched_at: Callable[[], float] = lambda: 0.0,
         then: Callable[[], object] = lambda: None,
         threads: int = 1,
     ) -> None:
-        """Import with an open engine.
+        """Import with an open engine; `editor` changes items whose rows come without photos.
 
         `searched_at` returns the `time.monotonic` of the last search, `then` is called after each import that changed
         something. `threads` decode photos.
@@ -67,6 +71,7 @@ class ImportJobs:
         self.log = ImportLog(engine.catalog.database)
         self.staged = StagedFiles(engine.catalog.folder / "imports")
         self._engine = engine
+        self._editor = editor
         self._searched_at = searched_at
         self._then = then
         self._threads = threads
@@ -100,7 +105,7 @@ class ImportJobs:
     def preview(self, spec: ImportSpec) -> dict[str, Any]:
         """Return what was understood of an import, as JSON values; changes nothing. Raises `SourceError`."""
         folder = self.staged.folder(spec.upload) if spec.upload else None
-        return preview_import(spec, folder)
+        return preview_import(self._engine, spec, folder)
 
     def start(self, spec: ImportSpec, actor: str) -> int:
         """Queue an import and return its number; raises `SourceError` where its uploaded files are gone."""
@@ -114,8 +119,9 @@ class ImportJobs:
         Raises what the import and `progress` raise; the import is then failed or cancelled.
         """
         spec = self._named(spec)
-        number = self.log.add(spec.as_dict(), actor)
-        self._execute(number, spec, progress)
+        with self._alone(progress):
+            number = self.log.add(spec.as_dict(), actor, "running")
+            self._execute(number, spec, progress)
         return self.get(number)
 
     def sync(
@@ -216,40 +222,53 @@ class ImportJobs:
                 return
             first = queued[-1]
             try:
-                self._execute(first.import_id, ImportSpec.from_dict(first.spec), lambda progress: None)
+                with self._alone(lambda progress: None):
+                    if self.log.get(first.import_id).status == "queued":
+                        self._execute(
+                            first.import_id, ImportSpec.from_dict(first.spec), lambda progress: None
+                        )
             except (_Cancelled, ImgSearchError):
                 pass  # noted in the log
             except Exception:
                 _log.exception("import %d failed", first.import_id)
 
+    @contextmanager
+    def _alone(self, show: Callable[[Progress], None]) -> Iterator[None]:
+        """Wait until no other import runs; `show` may raise to give up."""
+        while not self._one.acquire(timeout=WAIT_S):
+            show(Progress(0, None, 0, 0))
+        try:
+            yield
+        finally:
+            self._one.release()
+
     def _execute(self, number: int, spec: ImportSpec, show: Callable[[Progress], None]) -> None:
-        with self._one:
-            run = _Run(number, since=time.perf_counter())
-            with self._changed:
-                self._run = run
-            self.log.note(number, "running")
-            status: ImportStatus = "failed"
-            details: dict[str, Any] = {}
-            try:
-                report = self._import(run, spec, show)
-                status, details = "done", {"report": _summary(report), "reason": report.problem}
-                if report.problem:
-                    status = "failed"
-            except (_Cancelled, KeyboardInterrupt):
-                status = "interrupted" if self._closing and not run.cancelled else "cancelled"
-                raise
-            except ImgSearchError as error:
-                details = {"reason": str(error)}
-                raise
-            except Exception as error:
-                details = {"reason": f"It failed unexpectedly ({type(error).__name__}: {error})."[:1000]}
-                raise
-            finally:
+        run = _Run(number, since=time.perf_counter())
+        with self._changed:
+            self._run = run
+        self.log.note(number, "running")
+        status: ImportStatus = "failed"
+        details: dict[str, Any] = {}
+        try:
+            report = self._import(run, spec, show)
+            status, details = "done", {"report": _summary(report), "reason": report.problem}
+            if report.problem:
+                status = "failed"
+        except (_Cancelled, KeyboardInterrupt):
+            status = "interrupted" if self._closing and not run.cancelled else "cancelled"
+            raise
+        except ImgSearchError as error:
+            details = {"reason": str(error)}
+            raise
+        except Exception as error:
+            details = {"reason": f"It failed unexpectedly ({type(error).__name__}: {error})."[:1000]}
+            raise
+        finally:
+            with self._changed:  # no pause may be noted after the end
+                self._run = None
                 self.log.note(number, status, {**details, "progress": _counts(run.progress)})
-                with self._changed:
-                    self._run = None
-            if spec.upload and status == "done":
-                self.staged.remove(spec.upload)
+        if spec.upload and status == "done":
+            self.staged.remove(spec.upload)
         self._then()
 
     def _import(self, run: _Run, spec: ImportSpec, show: Callable[[Progress], None]) -> IndexingReport:
@@ -260,7 +279,7 @@ class ImportJobs:
             show(progress)
             self._give_way(run)
 
-        report = run_import(self._engine, spec, folder, threads=self._threads, progress=step)
+        report = run_import(self._engine, self._editor, spec, folder, threads=self._threads, progress=step)
         self.log.save_failures(run.import_id, report.failed)
         return report
 

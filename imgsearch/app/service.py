@@ -93,7 +93,7 @@ class SearchService:
             self.heads = HeadJobs(engine, self.feedback)
             opened.callback(self.heads.jobs.close)
             self.imports = ImportJobs(
-                engine, searched_at=lambda: self.searched_at, then=self.look_for_duplicates
+                engine, self.items, searched_at=lambda: self.searched_at, then=self.look_for_duplicates
             )
             opened.callback(self.imports.close)
             self.commands = Commands()

@@ -114,8 +114,9 @@ def sync(
         accept_removal=yes,
         private_hosts=private_hosts,
     )
-    with terminal.open_engine(None, settings=settings, create=True) as engine:
-        done = _sync(terminal.imports_of(engine), spec)
+    opened = terminal.open_engine(None, settings=settings, create=True)
+    with opened as engine, terminal.open_imports(engine) as imports:
+        done = _sync(imports, spec)
     terminal.output(as_json, done or {"status": "unchanged"}, lambda: _print_round(source, done))
     if done is not None and done["reason"]:
         terminal.exit_with(done["reason"], 1)

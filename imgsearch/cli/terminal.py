@@ -209,15 +209,20 @@ def uploads_of(catalog: CatalogStore, settings: Settings) -> UploadStore:
     return UploadStore(folder, max_bytes=settings.upload_cache_bytes, limits=ImageLimits())
 
 
-def imports_of(engine: SearchEngine) -> ImportJobs:
-    """Return the imports of an open engine."""
-    from imgsearch.app.imports import ImportJobs
-
+@contextlib.contextmanager
+def open_imports(engine: SearchEngine) -> Iterator[ImportJobs]:
+    """Open the imports of an open engine."""
     if (entered := session()) is not None:
-        return entered.service.imports
-    jobs = ImportJobs(engine, threads=engine.settings.threads)
-    jobs.open()
-    return jobs
+        yield entered.service.imports
+        return
+    from imgsearch.app.imports import ImportJobs
+    from imgsearch.ingest.item_editor import ItemEditor
+
+    editor = ItemEditor(engine.catalog, engine.indexes, engine.encoder.get, engine.originals)
+    with contextlib.closing(editor):
+        jobs = ImportJobs(engine, editor, threads=engine.settings.threads)
+        jobs.open()
+        yield jobs
 
 
 def leave_to_server(folder: Path) -> None:

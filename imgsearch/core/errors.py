@@ -79,6 +79,10 @@ class SourceError(ImgSearchError, code="bad_source"):
     """A folder, archive or manifest cannot be read."""
 
 
+class NoPhotoColumn(SourceError):
+    """A table has no column of photos: it can only describe photos."""
+
+
 class QueryError(ImgSearchError, code="bad_query"):
     """The search request is not valid."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from imgsearch.core.errors import ImgSearchError
+from imgsearch.core.errors import ImgSearchError, SourceError
 from imgsearch.core.records import Failure
 from imgsearch.ingest.feeds import Feed, FeedOptions, open_feed
 from imgsearch.ingest.folder_source import FolderSource
@@ -70,6 +70,39 @@ def open_import(
     if folder is None:
         return [NamedSource(open_place(spec), name)]
 
+    kept = _keeper(catalog, originals)
+    tables = _tables(folder)
+    feeds = [open_feed(table, options=feed_options(spec, folder)) for table in tables]
+    names = [name, *(f"upload:{table.name}" for table in tables[1:])]
+    sources = [NamedSource(feed, each, kept=kept) for feed, each in zip(feeds, names, strict=False)]
+    others = OtherPhotos(folder, feeds)
+    if others.count() or not sources:
+        # Photos that no table names are never replaced by another upload.
+        sources.append(NamedSource(others, f"upload:{spec.upload}" if tables else name, kept=kept))
+    return sources
+
+
+def open_photos(
+    spec: ImportSpec, folder: Path | None, catalog: Path, originals: Originals
+) -> NamedSource | None:
+    """Return the photos that were sent with a table that only describes them; None where no photo was."""
+    others = OtherPhotos(folder, ()) if folder is not None else None
+    if others is None or not others.count():
+        return None
+    return NamedSource(others, f"upload:{spec.upload}", kept=_keeper(catalog, originals))
+
+
+def only_table(folder: Path | None) -> Path | None:
+    """Return the one table among uploaded files; raises `SourceError` where there are several."""
+    tables = _tables(folder) if folder is not None else []
+    if len(tables) > 1:
+        raise SourceError("Send one table for one import, or tables with a column of photos.")
+    return tables[0] if tables else None
+
+
+def _keeper(catalog: Path, originals: Originals) -> Callable[[Photo], Photo | Failure]:
+    """Return what stores a photo that was sent in the catalog's folder."""
+
     def kept(photo: Photo) -> Photo | Failure:
         if file_of(photo.location) is None:
             return photo
@@ -80,15 +113,7 @@ def open_import(
         location = store_original(catalog, data, content_digest(data))
         return replace(photo, location=location, size_bytes=len(data), modified_ns=0)
 
-    tables = _tables(folder)
-    feeds = [open_feed(table, options=feed_options(spec, folder)) for table in tables]
-    names = [name, *(f"upload:{table.name}" for table in tables[1:])]
-    sources = [NamedSource(feed, each, kept=kept) for feed, each in zip(feeds, names, strict=False)]
-    others = OtherPhotos(folder, feeds)
-    if others.count() or not sources:
-        # Photos that no table names are never replaced by another upload.
-        sources.append(NamedSource(others, f"upload:{spec.upload}" if tables else name, kept=kept))
-    return sources
+    return kept
 
 
 def open_place(spec: ImportSpec) -> Source:
@@ -109,25 +134,29 @@ def feed_options(spec: ImportSpec, folder: Path | None) -> FeedOptions:
     )
 
 
-def preview_import(spec: ImportSpec, folder: Path | None) -> dict[str, Any]:
-    """Return what an import would read, as JSON values; fetches no photo and changes nothing. Raises `SourceError`.
-
-    `feeds` has what was understood of each feed, `photos` the number of photos that no feed names, `shown` some.
-    """
-    others: Source | None
+def preview_sources(spec: ImportSpec, folder: Path | None) -> dict[str, Any]:
+    """Return what is known of the sources of an import without fetching a photo; raises `SourceError`."""
     if folder is not None:
         feeds = [open_feed(table, options=feed_options(spec, folder)) for table in _tables(folder)]
-        others = OtherPhotos(folder, feeds)
+        loose = preview_photos(folder, feeds)
     else:
         opened = open_place(spec)
-        feeds, others = ([opened], None) if isinstance(opened, Feed) else ([], opened)
-    loose = [] if others is None else _photos_of(others)
+        feeds = [opened] if isinstance(opened, Feed) else []
+        loose = _preview_of([] if feeds else _photos_of(opened))
     return {
         "source": source_name(spec, folder),
         "feeds": [feed.preview().as_dict() for feed in feeds],
-        "photos": len(loose),
-        "shown": [photo.item_id for photo in loose[:SHOWN_PHOTOS]],
+        **loose,
     }
+
+
+def preview_photos(folder: Path | None, feeds: Sequence[Feed] = ()) -> dict[str, Any]:
+    """Return how many photos were sent that no feed names, and some of their names."""
+    return _preview_of([] if folder is None else _photos_of(OtherPhotos(folder, feeds)))
+
+
+def _preview_of(photos: Sequence[Photo]) -> dict[str, Any]:
+    return {"photos": len(photos), "shown": [photo.item_id for photo in photos[:SHOWN_PHOTOS]]}
 
 
 def _photos_of(source: Source) -> list[Photo]:

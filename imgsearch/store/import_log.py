@@ -40,13 +40,13 @@ class ImportLog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, spec: Mapping[str, Any], actor: str) -> int:
-        """Append a queued import and return its number."""
+    def add(self, spec: Mapping[str, Any], actor: str, status: ImportStatus = "queued") -> int:
+        """Append an import and return its number."""
         with self._database.transaction() as cursor:
             number = int(self._database.value("SELECT coalesce(max(import_id), 0) + 1 FROM imports"))
             row = [number, utc_now(), actor, json.dumps(spec, ensure_ascii=False)]
             cursor.execute("INSERT INTO imports VALUES (?, ?, ?, ?)", row)
-            self.note(number, "queued")
+            self.note(number, status)
         return number
 
     def note(self, import_id: int, status: ImportStatus, details: Mapping[str, Any] | None = None) -> None:

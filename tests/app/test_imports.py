@@ -103,6 +103,30 @@ def test_a_feed_and_its_photos_that_are_sent_become_items_that_stay(
     assert [each["id"] for each in client.get("/api/v1/imports").json()["imports"]] == [3, 2, 1]
 
 
+def test_a_table_without_photos_describes_the_photos_that_come_with_it_or_items_of_the_catalog(
+    client: TestClient, shop: SearchService
+) -> None:
+    rows = table(["0042,ring.png,Blue ring,19.50", "0043,cup.png,Cup,1"])
+    sent = {"products.csv": rows, "ring.png": picture("blue"), "cup.png": picture("green", 3)}
+    ended(client, client.post("/api/v1/imports", **upload(sent)))
+    prices = table(["0042,3.25", "0043,4.5", "0044,1"], "id,price")
+    preview = client.post("/api/v1/imports/preview", **upload({"prices.csv": prices})).json()
+    assert (preview["rows"], preview["items"], preview["feeds"]) == (3, 2, [])
+    vectors = shop.catalog.stored_vectors(shop.catalog.keys())
+    found = ended(client, client.post("/api/v1/imports", json={"upload": preview["upload"]}))
+    assert (found["status"], found["report"]["changed"], found["report"]["added"]) == ("done", 2, 0)
+    item = shop.catalog.get("0042")
+    assert (item.metadata["price"], item.metadata["title"]) == (3.25, "Blue ring")
+    assert (shop.catalog.stored_vectors(shop.catalog.keys()) == vectors).all()
+    again = ended(client, client.post("/api/v1/imports", **upload({"prices.csv": prices})))
+    assert (again["report"]["changed"], again["report"]["unchanged"]) == (0, 2)
+    with_photos = {"rows.csv": table(["new,A new ring"], "id,title"), "new.png": picture("red", 7)}
+    assert ended(client, client.post("/api/v1/imports", **upload(with_photos)))["report"]["added"] == 1
+    assert shop.catalog.get("new.png").title == "A new ring"
+    strange = ended(client, client.post("/api/v1/imports", **upload({"x.csv": table(["q,1"], "id,price")})))
+    assert (strange["status"], "name no item" in strange["reason"]) == ("failed", True)
+
+
 def test_an_archive_is_unpacked_within_its_folder(
     client: TestClient, shop: SearchService, tmp_path: Path
 ) -> None:

@@ -148,6 +148,8 @@ class ImportPreview(TypedDict):
     feeds: list[dict[str, Any]]
     photos: int
     shown: list[str]
+    rows: int
+    items: int
 
 
 BODIES: tuple[Any, ...] = (ImportOptions, ImportForm)

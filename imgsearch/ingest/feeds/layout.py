@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from imgsearch.core.column_schema import ColumnSchema, StatedColumn
 from imgsearch.core.column_values import ColumnKind
-from imgsearch.core.errors import SourceError
+from imgsearch.core.errors import NoPhotoColumn, SourceError
 from imgsearch.ingest.column_plan import ImportedColumn
 from imgsearch.ingest.feeds.formats import FORMATS, FeedFormat, recognised_format
 from imgsearch.ingest.feeds.image_cells import image_columns, looks_like_picture
@@ -66,8 +66,10 @@ def read_layout(
     names = {plain_name(column.heading): column for column in reversed(table.columns)}
     chosen = _chosen_format(names, options)
     images, further = _photo_columns(table, chosen, names, options)
-    if needs_images and (not images or _is_row_of_photos(table, images)):
+    if needs_images and images and _is_row_of_photos(table, images):
         raise SourceError(_no_image_column(table))
+    if needs_images and not images:
+        raise NoPhotoColumn(_no_image_column(table))
     products, notes = _product_columns(table, chosen, names, options)
     group = next((names[name] for name in chosen.groups if name in names), None)
     position = names.get(chosen.position) if chosen.position else None
