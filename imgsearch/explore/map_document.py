@@ -57,7 +57,12 @@ def column_values(metadata: MetadataTable, column: str, keys: Keys) -> tuple[NDA
     """Return the (n,) values of the ascending keys, None for removed photos, and the kind of the column."""
     known, found, kind = metadata.column(column, keys)
     values = np.full(len(keys), None, object)
-    values[np.searchsorted(keys, known)] = [_plain(value) for value in found] if kind == "list" else found
+    places = np.searchsorted(keys, known)
+    if kind == "list":  # as tuples, which can be counted; numpy would take lists of one length for a table
+        for place, value in zip(places.tolist(), found, strict=True):
+            values[place] = None if value is None else tuple(value)
+    else:
+        values[places] = found
     return values, kind
 
 
@@ -95,11 +100,6 @@ def number_colors(values: NDArray[np.float64], by: str) -> Colors:
 def choice_legend(by: str, values: list[dict[str, Any]], codes: NDArray[np.uint16]) -> dict[str, Any]:
     """Return the legend of codes that number the values."""
     return {"kind": "choice", "by": by, "values": values, "none": int((codes == NO_VALUE).sum())}
-
-
-def _plain(value: Any) -> Any:
-    """Return a list of a column as a tuple, which can be counted."""
-    return tuple(value) if isinstance(value, list | np.ndarray) else value
 
 
 def _label(value: Any) -> str | None:

@@ -35,10 +35,14 @@ class ImportedColumn:
 
 @dataclass(slots=True)
 class ColumnPlan:
-    """The kinds of the catalog's columns during an import, and how many of its values do not fit them."""
+    """The kinds of the catalog's columns during an import, and how many of its values do not fit them.
+
+    `retyped`: a column with stored values has another kind than before, so that an index of rows must be brought up.
+    """
 
     kinds: Mapping[str, ColumnKind] = field(default_factory=dict)
     changes: list[str] = field(default_factory=list)
+    retyped: bool = False
     _misfits: Counter[str] = field(default_factory=Counter)
     _examples: dict[str, str] = field(default_factory=dict)
 
@@ -100,6 +104,7 @@ def plan_columns(catalog: CatalogStore, tables: Sequence[Mapping[str, ImportedCo
     titles = [name for name, column in imported.items() if column.role == "title"]
     roles_differ = bool(titles) and titles[0] != catalog.metadata.stated_title
     changed = {name for name, kind in wanted.items() if name not in states or states[name].kind != kind}
+    plan.retyped = any(name in states for name in changed)
     if changed or roles_differ:
         with catalog.writing() as cursor:
             for name in [name for name in wanted if name in changed]:

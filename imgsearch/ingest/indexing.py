@@ -28,7 +28,6 @@ from imgsearch.ingest.feeds.metadata_file import SAMPLE_PHOTOS
 from imgsearch.ingest.joined_source import named_sources
 from imgsearch.ingest.look_backfill import LookMaker
 from imgsearch.ingest.moved_photos import MovedPhotos
-from imgsearch.ingest.named_source import NamedSource
 from imgsearch.ingest.precomputed import ImportedEmbeddings, imported_photo, open_embeddings
 from imgsearch.ingest.preparation import Outcome, Preparer, read_ahead
 from imgsearch.ingest.pruning import PruneLimit
@@ -113,7 +112,7 @@ def index_sources(
     catalog.bind_encoder(encoder.spec, encoder.id, encoder.dim)
     report = RunReport(progress)
     scan = _scan(catalog, index, report, metadata, options)
-    scan.columns = _plan_columns(catalog, opened, metadata)
+    scan.columns = _plan_columns(catalog, index, opened, metadata)
     writer = BatchWriter(catalog, index, encoder, scan, report, thumbnails)
     with ExitStack() as stack:
         files = originals or stack.enter_context(closing(_originals(catalog, options)))
@@ -178,10 +177,13 @@ def _open_metadata(options: IndexingOptions, sources: Sequence[Source]) -> Metad
 
 
 def _plan_columns(
-    catalog: CatalogStore, sources: Sequence[Source], metadata: MetadataFile | None
+    catalog: CatalogStore, index: LiveIndex, sources: Sequence[Source], metadata: MetadataFile | None
 ) -> ColumnPlan:
     tables = [feed.layout.imported for feed in _feeds(sources)]
-    return plan_columns(catalog, [*tables, *([metadata.imported] if metadata is not None else [])])
+    plan = plan_columns(catalog, [*tables, *([metadata.imported] if metadata is not None else [])])
+    if plan.retyped:
+        index.refresh(catalog.keys())
+    return plan
 
 
 def _feeds(sources: Sequence[Source]) -> list[Feed]:

@@ -16,6 +16,7 @@ from imgsearch.core.column_types import ColumnKind, recognise
 from imgsearch.core.errors import FilterError
 from imgsearch.core.filter_grammar import parse_filters
 from imgsearch.core.records import Facet
+from imgsearch.explore.map_document import column_colors, column_values
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.metadata_columns import stored_cell
 
@@ -138,6 +139,21 @@ def test_a_filter_that_does_not_fit_is_refused_with_one_sentence(shop: CatalogSt
     assert filter.split("<")[0].split(">")[0].split("=")[0].split("~")[0].split(" ")[0] in str(refused.value)
     assert str(refused.value).endswith(".")
     assert len(str(refused.value)) < 400
+
+
+def test_columns_are_read_for_maps_and_orders(make_catalog: MakeCatalog) -> None:
+    rows = [{"tags": ["a", "b"], "cost": Decimal("5.5"), "day": date(2025, 1, 1)}, {"tags": ["c", "d"]}]
+    catalog = make_catalog(clustered(2, 8), rows)
+    tags, kind = column_values(catalog.metadata, "tags", catalog.keys())
+    assert (tags.tolist(), kind) == ([("a", "b"), ("c", "d")], "list")
+    days, _ = column_values(catalog.metadata, "day", catalog.keys())
+    assert days.tolist() == ["2025-01-01", None]
+    costs, _ = column_values(catalog.metadata, "cost", catalog.keys())
+    assert costs[0] == 5.5
+    for column in rows[0]:
+        codes, legend = column_colors(catalog.metadata, f"column:{column}", catalog.keys())
+        assert len(codes) == 2
+        assert legend["kind"] in ("choice", "number")
 
 
 def test_facets_have_ranges_periods_and_the_elements_of_lists(shop: CatalogStore) -> None:
