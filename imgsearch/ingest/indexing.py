@@ -28,6 +28,7 @@ from imgsearch.ingest.feeds.metadata_file import SAMPLE_PHOTOS
 from imgsearch.ingest.joined_source import named_sources
 from imgsearch.ingest.look_backfill import LookMaker
 from imgsearch.ingest.moved_photos import MovedPhotos
+from imgsearch.ingest.named_source import NamedSource
 from imgsearch.ingest.precomputed import ImportedEmbeddings, imported_photo, open_embeddings
 from imgsearch.ingest.preparation import Outcome, Preparer, read_ahead
 from imgsearch.ingest.pruning import PruneLimit
