@@ -543,6 +543,8 @@ WRITES = [
     ("POST", f"/api/v1/items/{ITEM}/restore"),
     ("POST", "/api/v1/items/batch"),
     ("POST", "/api/v1/changes/undo"),
+    ("GET", f"/api/v1/items/{ITEM}/history"),
+    ("GET", f"/api/v1/changes?item={ITEM}"),
 ]
 
 
@@ -586,9 +588,8 @@ def test_the_token_opens_a_public_server(
     client = client_of(shared_service, settings, client=("192.0.2.7", 5000), base_url="http://shop.example")
     answer = patch(client, ITEM, {"Authorization": "Bearer s3cret"}, note="by token")
     assert answer.status_code == 200, answer.text
-    assert (
-        client.get(f"/api/v1/items/{ITEM}/history").json()["changes"][0]["actor"] == "HTTP API (write token)"
-    )
+    history = client.get(f"/api/v1/items/{ITEM}/history", headers={"Authorization": "Bearer s3cret"})
+    assert history.json()["changes"][0]["actor"] == "HTTP API (write token)"
 
 
 def test_a_replica_names_its_writer(shared_service: SearchService, shared_service_settings: Settings) -> None:

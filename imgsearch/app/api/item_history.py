@@ -49,14 +49,14 @@ class ChangesParams(HistoryParams):
     "The changes of an item",
     name="item_history",
     response_model=ItemHistory,
-    fails=(400, 404, 503),
+    fails=(400, 401, 403, 404, 503),
     example="curl HOST/api/v1/items/mugs/17/history",
 )
 async def item_history(
     request: Request, id: ItemIdPath, params: Annotated[HistoryParams, Query()]
 ) -> Response:
-    """Also of an item that was removed. Indexing runs are listed as far as they changed the item. Where an item's own
-    id ends in `/history`, the answer is that item.
+    """Also of an item that was removed; so it needs the permission to change items. Indexing runs are listed as far
+    as they changed the item. Where an item's own id ends in `/history`, the answer is that item.
     """
     if await context_of(request).read(lambda service: find_etag(service, f"{id}/history")):
         return await item(request, f"{id}/history")
@@ -68,7 +68,7 @@ async def item_history(
     "The changes of an item, its id as a parameter",
     name="changes",
     response_model=ItemHistory,
-    fails=(400, 404, 503),
+    fails=(400, 401, 403, 404, 503),
     example="curl 'HOST/api/v1/changes?item=mugs/17&limit=5'",
 )
 async def changes(request: Request, params: Annotated[ChangesParams, Query()]) -> Response:
@@ -77,6 +77,9 @@ async def changes(request: Request, params: Annotated[ChangesParams, Query()]) -
 
 
 async def _history(request: Request, item_id: str, limit: int) -> Response:
+    # It shows values and items that were removed, which are not for everyone.
+    context_of(request).access.check(request)
+
     def work(service: SearchService) -> dict[str, Any]:
         logged = service.items.history(item_id, limit)
         if not logged:
