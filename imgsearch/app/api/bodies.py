@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -20,6 +23,7 @@ OVERHEAD_BYTES = 256 * 1024
 MAX_FORM_FIELDS = 200
 
 _T = TypeVar("_T")
+_LOG = logging.getLogger(__name__)
 
 
 def content_type(request: Request) -> str:
@@ -41,19 +45,36 @@ async def read_bytes(request: Request, limit: int) -> bytes:
 async def read_form(request: Request, limit: int) -> tuple[dict[str, list[str]], list[bytes]]:
     """Return a multipart form's text fields, and the bytes of its file field `image`; raises 413 over `limit`."""
     request = limited(request, limit)
-    async with request.form(max_files=1, max_fields=MAX_FORM_FIELDS, max_part_size=OVERHEAD_BYTES) as form:
-        fields: dict[str, list[str]] = {}
-        images: list[bytes] = []
-        for name, value in form.multi_items():
-            if not isinstance(value, UploadFile):
-                fields.setdefault(name, []).append(value)
-            elif name == "image":
-                images.append(await value.read())
-            else:
-                raise RequestError(f"The file field must be named 'image', not {name[:40]!r}.")
-        if "image" in fields:
-            raise RequestError("The field 'image' must be a file.", status=415, code="bad_image")
+    with naming_temporary_space():
+        async with request.form(
+            max_files=1, max_fields=MAX_FORM_FIELDS, max_part_size=OVERHEAD_BYTES
+        ) as form:
+            fields: dict[str, list[str]] = {}
+            images: list[bytes] = []
+            for name, value in form.multi_items():
+                if not isinstance(value, UploadFile):
+                    fields.setdefault(name, []).append(value)
+                elif name == "image":
+                    images.append(await value.read())
+                else:
+                    raise RequestError(f"The file field must be named 'image', not {name[:40]!r}.")
+            if "image" in fields:
+                raise RequestError("The field 'image' must be a file.", status=415, code="bad_image")
     return fields, images
+
+
+@contextmanager
+def naming_temporary_space() -> Iterator[None]:
+    """Refuse a form in the block that is too large for memory where no temporary folder can take it."""
+    try:
+        yield
+    except OSError as error:
+        _LOG.warning("a form could not be kept in a temporary file", exc_info=error)
+        raise RequestError(
+            "The server has no temporary folder with space for a request of this size; name one in TMPDIR.",
+            status=507,
+            code="no_temporary_space",
+        ) from error
 
 
 def parse_object(body: bytes, name: str = "The body") -> dict[str, Any]:
