@@ -51,6 +51,8 @@ function openDialog(root, title, css, nodes, { under = null, onClose = () => {} 
 }
 
 function labelled(text, field) {
+  // Without it, the name of a list would be that of all its options.
+  if (!field.hasAttribute("aria-label")) field.setAttribute("aria-label", text);
   return element("label", { class: "labelled" }, element("span", {}, text), field);
 }
 
