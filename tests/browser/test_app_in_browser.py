@@ -292,7 +292,7 @@ def test_every_width_and_scheme_fits_and_every_image_has_alt_text(
     page = new_page(width, scheme=scheme, touch=touch)
     for path in ("/", "/?item=mug/red-0.jpg", "/catalog"):
         page.goto(app + path)
-        page.locator(".facts, ul.grid .tile").first.wait_for()
+        page.locator(".canvas .row img, ul.grid .tile").first.wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{path} scrolls sideways"
         assert (
             page.locator("img:visible").evaluate_all("images => images.filter(i => !i.alt.trim()).length")

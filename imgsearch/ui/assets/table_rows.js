@@ -117,7 +117,7 @@ class RowView {
   }
 
   photo(item) {
-    const image = element("img", { src: item.thumbnail, alt: "", width: "48", height: "48", loading: "lazy", decoding: "async", draggable: "false" });
+    const image = element("img", { src: item.thumbnail, alt: item.title, width: "48", height: "48", loading: "lazy", decoding: "async", draggable: "false" });
     image.onerror = () => image.replaceWith(element("span", { class: "missing" }, icon("missing")));
     return image;
   }
