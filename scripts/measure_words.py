@@ -89,6 +89,17 @@ def main() -> None:
 
 def titles(folder: Path, encoder: Encoder) -> Iterator[Row]:
     """Yield nDCG@10 from photos only and with titles, for correct, missing and misleading titles."""
+    for name, catalog in changed_titles(folder):
+        alone = text_ndcg(catalog, Searcher(catalog, open_live_index(catalog), lambda: encoder).search)
+        titles = Titles(catalog, lambda: encoder)
+        searcher = Searcher(catalog, open_live_index(catalog), lambda: encoder, titles=titles)
+        fused = text_ndcg(catalog, searcher.search)
+        trust = titles.state.trust
+        yield {"titles": name, "photos alone": alone, "with titles": fused, "trust": round(trust or 0, 3)}
+
+
+def changed_titles(folder: Path) -> Iterator[tuple[str, CatalogStore]]:
+    """Yield a name for each way of changing titles, and an open copy of the catalog with them."""
     rng = np.random.default_rng(0)
 
     def blanked(names: list[str]) -> list[str]:
@@ -97,7 +108,7 @@ def titles(folder: Path, encoder: Encoder) -> Iterator[Row]:
     def misled(names: list[str]) -> list[str]:
         return _some(names, rng, lambda some: rng.permutation(some).tolist())
 
-    cases = {
+    cases: dict[str, Callable[[list[str]], list[str]]] = {
         "as they are": lambda names: names,
         "half blanked": blanked,
         "half exchanged": misled,
@@ -105,12 +116,7 @@ def titles(folder: Path, encoder: Encoder) -> Iterator[Row]:
     }
     for name, change in cases.items():
         with _changed(folder, change) as catalog:
-            alone = _ndcg(catalog, Searcher(catalog, open_live_index(catalog), lambda: encoder).search)
-            titles = Titles(catalog, lambda: encoder)
-            searcher = Searcher(catalog, open_live_index(catalog), lambda: encoder, titles=titles)
-            fused = _ndcg(catalog, searcher.search)
-            trust = titles.state.trust
-        yield {"titles": name, "photos alone": alone, "with titles": fused, "trust": round(trust or 0, 3)}
+            yield name, catalog
 
 
 @contextmanager
@@ -146,7 +152,7 @@ def _some(names: list[str], rng: np.random.Generator, change: Callable[[list[str
     return result
 
 
-def _ndcg(catalog: CatalogStore, search: Search, change: Callable[[str], str] = str) -> float:
+def text_ndcg(catalog: CatalogStore, search: Search, change: Callable[[str], str] = str) -> float:
     """Return nDCG@10 over the Sample Store's text topics, each as `change` writes it."""
     store = sample_store()
     topics = [
@@ -186,15 +192,15 @@ def spelling(folder: Path, encoder: Encoder) -> Iterator[Row]:
             yield {
                 "texts": f"{steps} typing error{'s' * (steps > 1)} in the longest word",
                 "corrected texts": f"{right:.0%}",
-                "nDCG@10 as typed": _ndcg(catalog, search, wrong.__getitem__),
-                "corrected": _ndcg(catalog, search, lambda text: corrected(wrong[text])),
+                "nDCG@10 as typed": text_ndcg(catalog, search, wrong.__getitem__),
+                "corrected": text_ndcg(catalog, search, lambda text: corrected(wrong[text])),
             }
         touched = np.mean([words.correction(Query.of(text=text)) is not None for text in texts])
         yield {
             "texts": "without errors",
             "corrected texts": f"{touched:.1%} changed",
-            "nDCG@10 as typed": _ndcg(catalog, search),
-            "corrected": _ndcg(catalog, search, corrected),
+            "nDCG@10 as typed": text_ndcg(catalog, search),
+            "corrected": text_ndcg(catalog, search, corrected),
         }
 
 
@@ -242,8 +248,8 @@ def suggestions(folder: Path, encoder: Encoder) -> Iterator[Row]:
             words.suggestions(query)
             timed.append((time.perf_counter() - began) * 1000)
         yield {
-            "nDCG@10 as typed": _ndcg(catalog, searcher.search),
-            "all filters accepted": _ndcg(catalog, accepted),
+            "nDCG@10 as typed": text_ndcg(catalog, searcher.search),
+            "all filters accepted": text_ndcg(catalog, accepted),
             "median ms": round(float(np.median(timed)), 3),
             "99% ms": round(float(np.quantile(timed, 0.99)), 3),
         }

@@ -106,7 +106,10 @@ class Settings(BaseSettings):
     feedback: bool = True
     """Whether impressions and clicks are recorded. Judgments are always recorded."""
     titles: bool = True
-    """Whether searches by words compare the words with titles as well as with photos."""
+    """Whether searches by words compare the words with titles, brands and codes as well as with photos."""
+    search_columns: str = ""
+    """Further text columns whose words are found literally, separated by commas, beside titles, brands and codes
+    (SKU, GTIN, MPN, id, ...): `material,collection`."""
     find_duplicates: bool = True
     """Whether near-duplicates are searched for automatically: after indexing for a tenth of its time, and the
     rest while the app runs. Otherwise by `imgsearch duplicates` or on the Duplicates page."""

@@ -75,7 +75,10 @@ class SearchEngine:
             self.rules, self.duplicates = Rules(catalog), Duplicates(catalog)
             opened.callback(self.duplicates.close)
             self.titles = Titles(
-                catalog, self.encoder.get if settings.titles else None, in_background=serving
+                catalog,
+                self.encoder.get if settings.titles else None,
+                columns=[name.strip() for name in settings.search_columns.split(",") if name.strip()],
+                in_background=serving,
             )
             opened.callback(self.titles.close)
             self.calibration = Calibration(catalog, self.encoder.get, in_background=serving)
@@ -93,7 +96,7 @@ class SearchEngine:
             )
             self.systems = Systems(self.searcher, threads=settings.worker_threads)
             opened.callback(self.systems.close)
-            self.words = WordHelp(catalog, lambda: self.encoder.loaded)
+            self.words = WordHelp(catalog, lambda: self.encoder.loaded, self.titles.names)
             opened.callback(self.words.close)
             # Before the threads of titles and calibration, which may wait for the encoder.
             opened.callback(self.encoder.close)
@@ -129,6 +132,8 @@ class SearchEngine:
 
     def prepare(self) -> None:
         """Compute what takes long for a large catalog before a search needs it: levels, titles, groups, facets."""
+        if self.titles.names is not None:
+            self.titles.names.prepare()
         self.calibration.levels(self.index, "photo")
         if self.encoder.loaded is not None:
             self.calibration.levels(self.index, "words")

@@ -17,13 +17,14 @@ from imgsearch.core.key_arrays import Keys, is_in
 from imgsearch.core.query import Query
 from imgsearch.index.exact_search import best_first
 from imgsearch.search.candidates import EXTRA_CANDIDATES, CandidateFinder, Scope, Scores
-from imgsearch.search.look_alikes import MAX_LOOK_ALIKES, count_above, relative_cut
+from imgsearch.search.look_alikes import MAX_LOOK_ALIKES, MIN_LOOK_ALIKES, count_above, relative_cut
 from imgsearch.search.query_encoder import Target
 from imgsearch.search.ranking.column_order import ColumnBoosts, group_texts, sorted_places
 from imgsearch.search.ranking.confidence import BEST_SCORES
 from imgsearch.search.ranking.duplicates import Groups
 from imgsearch.search.ranking.reranking import DIVERSITY_CANDIDATES, by_value, diversify
 from imgsearch.search.ranking.rules import ActiveRules
+from imgsearch.search.words.name_match import EXACT
 from imgsearch.store.look_table import LookTable
 from imgsearch.store.metadata_table import MetadataTable
 from imgsearch.vision.looks import same_color
@@ -32,6 +33,8 @@ RERANK_CANDIDATES = 1024
 """How many candidates at least are re-ranked by titles, looks or columns: the same ones for every page."""
 MAX_COLLAPSED = 24
 """How many collapsed items a hit names."""
+MAX_NAMED = 1024
+"""How many items that a text names are ranked: the same ones for every page."""
 GROWTH = 8
 """By how much the number of candidates grows while they do not fill the page."""
 
@@ -88,7 +91,7 @@ class PageFinder:
     def page(self, scope: Scope) -> Page:
         """Return the hits from `query.offset` on."""
         query, target, end = self.query, self.target, self.query.offset + self.query.n
-        pinned = scope.keep(self.rules.pinned(query)) if not query.sort else np.zeros(0, np.uint64)
+        pinned = self._pinned(scope)
         if not self._reranked and not len(pinned) and not self._collapsed and not self._limited:
             keys, scores = self.finder.nearest(target, max(end, BEST_SCORES), scope)
             return Page(keys[query.offset : end], scores[query.offset : end], (), scores[:BEST_SCORES])
@@ -108,6 +111,19 @@ class PageFinder:
                 return replace(page, nearest=nearest[:BEST_SCORES])
             size *= GROWTH
 
+    def _pinned(self, scope: Scope) -> Keys:
+        """Return the keys that come first: those of which the text is a code, then those that rules pin.
+
+        A sorted result has none: its order is that of its columns.
+        """
+        if self.query.sort:
+            return np.zeros(0, np.uint64)
+        pinned = self.rules.pinned(self.query)
+        if self.target.names is not None:
+            exact = self.target.names.exact()
+            pinned = np.concatenate([exact, pinned[~is_in(exact, pinned)]])
+        return scope.keep(pinned)
+
     @cached_property
     def _boosted(self) -> bool:
         return bool(self.rules.boosts(self.query))
@@ -115,7 +131,8 @@ class PageFinder:
     @property
     def _reranked(self) -> bool:
         """Whether the order is not that of the scores."""
-        by_content = self.target.titles is not None or self.target.look is not None
+        target = self.target
+        by_content = target.titles is not None or target.look is not None or target.names is not None
         return by_content or self.query.diversity > 0 or self._boosted or bool(self.query.boosts)
 
     @property
@@ -133,15 +150,21 @@ class PageFinder:
         by_content = self.target.look is not None or self.target.titles is not None
         if by_content or query.boosts or self._limited:
             return max(RERANK_CANDIDATES, 1 << (2 * end).bit_length())
-        if self._reranked:
+        if query.diversity > 0 or self._boosted:
             return max(2 * DIVERSITY_CANDIDATES, 1 << (2 * end).bit_length())
         return 1 << (2 * end + EXTRA_CANDIDATES).bit_length()
 
     def _with_title_matches(self, keys: Keys, scores: Scores, scope: Scope) -> tuple[Keys, Scores]:
-        """Return the candidates and as many items whose titles are nearest to the text, by their photos' scores."""
-        if self.target.titles is None:
+        """Return the candidates and as many items whose titles are nearest to the text, by their photos' scores.
+
+        Also the items that the text names, up to `MAX_NAMED`.
+        """
+        titles, names = self.target.titles, self.target.names
+        if titles is None and names is None:
             return keys, scores
-        more = scope.keep(np.setdiff1d(self.target.titles.best(len(keys)), keys))
+        found = [] if titles is None else [titles.best(len(keys))]
+        found += [] if names is None else [names.best(MAX_NAMED)]
+        more = scope.keep(np.setdiff1d(np.concatenate(found), keys))
         more = more[is_in(self.finder.catalog.keys(), more)]  # titles may be those of a moment ago
         keys = np.concatenate([keys, more])
         scores = np.concatenate([scores, self.finder.scores(self.target, more)])
@@ -158,11 +181,13 @@ class PageFinder:
         if self._limited:
             cut = self._score_cut(nearest)
             count = count_above(scores, cut)
-            order, complete = order[:count], count < len(keys)
+            order, complete = self._by_name(order, keys), count < len(keys)
+            order = order[: self._count(count, keys)]
         if self.query.boosts and len(order):
             # They change the order of the look-alikes, not which candidates are look-alikes.
             moved = sum(self.boosts.parts(self.query.boosts, keys[order], self._version).values())
             order = order[by_value(values[order] + np.asarray(moved, np.float32) * np.float32(spread))]
+        order = self._by_name(order, keys)
         if len(pinned):
             order = order[~np.isin(keys[order], pinned)]
         pinned_scores = self.finder.scores(self.target, pinned)
@@ -170,6 +195,25 @@ class PageFinder:
         return _Ranked(
             ranked_keys, np.concatenate([pinned_scores, scores[order]]), complete, cut=cut, spread=spread
         )
+
+    def _by_name(self, order: Places, keys: Keys) -> Places:
+        """Return places in order with those of the items that the text names first."""
+        if self.target.names is None:
+            return order
+        return order[np.argsort(-self.target.names.of(keys[order]), kind="stable")]
+
+    def _count(self, look_alikes: int, keys: Keys) -> int:
+        """Return how many of the ranked candidates are hits where only look-alikes are.
+
+        Where a text names enough items, or is a code, these; else they count as look-alikes.
+        """
+        if self.target.names is None:
+            return look_alikes
+        lifts = self.target.names.of(keys)
+        named, exact = int((lifts > 0).sum()), int((lifts == EXACT).sum())
+        if exact:
+            return exact
+        return named if named >= MIN_LOOK_ALIKES else max(look_alikes, named)
 
     def _valued(self, keys: Keys, scores: Scores) -> tuple[Keys, Scores, Scores]:
         """Return the candidates, their scores, and what they are ranked by: scores, titles and look."""

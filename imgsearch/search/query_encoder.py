@@ -15,9 +15,11 @@ from imgsearch.core.errors import QueryError
 from imgsearch.core.key_arrays import Keys
 from imgsearch.core.query import Query, Term
 from imgsearch.core.records import Item
-from imgsearch.encoders.base import Encoder, KnowsWords
+from imgsearch.encoders.base import Encoder, HasVocabulary, KnowsWords
 from imgsearch.index.vector_space import VectorSpace
 from imgsearch.search.ranking.reranking import LookTarget, look_target
+from imgsearch.search.words.filter_suggestions import singular
+from imgsearch.search.words.name_match import NameMatch
 from imgsearch.search.words.titles import TitleMatch, Titles
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.originals import content_digest
@@ -37,7 +39,7 @@ CACHED_TEXTS, CACHED_PICTURES = 2048, 512
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """What to search for: a (dim,) unit vector (None: colours only), the items it names, the look, the titles.
+    """What to search for: a (dim,) unit vector (None: colours only), the items it names, the look, the titles, names.
 
     `cross_modal` says that words are part of the vector, which is then far from the vectors of photos.
     """
@@ -47,6 +49,7 @@ class Target:
     look: LookTarget | None
     titles: TitleMatch | None
     cross_modal: bool
+    names: NameMatch | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +85,7 @@ class QueryEncoder:
         self._lock = threading.Lock()
         self._encoded: LRUCache[Hashable, _Picture] = LRUCache(CACHED_PICTURES)
         self._text_vector = cached(LRUCache(CACHED_TEXTS), lock=threading.Lock())(self._encode_text)
+        self._ordinary_words = cached(LRUCache(1), lock=threading.Lock())(self._read_vocabulary)
         self._sample = cached(LRUCache(2), lock=threading.Lock())(self._sample_of_size)
 
     def target(self, query: Query, space: VectorSpace) -> Target:
@@ -95,17 +99,18 @@ class QueryEncoder:
         by_look = bool(colors or any(query.emphasis) or query.same_color)
         if not terms and not any(weight > 0 for _, weight in colors):
             raise QueryError("The query only says which colours to avoid; say what to search for too.")
-        vector, named, match = None, np.zeros(0, np.uint64), None
+        vector, named, match, by_name = None, np.zeros(0, np.uint64), None, None
         if terms:
             embedding, named = self._composed(terms, with_looks=by_look)
             vector = space.project(embedding[None, :])[0]
             match = None if colors else self._title_match(terms, embedding)
+            by_name = None if colors else self._name_match(terms)
         look = None
         if by_look:
             photos = [term for term in terms if term.kind != "text"]
             looks = np.array([self._look(term) for term in photos], np.float32).reshape(-1, LOOK_DIM)
             look = look_target(colors, looks, [term.weight for term in photos], query.emphasis)
-        return Target(vector, named, look, match, any(term.kind == "text" for term in terms))
+        return Target(vector, named, look, match, any(term.kind == "text" for term in terms), by_name)
 
     def embedding(self, query: Query) -> Vector:
         """Return the query as one (dim,) float32 unit vector of the encoder's own space; raises as `target` does."""
@@ -126,6 +131,19 @@ class QueryEncoder:
             return None
         titles = self._titles.ready()
         return titles.match(embedding) if titles else None
+
+    def _name_match(self, terms: Sequence[Term]) -> NameMatch | None:
+        """Return the items that a query that is one text names; None for any other query."""
+        names = self._titles.names
+        if names is None or len(terms) > 1 or terms[0].kind != "text" or terms[0].weight < 0:
+            return None
+        return names.match(str(terms[0].value), self._ordinary_words(self.encoder().id))
+
+    def _read_vocabulary(self, _encoder_id: str) -> frozenset[str] | None:
+        """Return the words that the encoder knows; None where it cannot say so."""
+        encoder = self.encoder()
+        words = encoder.vocabulary() if isinstance(encoder, HasVocabulary) else ()
+        return frozenset(map(singular, words)) or None
 
     def _composed(self, terms: Sequence[Term], *, with_looks: bool) -> tuple[Vector, Keys]:
         """Return the unit vector of all terms together, and the ascending keys of the items among them."""

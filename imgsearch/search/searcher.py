@@ -30,6 +30,7 @@ from imgsearch.search.ranking.column_order import ColumnBoosts, group_texts
 from imgsearch.search.ranking.confidence import Kind, Levels
 from imgsearch.search.ranking.duplicates import Duplicates
 from imgsearch.search.ranking.rules import ActiveRules, Rules
+from imgsearch.search.words.name_match import BEGINNING, NameMatch
 from imgsearch.search.words.titles import Titles
 from imgsearch.store.catalog import CatalogStore
 
@@ -105,7 +106,7 @@ class Searcher:
         if cursor is not None:
             scope = scope.excluding(self._shown(cursor))
         times.append(time.perf_counter())
-        unknown = self._queries.unknown_texts(query)
+        unknown = [] if target.names is not None else self._queries.unknown_texts(query)
         pages, notes = self._pages(query, target, rules, cursor)
         page, items = self._page_of_existing(pages, scope)
         times.append(time.perf_counter())
@@ -124,7 +125,7 @@ class Searcher:
             timing_ms={name: round(seconds * 1000, 3) for name, seconds in stages.items()},
             search_id=uuid.uuid4().hex,
             notes=(*map(_unknown_note, unknown), *notes),
-            confidence=self._confidence(query, page.nearest, before, understood=not unknown),
+            confidence=self._confidence(query, page.nearest, before, target.names, understood=not unknown),
             total=None if page.total is None else page.total + (cursor.shown if cursor else 0),
             facets=facets,
             cursor=next_cursor(position, query, hits),
@@ -236,7 +237,7 @@ class Searcher:
         return page, items
 
     def _confidence(
-        self, query: Query, nearest: Vector, before: int, *, understood: bool
+        self, query: Query, nearest: Vector, before: int, names: NameMatch | None, *, understood: bool
     ) -> Confidence | None:
         """Return how good the first page of a query for one photo or one text is; None for any other.
 
@@ -248,6 +249,11 @@ class Searcher:
             return "weak"
         levels = self._levels_for(query)
         term = query.terms[0]
+        if names is not None and names.top >= BEGINNING:
+            return "strong"
+        if names is not None and levels is not None:
+            found = levels.confidence(nearest, str(term.value))
+            return "fair" if found == "weak" else found
         return levels.confidence(nearest, str(term.value) if term.kind == "text" else "") if levels else None
 
     def _levels_for(self, query: Query) -> Levels | None:

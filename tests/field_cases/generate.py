@@ -42,6 +42,31 @@ def photos(folder: Path) -> None:
     write_tiny_photos(folder / "photos", ["mug-2.jpg", "mug-3.jpg", "lamp-2.jpg"])
 
 
+# --- names and codes ---
+
+
+def named_products(count: int = 400) -> list[dict[str, Any]]:
+    """Return products whose titles share common words and end in an invented model name; SKUs that differ little."""
+    kinds, colours = NAMES, ("red", "green", "blue", "white", "black")
+    first, last = (
+        ("zor", "quv", "nex", "vir", "kem", "dra", "fyn", "wub"),
+        ("blat", "tol", "osk", "jel", "ram"),
+    )
+    middle = ("a", "e", "i", "o", "u", "ai", "ou", "y", "ei", "au")
+    names = [f"{a}{m}{z}".capitalize() for a in first for m in middle for z in last]
+    return [
+        {
+            "id": f"P{n:04d}",
+            "title": f"{colours[n % 5].capitalize()} ceramic {kinds[n % len(kinds)]} {names[n]}",
+            "sku": f"AB-{1000 + n}" if n % 2 else f"xz{7000 + n}K",
+            "gtin": f"04006381{33000 + n:05d}",
+            "brand": ("Acme", "Lumen & Söhne", "Noordwijk")[n % 3],
+            "model": names[n],
+        }
+        for n in range(count)
+    ]
+
+
 # --- shops' formats -------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +20,7 @@ from imgsearch.core.background import BackgroundThread, Stopped
 from imgsearch.core.key_arrays import Keys, positions_in
 from imgsearch.core.refreshing import BACKGROUND_RATIO
 from imgsearch.encoders.base import Encoder
+from imgsearch.search.words.names import Names
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.vector_file import TitleStore
 
@@ -74,9 +75,16 @@ class Titles:
     """The titles of one open catalog; safe to use from any thread."""
 
     def __init__(
-        self, catalog: CatalogStore, encoder: Callable[[], Encoder] | None, *, in_background: bool = False
+        self,
+        catalog: CatalogStore,
+        encoder: Callable[[], Encoder] | None,
+        *,
+        columns: Sequence[str] = (),
+        in_background: bool = False,
     ) -> None:
-        """Encode the titles of `catalog` by `encoder`; without one, titles are not used.
+        """Encode the titles of `catalog` by `encoder`; without one, neither titles nor names are used.
+
+        `names` compares words literally with titles, brands, codes and the further text `columns`.
 
         They are encoded at the first `ready`: in a background thread, or else while the caller waits.
         """
@@ -86,6 +94,8 @@ class Titles:
         self._lock = threading.Lock()
         self._computing = threading.Lock()
         self._thread = BackgroundThread("titles", self._compute)
+        self._columns = tuple(columns)
+        self.names = Names(catalog, columns=columns, in_background=in_background) if encoder else None
         self._version = -1
         self._took_s = self._computed_at = 0.0
         self._index: TitleIndex | None = None
@@ -93,7 +103,12 @@ class Titles:
 
     def for_catalog(self, catalog: CatalogStore, encoder: Callable[[], Encoder]) -> Titles:
         """Return the titles of another catalog, used where these are, and encoded in the same way."""
-        return Titles(catalog, encoder if self._encoder else None, in_background=self._in_background)
+        return Titles(
+            catalog,
+            encoder if self._encoder else None,
+            columns=self._columns,
+            in_background=self._in_background,
+        )
 
     def ready(self) -> TitleIndex | None:
         """Return the titles to compare a text with; None where they are not used, not trusted, or not encoded yet.
@@ -115,11 +130,15 @@ class Titles:
     def wait(self, timeout_s: float) -> bool:
         """Wait until the titles of the catalog's present version are encoded; return whether they are."""
         self.ready()
+        if self.names is not None:
+            self.names.wait(timeout_s)
         self._thread.wait(timeout_s)
         return self._version == self._catalog.version
 
     def close(self) -> None:
         """Stop the background thread and wait for it; closing twice is fine."""
+        if self.names is not None:
+            self.names.close()
         self._thread.stop(STOP_TIMEOUT_S)
 
     def _compute(self) -> None:

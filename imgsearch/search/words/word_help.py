@@ -20,6 +20,7 @@ from imgsearch.core.records import Facet
 from imgsearch.core.refreshing import Refreshed
 from imgsearch.encoders.base import Encoder, HasVocabulary, KnowsWords
 from imgsearch.search.words.filter_suggestions import QueryWords, Suggestion, folded, singular
+from imgsearch.search.words.names import Names
 from imgsearch.search.words.titles import MAX_TITLE_CHARS, MAX_TITLES
 from imgsearch.store.catalog import CatalogStore
 
@@ -31,6 +32,7 @@ TWO_EDITS_CHARS = 6
 """From this length on, two edits are corrected; in shorter words one."""
 MAX_TEXT_CHARS = 640
 _WORD = re.compile(r"[^\W\d_]+")
+_CHUNK = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +58,30 @@ class Speller:
         self._complete = complete and bool(model)
         self._usable = bool(model)
 
-    def correct(self, text: str) -> Correction | None:
+    def correct(
+        self, text: str, named: Callable[[Sequence[str]], set[str]] | None = None
+    ) -> Correction | None:
         """Return the text with its unknown words corrected; None where all are known or none can be corrected.
 
-        Numbers and most short words stay as they are; a corrected word is in lower case.
+        Numbers, chunks with digits (codes) and most short words stay as they are; a corrected word is in lower case.
+        `named` returns those of some words that are in the name of an item: they are known.
         """
         if not self._usable or len(text) > MAX_TEXT_CHARS:
             return None
         known, corrected, left = 0, 0, 0
+        in_names = named([match[0] for match in _WORD.finditer(text)]) if named else set()
+
+        def corrected_chunk(match: re.Match[str]) -> str:
+            nonlocal known
+            if any(letter.isdigit() for letter in match[0]) and any(letter.isalpha() for letter in match[0]):
+                known += 1
+                return match[0]
+            return _WORD.sub(corrected_word, match[0])
 
         def corrected_word(match: re.Match[str]) -> str:
             nonlocal known, corrected, left
             word = folded(match[0])
-            if singular(word) in self._known:
+            if singular(word) in self._known or match[0] in in_names:
                 known += 1
                 return match[0]
             if not MIN_WORD_CHARS <= len(word) <= MAX_WORD_CHARS:
@@ -78,7 +91,7 @@ class Speller:
             corrected, left = corrected + bool(better), left + (not better and not short)
             return better or match[0]
 
-        result = _WORD.sub(corrected_word, text)
+        result = _CHUNK.sub(corrected_chunk, text)
         if not corrected:
             return None
         return Correction(" ".join(result.split()), self._complete and not known and not left)
@@ -108,8 +121,14 @@ class Speller:
 class WordHelp:
     """Suggestions and corrections for one catalog, prepared again after its changes; safe to use from any thread."""
 
-    def __init__(self, catalog: CatalogStore, encoder: Callable[[], Encoder | None]) -> None:
-        """Help with `catalog`; `encoder` returns its encoder, None while it is not loaded."""
+    def __init__(
+        self, catalog: CatalogStore, encoder: Callable[[], Encoder | None], names: Names | None = None
+    ) -> None:
+        """Help with `catalog`; `encoder` returns its encoder, None while it is not loaded.
+
+        No word of `names` is corrected.
+        """
+        self._names = names
         self._catalog = catalog
         self._encoder = encoder
         self._words = Refreshed(
@@ -136,7 +155,9 @@ class WordHelp:
         if not text or query.spelling == "keep":
             return None
         speller = self._spelling()
-        return speller.correct(text) if speller else None
+        if speller is None:
+            return None
+        return speller.correct(text, self._names.known if self._names else None)
 
     def searched(self, query: Query) -> Query:
         """Return the query to search for: with the text corrected where none of its words is known."""

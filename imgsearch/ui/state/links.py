@@ -46,7 +46,9 @@ class LinkedQuery:
 
 def to_query(params: Mapping[str, Sequence[str]], *, max_n: int = 500) -> Query:
     """Return the query of the address bar; raises `QueryError` or `FilterError`."""
-    return query_from_params(params, default_n=PAGE_SIZE, max_n=max_n, default_duplicates=START.duplicates)
+    # The page shows a result from its first hit on: a cursor, as of the API, means nothing here.
+    own = {name: values for name, values in params.items() if name != "cursor"}
+    return query_from_params(own, default_n=PAGE_SIZE, max_n=max_n, default_duplicates=START.duplicates)
 
 
 def to_params(query: Query) -> dict[str, list[str]]:

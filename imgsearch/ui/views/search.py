@@ -26,6 +26,7 @@ from imgsearch.ui.components.item_dialog import draw_item_dialog
 from imgsearch.ui.components.query_bar import draw_query_bar, query_label
 from imgsearch.ui.components.recents import draw_recents
 from imgsearch.ui.components.save_dialog import draw_save_dialog, open_save_dialog
+from imgsearch.ui.components.sort_select import draw_sort_select
 from imgsearch.ui.components.suggestions import draw_correction, draw_suggestions
 from imgsearch.ui.markup import draw_html
 from imgsearch.ui.state.exploring import current_exploring
@@ -140,7 +141,7 @@ def _draw_photos(service: SearchService, session: Session, linked: LinkedQuery) 
     if shown == 0:
         _draw_no_hits(session, query)
         return
-    _draw_result_bar(session, linked, results, shown)
+    _draw_result_bar(service, session, linked, results, shown)
     for note in results[0].notes:
         ui.line(note, "note", role="status")
     if results[0].confidence == "weak" and not results[0].notes:
@@ -152,11 +153,16 @@ def _draw_photos(service: SearchService, session: Session, linked: LinkedQuery) 
         list_id=linked.link,
         address=linked.full_link,
         handled=session.handled,
-        has_more=query.n <= shown < min(results[0].matching, service.settings.max_results),
-        label=f"{shown} similar items, best first",
+        has_more=query.n <= shown < min(_hits_in_all(results[0]), service.settings.max_results),
+        label=f"{shown} similar items, {'in the chosen order' if query.sort else 'best first'}",
         actions=HIT_ACTIONS,
         on_event=partial(handle_gallery_event, service, session),
     )
+
+
+def _hits_in_all(result: SearchResult) -> int:
+    """Return how many hits all pages have: the look-alikes of a sorted result, else what passes the filters."""
+    return result.matching if result.total is None else result.total
 
 
 def _draw_no_hits(session: Session, query: Query) -> None:
@@ -179,18 +185,19 @@ def _draw_no_hits(session: Session, query: Query) -> None:
 
 
 def _draw_result_bar(
-    session: Session, linked: LinkedQuery, results: Sequence[SearchResult], shown: int
+    service: SearchService, session: Session, linked: LinkedQuery, results: Sequence[SearchResult], shown: int
 ) -> None:
     first = results[0]
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         draw_html(
             "result_count",
             shown=shown,
-            matching=first.matching,
+            matching=_hits_in_all(first),
             took_ms=results[-1].timing_ms["total"],
             stages=", ".join(f"{stage} {value:.1f} ms" for stage, value in first.timing_ms.items()),
         )
-        with st.container(horizontal=True, width="content"):
+        with st.container(horizontal=True, width="content", vertical_alignment="center"):
+            draw_sort_select(service.facets(), linked.query, partial(session.revise, linked.query))
             ui.button(
                 "Save this search",
                 "save_search",
