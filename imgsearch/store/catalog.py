@@ -3,6 +3,7 @@
 <folder>/catalog.duckdb      items, metadata, bookkeeping of embeddings, feedback
 <folder>/embeddings/         an append-only float16 file, and looks (imgsearch.store.look_table)
 <folder>/index/              index generations (imgsearch.index.live_index)
+<folder>/originals/          photos that were sent over HTTP (imgsearch.store.stored_originals)
 <folder>/thumbnails/, uploads/   WebP caches (imgsearch.store.thumbnails, imgsearch.store.uploads)
 """
 
