@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
-from imgsearch.core.background import BackgroundThread
-from imgsearch.core.errors import ImgSearchError, ImportRefused
+from imgsearch.core.background import BackgroundThread, GiveWay
+from imgsearch.core.errors import ImgSearchError, ImportRefused, SourceError
 from imgsearch.core.records import Failure, IndexingReport
 from imgsearch.ingest.feed_state import feed_state
 from imgsearch.ingest.import_sources import source_name
@@ -27,9 +26,6 @@ from imgsearch.ingest.staged_files import StagedFiles
 from imgsearch.search.engine import SearchEngine
 from imgsearch.store.import_log import UNFINISHED, ImportLog, ImportStatus, LoggedImport
 
-BUSY_S = 1.0
-"""An import rests while the last search is not older than this."""
-REST_RATIO, MIN_WORK_S, MAX_REST_S = 2.0, 0.02, 0.2
 STOP_TIMEOUT_S = 60.0
 WAIT_S = 0.5
 
@@ -48,7 +44,6 @@ class _Run:
     progress: Progress = field(default_factory=lambda: Progress(0, None, 0, 0))
     paused: bool = False
     cancelled: bool = False
-    since: float = 0.0
 
 
 class ImportJobs:
@@ -220,17 +215,29 @@ class ImportJobs:
             queued = [each for each in self.log.latest(1000) if each.status == "queued"]
             if not queued:
                 return
-            first = queued[-1]
             try:
-                with self._alone(lambda progress: None):
-                    if self.log.get(first.import_id).status == "queued":
-                        self._execute(
-                            first.import_id, ImportSpec.from_dict(first.spec), lambda progress: None
-                        )
+                self._run_queued(queued[-1])
             except (_Cancelled, ImgSearchError):
                 pass  # noted in the log
             except Exception:
-                _log.exception("import %d failed", first.import_id)
+                _log.exception("import %d failed", queued[-1].import_id)
+
+    def _run_queued(self, logged: LoggedImport) -> None:
+        give_way = GiveWay(self._searched_at)
+
+        def stop_waiting(progress: Progress) -> None:
+            if self._closing:
+                raise _Cancelled
+
+        with self._alone(stop_waiting):
+            if self.log.get(logged.import_id).status != "queued":
+                return
+            try:
+                spec = ImportSpec.from_dict(logged.spec)
+            except SourceError as error:
+                self.log.note(logged.import_id, "failed", {"reason": str(error)})
+                return
+            self._execute(logged.import_id, spec, lambda progress: give_way.rest())
 
     @contextmanager
     def _alone(self, show: Callable[[Progress], None]) -> Iterator[None]:
@@ -243,7 +250,7 @@ class ImportJobs:
             self._one.release()
 
     def _execute(self, number: int, spec: ImportSpec, show: Callable[[Progress], None]) -> None:
-        run = _Run(number, since=time.perf_counter())
+        run = _Run(number)
         with self._changed:
             self._run = run
         self.log.note(number, "running")
@@ -277,24 +284,18 @@ class ImportJobs:
         def step(progress: Progress) -> None:
             run.progress = progress
             show(progress)
-            self._give_way(run)
+            self._check(run)
 
         report = run_import(self._engine, self._editor, spec, folder, threads=self._threads, progress=step)
         self.log.save_failures(run.import_id, report.failed)
         return report
 
-    def _give_way(self, run: _Run) -> None:
-        """Wait while the import is paused, rest while visitors search; raises `_Cancelled` where it is to end."""
+    def _check(self, run: _Run) -> None:
+        """Wait while the import is paused; raises `_Cancelled` where it is to end."""
         with self._changed:
             self._changed.wait_for(lambda: not run.paused or run.cancelled or self._closing)
             if run.cancelled or self._closing:
                 raise _Cancelled
-        worked_s = time.perf_counter() - run.since
-        if worked_s < MIN_WORK_S:
-            return
-        if time.monotonic() - self._searched_at() < BUSY_S:
-            time.sleep(min(REST_RATIO * worked_s, MAX_REST_S))
-        run.since = time.perf_counter()
 
     def _document(self, logged: LoggedImport) -> dict[str, Any]:
         spec = ImportSpec.from_dict(logged.spec)

@@ -306,6 +306,9 @@ def _index(settings: Settings, given: _Given, options: IndexingOptions) -> Index
                         progress=after_each_batch,
                     )
                 entered = session()
+                if entered is not None:
+                    for other in engine.indexes()[1:]:  # those of saved systems follow the catalog too
+                        other.sync()
                 if settings.find_duplicates and entered is not None:
                     entered.service.look_for_duplicates()
                 elif settings.find_duplicates:

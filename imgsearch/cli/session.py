@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TextIO
 
+from imgsearch.core.background import GiveWay
+
 if TYPE_CHECKING:
     from imgsearch.app.commands import CommandRun
     from imgsearch.app.service import SearchService
@@ -98,6 +100,7 @@ class ClientProgress:
         self._session = session
         self._what = what
         self._sent_at = 0.0
+        self._give_way = GiveWay(lambda: session.service.searched_at)
         self._unsent: tuple[int, int | None] | None = None
 
     def __call__(self, done: int, total: int | None) -> None:
@@ -106,6 +109,7 @@ class ClientProgress:
         if time.monotonic() - self._sent_at >= PROGRESS_EVERY_S:
             self._send()
         self._session.check()
+        self._give_way.rest()
 
     def end(self) -> None:
         """Remove the progress bar."""

@@ -18,6 +18,9 @@ Progress = Callable[[int, int], None]
 """Called with (done, total); raises `Stopped` once the work is to end."""
 
 REST_RATIO, MAX_REST_S = 2.0, 0.2
+MIN_WORK_S = 0.02
+BUSY_S = 1.0
+"""Visitors count as searching for so long after a search."""
 STOP_TIMEOUT_S = 10.0
 JOB_STOP_TIMEOUT_S = 30.0
 
@@ -130,6 +133,24 @@ def low_priority(progress: Progress) -> Progress:
         began = time.perf_counter()
 
     return step
+
+
+class GiveWay:
+    """Lets work that can wait rest while visitors search; used by one thread at a time."""
+
+    def __init__(self, searched_at: Callable[[], float]) -> None:
+        """`searched_at` returns the `time.monotonic` of the last search."""
+        self._searched_at = searched_at
+        self._began = time.perf_counter()
+
+    def rest(self) -> None:
+        """If a search was just made, sleep twice as long as the work since the last call, at most `MAX_REST_S`."""
+        worked_s = time.perf_counter() - self._began
+        if worked_s < MIN_WORK_S:
+            return
+        if time.monotonic() - self._searched_at() < BUSY_S:
+            time.sleep(min(REST_RATIO * worked_s, MAX_REST_S))
+        self._began = time.perf_counter()
 
 
 @dataclass(frozen=True, slots=True)
