@@ -218,6 +218,24 @@ def test_a_page_that_other_machines_reach_is_read_only_and_says_why(
     assert ("read-only" in "".join(html.proto.body for html in page.get("html"))) is not local
 
 
+@pytest.mark.parametrize("local", [True, False])
+def test_other_machines_see_no_folders_of_the_server(colour_catalog: Path, local: bool) -> None:
+    settings = Settings.load({}, catalog=colour_catalog, local_only=local)
+    with closing(SearchService.open(settings)) as service:
+        set_service(service)
+        try:
+            page = AppTest.from_string(
+                "from imgsearch.ui.views import catalog\ncatalog.draw()\n", default_timeout=60
+            )
+            page.query_params["view"] = "about"
+            page.run()
+        finally:
+            set_service(None)
+    shown = "".join(html.proto.body for html in page.get("html"))
+    assert "Model and index" in shown
+    assert (str(colour_catalog) in shown, str(colour_catalog.parent) in shown) == (local, local)
+
+
 # --- history ------------------------------------------------------------------------------------------------------
 
 

@@ -18,8 +18,8 @@ KINDS = {
 }
 
 
-def draw_catalog_facts(service: SearchService) -> None:
-    """Draw the catalog's facts; where it is stored, only on pages of this machine."""
+def draw_catalog_facts(service: SearchService, *, with_paths: bool) -> None:
+    """Draw the catalog's facts; without `with_paths`, no folders of this server."""
     info, latency, encoder = (
         catalog_info(service.catalog, service.engine.index),
         service.latency_ms(),
@@ -45,15 +45,14 @@ def draw_catalog_facts(service: SearchService) -> None:
             else f"{recall:.1%} of the exact 10 nearest photos (ann_recall@10)",
             "Titles": service.engine.titles.state.sentence,
             "Searches measured": f"{latency['searches']:,.0f} since the start" if latency else "none yet",
-            "Folder": info.folder if service.settings.local_only else "",
+            "Folder": info.folder if with_paths else "",
         },
         "Model and index",
     )
     if info.sources:
-        local = service.settings.local_only
         ui.facts(
             {
-                source if local else short_place(source): f"{count:,} photos"
+                source if with_paths else short_place(source): f"{count:,} photos"
                 for source, count in info.sources.items()
             },
             "Sources",

@@ -34,7 +34,7 @@ def draw() -> None:
     view = _draw_head(service, may_edit=may_edit)
     ui.outcome()
     if view == "about":
-        draw_catalog_facts(service)
+        draw_catalog_facts(service, with_paths=may_edit and service.settings.local_only)
     elif view == "import":
         draw_import(service, actor=author())
     elif view == "changes":
