@@ -163,12 +163,14 @@ class Catalog:
         encoder: str | None = None,
         prune: bool = False,
         max_removed: str | None = None,
+        source: str = "",
     ) -> IndexingReport:
         """Bring photos into the catalog from folders, archives or manifests; unchanged photos are skipped.
 
         `metadata` is a file of more columns, `encoder` the spec for a new catalog (by default that of the settings).
         `prune` removes items whose photos have vanished, at most `max_removed` of a source (`60%` or a number; by
-        default that of the settings): where more have vanished, none is removed, and the report says so.
+        default that of the settings): where more have vanished, none is removed, and the report says so. `source`
+        names the sources: a run compares with the items of that name, wherever their files are today.
         Raises `SourceError` for an unreadable source and `EncoderMismatch` for an encoder that is not the catalog's;
         unreadable photos are in the report.
         """
@@ -184,6 +186,7 @@ class Catalog:
             [str(source) for source in sources],
             options=IndexingOptions(
                 metadata=Path(metadata) if metadata else None,
+                source=source,
                 prune=prune,
                 prune_limit=PruneLimit.chosen(max_removed, settings.max_removed),
                 threads=settings.threads,

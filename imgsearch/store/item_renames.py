@@ -1,8 +1,9 @@
 """Renaming items: everything that names an item by its id follows it, in the caller's transaction.
 
-items and their log of changes, impressions, clicks, judgments, judging pairs and leases, measured hits and queries,
-verdicts on duplicates, collections, rules and their history, and the query keys of searches by the item. Embeddings,
-looks, thumbnails, duplicate pairs and metadata belong to the key, which stays.
+items, impressions, clicks, judgments, judging pairs and leases, measured hits and queries, verdicts on duplicates,
+collections, rules and their history, the log of changes (an item's history goes on under its new id), and the query
+keys of searches by the item. Embeddings, looks, thumbnails, duplicate pairs and metadata belong to the
+key, which stays.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from imgsearch.store.database import Cursor, update_from_frame
 
 _ID_COLUMNS = (
     ("items", "item_id"),
+    ("item_changes", "item_id"),
     ("item_changes", "item_id"),
     ("impressions", "item_id"),
     ("clicks", "item_id"),

@@ -43,6 +43,8 @@ def test_photos_sorted_into_new_folders_keep_their_keys(small_shop: SmallShop, t
     assert report.as_dict()["moved"][0] == {"from": "000.jpg", "to": "2025/000.jpg"}
     again = small_shop.index(tmp_path / "photos")
     assert (again.unchanged, again.moved) == (16, ())
+    with CatalogStore.open(small_shop.folder) as catalog:
+        assert [change.kind for change in catalog.changes.of_item("2025/000.jpg")] == ["put"]
 
 
 def test_new_ids_of_a_table_keep_their_items_and_take_the_new_rows(
