@@ -117,7 +117,7 @@ class SearchService:
         return ItemEditor(
             self.catalog,
             engine.indexes,
-            engine.encoder.get,
+            engine.encoder_for_changes,
             engine.originals,
             thumbnails=engine.thumbnails,
             limits=engine.uploads.limits,

@@ -18,7 +18,14 @@ from imgsearch.index.vector_space import VectorSpace, live_space
 from imgsearch.ingest.preparation import Preparer, encode_prepared
 from imgsearch.ingest.run import ENCODE_BATCH, store_photos
 from imgsearch.store.catalog import CatalogStore
-from imgsearch.store.health import drop_broken_rows, ids_of_batch, pad_vectors, row_problems, vector_problems
+from imgsearch.store.health import (
+    drop_broken_rows,
+    ids_of_batch,
+    missing_originals,
+    pad_vectors,
+    row_problems,
+    vector_problems,
+)
 from imgsearch.store.originals import Originals
 
 SERVED_TRIES, SERVED_PAUSE_S = 30, 0.1
@@ -60,6 +67,11 @@ def verify_catalog(catalog: CatalogStore, index: LiveIndex | None = None) -> Ver
         problems.append(f"{part.rows} embeddings from key {part.first_key} on are damaged: {part.reason}.")
     if len(damaged := catalog.looks.damaged()):
         problems.append(f"{len(damaged)} looks (colours, outlines, patterns) are damaged.")
+    if lost := missing_originals(catalog):
+        problems.append(
+            f"{len(lost)} photos that were sent are missing in {catalog.folder / 'originals'}, such as that of "
+            f"{lost[0]}; put these items again with their pictures."
+        )
     if catalog.dim:
         try:
             space = live_space(catalog)

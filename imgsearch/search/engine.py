@@ -5,6 +5,7 @@ The server, the commands, the notebook and the tests build on it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -59,6 +60,7 @@ class SearchEngine:
         Raises `CatalogNotFound`, `CatalogLocked`, `CatalogCorrupt`; nothing stays open then.
         """
         self.settings = settings
+        self._choosing = threading.Lock()
         self.catalog = catalog = CatalogStore.open(settings.catalog, create=create)
         with ExitStack() as opened:
             opened.callback(catalog.close)
@@ -158,6 +160,19 @@ class SearchEngine:
     def reopen_index(self) -> None:
         """Open the index of the catalog's live space again, after items or heads have changed on disk."""
         self.use_index(open_index(self.catalog, self.settings))
+
+    def encoder_for_changes(self) -> Encoder:
+        """Return the catalog's encoder; for a catalog that has none yet, the one that indexing would choose.
+
+        Raises what loading it raises.
+        """
+        if not self.catalog.encoder_id:
+            with self._choosing:
+                if not self.catalog.encoder_id:
+                    encoder = self.encoder.for_indexing(None, self.settings.encoder)
+                    self.reopen_index()
+                    return encoder
+        return self.encoder.get()
 
     def read_photo(self, item: Item) -> bytes:
         """Return the bytes of an item's photo, or its largest thumbnail where the original cannot be read.

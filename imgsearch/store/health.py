@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import delete_rows
+from imgsearch.store.stored_originals import PREFIX, stored_path
 
 _WITHOUT_EMBEDDING = (
     "NOT EXISTS (SELECT 1 FROM vector_batches AS b "
@@ -36,6 +37,19 @@ def vector_problems(catalog: CatalogStore) -> list[VectorProblem]:
         elif found != crc32:
             problems.append(VectorProblem(first, count, "the bytes on disk differ from what was written"))
     return problems
+
+
+def missing_originals(catalog: CatalogStore) -> list[str]:
+    """Return the ids of the items whose photos were sent to the catalog and are not in its folder any more."""
+    found = catalog.database.cursor().execute(
+        f"SELECT item_id, location FROM items WHERE starts_with(location, '{PREFIX}') ORDER BY item_id"
+    )
+    missing = []
+    for item_id, location in found.fetchall():
+        path = stored_path(catalog.folder, location)
+        if path is None or not path.is_file():
+            missing.append(item_id)
+    return missing
 
 
 def row_problems(catalog: CatalogStore) -> list[str]:

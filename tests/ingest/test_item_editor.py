@@ -356,3 +356,24 @@ def test_a_patch_stays_until_the_row_of_the_source_changes(
     metadata_csv.write_text(text.replace(row, f"{start},77.5,{stock}"))
     assert index().changed == 1
     assert engine.catalog.get(MUG).metadata["price"] == 77.5
+
+
+def test_the_first_item_of_an_empty_catalog_chooses_its_encoder(tmp_path: Path) -> None:
+    settings = Settings.load({}, catalog=tmp_path / "new", encoder="lite")
+    with SearchEngine(settings, create=True) as engine:
+        editor = ItemEditor(engine.catalog, engine.indexes, engine.encoder_for_changes, engine.originals)
+        puts = [ItemChange("put", f"{n}", {"n": n}, picture=jpeg("mug", "red", n)) for n in range(3)]
+        assert [outcome.status for outcome in editor.apply(puts, actor="test")] == ["created"] * 3
+        assert engine.catalog.encoder_spec == "lite"
+        assert sorted(found(engine, "0")) == ["1", "2"]
+        editor.close()
+
+
+def test_a_lost_original_is_a_problem_that_verify_names(editor: ItemEditor, engine: SearchEngine) -> None:
+    one(editor, ItemChange("put", "SKU-1", picture=jpeg("mug", "red", 7)))
+    engine.index.save()
+    assert verify_catalog(engine.catalog).clean
+    (original,) = (engine.catalog.folder / "originals").iterdir()
+    original.unlink()
+    (problem,) = verify_catalog(engine.catalog).problems
+    assert "SKU-1" in problem
