@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imgsearch.core.column_schema import ColumnRole, ColumnSchema
-from imgsearch.core.column_types import Recognised, currency_column, recognise
+from imgsearch.core.column_types import Recognised, currency_column, kind_plural, recognise
 from imgsearch.core.prices import Price
 
 _NOTHING = ColumnSchema()
@@ -62,7 +62,7 @@ class TableColumns:
                 reasons = ", ".join(f"{reason} ({count:,})" for reason, count in column.reasons.items())
                 examples = ", ".join(repr(example) for example in column.examples[:3])
                 yield (
-                    f"The column {name!r} holds {column.kind} values; {column.exceptions:,} of {column.values:,} are "
-                    f"left out: {reasons}, such as {examples}."
+                    f"The column {name!r} holds {kind_plural(column.kind)}; {column.exceptions:,} of "
+                    f"{column.values:,} values are left out: {reasons}, such as {examples}."
                 )
             yield from (f"The column {name!r}: {note}" for note in column.notes)

@@ -67,7 +67,9 @@ def run_import(
             photos = open_photos(spec, folder, catalog.folder, originals)
             if photos is None:
                 with described_rows(catalog, spec, folder) as rows:
-                    return update_rows(catalog, editor, rows, actor=actor, progress=progress)
+                    return update_rows(
+                        catalog, editor, rows, index=engine.index, actor=actor, progress=progress
+                    )
             sources = [photos]
             options = replace(options, metadata=only_table(folder), feed=feed_options(spec, folder))
         report = _index(engine, sources, options, originals, progress)

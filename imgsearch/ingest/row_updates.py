@@ -9,9 +9,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from imgsearch.core.column_values import json_value
 from imgsearch.core.errors import SourceError
 from imgsearch.core.records import Failure, IndexingReport
+from imgsearch.index.live_index import LiveIndex
+from imgsearch.ingest.column_plan import ColumnPlan, plan_columns
 from imgsearch.ingest.feeds import FeedOptions, MetadataFile
 from imgsearch.ingest.feeds.opening import MAX_FEED_BYTES
 from imgsearch.ingest.item_changes import ItemChange
@@ -57,11 +58,13 @@ def update_rows(
     editor: ItemEditor,
     rows: MetadataFile,
     *,
+    index: LiveIndex,
     actor: str,
     progress: ProgressCallback | None = None,
 ) -> IndexingReport:
     """Set the values of the rows in the items that they name; nothing is encoded, and the changes can be undone.
 
+    Columns take the kinds of those of the table; `index` is brought up where one changes its kind.
     `progress` is called between batches and may raise to stop. Raises `SourceError` where no row names an item.
     """
     started = time.perf_counter()
@@ -70,6 +73,7 @@ def update_rows(
     total = len(catalog)
     done = 0
     batch: list[ItemChange] = []
+    plan: ColumnPlan | None = None
 
     def flush() -> None:
         nonlocal batch
@@ -85,8 +89,10 @@ def update_rows(
     for item in catalog.iter_items():
         done += 1
         if row := rows.row(item.item_id):
-            plain = {name: json_value(value) for name, value in row.items()}
-            batch.append(ItemChange("patch", item.item_id, metadata=plain))
+            if plan is None:
+                plan = plan_columns(catalog, [rows.imported])
+                index.refresh(catalog.keys() if plan.retyped else catalog.keys()[:0])
+            batch.append(ItemChange("patch", item.item_id, metadata=dict(plan.row(row))))
         if len(batch) >= BATCH:
             flush()
     flush()
@@ -101,5 +107,5 @@ def update_rows(
         failed=tuple(failures),
         seconds={"total": time.perf_counter() - started},
         encoder=catalog.encoder_id,
-        notes=tuple(rows.notes()),
+        notes=(*rows.notes(), *(plan.notes() if plan is not None else ())),
     )

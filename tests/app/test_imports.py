@@ -120,6 +120,16 @@ def test_a_table_without_photos_describes_the_photos_that_come_with_it_or_items_
     assert (shop.catalog.stored_vectors(shop.catalog.keys()) == vectors).all()
     again = ended(client, client.post("/api/v1/imports", **upload({"prices.csv": prices})))
     assert (again["report"]["changed"], again["report"]["unchanged"]) == (0, 2)
+    words = table(['0042,"19,95 €"', '0043,"1.299,00 €"', "0044,on request"], "id,price")
+    found = ended(client, client.post("/api/v1/imports", **upload({"words.csv": words})))
+    assert found["report"]["changed"] == 2
+    assert any("holds prices now" in note for note in found["report"]["notes"])
+    row = shop.catalog.get("0043").metadata
+    assert (shop.catalog.metadata.columns["price"], row["price"], row["price_currency"]) == (
+        "price",
+        1299.0,
+        "EUR",
+    )
     with_photos = {"rows.csv": table(["new,A new ring"], "id,title"), "new.png": picture("red", 7)}
     assert ended(client, client.post("/api/v1/imports", **upload(with_photos)))["report"]["added"] == 1
     assert shop.catalog.get("new.png").title == "A new ring"
