@@ -94,9 +94,23 @@ class Feed:
         """Yield the photos product by product, in the order of their first rows; then the rows that failed."""
         self._readings.clear()
         self._prepare()
-        for start, _, rows in self._products():
-            yield from self._photos_of(self._ids[start], rows)
+        if self._repeated or self._layout.format.is_shop or self._kept:
+            for start, _, rows in self._products():
+                yield from self._photos_of(self._ids[start], rows)
+        else:
+            yield from self._photos_of_rows()
         yield from self._table.failures
+
+    def _photos_of_rows(self) -> Iterator[Photo | Failure]:
+        """Yield the photos of a table in which each row is a product of its own; mostly it has one photo."""
+        for start in range(0, len(self._table), SLICE_ROWS):
+            stop = min(start + SLICE_ROWS, len(self._table))
+            for product, row in zip(self._ids[start:stop], self._rows(start, stop), strict=True):
+                if len(row.images) == 1:
+                    image = row.images[0]
+                    yield self._photo(self._item_id(product, image, 1), image, row.metadata)
+                else:
+                    yield from self._photos_of(product, [row])
 
     def preview(self, *, shown: int = SAMPLE_ROWS) -> FeedPreview:
         """Return what was understood, and what an import would find; fetches no URL and changes nothing."""

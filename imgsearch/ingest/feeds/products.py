@@ -14,7 +14,9 @@ from imgsearch.ingest.tables import Table
 def product_ids(table: Table, layout: FeedLayout) -> list[str]:
     """Return the id of each row's product, as text; "" where the row names none."""
     ids = [""] * len(table)
-    for column in reversed(layout.products):
+    if len(layout.products) == 1:
+        ids = [text.strip() if text else "" for text in layout.products[0].texts()]
+    for column in reversed(layout.products) if len(layout.products) > 1 else ():
         texts = column.texts()
         ids = [text.strip() if text and text.strip() else old for text, old in zip(texts, ids, strict=True)]
     if layout.group is not None:
@@ -50,6 +52,8 @@ def by_product(ids: Sequence[str]) -> tuple[NDArray[np.int64] | None, bool]:
 
     Products are in the order of their first rows. Rows without an id are products of their own.
     """
+    if len(set(ids)) == len(ids):
+        return None, False
     first: dict[str, int] = {}
     codes = np.empty(len(ids), np.int64)
     for row, each in enumerate(ids):

@@ -44,7 +44,7 @@ class TextColumns:
     def _flush(self) -> None:
         if self._rows:
             for chunks, values in zip(self._chunks, zip(*self._rows, strict=True), strict=True):
-                chunks.append(text_array([value or None for value in values]))
+                chunks.append(text_array([value or None for value in values] if "" in values else values))
             self._rows = []
 
     def finish(self) -> tuple[TableColumn, ...]:

@@ -148,18 +148,21 @@ class _Lines:
     def __init__(self, text: Iterator[str] | io.TextIOBase) -> None:
         self._text = iter(text)
         self._returned: deque[str] = deque()
-        self._record: list[str] = []
         self._consumed = 0
+        self.record: list[str] = []
+        """The lines of the record in work."""
 
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        line = self._returned.popleft() if self._returned else next(self._text)
-        self._record.append(line)
-        if len(self._record) > MAX_RECORD_LINES:
-            raise csv.Error("too many lines")
-        return line
+    def __iter__(self) -> Iterator[str]:
+        # A generator: a million calls of __next__ take a second.
+        record, returned = self.record, self._returned
+        while returned:
+            record.append(returned.popleft())
+            yield record[-1]
+        for line in self._text:
+            record.append(line)
+            if len(record) > MAX_RECORD_LINES:
+                raise csv.Error("too many lines")
+            yield line
 
     def skip(self, count: int) -> None:
         """Pass over lines."""
@@ -167,23 +170,18 @@ class _Lines:
             next(self._text)
         self._consumed += count
 
-    @property
-    def record(self) -> list[str]:
-        """The lines of the record in work."""
-        return self._record
-
     def finish(self) -> int:
         """End the record in work and return the number of its first line."""
         first = self._consumed + 1
-        self._consumed += len(self._record)
-        self._record = []
+        self._consumed += len(self.record)
+        self.record.clear()
         return first
 
     def give_up(self) -> tuple[int, str]:
         """End a record after its first line, of which the number and text are returned; the others come again."""
-        first, *others = self._record
+        first, *others = self.record
         self._returned.extendleft(reversed(others))
-        self._record = [first]
+        self.record[:] = [first]
         return self.finish(), first
 
 
@@ -192,10 +190,10 @@ def _records(
 ) -> Iterator[Record]:
     """Yield (number of the first line, cells) of each record; a record that cannot be read costs its first line."""
     reader = csv.reader(lines, delimiter=separator, strict=True)
+    record = lines.record
     while True:
         try:
             for row in reader:
-                record = lines.record
                 long = len(record) > 1 or len(record[0]) > max_cell_chars
                 line = lines.finish()
                 if long and any(len(cell) > max_cell_chars for cell in row):
@@ -206,9 +204,9 @@ def _records(
                 yield line, row
             return
         except csv.Error as error:
-            if not lines.record:
+            if not record:
                 return
-            several = len(lines.record) > 1
+            several = len(record) > 1
             line, text = lines.give_up()
             row = [] if several else _read_loosely(text, separator)
             if row and len(text) <= max_cell_chars:

@@ -19,7 +19,7 @@ from imgsearch.ingest.tables.cells import cell_text
 class TableLimits:
     """What a table may have at most; a larger one is refused, a longer cell fails its row."""
 
-    max_bytes: int = 4 * 1024**3
+    max_bytes: int = 2 * 1024**3
     """Bytes of the file, unpacked."""
     max_document_bytes: int = 512 * 1024**2
     """Bytes of a JSON document, which is read as a whole; JSON Lines are not."""
