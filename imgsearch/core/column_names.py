@@ -77,6 +77,26 @@ _LISTS = frozenset(
         *("schlagworte", "stichworte", "variants", "options"),
     )
 )
+_USUAL_CURRENCIES = frozenset(
+    (
+        "EUR",
+        "USD",
+        "GBP",
+        "CHF",
+        "JPY",
+        "CNY",
+        "INR",
+        "PLN",
+        "SEK",
+        "NOK",
+        "DKK",
+        "CZK",
+        "HUF",
+        "AUD",
+        "CAD",
+        "NZD",
+    )
+)
 _PROSE = frozenset(
     ("description", "beschreibung", "body", "text", "html", "comment", "note", "notes", "summary")
 )
@@ -108,6 +128,12 @@ def holds_codes(name: str, *, typed: bool = False) -> bool:
 def holds_prices(name: str) -> bool:
     """Return whether the name is one of prices."""
     return bool(_PRICES & set(name_words(name)))
+
+
+def currency_in_name(name: str) -> str:
+    """Return the ISO 4217 code of a usual currency that is a word of the name, as in `price_eur`; "" for none."""
+    codes = (word.upper() for word in name_words(name))
+    return next((code for code in codes if code in _USUAL_CURRENCIES), "")
 
 
 def holds_booleans(name: str) -> bool:

@@ -14,6 +14,7 @@ from datetime import datetime, time
 from typing import Any
 
 from imgsearch.core.column_names import (
+    currency_in_name,
     holds_booleans,
     holds_codes,
     holds_lists,
@@ -456,7 +457,8 @@ def _as_price(texts: Counter[str], name: str, style: Style) -> _Reading | None:
             sure += count
     if not named and not style.currency and sure < 0.5 * texts.total():
         return None
-    reading = _priced(texts, prices, style, only_certain=not named)
+    of_name = replace(style, currency=style.currency or (currency_in_name(name) if named else ""))
+    reading = _priced(texts, prices, of_name, only_certain=not named)
     if not sure and not style.currency and _are_plain(texts):
         return None
     strong = named or sure >= 0.5 * texts.total()
@@ -549,7 +551,7 @@ def _as_list(texts: Counter[str], name: str, style: Style) -> _Reading | None:
             parts[part.strip()] += count
             longest = max(longest, len(part.strip()))
     repeated = sum(count for count in parts.values() if count > 1)
-    usual = holds_lists(name) or repeated * 2 >= parts.total()
+    usual = separator == "|" or holds_lists(name) or repeated * 2 >= parts.total()
     if not usual or longest > _MAX_ELEMENT_CHARS or "" in parts:
         return None
     return _Reading("list", divided, _misfits(texts, lambda text: parse(text, "list", divided) is not None))

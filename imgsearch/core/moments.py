@@ -55,6 +55,7 @@ def read_date(text: str, order: DayOrder = "") -> date | None:
     numeric = _NUMERIC.match(text)
     if numeric is not None:
         return _numeric_date(numeric[1], numeric[3], numeric[5], numeric[2], numeric[4], order)
+    text = text.replace("-", " ")  # 31-Jan-2025
     if (named := _NAMED.match(text)) is not None:
         return _date(int(named[3]), _MONTHS.get(named[2].lower(), 0), int(named[1]))
     if (first := _NAMED_FIRST.match(text)) is not None:
@@ -69,7 +70,7 @@ def _numeric_date(
         return None
     if len(first) == 4:
         return _date(int(first), int(second), int(third)) if len(third) <= 2 else None
-    if len(first) > 2 or len(third) not in (2, 4) or (len(third) == 2 and separator != "."):
+    if len(first) > 2 or len(third) not in (2, 4) or (len(third) == 2 and separator == "-"):
         return None
     year = int(third) if len(third) == 4 else 2000 + int(third) - (100 if int(third) >= 70 else 0)
     if separator == "." and not order:

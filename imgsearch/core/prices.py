@@ -23,7 +23,9 @@ MAX_DECIMALS = 4
 _SEPARATOR = re.compile(r"([.,' ])")
 _DIGIT = re.compile(r"[0-9]")
 _BODY = re.compile(r"[0-9](?:[0-9.,' ]*[0-9])?")
-_ROUND_ENDS = (".--", ",--", ".-", ",-")
+_ROUND_ENDS = (".--", ",--", ".-", ",-", ":-")
+_INSIDE = re.compile(r"([0-9]+) ?([€$£]) ?([0-9]{2})\Z")
+"""A sign between the digits: 19€99."""
 _CLEAN = str.maketrans(
     {
         **dict.fromkeys("\u2212\u2010\u2011\u2012\u2013\u2014\ufe63", "-"),
@@ -180,6 +182,9 @@ def read_price(text: str) -> WrittenPrice | None:
     if not text.isascii() or "`" in text:
         text = unicodedata.normalize("NFKC", text.translate(_CLEAN)).translate(_CLEAN)
     text = " ".join(text.split())
+    inside = _INSIDE.match(text)
+    if inside is not None:
+        text = f"{inside[1]}.{inside[3]} {inside[2]}"
     found = _BODY.search(text)
     if found is None:
         return None

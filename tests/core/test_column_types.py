@@ -52,6 +52,13 @@ def amounts(values: Sequence[str], name: str = "x") -> list[Any]:
         ("￥1,299", "1299", "JPY"),
         ("1.299.000 €", "1299000", "EUR"),
         (".99 €", "0.99", "EUR"),
+        ("19€99", "19.99", "EUR"),
+        ("1 299:-", "1299", ""),
+        ("Rs. 1,29,900", "129900", "INR"),
+        ("USD1,299", "1299", "USD"),
+        ("US$ 9.50", "9.50", "USD"),
+        ("5.00- EUR", "-5", "EUR"),
+        ("1.299,00EUR", "1299", "EUR"),
     ],
 )
 def test_a_price_is_read_with_its_currency(text: str, amount: str, currency: str) -> None:
@@ -82,6 +89,7 @@ def test_the_column_decides_about_an_unclear_separator() -> None:
 
 def test_a_dollar_sign_is_of_the_stated_currency_and_usd_otherwise() -> None:
     assert recognise(["$5", "$6"]).currency == "USD"
+    assert recognise(["5,50", "$6"], "Preis (CAD)").cells("p", "$6")["p_currency"] == "CAD"
     assert recognise(["$5", "$6", "7"], kind="price", style=Style(currency="AUD")).currency == "AUD"
 
 
@@ -114,6 +122,9 @@ def test_a_dollar_sign_is_of_the_stated_currency_and_usd_otherwise() -> None:
         ("count", ["1", "0"], "number"),
         ("country", ["NO", "DE"], "text"),
         ("tags", ["oak|round", "steel"], "list"),
+        ("color", ["red|blue", "green"], "list"),
+        ("note", ["red;blue", "green;x"], "text"),
+        ("added", ["31/01/25", "05/02/25"], "date"),
         ("title", ["Oak | round", "Steel | square"], "text"),
         ("parts", ['["a", "b"]', '["c"]'], "list"),
         ("Product name", ["501", "502"], "text"),
@@ -131,6 +142,8 @@ def test_dates_are_in_the_order_that_the_column_shows() -> None:
     assert parse("Fri, 31 Jan 2025 12:00:00 +0100", "datetime") == datetime(2025, 1, 31, 11)
     assert parse("Jan 31, 2025", "date") == parse("31. Januar 2025", "date") == date(2025, 1, 31)
     assert parse("2025-02-30", "date") is None
+    assert parse("31-Jan-2025", "date") == parse("1/31/2025", "date") == date(2025, 1, 31)
+    assert parse("2025-01-31T10:00:00.000+0100", "datetime") == datetime(2025, 1, 31, 9)
 
 
 def test_placeholders_are_exceptions_that_do_not_count_against_a_kind() -> None:
