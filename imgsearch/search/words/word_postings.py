@@ -1,6 +1,6 @@
 """Which items have which words: sorted arrays that are searched in microseconds and stored as one file.
 
-For a million items with eight words and a code each they take about 150 MB: a word is 32 bytes, an entry 4.
+For a million items with eight words and a code each they take about 300 MB: a word is 33 bytes, an entry 4.
 """
 
 from __future__ import annotations
