@@ -59,6 +59,8 @@ class ItemCommitter:
 
     def commit(self, changes: Sequence[PreparedChange]) -> list[ChangeOutcome]:
         """Return the outcomes of changes, in their order, once they are on disk and the next search finds them."""
+        if not changes:
+            return []
         ticket = _Ticket(changes)
         with self._lock:
             self._waiting.append(ticket)

@@ -231,6 +231,13 @@ def test_changes_of_one_item_take_effect_in_their_order(editor: ItemEditor, engi
     assert [change.kind for change in editor.history("a")] == ["patch", "restore", "delete", "patch", "put"]
 
 
+def test_no_changes_have_no_outcomes(editor: ItemEditor, engine: SearchEngine) -> None:
+    version = engine.catalog.version
+    assert editor.apply([], actor="test") == []
+    assert editor.undo([], "test") == []
+    assert engine.catalog.version == version
+
+
 # --- history and undo -------------------------------------------------------------------------------------------
 
 
