@@ -79,7 +79,7 @@ class SourceError(ImgSearchError, code="bad_source"):
     """A folder, archive or manifest cannot be read."""
 
 
-class NoPhotoColumn(SourceError):
+class NoPhotoColumn(SourceError, code="no_photo_column"):
     """A table has no column of photos: it can only describe photos."""
 
 

@@ -20,6 +20,7 @@ from typing_extensions import TypedDict
 from imgsearch.app.api.bodies import content_type, limited, parse_model, read_bytes, require_json
 from imgsearch.app.api.context import context_of, json_answer
 from imgsearch.app.api.failures import RequestError
+from imgsearch.app.api.responses import described
 from imgsearch.app.api.routing import ApiRouter, ClosedParams
 from imgsearch.app.service import SearchService
 from imgsearch.core.csv_cells import escape_formula
@@ -94,62 +95,68 @@ _CLOSED = with_config(ConfigDict(extra="forbid"))
 class ImportCounts(TypedDict):
     """How far an import is."""
 
-    done: int
-    total: int | None
-    encoded: int
-    failed: int
+    done: Annotated[int, described("Rows and photos that were read.")]
+    total: Annotated[int | None, described("How many there are; null while that is not known.")]
+    encoded: Annotated[int, described("Photos that were encoded.")]
+    failed: Annotated[int, described("Rows and photos that could not be imported.")]
 
 
 @_CLOSED
 class ImportDocument(TypedDict):
     """One import."""
 
-    id: int
-    status: Literal["queued", "running", "paused", "done", "failed", "cancelled", "interrupted"]
-    source: str
-    spec: dict[str, Any]
-    actor: str
-    created_at: str
-    started_at: str | None
-    ended_at: str | None
-    progress: ImportCounts
-    report: dict[str, Any] | None
-    reason: str
+    id: Annotated[int, described("Identifies the import.")]
+    status: Annotated[
+        Literal["queued", "running", "paused", "done", "failed", "cancelled", "interrupted"],
+        described("What it does now, or how it ended."),
+    ]
+    source: Annotated[str, described("The feed, folder or archive.")]
+    spec: Annotated[dict[str, Any], described("What was requested.")]
+    actor: Annotated[str, described("Who or what started it.")]
+    created_at: Annotated[str, described("When it was requested, UTC.")]
+    started_at: Annotated[str | None, described("When it began, UTC; null before.")]
+    ended_at: Annotated[str | None, described("When it ended, UTC; null before.")]
+    progress: Annotated[ImportCounts, described("How far it is.")]
+    report: Annotated[
+        dict[str, Any] | None,
+        described("What it did, as `imgsearch index --json` prints it; null before its end."),
+    ]
+    reason: Annotated[str, described("Why it failed or was refused, else empty.")]
 
 
 @_CLOSED
 class ImportList(TypedDict):
     """Imports, the newest first."""
 
-    imports: list[ImportDocument]
+    imports: Annotated[list[ImportDocument], described("The newest first.")]
 
 
 @_CLOSED
 class ImportFailure(TypedDict):
     """A row or photo that could not be imported."""
 
-    path: str
-    reason: str
+    path: Annotated[str, described("The row or the photo.")]
+    reason: Annotated[str, described("Why, in one sentence.")]
 
 
 @_CLOSED
 class ImportFailures(TypedDict):
     """What an import could not import, in its order."""
 
-    failures: list[ImportFailure]
+    failures: Annotated[list[ImportFailure], described("In the order of the import.")]
 
 
 @_CLOSED
 class ImportPreview(TypedDict):
     """What was understood of an import. `upload` names the files that were sent, for the import."""
 
-    source: str
-    upload: str
-    feeds: list[dict[str, Any]]
-    photos: int
-    shown: list[str]
-    rows: int
-    items: int
+    source: Annotated[str, described("The feed, folder or archive.")]
+    upload: Annotated[str, described("Names the files that were sent; empty without any.")]
+    feeds: Annotated[list[dict[str, Any]], described("What was understood of each table.")]
+    photos: Annotated[int, described("How many photos were found beside those of feeds.")]
+    shown: Annotated[list[str], described("Some of these photos.")]
+    rows: Annotated[int, described("How many rows a table without photos has, else 0.")]
+    items: Annotated[int, described("How many items of the catalog these rows name.")]
 
 
 BODIES: tuple[Any, ...] = (ImportOptions, ImportForm)
