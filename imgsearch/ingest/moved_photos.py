@@ -21,6 +21,8 @@ from imgsearch.store.item_table import Photo
 from imgsearch.store.originals import file_of
 
 COPY_BATCH = 256
+MAX_SAME_SIZE = 64
+"""Of a size that more photos have, digests are looked up once a photo is read."""
 
 
 @dataclass(slots=True)
@@ -34,13 +36,9 @@ class MovedPhotos:
     def with_known_digests(self, photos: Sequence[Photo]) -> list[Photo]:
         """Return the photos with the digests of the stored photos of the same size, of which they may be copies."""
         sizes = {photo.size_bytes for photo in photos} - {0}
-        by_size: dict[int, set[str]] = defaultdict(set)
-        for stored in self.catalog.photos_of_sizes(sizes) if sizes else ():
-            by_size[stored.size_bytes].add(stored.digest)
+        by_size = self.catalog.digests_of_sizes(sizes, at_most=MAX_SAME_SIZE) if sizes else {}
         return [
-            replace(photo, known_digests=frozenset(by_size[photo.size_bytes]))
-            if photo.size_bytes in by_size
-            else photo
+            replace(photo, known_digests=by_size[photo.size_bytes]) if photo.size_bytes in by_size else photo
             for photo in photos
         ]
 

@@ -483,8 +483,12 @@ class BatchWriter:
         self.report.added += len(photos) - changed
 
     def _hold_known(self) -> None:
-        """Take out the photos from URLs, whose sizes were not known, that have the bytes of stored ones."""
-        found = [(photo, prepared.digest) for photo, prepared in self._prepared if is_url(photo.location)]
+        """Take out the photos that have the bytes of stored ones; their sizes were not known, or too frequent."""
+        found = [
+            (photo, prepared.digest)
+            for photo, prepared in self._prepared
+            if is_url(photo.location) or "" in photo.known_digests
+        ]
         if not found or not self.scan.trust_files or not self.scan.had_items:
             return
         held = self.scan.moves.hold_known(found)

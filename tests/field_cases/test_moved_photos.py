@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from shop_folder import SmallShop, fill
 
 from imgsearch.core.query import Query, Term
@@ -198,3 +199,18 @@ def test_a_folder_copied_to_another_disk_is_the_same_source(small_shop: SmallSho
     report = small_shop.index(tmp_path / "other-disk")
     assert (report.unchanged, report.failed, small_shop.encoded) == (16, (), 16)
     assert str(tmp_path / "other-disk") in small_shop.items()["000.jpg"].location
+
+
+def test_uncompressed_photos_which_all_have_one_size_are_recognised(
+    small_shop: SmallShop, tmp_path: Path
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(80):
+        Image.new("RGB", (8, 8), (number, 3 * number, 200 - number)).save(folder / f"{number:02d}.bmp")
+    small_shop.index(folder)
+    (folder / "new").mkdir()
+    for number in range(0, 80, 10):
+        (folder / f"{number:02d}.bmp").rename(folder / f"new/{number:02d}.bmp")
+    report = small_shop.index(folder)
+    assert (len(report.moved), report.added, small_shop.encoded) == (8, 0, 80)
