@@ -21,7 +21,7 @@ from imgsearch.ingest.tables import Table, read_table
 from imgsearch.store.originals import is_url
 
 SAMPLE_PHOTOS = 50_000
-"""Of so many photos the column that names most of them is chosen."""
+"""The column that names most of the first photos, up to this number, is chosen."""
 
 _NUMBER_AT_END = re.compile(r"[ _.-]+\(?[0-9]{1,3}\)?\Z")
 
