@@ -17,7 +17,7 @@ import numpy as np
 from imgsearch.core.key_arrays import Keys
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.store.catalog import CatalogStore
-from imgsearch.store.item_table import Photo
+from imgsearch.store.item_table import Photo, digests_of_sizes
 from imgsearch.store.originals import file_of
 
 COPY_BATCH = 256
@@ -36,7 +36,7 @@ class MovedPhotos:
     def with_known_digests(self, photos: Sequence[Photo]) -> list[Photo]:
         """Return the photos with the digests of the stored photos of the same size, of which they may be copies."""
         sizes = {photo.size_bytes for photo in photos} - {0}
-        by_size = self.catalog.digests_of_sizes(sizes, at_most=MAX_SAME_SIZE) if sizes else {}
+        by_size = digests_of_sizes(self.catalog.database, sizes, at_most=MAX_SAME_SIZE) if sizes else {}
         return [
             replace(photo, known_digests=by_size[photo.size_bytes]) if photo.size_bytes in by_size else photo
             for photo in photos

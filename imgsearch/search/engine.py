@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from imgsearch.core.config import Settings
-from imgsearch.core.errors import SourceError
+from imgsearch.core.errors import CatalogError, SourceError
 from imgsearch.core.records import Item
 from imgsearch.encoders.base import Encoder
 from imgsearch.index.live_index import LiveIndex
@@ -56,16 +56,13 @@ class SearchEngine:
         while the first caller waits. `serving` is for servers: titles and calibration are computed in background
         threads, and the encoder is loaded by `start`. Without `confidence`, results do not say how good they are.
         `encoder` is one that is loaded already; `progress` gets sentences while an encoder is loaded.
-
         Raises `CatalogNotFound`, `CatalogLocked`, `CatalogCorrupt`; nothing stays open then.
         """
         self.settings = settings
         self._choosing = threading.Lock()
-        self.catalog = catalog = CatalogStore.open(settings.catalog, create=create)
+        self.catalog = catalog = _opened(settings, create=create, serving=serving)
         with ExitStack() as opened:
             opened.callback(catalog.close)
-            if serving:
-                catalog.database.check_writable()
             self.index = open_index(catalog, settings)
             opened.callback(lambda: self.index.close())
             if serving and not settings.replica_of:
@@ -193,6 +190,18 @@ class SearchEngine:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def _opened(settings: Settings, *, create: bool, serving: bool) -> CatalogStore:
+    """Open the catalog; raises `CatalogError` where a server could not write to it."""
+    catalog = CatalogStore.open(settings.catalog, create=create)
+    try:
+        if serving:
+            catalog.database.check_writable()
+        return catalog
+    except CatalogError:
+        catalog.close()
+        raise
 
 
 def open_index(catalog: CatalogStore, settings: Settings) -> LiveIndex:

@@ -237,22 +237,6 @@ class CatalogStore:
         """Return the known ids' photos without their metadata, by id, to tell whether they changed."""
         return {photo.item_id: photo for photo in self._photos_by("item_id", "VARCHAR", item_ids)}
 
-    def digests_of_sizes(self, sizes_bytes: Iterable[int], *, at_most: int) -> dict[int, frozenset[str]]:
-        """Return the digests of the photos whose files had one of the sizes, by size.
-
-        A size that more than `at_most` photos have, as uncompressed pictures do, has the digest "" instead.
-        """
-        rows = self.database.cursor().execute(
-            "SELECT size_bytes, count(*), list(digest) FILTER (number <= $at_most) FROM ("
-            "SELECT size_bytes, digest, row_number() OVER (PARTITION BY size_bytes) AS number FROM items "
-            "JOIN (SELECT DISTINCT unnest($sizes::BIGINT[]) AS wanted) ON size_bytes = wanted) GROUP BY size_bytes",
-            {"sizes": list(sizes_bytes), "at_most": at_most},
-        )
-        return {
-            size: frozenset(digests if count <= at_most else ("",))
-            for size, count, digests in rows.fetchall()
-        }
-
     def photos_of_digests(self, digests: Iterable[str]) -> list[Photo]:
         """Return the photos whose bytes have one of the digests, without their metadata, by id."""
         return self._photos_by("digest", "VARCHAR", list(digests))

@@ -152,3 +152,21 @@ class ItemReader:
         )
         width = len(_ITEM_COLUMNS)
         return [self._item(row[:width], columns, row[width:]) for row in rows.fetchall()]
+
+
+def digests_of_sizes(
+    database: Database, sizes_bytes: Iterable[int], *, at_most: int
+) -> dict[int, frozenset[str]]:
+    """Return the digests of the photos whose files had one of the sizes, by size.
+
+    A size that more than `at_most` photos have, as uncompressed pictures do, has the digest "" instead.
+    """
+    rows = database.cursor().execute(
+        "SELECT size_bytes, count(*), list(digest) FILTER (number <= $at_most) FROM ("
+        "SELECT size_bytes, digest, row_number() OVER (PARTITION BY size_bytes) AS number FROM items "
+        "JOIN (SELECT DISTINCT unnest($sizes::BIGINT[]) AS wanted) ON size_bytes = wanted) GROUP BY size_bytes",
+        {"sizes": list(sizes_bytes), "at_most": at_most},
+    )
+    return {
+        size: frozenset(digests if count <= at_most else ("",)) for size, count, digests in rows.fetchall()
+    }
