@@ -73,12 +73,7 @@ class SearchEngine:
             )
             self.rules, self.duplicates = Rules(catalog), Duplicates(catalog)
             opened.callback(self.duplicates.close)
-            self.titles = Titles(
-                catalog,
-                self.encoder.get if settings.titles else None,
-                columns=[name.strip() for name in settings.search_columns.split(",") if name.strip()],
-                in_background=serving,
-            )
+            self.titles = self._new_titles(serving)
             opened.callback(self.titles.close)
             self.calibration = Calibration(catalog, self.encoder.get, in_background=serving)
             opened.callback(self.calibration.close)
@@ -100,6 +95,11 @@ class SearchEngine:
             # Before the threads of titles and calibration, which may wait for the encoder.
             opened.callback(self.encoder.close)
             self._opened = opened.pop_all()
+
+    def _new_titles(self, serving: bool) -> Titles:
+        chosen = [name.strip() for name in self.settings.search_columns.split(",") if name.strip()]
+        encoder = self.encoder.get if self.settings.titles else None
+        return Titles(self.catalog, encoder, columns=chosen, in_background=serving)
 
     def _open_pictures(self, opened: ExitStack) -> ImageLimits:
         """Open what reads photos and uploads, and return the limits of a picture of the catalog's owner."""

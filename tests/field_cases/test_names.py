@@ -16,6 +16,7 @@ from samples import raw_items, relabelled
 from imgsearch.core.query import Query, Sort
 from imgsearch.encoders.base import unit_rows
 from imgsearch.index.opening import open_live_index
+from imgsearch.search.ranking.rules import Rule
 from imgsearch.search.searcher import Searcher
 from imgsearch.search.words.names import Names
 from imgsearch.search.words.titles import Titles
@@ -169,3 +170,12 @@ def test_a_word_of_a_title_or_code_is_not_corrected(searcher: Searcher) -> None:
     for one in SOME:
         assert speller.correct(one["model"], names.known) is None
         assert speller.correct(one["sku"], names.known) is None
+
+
+def test_an_exact_code_comes_before_pinned_items(searcher: Searcher) -> None:
+    rule = searcher.rules.save(Rule("pin", item_ids=("P0300",)), author="test")
+    try:
+        assert found(searcher, "AB-1001", n=2) == ["P0001", "P0300"]
+        assert found(searcher, PRODUCTS[50]["model"], n=2) == ["P0300", "P0050"]
+    finally:
+        searcher.rules.switch(rule.rule_id, on=False, author="test")

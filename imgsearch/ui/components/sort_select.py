@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from imgsearch.core.column_names import holds_prices
 from imgsearch.core.query import Query
 from imgsearch.core.query_address import columns_of, parse_sort
 from imgsearch.core.records import Facet
@@ -46,15 +47,15 @@ def draw_sort_select(facets: Sequence[Facet], query: Query, on_query: Callable[[
 
 
 def sort_choices(facets: Sequence[Facet]) -> dict[str, str]:
-    """Return the orders to choose from with their labels: likeness, then each column up and down."""
+    """Return the orders to choose from with their labels: likeness, then each column up and down, prices first."""
     names = {BY_LIKENESS: "Most similar first"}
     columns = [
         facet
         for facet in facets
         if facet.kind in ("range", "period") and not is_machine_column(facet.column) and _differs(facet)
     ]
+    columns.sort(key=lambda facet: not (facet.holds == "price" or holds_prices(facet.column)))
     for facet in columns[:MAX_COLUMNS]:
-        # Prices are what a shopper sorts upwards; of everything else the highest is of interest.
         for descending in (False, True):
             text = str(parse_sort(f"-{facet.column}" if descending else facet.column))
             names[_quoted(text)] = _name(facet.column, descending, facet.kind)
