@@ -70,11 +70,13 @@ def _measured(
     result: dict[str, Any] = {}
     load = address, ids, options.clients, options.searches
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        warm = pool.submit(_change, "warm", address, ids, options.changes, WARM_UP_S)
         pool.submit(_search, *load, WARM_UP_S).result()
+        warm.result()
         result["without"] = pool.submit(_search, *load, options.seconds).result()
         memory = [_memory_mb(folder)]
         searching = pool.submit(_search, *load, options.seconds)
-        changing = pool.submit(_change, address, ids, options.changes, options.seconds)
+        changing = pool.submit(_change, "bench", address, ids, options.changes, options.seconds)
         memory += _watched(folder, searching)
         result["with"], result["changes"] = searching.result(), changing.result()
         memory.append(_memory_mb(folder))
@@ -160,18 +162,18 @@ def _drawn_query(rng: random.Random, ids: list[str]) -> dict[str, Any]:
 # --- changes ----------------------------------------------------------------------------------------------------
 
 
-def _change(address: str, ids: list[str], per_s: float, seconds: float) -> dict[str, Any]:
-    return asyncio.run(_changes(address, ids, per_s, seconds))
+def _change(name: str, address: str, ids: list[str], per_s: float, seconds: float) -> dict[str, Any]:
+    return asyncio.run(_changes(name, address, ids, per_s, seconds))
 
 
-async def _changes(address: str, ids: list[str], per_s: float, seconds: float) -> dict[str, Any]:
+async def _changes(name: str, address: str, ids: list[str], per_s: float, seconds: float) -> dict[str, Any]:
     took_ms: dict[str, list[float]] = {}
     visible_ms: list[float] = []
     errors: Counter[str] = Counter()
     began = time.perf_counter()
 
     async def changer(number: int) -> None:
-        writer = Writer(f"b{number}", random.Random(number))
+        writer = Writer(f"{name}-{number}", random.Random(f"{name} {number}"))
         async with httpx2.AsyncClient(timeout=60) as http:
             due = began + number / per_s
             while due < began + seconds:
