@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from imgsearch.core.errors import CatalogCorrupt, CatalogError, CatalogLocked
+from imgsearch.store import database
 from imgsearch.store.database import MIGRATIONS, Database, insert_frame, update_from_frame
 
 HOLD = """
@@ -26,6 +27,11 @@ database = Database(Path(sys.argv[1]))
 print("open", flush=True)
 time.sleep(60)
 """
+
+
+def test_migrations_are_numbered_without_a_gap() -> None:
+    folder = Path(database.__file__).parent / "migrations"
+    assert sorted(int(path.name[:2]) for path in folder.glob("*.sql")) == list(range(1, len(MIGRATIONS) + 1))
 
 
 def test_a_second_process_is_refused_naming_the_first(tmp_path: Path) -> None:
