@@ -34,6 +34,8 @@ SPREAD_SAMPLE = 1024
 MIN_SAMPLE_ROWS = 32
 """A spread over fewer rows is too uncertain; weights are then used as they are."""
 MIN_SPREAD = 1e-3
+MIN_TRUST = 0.9
+"""Where titles describe their photos less well (`TitlesState.trust`), their ordinary words name no items."""
 CACHED_TEXTS, CACHED_PICTURES = 2048, 512
 
 
@@ -137,7 +139,9 @@ class QueryEncoder:
         names = self._titles.names
         if names is None or len(terms) > 1 or terms[0].kind != "text" or terms[0].weight < 0:
             return None
-        return names.match(str(terms[0].value), self._ordinary_words(self.encoder().id))
+        trust = self._titles.state.trust
+        trusted = trust is None or trust >= MIN_TRUST
+        return names.match(str(terms[0].value), self._ordinary_words(self.encoder().id), trusted=trusted)
 
     def _read_vocabulary(self, _encoder_id: str) -> frozenset[str] | None:
         """Return the words that the encoder knows; None where it cannot say so."""

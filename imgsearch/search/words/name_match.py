@@ -68,13 +68,14 @@ class NameMatch:
 
 
 def match_names(
-    postings: PatchedPostings, text: str, ordinary: Container[str] | None = None
+    postings: PatchedPostings, text: str, ordinary: Container[str] | None = None, *, trusted: bool = True
 ) -> NameMatch | None:
     """Return the items that a text names; None where it names none.
 
-    `ordinary` are the words that the encoder knows, None where that is not known: others are names.
+    `ordinary` are the words that the encoder knows, None where that is not known: others are names. Where titles are
+    not `trusted` to describe their photos, ordinary words name nothing.
     """
-    lifts = _covered(postings, text, ordinary)
+    lifts = _covered(postings, text, ordinary, trusted=trusted or ordinary is None)
     code = code_word(text)
     if code:
         exact = postings.having(code)
@@ -89,7 +90,9 @@ def match_names(
     return NameMatch(keys, np.array([lifts[key] for key in keys.tolist()], np.float32))
 
 
-def _covered(postings: PatchedPostings, text: str, ordinary: Container[str] | None) -> dict[int, float]:
+def _covered(
+    postings: PatchedPostings, text: str, ordinary: Container[str] | None, *, trusted: bool
+) -> dict[int, float]:
     """Return the coverage of each item that the words of a text identify, by key."""
     typed = [(word, span) for word, span in spans(text)]
     count = max((end for _, (_, end) in typed), default=0)
@@ -113,7 +116,11 @@ def _covered(postings: PatchedPostings, text: str, ordinary: Container[str] | No
         frequency[start:end] = np.where(known > 0, known, items)
         if found is not None:
             having.append((found, (start, end), share))
-            is_name = ordinary is not None and word not in ordinary and not word.isdigit()
+            is_name = (
+                ordinary is not None
+                and word not in ordinary
+                and not (word.isdigit() and len(word) < MIN_CODE_CHARS)
+            )
             identifying.append(found if is_name else postings.having(f"{CHOSEN}{word}"))
     weights = _weights(postings.items, frequency, [word for word, (start, end) in typed if end == start + 1])
     keys = _candidates([found for found, *_ in having])
@@ -125,7 +132,7 @@ def _covered(postings: PatchedPostings, text: str, ordinary: Container[str] | No
         covered[has, start:end] = np.maximum(covered[has, start:end], share)
     coverage = np.round(covered @ weights / weights.sum() * STEPS) / STEPS
     few = min(max(FEW_ITEMS, FEW_SHARE * postings.items), MAX_SHARE * postings.items)
-    strong = coverage >= max(MIN_COVERAGE, _level_of_few(coverage, few))
+    strong = (coverage >= max(MIN_COVERAGE, _level_of_few(coverage, few))) & trusted
     if len(identifying) and strong.sum() < len(keys):
         named = np.zeros(len(keys), bool)
         for found in identifying:

@@ -121,7 +121,9 @@ class Names:
         """Return the names of another catalog."""
         return Names(catalog, columns=self._chosen, in_background=self._in_background)
 
-    def match(self, text: str, ordinary: Container[str] | None = None) -> NameMatch | None:
+    def match(
+        self, text: str, ordinary: Container[str] | None = None, *, trusted: bool = True
+    ) -> NameMatch | None:
         """Return the items that a text names, as `match_names` does; None also where names are not read yet.
 
         Names must not fail a search: an error is logged.
@@ -129,7 +131,7 @@ class Names:
         try:
             with self._lock:
                 postings = self._postings()
-                return None if postings is None else match_names(postings, text, ordinary)
+                return None if postings is None else match_names(postings, text, ordinary, trusted=trusted)
         except Exception:
             _log.exception("the names of items cannot be searched")
             return None
