@@ -191,3 +191,53 @@ def test_the_last_row_is_reached_and_all_rows_are_selected_by_keyboard(desk: str
     page.get_by_text(f"{last - 1} items selected").wait_for()
     page.keyboard.press("Escape")
     page.get_by_text("items selected").wait_for(state="hidden")
+
+
+def test_an_edit_is_neither_lost_nor_stored_by_accident(desk: str, new_page: NewPage) -> None:
+    page = new_page()
+    page.goto(f"{desk}/catalog")
+    grid = page.get_by_role("grid", name="Items")
+    grid.get_by_role("row").nth(1).wait_for()
+    heading = page.get_by_role("button", name="Price", exact=True)
+    heading.focus()
+    page.keyboard.press("Enter")
+    grid.locator('[aria-sort="ascending"]').wait_for()
+    assert heading.evaluate("button => button.getRootNode().activeElement === button")
+    grid.locator('.row[aria-rowindex="3"] .id').wait_for()
+    first, second = (grid.locator(f'.row[aria-rowindex="{row}"] .id').inner_text() for row in (2, 3))
+
+    # A change that moves rows is told while the next row is being edited.
+    grid.locator('.row[aria-rowindex="2"] .cell.price').dblclick()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("987")
+    page.keyboard.press("Enter")
+    grid.locator('.row[aria-rowindex="3"] .cell.title').dblclick()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("Half")
+    page.get_by_text("changed.").wait_for()
+    page.wait_for_timeout(1500)
+    page.keyboard.type(" and half")
+    page.keyboard.press("Enter")
+    page.get_by_text("Half and half").first.wait_for()
+    page.get_by_text("Title of", exact=False).wait_for()
+    assert price_of(page, desk, first) == 987
+    assert page.request.get(f"{desk}/api/v1/items/{second}").json()["metadata"]["title"] == "Half and half"
+
+    # A text that is no price stays in its cell with the reason when the focus leaves it.
+    page.get_by_role("searchbox").fill("half")
+    page.get_by_text("1 item found").wait_for()
+    grid.locator(".cell.price").last.dblclick()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("cheap")
+    page.get_by_role("searchbox").click()
+    page.get_by_text("“cheap” is not a price").wait_for()
+
+    # Esc in the panel's field stores nothing.
+    grid.locator(".canvas .photo").first.click()
+    sheet = page.get_by_role("dialog", name="Half and half")
+    sheet.get_by_role("button", name="Edit Title").click()
+    sheet.get_by_role("textbox", name="Title").fill("By accident")
+    page.keyboard.press("Escape")
+    sheet.get_by_role("button", name="Edit Title: Half and half").wait_for()
+    page.wait_for_timeout(500)
+    assert page.request.get(f"{desk}/api/v1/items/{second}").json()["metadata"]["title"] == "Half and half"

@@ -117,6 +117,21 @@ def test_an_edit_of_an_item_that_someone_else_has_changed_is_refused(service: Se
     assert service.catalog.get(MUG).title == "Theirs"
 
 
+def test_edits_in_a_row_of_one_person_are_no_conflict(service: SearchService) -> None:
+    """The second and third leave the browser before it has loaded the item again."""
+    desk = DeskSession()
+    seen = f'"r{service.catalog.get(MUG).revision}"'
+    edit = {"kind": "edit", "item_id": MUG, "column": "title", "etag": seen}
+    for title in ("One", "Two", "Three"):
+        assert not send(service, desk, **edit, value=title)["problem"]
+        assert service.catalog.get(MUG).title == title
+    assert not send(service, DeskSession(), kind="edit", item_id=MUG, column="title", value="Theirs")[
+        "problem"
+    ]
+    assert "Someone else" in send(service, desk, **edit, value="Four")["problem"]
+    assert service.catalog.get(MUG).title == "Theirs"
+
+
 def test_deleted_items_leave_the_search_and_come_back_with_undo(service: SearchService) -> None:
     desk = DeskSession()
     mugs = service.listing.page(search="mug/", limit=100)

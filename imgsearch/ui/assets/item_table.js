@@ -69,7 +69,7 @@ class Desk {
         if (event.key === "ArrowDown") this.focus(0, this.active.column);
       }
     };
-    const filter = button([icon("filter"), element("span", {}, "Filter")], "plain tool", () => filterDialog(this.root, this.filterable(), filter, (found) => this.addFilter(found)), { "aria-haspopup": "dialog" });
+    const filter = this.filterButton = button([icon("filter"), element("span", {}, "Filter")], "plain tool", () => filterDialog(this.root, this.filterable(), filter, (found) => this.addFilter(found)), { "aria-haspopup": "dialog" });
     const columns = button([icon("columns"), element("span", {}, "Columns")], "plain tool columns", () => columnsDialog(this.root, this.optional(), this.chosen, columns, (names) => this.choose(names)), { "aria-haspopup": "dialog" });
     this.order = element("select", { class: "field order", "aria-label": "Sort by" });
     this.order.onchange = () => this.sortBy(this.order.value);
@@ -124,8 +124,9 @@ class Desk {
     }
     for (const outcome of data.outcomes) this.learn(outcome);
     if (data.history && this.opened?.id === data.history.item_id) this.opened.history(data.history.changes);
-    if (this.version !== undefined && this.version !== data.version) this.pages.refresh();
+    if (this.version !== undefined && this.version !== data.version) this.refresh();
     this.version = data.version;
+    this.filterButton.disabled = this.filterable().length === 0;
     this.drawBar();
   }
 
@@ -147,8 +148,14 @@ class Desk {
     // An open panel has told it already, and covers messages.
     const isTold = this.opened || (outcome.problem && cell);
     if (!isTold && (outcome.problem || outcome.done)) this.toasts.show(outcome.problem || outcome.done, outcome.undo, Boolean(outcome.problem));
-    this.pages.refresh();
+    this.refresh();
     this.redraw();
+  }
+
+  // Load the rows again; after the edit of a cell, where one is under way: its row may move.
+  refresh() {
+    this.isStale = Boolean(this.canvas.querySelector(".editor"));
+    if (!this.isStale) this.pages.refresh();
   }
 
   send(event) {
@@ -225,6 +232,8 @@ class Desk {
   // --- drawing ---------------------------------------------------------------------------------------------------
 
   drawHead() {
+    const focused = this.root.getRootNode().activeElement;
+    const focusedPlace = [...this.head.children].findIndex((node) => node.contains(focused));
     this.head.replaceChildren(...this.cells.map((cell, place) => {
       const node = element("div", { role: "columnheader", class: `cell ${cell.part} ${cell.column?.kind || ""}`, "aria-colindex": String(place + 1) });
       if (cell.part === "check") {
@@ -242,6 +251,7 @@ class Desk {
       }
       return node;
     }));
+    if (focusedPlace >= 0) this.head.children[focusedPlace]?.querySelector("button, input")?.focus({ preventScroll: true });
   }
 
   drawOrder() {
@@ -259,6 +269,7 @@ class Desk {
       this.chips.append(element("li", {}, button("Clear filters", "plain small", () => {
         this.query = { ...this.query, filters: [] };
         this.requery();
+        this.input.focus();
       })));
     }
   }
@@ -278,8 +289,10 @@ class Desk {
     // The name is also a label: on a phone only the sign is shown.
     const tool = (sign, name, css, act) => button([icon(sign), element("span", {}, name)], `plain${css}`, act, { "aria-label": name, title: name });
     nodes.push(element("span", { class: "space" }));
-    nodes.push(
+    if (this.editableColumns().length > 0) nodes.push(
       tool("edit", "Edit a column", "", () => bulkDialog(this.root, this.editableColumns(), count, (column, value) => this.send({ kind: "bulk_edit", ...this.chosenItems(), column, value }))),
+    );
+    nodes.push(
       tool("reread", "Read the photos again", "", () => this.send({ kind: "reread", ...this.chosenItems() })),
       tool("remove", "Delete", " dangerous", () => this.remove(this.chosenItems())),
       button(icon("close"), "icon", () => {
@@ -400,6 +413,7 @@ class Desk {
 
   requery(clears = true) {
     if (clears) this.selection.clear();
+    this.selection.from = null; // a position in the list before
     this.active.row = 0;
     this.scroller.scrollTop = 0;
     this.scroll.to(0);
@@ -433,10 +447,13 @@ class Desk {
   // Select a row; with `range`, all loaded rows from the last one selected.
   select(row, on, range) {
     const from = range && this.selection.from !== null ? this.selection.from : row;
+    let skipped = 0;
     for (let each = Math.min(from, row); each <= Math.max(from, row); each += 1) {
       const item = this.pages.row(each);
       if (item) this.selection.set(item.item_id, on);
+      else skipped += 1;
     }
+    if (skipped > 0) this.toasts.show(`${counted(skipped)} of this range ${skipped === 1 ? "is" : "are"} not loaded and ${skipped === 1 ? "was" : "were"} left out; filter the list and select all of it.`, "", true);
     this.selection.from = row;
     this.redraw();
   }
@@ -544,6 +561,7 @@ class Desk {
     const before = editedText(column, item.metadata);
     const field = valueField(column, refused ? refused.text : before, `${column.label} of ${item.title}`);
     const why = element("span", { class: "why", role: "alert" }, refused?.problem || "");
+    const shown = field.value;
     cell.replaceChildren(element("div", { class: "editor" }, field, why));
     cell.classList.add("editing");
     let ended = false;
@@ -555,8 +573,11 @@ class Desk {
       if (why.textContent) return false;
       ended = true;
       this.failed.delete(name);
-      if (saves && text !== before) this.save(item, column, text);
+      // A text that was not touched stays as it is, with its spaces and ends of lines.
+      const isChanged = refused ? text !== before : field.value !== shown && text !== before;
+      if (saves && isChanged) this.save(item, column, text);
       this.rows.renew(row);
+      if (this.isStale) this.refresh();
       return true;
     };
     field.onkeydown = (event) => {
@@ -569,7 +590,14 @@ class Desk {
         this.focus(row, next);
       }
     };
-    field.onblur = () => end(true) || end(false);
+    field.onblur = () => {
+      // Where the whole window has lost the focus, the edit goes on when it is back.
+      if (!document.hasFocus() || end(true)) return;
+      const problem = why.textContent;
+      end(false);
+      this.failed.set(name, { problem, text: field.value });
+      this.rows.renew(row);
+    };
     field.focus();
     field.select?.();
     return true;

@@ -170,16 +170,21 @@ function itemDialog(root, desk, item) {
       };
       const edit = () => {
         const input = valueField(column, editedText(column, present.metadata), column.label);
+        const shown = input.value;
+        let ended = false; // Taking the field away is a blur too.
         const why = element("p", { class: "note wrong", role: "alert" });
         field.replaceChildren(input, why);
         input.focus();
         input.select?.();
-        const save = () => {
+        const save = (takesFocus = true) => {
+          if (ended) return;
           why.textContent = whyNot(column, input.value);
           if (why.textContent) return;
-          if (input.value.trim() !== editedText(column, present.metadata)) desk.save(present, column, input.value.trim());
+          ended = true;
+          if (input.value !== shown && input.value.trim() !== editedText(column, present.metadata)) desk.save(present, column, input.value.trim());
           present = desk.latest(present);
-          show().focus();
+          const open = show();
+          if (takesFocus) open.focus();
         };
         input.onkeydown = (event) => {
           if (event.key === "Enter" && !(event.shiftKey && input.tagName === "TEXTAREA")) {
@@ -187,10 +192,11 @@ function itemDialog(root, desk, item) {
             save();
           } else if (event.key === "Escape") {
             event.preventDefault();
+            ended = true;
             show().focus();
           }
         };
-        input.onblur = () => input.isConnected && !why.textContent && save();
+        input.onblur = () => input.isConnected && document.hasFocus() && save(false);
       };
       show();
       return [element("dt", {}, column.label), field];

@@ -17,6 +17,7 @@ class Pages {
     this.running?.forEach((controller) => controller.abort());
     this.pages = new Map();
     this.running = new Map();
+    this.outdated = new Set(); // pages whose answer under way may be older than the last change
     this.total = null;
     this.problem = "";
   }
@@ -65,7 +66,8 @@ class Pages {
       if (page < from || page > to) this.pages.delete(page);
     }
     for (let page = from; page <= to; page += 1) {
-      if (!this.running.has(page)) this.load(page);
+      if (this.running.has(page)) this.outdated.add(page);
+      else this.load(page);
     }
   }
 
@@ -108,7 +110,10 @@ class Pages {
       this.problem = controller.signal.aborted ? "The server does not answer." : failure(error);
     } finally {
       clearTimeout(timer);
-      if (this.running.get(page) === controller) this.running.delete(page);
+      if (this.running.get(page) === controller) {
+        this.running.delete(page);
+        if (this.outdated.delete(page)) this.load(page);
+      }
     }
     this.onChange();
   }

@@ -51,8 +51,7 @@ class RowView {
     const isSelected = Boolean(item) && this.desk.selection.has(item.item_id);
     let node = this.nodes.get(row);
     if (node && node.item === item && node.selected === isSelected && node.version === this.version) return;
-    const editing = node?.querySelector(".editor");
-    if (node && editing && node.item?.item_id === item?.item_id) return;
+    if (node?.querySelector(".editor")) return; // It is drawn again when the edit ends.
     const hadFocus = node?.contains(this.desk.root.getRootNode().activeElement);
     if (!node) {
       node = element("div", { role: "row", class: "row", "data-row": String(row), "aria-rowindex": String(row + 2) });

@@ -24,6 +24,7 @@ from imgsearch.ui.state.desk_values import shown_kind, typed_cells
 from imgsearch.ui.wording import counted, label_of, readable
 
 KEPT_OUTCOMES = 30
+KEPT_ETAGS = 200
 LONGEST_LINE = 160
 SHOWN_LINES = 8
 
@@ -32,12 +33,17 @@ _DONE = {"edit": "changed", "delete": "deleted", "reread": "read again"}
 
 @dataclass
 class DeskSession:
-    """What one visitor's table has sent and been told; `watched` are the tokens of their jobs under way."""
+    """What one visitor's table has sent and been told; `watched` are the tokens of their jobs under way.
+
+    `replaced` has the ETags that the visitor's own edits have replaced, with the new ones: the next edit of an item may
+    leave the browser before it has loaded the item again.
+    """
 
     handled: tuple[str, ...] = ()
     outcomes: list[dict[str, Any]] = field(default_factory=list)
     history: dict[str, Any] | None = None
     watched: list[str] = field(default_factory=list)
+    replaced: dict[str, str] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     def tell(
@@ -53,6 +59,19 @@ class DeskSession:
             "at_s": monotonic(),
         }
         self.outcomes = [*self.outcomes, outcome][-KEPT_OUTCOMES:]
+
+    def present_etag(self, etag: str) -> str:
+        """Return the ETag that an item has after the visitor's own edits; the given one where there were none."""
+        while etag in self.replaced:
+            etag = self.replaced[etag]
+        return etag
+
+    def replace_etag(self, old: str, new: str) -> None:
+        """Note that an own edit has replaced an item's ETag."""
+        if old and old != new:
+            self.replaced[old] = new
+        while len(self.replaced) > KEPT_ETAGS:
+            self.replaced.pop(next(iter(self.replaced)))
 
     def told(self) -> list[dict[str, Any]]:
         """Return the outcomes with their age: a table that is drawn again leaves out those of before."""
@@ -98,7 +117,8 @@ def collect_finished(service: SearchService, desk: DeskSession) -> None:
 def _edit(service: SearchService, desk: DeskSession, event: DeskEvent, actor: str) -> None:
     item = service.catalog.get(event.item_id)
     cells = _cells(service, event)
-    change = ItemChange("patch", item.item_id, metadata=cells, if_match=event.etag.strip('"'))
+    seen = desk.present_etag(event.etag.strip('"'))
+    change = ItemChange("patch", item.item_id, metadata=cells, if_match=seen)
     (outcome,) = service.items.apply([change], actor=actor)
     if outcome.code == "etag_mismatch":
         desk.tell(
@@ -109,6 +129,7 @@ def _edit(service: SearchService, desk: DeskSession, event: DeskEvent, actor: st
     elif not outcome.change_id:
         desk.tell(event.id)
     else:
+        desk.replace_etag(seen, outcome.etag.strip('"'))
         token = service.bulk.remember([outcome.change_id])
         desk.tell(event.id, done=f"{label_of(event.column)} of {item.title} changed.", undo=token)
 
