@@ -35,8 +35,8 @@ _DONE = {"edit": "changed", "delete": "deleted", "reread": "read again"}
 class DeskSession:
     """What one visitor's table has sent and been told; `watched` are the tokens of their jobs under way.
 
-    `replaced` has the ETags that the visitor's own edits have replaced, with the new ones: the next edit of an item may
-    leave the browser before it has loaded the item again.
+    `replaced` has the ETags that the visitor's own edits have replaced, with the new ones: the next edit of an item
+    may leave the browser before it has loaded the item again.
     """
 
     handled: tuple[str, ...] = ()
