@@ -84,6 +84,14 @@ class WriteAccess:
         self._check_origin(request)
         return "this machine"
 
+    def is_of_this_machine(self, request: HTTPConnection) -> bool:
+        """Return whether a request comes from a program or a page of this machine, whatever token it has."""
+        try:
+            self._check_origin(request)
+        except (TokenRequired, WriteRefused):
+            return False
+        return self._local_only
+
     def _of_token(self, authorization: str) -> Permission:
         scheme, _, token = authorization.partition(" ")
         # Headers are bytes, which Starlette decodes as Latin-1.

@@ -5,6 +5,7 @@ Names come from strangers: a name never leaves the folder, and archives are unpa
 
 from __future__ import annotations
 
+import lzma
 import re
 import shutil
 import tarfile
@@ -131,8 +132,10 @@ def _unpack(archive: Path) -> None:
         zipfile.BadZipFile,
         EOFError,
         zlib.error,
+        lzma.LZMAError,
         RuntimeError,
         NotImplementedError,
+        ValueError,
     ) as error:
         raise SourceError(f"The archive {archive.name} cannot be read ({error_line(error)}).") from None
 

@@ -104,7 +104,7 @@ class Searcher:
         matching = self._finder.count(scope)
         facets = answer_facets(self.catalog.metadata, query, filters, rules.hidden)
         if cursor is not None:
-            scope = scope.excluding(self._shown(cursor))
+            scope = scope.excluding(self._shown(cursor, query))
         times.append(time.perf_counter())
         unknown = [] if target.names is not None else self._queries.unknown_texts(query)
         pages, notes = self._pages(query, target, rules, cursor)
@@ -155,13 +155,17 @@ class Searcher:
         )
         return pages, notes
 
-    def _shown(self, cursor: Cursor) -> Keys:
-        """Return the keys of the items that earlier pages showed, also of those that have a new photo since."""
+    def _shown(self, cursor: Cursor, query: Query) -> Keys:
+        """Return the keys of the items that earlier pages showed, also of those that have a new photo since.
+
+        Also those of the near-duplicates that were collapsed into them.
+        """
         keys = self.catalog.keys()
         new = keys[np.searchsorted(keys, np.uint64(cursor.newest), side="right") :][:MAX_NEW_KEYS]
         items = self.catalog.by_keys(new)
         again = [item.key for item in items if cursor.showed(item.item_id)]
-        return np.union1d(cursor.keys, np.array(again, np.uint64))
+        shown = np.union1d(cursor.keys, np.array(again, np.uint64))
+        return self.duplicates.groups().with_members(shown) if query.duplicates == "collapse" else shown
 
     def _with_columns(
         self, hits: tuple[Hit, ...], query: Query, page: Page, filters: tuple[Filter, ...], without: Keys

@@ -154,3 +154,11 @@ def test_every_route_that_changes_the_catalog_says_so() -> None:
         route.name for route in changing if not (getattr(route, "openapi_extra", {}) or {}).get("x-writes")
     }
     assert silent == FEEDBACK_AND_SEARCHES | COMMANDS
+
+
+@pytest.mark.parametrize("further", [{"x_forwarded_for": "192.0.2.7"}, {"client": "192.0.2.7"}])
+def test_a_token_does_not_turn_another_machine_into_this_one(token: str, further: dict[str, str]) -> None:
+    access = WriteAccess(LOCAL)
+    assert access.is_of_this_machine(request(authorization=f"Bearer {token}"))
+    assert not access.is_of_this_machine(request(authorization=f"Bearer {token}", **further))
+    assert not WriteAccess(PUBLIC).is_of_this_machine(request())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import random
+import tarfile
 import time
 import zipfile
 from collections.abc import Iterator
@@ -149,6 +151,15 @@ def test_an_archive_is_unpacked_within_its_folder(
     assert found["report"]["added"] == 2
     assert {"escaped.png", "photos/a.png"} <= {item.item_id for item in shop.catalog.iter_items()}
     assert not list(shop.catalog.folder.parent.rglob("escaped.png"))
+    taped = io.BytesIO()
+    with tarfile.open(fileobj=taped, mode="w:xz") as tape:
+        entry = tarfile.TarInfo("a.png")
+        entry.size = 200_000
+        tape.addfile(entry, io.BytesIO(bytes(random.Random(1).choices(range(9), k=entry.size))))
+    damaged = bytearray(taped.getvalue())
+    damaged[40_000:40_064] = b"\xff" * 64
+    refused = client.post("/api/v1/imports", **upload({"all.tar.xz": bytes(damaged)}))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "bad_source")
     broken = client.post("/api/v1/imports", **upload({"all.zip": b"PK no archive"}))
     assert (broken.status_code, broken.json()["error"]["code"]) == (400, "bad_source")
 
@@ -238,13 +249,22 @@ def test_an_import_that_the_end_of_the_process_interrupted_is_resumed(
             second.imports.resume(number)
 
 
-def test_places_of_the_servers_disk_are_only_for_its_machine(shop: SearchService, photos: Path) -> None:
+def test_places_of_the_servers_disk_are_only_for_its_machine(
+    shop: SearchService, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMGSEARCH_WRITE_TOKEN", "s3cret")
     settings = shop.settings.model_copy(update={"local_only": False})
     far = TestClient(create_api(lambda: shop, settings), client=("192.0.2.7", 1))
     assert far.post("/api/v1/imports", json={"path": str(photos)}).status_code == 401
     near = TestClient(
         create_api(lambda: shop, shop.settings), base_url="http://127.0.0.1", client=("127.0.0.1", 1)
     )
+    # A proxy on the server's machine passes requests of other machines on.
+    forwarded = {"Authorization": "Bearer s3cret", "X-Forwarded-For": "192.0.2.7"}
+    for asked in ({"path": str(photos)}, {"url": "http://127.0.0.1:9/x.csv", "private_hosts": True}):
+        answer = near.post("/api/v1/imports/preview", json=asked, headers=forwarded)
+        assert answer.status_code == 403
+        assert "the server's machine" in answer.json()["error"]["message"]
     for body, code in (
         ({}, "bad_source"),
         ({"url": "ftp://x/feed"}, "bad_source"),

@@ -123,6 +123,25 @@ def test_a_feed_at_a_url_names_photos_relative_to_it(
     assert len(photos) == feed.preview().photos >= 2
 
 
+def test_a_feed_at_a_url_names_no_files_of_the_server(folder: Path, web: str) -> None:
+    mug = folder / "photos" / "mug.jpg"
+    cells = (
+        mug.as_uri(),
+        f"zip:{folder}/a.zip!/mug.jpg",
+        "s3://shop/mug.jpg",
+        "stored:00.jpg",
+        "x://[",
+        "//[",
+    )
+    lines = [f"{number},{cell}" for number, cell in enumerate((*cells, "photos/mug.jpg"))]
+    (folder / "feed.csv").write_text("\n".join(("id,image", *lines)))
+    feed = open_feed(f"{web}/feed.csv", options=FeedOptions(private_hosts=True))
+    photos = [entry.location for entry in feed.photos() if isinstance(entry, Photo)]
+    assert all(location.startswith(("http://", "https://")) for location in photos)
+    assert f"{web}/photos/mug.jpg" in photos
+    assert feed.preview().failed >= len(cells) - 1
+
+
 def test_a_feed_at_a_url_is_refused_in_a_sentence_with_its_address(folder: Path, web: str) -> None:
     with pytest.raises(SourceError, match="private network"):
         open_feed(f"{web}/feed.xml")

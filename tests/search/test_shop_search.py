@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from imgsearch.core.query_address import query_from_params, query_key, query_to_
 from imgsearch.core.records import SearchResult
 from imgsearch.encoders import Encoder
 from imgsearch.index.opening import open_live_index
+from imgsearch.search.ranking.column_order import sorted_places
 from imgsearch.search.searcher import Searcher
 from imgsearch.store.catalog import CatalogStore
 
@@ -115,6 +117,22 @@ def test_a_sort_may_be_descending_by_several_columns_with_likeness_as_the_tie_br
     for brand in {brand for brand, *_ in order}:
         of_brand = [rest for name, *rest in order if name == brand]
         assert of_brand == sorted(of_brand)
+
+
+def test_missing_values_are_last_in_both_directions(tmp_path: Path) -> None:
+    with closing(small(tmp_path, [{"price": price} for price in (1.0, None, 1.0, 2.0)])) as catalog:
+        keys = catalog.keys()[[1, 0, 3, 2]]
+        for descending, order in ((False, [1, 3, 2, 0]), (True, [2, 1, 3, 0])):
+            places = sorted_places(catalog.metadata, keys, (Sort("price", descending),))
+            assert places.tolist() == order
+
+
+def test_near_duplicates_of_a_shown_hit_are_on_no_later_page(tmp_path: Path) -> None:
+    with closing(small(tmp_path, [{"product_id": f"P{n // 3}"} for n in range(60)])) as catalog:
+        searcher = Searcher(catalog, open_live_index(catalog), no_encoder)
+        found = pages(searcher, replace(Query.of(item="0", n=4), duplicates="collapse"))
+        products = [hit.metadata["product_id"] for page in found for hit in page.hits]
+        assert len(products) == len(set(products)) == 20
 
 
 def test_pages_by_offset_of_a_sorted_result_are_its_parts(shop: Any) -> None:

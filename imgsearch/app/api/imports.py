@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
+from imgsearch.app.access import Permission
 from imgsearch.app.api.bodies import content_type, limited, parse_model, read_bytes, require_json
 from imgsearch.app.api.context import context_of, json_answer
 from imgsearch.app.api.failures import RequestError
@@ -333,9 +334,8 @@ async def _spec(request: Request) -> AsyncIterator[ImportSpec]:
     else:
         require_json(request, "an import")
         options, upload = parse_model(await read_bytes(request, MAX_BODY_BYTES), _OPTIONS), ""
-    local = (
-        request.state.permission in ("local token", "this machine") or context_of(request).settings.local_only
-    )
+    permission: Permission = request.state.permission
+    local = permission != "write token" or context_of(request).access.is_of_this_machine(request)
     if (options.path or options.private_hosts) and not local:
         raise WriteRefused("Only programs on the server's machine may name its paths and its network.")
     values = options.model_dump() | ({"upload": upload} if upload else {})

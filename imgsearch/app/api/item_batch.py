@@ -134,11 +134,15 @@ class _Batch:
 
     async def apply(self, pieces: MemoryObjectReceiveStream[bytes]) -> None:
         """Apply the lines chunk by chunk as they arrive; the next chunk begins when the last one is done."""
+        held = 0
         try:
             async for piece in pieces:
                 self._splitter.push(piece)
+                held += len(piece)
                 waiting = pieces.statistics().current_buffer_used
-                if not self._left and not waiting:
+                # A client may send without a pause: what is held in memory has a limit.
+                if not self._left and (not waiting or held >= CHUNK_BYTES):
+                    held = 0
                     await self._apply_lines(at_end=False)
             await self._apply_lines(at_end=True)
         except ImgSearchError as error:

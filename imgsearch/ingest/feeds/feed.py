@@ -258,8 +258,8 @@ class Feed:
     def _photo(self, item_id: str, image: str, metadata: dict[str, Any]) -> Photo | Failure:
         if image.startswith("//"):
             image = f"https:{image}"
-        if self._url and not is_url(image):
-            image = urljoin(self._url, image)
+        if self._finder is None and not is_url(image := _joined_url(self._url, image)):
+            return Failure(item_id, "A feed at a URL can only name photos at URLs that begin with http.")
         if is_url(image) or self._finder is None:
             return Photo(item_id, self.name, image, metadata=metadata)
         found = self._finder.find(image)
@@ -274,6 +274,15 @@ class Feed:
             found.modified_ns,
             metadata=metadata,
         )
+
+
+def _joined_url(feed: str, image: str) -> str:
+    """Return the URL of a photo that a feed names; "" where it is none, such as a file of this machine."""
+    try:
+        url = image if is_url(image) else urljoin(feed, image)
+    except ValueError:
+        return ""
+    return url if is_url(url) else ""
 
 
 def _numbered(rows: Sequence[_Row]) -> list[tuple[int, int, str]]:

@@ -63,7 +63,9 @@ def sorted_places(metadata: MetadataTable, keys: Keys, sort: Sequence[Sort]) -> 
     for each in sort:
         values = column_values(metadata, column_name(metadata, each.column, "sort"), keys)
         codes = _ranks(values)
-        by_column.append(np.where(codes < 0, len(keys), (len(keys) - codes) if each.descending else codes))
+        by_column.append(
+            np.where(codes < 0, len(keys) + 1, (len(keys) - codes) if each.descending else codes)
+        )
     return np.lexsort((np.arange(len(keys)), *reversed(by_column)))
 
 

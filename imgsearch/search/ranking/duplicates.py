@@ -307,6 +307,11 @@ class Groups:
         place, there = positions_in(self.keys, keys)
         return np.where(there, self.labels[place], -1)
 
+    def with_members(self, keys: Keys) -> Keys:
+        """Return the keys and all members of their groups, ascending."""
+        labels = self.of(keys)
+        return np.union1d(keys, self.keys[np.isin(self.labels, labels[labels >= 0])])
+
     def collapse(self, keys: Keys) -> tuple[Labels, Labels]:
         """Return (positions of the keys that stay, ascending, for each key the position it collapses into).
 
