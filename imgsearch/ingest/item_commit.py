@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from imgsearch.core.errors import ImgSearchError
-from imgsearch.core.key_arrays import Keys
 from imgsearch.core.text import error_line
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.item_changes import ChangeOutcome, failed
@@ -20,6 +19,7 @@ from imgsearch.ingest.preparation import KEPT_URL_PX
 from imgsearch.store.batches import append_vectors
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.database import Cursor, utc_now
+from imgsearch.store.recent_changes import TouchedItems
 from imgsearch.store.stored_items import StoredItem, delete_items, insert_items, read_stored, update_items
 from imgsearch.store.thumbnails import ThumbnailCache
 
@@ -36,6 +36,15 @@ class _Ticket:
     changes: Sequence[PreparedChange]
     outcomes: list[ChangeOutcome] = field(default_factory=list)
     wake: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Committed:
+    """Changes that are on disk: their outcomes, the items they touched, and WebP thumbnails by the keys of photos."""
+
+    outcomes: list[ChangeOutcome]
+    touched: TouchedItems
+    thumbnails: Mapping[int, bytes]
 
 
 class ItemCommitter:
@@ -93,7 +102,7 @@ class ItemCommitter:
     def _commit_tickets(self, group: Sequence[_Ticket]) -> None:
         """Set the outcomes of tickets; where a group fails as a whole, each ticket is tried alone."""
         try:
-            outcomes = self._committed([change for ticket in group for change in ticket.changes])
+            committed = self._committed([change for ticket in group for change in ticket.changes])
         except Exception as error:
             if len(group) > 1:
                 for ticket in group:
@@ -106,10 +115,14 @@ class ItemCommitter:
             return
         place = 0
         for ticket in group:
-            ticket.outcomes = outcomes[place : place + len(ticket.changes)]
+            ticket.outcomes = committed.outcomes[place : place + len(ticket.changes)]
             place += len(ticket.changes)
+        # From here on the changes are stored: a failure is logged, and is not one of the changes.
+        self._keep_thumbnails(committed)
+        self._follow(committed.touched)
 
-    def _committed(self, changes: Sequence[PreparedChange]) -> list[ChangeOutcome]:
+    def _committed(self, changes: Sequence[PreparedChange]) -> _Committed:
+        """Commit changes, all of them or none."""
         catalog = self._catalog
         with catalog.changing() as (cursor, touched):
             first_key = self._append_vectors(cursor, changes)
@@ -128,9 +141,12 @@ class ItemCommitter:
             touched.added = np.array(sorted(item.key for item in added), np.uint64)
             touched.updated = np.array(sorted(after.key for _, after in updated), np.uint64)
             touched.item_ids = list(plan.states)
-        self._keep_thumbnails(plan, added)
-        self._follow(touched.added, touched.removed, touched.updated)
-        return outcomes
+        thumbnails = {
+            item.key: picture.thumbnail
+            for item in added
+            if (picture := plan.new_photos.get(item.key)) and picture.thumbnail is not None
+        }
+        return _Committed(outcomes, touched, thumbnails)
 
     def _append_vectors(self, cursor: Cursor, changes: Sequence[PreparedChange]) -> int:
         """Append the embeddings of new photos, and return the first key."""
@@ -158,25 +174,27 @@ class ItemCommitter:
         restored = [item for item in added if item.look is not None]
         self._catalog.looks.bring_back({item.key: item.look for item in restored if item.look is not None})
 
-    def _keep_thumbnails(self, plan: ChangePlan, added: Sequence[StoredItem]) -> None:
-        for item in added:
-            picture = plan.new_photos.get(item.key)
-            if self._thumbnails is not None and picture is not None and picture.thumbnail is not None:
-                self._thumbnails.put(item.key, picture.thumbnail, KEPT_URL_PX)
+    def _keep_thumbnails(self, committed: _Committed) -> None:
+        for key, thumbnail in committed.thumbnails.items():
+            if self._thumbnails is not None:
+                self._thumbnails.put(key, thumbnail, KEPT_URL_PX)
 
-    def _follow(self, added: Keys, removed: Keys, updated: Keys) -> None:
+    def _follow(self, touched: TouchedItems) -> None:
         """Bring the indexes in step."""
         for index in self._indexes():
             try:
-                if len(added):
-                    index.add(added, self._catalog.vectors(added))
-                if len(removed):
-                    index.remove(removed)
-                if len(updated):
-                    index.refresh(updated)
-            except Exception:  # the change is stored: the index must follow
+                if len(touched.added):
+                    index.add(touched.added, self._catalog.vectors(touched.added))
+                if len(touched.removed):
+                    index.remove(touched.removed)
+                if len(touched.updated):
+                    index.refresh(touched.updated)
+            except Exception:
                 _log.exception("the index did not take a change; it is compared with the catalog")
-                index.sync()
+                try:
+                    index.sync()
+                except Exception:  # it is compared again when it is opened
+                    _log.exception("the index could not be compared with the catalog")
 
 
 def _has_vector(prepared: PreparedChange) -> int:

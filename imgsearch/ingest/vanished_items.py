@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from imgsearch.core.query import Filter
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.ingest.named_source import NamedSource
 from imgsearch.ingest.pruning import PruneLimit, Vanished, refusal
-from imgsearch.ingest.run import metadata_digest
+from imgsearch.ingest.run import metadata_digest, source_row_digest
 from imgsearch.search.ranking.rules import Rule, Rules
 from imgsearch.store.catalog import CatalogStore
 from imgsearch.store.item_table import Photo
@@ -66,11 +68,15 @@ def hidden_ids(catalog: CatalogStore) -> set[str]:
 
 def _mark(catalog: CatalogStore, index: LiveIndex, item_ids: Sequence[str], *, hidden: bool) -> None:
     for start in range(0, len(item_ids), BATCH):
-        stored = catalog.stored_photos(item_ids[start : start + BATCH])
         changed: list[Photo] = []
-        for item in catalog.get_many(list(stored)):
-            metadata = {name: value for name, value in item.metadata.items() if name != COLUMN}
-            metadata |= {COLUMN: True} if hidden else {}
-            digest = metadata_digest(metadata)
-            changed.append(replace(stored[item.item_id], metadata=metadata, row_digest=digest))
-        catalog.update_metadata(changed)
+        # One transaction, so that no change of these items by a person comes between and is lost.
+        with catalog.database.transaction():
+            stored = catalog.stored_photos(item_ids[start : start + BATCH])
+            for item in catalog.get_many(list(stored)):
+                metadata = {name: value for name, value in item.metadata.items() if name != COLUMN}
+                metadata |= {COLUMN: True} if hidden else {}
+                # The digest of the source's row stays: its unchanged row must not undo changes by hand.
+                digest = f"{source_row_digest(stored[item.item_id])}+{metadata_digest(metadata)}"
+                changed.append(replace(stored[item.item_id], metadata=metadata, row_digest=digest))
+            catalog.update_metadata(changed)
+        index.refresh(np.array(sorted(photo.key for photo in changed if photo.key is not None), np.uint64))

@@ -53,8 +53,10 @@ def embedding_batches(catalog: CatalogStore) -> list[EmbeddingBatch]:
     if not rows:
         return []
     edges = np.array([(first, first + count) for first, count in rows], np.uint64)
-    live = _count_in(edges, catalog.keys())
-    restorable = _count_in(edges, np.setdiff1d(catalog.database.keys(_RESTORABLE), catalog.keys()))
+    # Read once: a photo that is restored meanwhile must count as live or as restorable, or its row would be freed.
+    keys = catalog.keys()
+    live = _count_in(edges, keys)
+    restorable = _count_in(edges, np.setdiff1d(catalog.database.keys(_RESTORABLE), keys))
     numbers = zip(edges[:, 0].tolist(), (edges[:, 1] - edges[:, 0]).tolist(), live, restorable, strict=True)
     return [EmbeddingBatch(*map(int, batch)) for batch in numbers]
 

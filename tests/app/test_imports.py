@@ -23,6 +23,7 @@ from imgsearch.core.config import Settings
 from imgsearch.core.errors import ImportRefused, SourceError
 from imgsearch.core.query import Query, Term
 from imgsearch.ingest.import_spec import ImportSpec
+from imgsearch.ingest.item_changes import ItemChange
 
 
 @pytest.fixture
@@ -196,6 +197,26 @@ def test_what_vanished_is_hidden_or_removed_within_the_limit_and_comes_back(
     write(names[:2])
     assert run(gone="remove", accept_removal=True)["report"]["removed"] == 18
     assert last not in {item.item_id for item in shop.catalog.iter_items()}
+
+
+def test_changes_by_hand_outlive_that_an_item_was_hidden(
+    client: TestClient, shop: SearchService, photos: Path
+) -> None:
+    feed = photos / "feed.csv"
+    names = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("*.jpg"))[:8]
+
+    def run(listed: list[str]) -> None:
+        feed.write_bytes(table([f"f{name},{name},A title,1" for name in listed]))
+        ended(client, client.post("/api/v1/imports", json={"path": str(feed), "gone": "hide"}))
+
+    run(names)
+    first = f"f{names[0]}"
+    shop.items.apply([ItemChange("patch", first, {"title": "Changed by hand"})], actor="test")
+    run(names[1:])
+    assert shop.catalog.get(first).metadata["delisted"] is True
+    run(names)
+    assert shop.catalog.get(first).metadata["title"] == "Changed by hand"
+    assert "delisted" not in shop.catalog.get(first).metadata
 
 
 def test_an_import_is_paused_resumed_and_cancelled_between_batches(

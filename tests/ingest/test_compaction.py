@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from imgsearch.core.key_arrays import Keys
 from imgsearch.index.live_index import LiveIndex
 from imgsearch.index.opening import open_live_index
 from imgsearch.ingest.compaction import Compaction, compact
+from imgsearch.ingest.item_changes import ItemChange
+from imgsearch.ingest.item_editor import ItemEditor
 from imgsearch.ingest.verification import verify_catalog
 from imgsearch.store import compaction
 from imgsearch.store.catalog import CatalogStore
@@ -191,6 +194,28 @@ def test_a_compaction_that_is_killed_between_its_steps_leaves_a_sound_catalog(
         assert not vector_problems(catalog)
     assert run().bytes_after < 1_000_000
     assert compaction.embedding_batches(catalog)[-1].live > 0
+
+
+def test_a_photo_that_is_restored_during_compaction_keeps_its_embedding(
+    catalog: CatalogStore, index: LiveIndex, run: Callable[..., Compaction], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = catalog.vectors(np.array([catalog.get("7.jpg").key], np.uint64))
+    remove(catalog, index, range(0, BATCH))
+    editor = ItemEditor(catalog, lambda: [index], lambda: pytest.fail("nothing is encoded"), Originals())
+    read, calls, restored = catalog.database.keys, [], []
+
+    def restoring(sql: str, values: Sequence[Any] = ()) -> Keys:
+        found = read(sql, values)
+        calls.extend(["read"] * ("item_changes" in sql))
+        if len(calls) == 2 and not restored:  # the batches without any photo are chosen
+            restored.extend(editor.apply([ItemChange("restore", "7.jpg")], actor="test"))
+        return found
+
+    monkeypatch.setattr(catalog.database, "keys", restoring)
+    run(timedelta(days=1))
+    assert [outcome.status for outcome in restored] == ["restored"]
+    np.testing.assert_array_equal(catalog.vectors(np.array([catalog.get("7.jpg").key], np.uint64)), expected)
+    editor.close()
 
 
 def test_originals_that_no_item_needs_are_deleted_unless_they_are_new(

@@ -12,9 +12,12 @@ import pytest
 from colour_encoder import ColourEncoder
 from photos import draw_photo
 
+from imgsearch.core.background import Progress
 from imgsearch.core.config import Settings
+from imgsearch.core.key_arrays import Keys
 from imgsearch.core.query import Filter, Query, Term
 from imgsearch.core.records import IndexingReport
+from imgsearch.index.local_index import LocalIndex
 from imgsearch.ingest.indexing import IndexingOptions, index_sources
 from imgsearch.ingest.item_changes import ChangeOutcome, ItemChange
 from imgsearch.ingest.item_editor import ItemEditor
@@ -384,3 +387,21 @@ def test_a_lost_original_is_a_problem_that_verify_names(editor: ItemEditor, engi
     original.unlink()
     (problem,) = verify_catalog(engine.catalog).problems
     assert "SKU-1" in problem
+
+
+def test_a_stored_change_is_acknowledged_although_the_index_fails(
+    engine: SearchEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    class FailingIndex(LocalIndex):
+        def refresh(self, keys: Keys) -> None:
+            raise OSError("the index is not reachable")
+
+        def sync(self, *, progress: Progress | None = None) -> None:
+            raise OSError("the index is not reachable")
+
+    index = FailingIndex(engine.catalog)
+    editor = ItemEditor(engine.catalog, lambda: [index], engine.encoder.get, Originals())
+    outcome = one(editor, ItemChange("patch", MUG, {"price": 3}))
+    assert (outcome.status, engine.catalog.get(MUG).metadata["price"]) == ("updated", 3)
+    assert "could not be compared" in caplog.text
+    editor.close()
