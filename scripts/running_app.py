@@ -65,6 +65,7 @@ def running_app(catalog: Path, *, log: Path) -> Iterator[str]:
         "-m",
         "uvicorn",
         "app:app",
+        "--no-access-log",
         "--port",
         str(port),
         "--timeout-graceful-shutdown",
