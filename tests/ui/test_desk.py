@@ -18,7 +18,7 @@ from imgsearch.core.config import Settings
 from imgsearch.core.errors import QueryError
 from imgsearch.core.query import Query
 from imgsearch.store.change_groups import change_ids, latest_groups
-from imgsearch.ui.components.import_preview import products_of, shown_feed
+from imgsearch.ui.components.import_preview import import_label, products_of, shown_feed
 from imgsearch.ui.components.item_table import table_columns
 from imgsearch.ui.state.desk import DeskSession, collect_finished, described_change, handle_desk_event
 from imgsearch.ui.state.desk_events import DeskEvent
@@ -274,6 +274,41 @@ def test_changes_in_a_row_are_one_entry_that_can_be_undone(service: SearchServic
     assert len(service.catalog) == 48
 
 
+def test_the_list_of_changes_says_what_an_undo_has_done(colour_catalog: Path) -> None:
+    """A change stays where its item has changed again since."""
+    settings = Settings.load({}, catalog=colour_catalog, local_only=True)
+    edit = {"kind": "edit", "item_id": MUG, "column": "title"}
+    with closing(SearchService.open(settings)) as service:
+        for person in ("Mia", "Noor"):
+            event = {"id": person, **edit, "value": f"{person}'s"}
+            handle_desk_event(service, DeskSession(), event, actor=person, may_edit=True)
+        page = AppTest.from_string(
+            "from imgsearch.ui.views import catalog\ncatalog.draw()\n", default_timeout=60
+        )
+        page.query_params["view"] = "changes"
+        set_service(service)
+        try:
+            page.run()
+            shown = _html(page)
+            first, second = (page.button[place].key for place in (1, 0))
+            page.button(first).click().run()
+            refused = _html(page)
+            page.button(second).click().run()
+        finally:
+            set_service(None)
+        assert "48 items added" in shown
+        assert "48 items: they leave the catalog." in shown
+        assert "1 not:" in refused
+        assert "Undone: 1 item." in _html(page)
+        assert service.catalog.get(MUG).title == "Mia's"
+
+
+def _html(page: AppTest) -> str:
+    return "".join(html.proto.body for html in page.get("html")) + "".join(
+        part.value for part in [*page.success, *page.error, *page.markdown]
+    )
+
+
 # --- import -------------------------------------------------------------------------------------------------------
 
 
@@ -316,3 +351,9 @@ def test_a_preview_is_shown_in_words_without_the_servers_folders() -> None:
         ("1", "row without a photo"),
     ]
     assert products_of({"feeds": [feed], "photos": 2}) == 32
+    assert import_label({"feeds": [feed], "photos": 2, "items": 0}) == "Import 32 photos"
+
+
+def test_a_table_of_prices_alone_can_be_imported() -> None:
+    assert import_label({"feeds": [], "photos": 0, "items": 2}) == "Change 2 items"
+    assert import_label({"feeds": [], "photos": 0, "items": 0}) == ""

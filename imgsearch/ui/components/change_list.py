@@ -10,7 +10,8 @@ from imgsearch.app.service import SearchService
 from imgsearch.store.change_groups import ChangeGroup, change_ids, latest_groups
 from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.markup import draw_html
-from imgsearch.ui.state.desk import moment
+from imgsearch.ui.state.callbacks import AttemptOutcome
+from imgsearch.ui.state.desk import bulk_words, moment
 from imgsearch.ui.wording import counted
 
 GROUPS_AT_ONCE = 30
@@ -21,11 +22,19 @@ MAX_UNDONE = 100_000
 """The page undoes no more changes than this at once: a first import is no mistake of a click."""
 
 DONE = {
-    "put": "stored",
+    "add": "added",
+    "put": "replaced",
     "patch": "edited",
     "delete": "deleted",
     "restore": "brought back",
     "undo": "changed back",
+}
+
+UNDOES = "what they were before comes back"
+UNDOING = {
+    "add": "they leave the catalog",
+    "restore": "they leave the catalog again",
+    "delete": "they come back",
 }
 
 
@@ -51,22 +60,19 @@ def draw_changes(service: SearchService, *, actor: str) -> None:
                 _draw_undo(service, group, actor, "Undo")
             elif group.changes <= MAX_UNDONE:
                 with st.popover("Undo", icon=":material/undo:"):
-                    what = (
-                        "Their photos leave the catalog"
-                        if group.kind == "put"
-                        else "Their values before come back"
-                    )
-                    ui.line(f"{counted(group.changes, 'item', 'items')}: {what}.")
+                    ui.line(f"{counted(group.changes, 'item', 'items')}: {UNDOING.get(group.kind, UNDOES)}.")
                     _draw_undo(service, group, actor, f"Undo {counted(group.changes, 'change', 'changes')}")
 
 
 def _draw_undo(service: SearchService, group: ChangeGroup, actor: str, label: str) -> None:
     undo = partial(_undo, service, group, actor)
-    ui.act(label, f"undo_{group.last}", undo, icon="undo", done="Undone.")
+    ui.act(label, f"undo_{group.last}", undo, icon="undo")
 
 
-def _undo(service: SearchService, group: ChangeGroup, actor: str) -> None:
-    service.bulk.undo_changes(change_ids(service.catalog.database, group), actor=actor)
+def _undo(service: SearchService, group: ChangeGroup, actor: str) -> AttemptOutcome:
+    """Undo a group and say what was done: a change stays where its item has changed again since."""
+    result = service.bulk.undo_changes(change_ids(service.catalog.database, group), actor=actor)
+    return AttemptOutcome(*bulk_words(result)) if result.status != "running" else AttemptOutcome()
 
 
 def _examples(group: ChangeGroup) -> str:

@@ -13,7 +13,7 @@ from imgsearch.core.errors import ImgSearchError
 from imgsearch.ingest.import_spec import ImportSpec
 from imgsearch.ui.components import blocks as ui
 from imgsearch.ui.components.import_jobs import draw_earlier_imports, draw_present_imports
-from imgsearch.ui.components.import_preview import draw_import_preview, products_of
+from imgsearch.ui.components.import_preview import draw_import_preview, import_label
 from imgsearch.ui.state.callbacks import in_full
 from imgsearch.ui.wording import counted
 
@@ -85,13 +85,13 @@ def _draw_understood(service: SearchService, named: dict[str, Any], actor: str) 
     except ImgSearchError as error:
         ui.problem(str(error))
         return
-    count = products_of(preview)
-    if not count:
+    label = import_label(preview)
+    if not label:
         ui.problem("No photo was found to import: check the image column, and add the photos that it names.")
         draw_import_preview(preview)
         return
     ui.act(
-        f"Import {counted(count, 'photo', 'photos')}",
+        label,
         "import_start",
         partial(_start, service, spec, actor),
         place="import",

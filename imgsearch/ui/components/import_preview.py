@@ -28,7 +28,11 @@ def draw_import_preview(preview: Mapping[str, Any]) -> None:
     """Draw a preview of `service.imports`: each feed with its columns, and the photos that no feed names."""
     feeds = preview["feeds"]
     loose = preview["photos"]
-    if not loose:
+    if preview["rows"]:
+        items = f"{counted(preview['items'], 'item', 'items')} of the catalog"
+        described = counted(loose, "photo", "photos") if loose else items
+        photos = f"{counted(preview['rows'], 'row', 'rows')} with values for {described}."
+    elif not loose:
         photos = ""
     elif feeds:
         photos = f"{counted(loose, 'photo', 'photos')} that no row names: imported without metadata."
@@ -37,6 +41,13 @@ def draw_import_preview(preview: Mapping[str, Any]) -> None:
             f"{counted(loose, 'photo', 'photos')} without a table: their titles come from the file names."
         )
     draw_html("import_preview", feeds=[shown_feed(feed) for feed in feeds], photos=photos)
+
+
+def import_label(preview: Mapping[str, Any]) -> str:
+    """Return the words of the button that begins an import; "" where it would change nothing."""
+    if count := products_of(preview):
+        return f"Import {counted(count, 'photo', 'photos')}"
+    return f"Change {counted(preview['items'], 'item', 'items')}" if preview["items"] else ""
 
 
 def products_of(preview: Mapping[str, Any]) -> int:

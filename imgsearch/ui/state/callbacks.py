@@ -72,13 +72,16 @@ def to_address(name: str) -> None:
 
 @in_full
 def attempt(action: Callable[..., object], *args: Any, done: str = "", place: str = "page") -> None:
-    """Do what a button requests; the next run draws an `ImgSearchError`, or `done`, at `place`."""
+    """Do what a button requests; the next run draws an `ImgSearchError`, or `done`, at `place`.
+
+    Where `action` returns an `AttemptOutcome`, that is drawn instead.
+    """
     try:
-        action(*args)
+        result = action(*args)
     except ImgSearchError as error:
         outcome = AttemptOutcome(problem=str(error))
     else:
-        outcome = AttemptOutcome(done=done)
+        outcome = result if isinstance(result, AttemptOutcome) else AttemptOutcome(done=done)
     st.session_state[f"outcome:{place}"] = outcome
 
 

@@ -161,6 +161,13 @@ def _change_many(service: SearchService, desk: DeskSession, event: DeskEvent, ac
 
 def _told(result: BulkResult) -> dict[str, Any]:
     """Return the words and the undo token of a bulk that is over."""
+    problem, done = bulk_words(result)
+    undo = result.token if result.change_ids and result.action != "undo" else ""
+    return {"problem": problem} if problem else {"done": done, "undo": undo}
+
+
+def bulk_words(result: BulkResult) -> tuple[str, str]:
+    """Return what is wrong and what was done with a bulk that is over, one of them empty."""
     parts = []
     if result.changed:
         items = counted(result.changed, "item", "items")
@@ -173,9 +180,7 @@ def _told(result: BulkResult) -> dict[str, Any]:
     if result.status == "stopped":
         parts.append("the rest was stopped")
     text = "; ".join(parts).rstrip(".") + "." if parts else "No item was changed."
-    undo = result.token if result.change_ids and result.action != "undo" else ""
-    wrong = result.failed and not result.changed
-    return {"problem": text} if wrong else {"done": text, "undo": undo}
+    return (text, "") if result.failed and not result.changed else ("", text)
 
 
 # --- history ------------------------------------------------------------------------------------------------------
