@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import IO, Any
 
 from imgsearch.core.background import BackgroundThread, GiveWay
@@ -22,7 +23,7 @@ from imgsearch.ingest.import_spec import ImportSpec
 from imgsearch.ingest.importing import preview_import, run_import
 from imgsearch.ingest.item_editor import ItemEditor
 from imgsearch.ingest.run import Progress
-from imgsearch.ingest.staged_files import StagedFiles
+from imgsearch.ingest.staged_files import StagedFiles, without_folder
 from imgsearch.search.engine import SearchEngine
 from imgsearch.store.import_log import UNFINISHED, ImportLog, ImportStatus, LoggedImport
 
@@ -99,8 +100,12 @@ class ImportJobs:
 
     def preview(self, spec: ImportSpec) -> dict[str, Any]:
         """Return what was understood of an import, as JSON values; changes nothing. Raises `SourceError`."""
-        folder = self.staged.folder(spec.upload) if spec.upload else None
-        return preview_import(self._engine, spec, folder)
+        folder = self._folder(spec)
+        try:
+            preview: dict[str, Any] = without_folder(preview_import(self._engine, spec, folder), folder)
+        except SourceError as error:
+            raise type(error)(without_folder(str(error), folder)) from error
+        return preview
 
     def start(self, spec: ImportSpec, actor: str) -> int:
         """Queue an import and return its number; raises `SourceError` where its uploaded files are gone."""
@@ -201,8 +206,11 @@ class ImportJobs:
     # --- internal ---------------------------------------------------------------------------------------------
 
     def _named(self, spec: ImportSpec) -> ImportSpec:
-        folder = self.staged.folder(spec.upload) if spec.upload else None
-        return replace(spec, source=source_name(spec, folder))
+        return replace(spec, source=source_name(spec, self._folder(spec)))
+
+    def _folder(self, spec: ImportSpec) -> Path | None:
+        """Return the folder of the files that were sent; None where none were. Raises `SourceError`."""
+        return self.staged.folder(spec.upload) if spec.upload else None
 
     def _running(self, import_id: int, wanted: str) -> _Run:
         if self._run is None or self._run.import_id != import_id:
@@ -256,8 +264,10 @@ class ImportJobs:
         self.log.note(number, "running")
         status: ImportStatus = "failed"
         details: dict[str, Any] = {}
+        folder = None
         try:
-            report = self._import(run, spec, show)
+            folder = self._folder(spec)
+            report = self._import(run, spec, show, folder)
             status, details = "done", {"report": _summary(report), "reason": report.problem}
             if report.problem:
                 status = "failed"
@@ -273,21 +283,23 @@ class ImportJobs:
         finally:
             with self._changed:  # no pause may be noted after the end
                 self._run = None
+                details = without_folder(details, folder)
                 self.log.note(number, status, {**details, "progress": _counts(run.progress)})
         if spec.upload and status == "done":
             self.staged.remove(spec.upload)
         self._then()
 
-    def _import(self, run: _Run, spec: ImportSpec, show: Callable[[Progress], None]) -> IndexingReport:
-        folder = self.staged.folder(spec.upload) if spec.upload else None
-
+    def _import(
+        self, run: _Run, spec: ImportSpec, show: Callable[[Progress], None], folder: Path | None
+    ) -> IndexingReport:
         def step(progress: Progress) -> None:
             run.progress = progress
             show(progress)
             self._check(run)
 
         report = run_import(self._engine, self._editor, spec, folder, threads=self._threads, progress=step)
-        self.log.save_failures(run.import_id, report.failed)
+        failed = [Failure(each.path, without_folder(each.reason, folder)) for each in report.failed]
+        self.log.save_failures(run.import_id, failed)
         return report
 
     def _check(self, run: _Run) -> None:

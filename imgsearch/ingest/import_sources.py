@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from imgsearch.core.errors import ImgSearchError, SourceError
+from imgsearch.core.errors import ImgSearchError, NoPhotoColumn, SourceError
 from imgsearch.core.records import Failure
 from imgsearch.ingest.feeds import Feed, FeedOptions, open_feed
 from imgsearch.ingest.folder_source import FolderSource
@@ -21,6 +21,9 @@ from imgsearch.store.remote_files import is_remote, normalised_place
 from imgsearch.store.stored_originals import store_original
 
 SHOWN_PHOTOS = 12
+
+AreItems = Callable[[Sequence[str]], bool]
+"""Returns whether all of these ids are those of items."""
 
 
 class OtherPhotos:
@@ -60,7 +63,7 @@ def source_name(spec: ImportSpec, folder: Path | None) -> str:
 
 
 def open_import(
-    spec: ImportSpec, folder: Path | None, catalog: Path, originals: Originals
+    spec: ImportSpec, folder: Path | None, catalog: Path, originals: Originals, are_items: AreItems
 ) -> list[NamedSource]:
     """Return the sources of an import, whose uploaded files are in `folder`; raises `SourceError`.
 
@@ -68,11 +71,14 @@ def open_import(
     """
     name = source_name(spec, folder)
     if folder is None:
-        return [NamedSource(open_place(spec), name)]
+        source = open_place(spec)
+        check_photos([source], are_items)
+        return [NamedSource(source, name)]
 
     kept = _keeper(catalog, originals)
     tables = _tables(folder)
     feeds = [open_feed(table, options=feed_options(spec, folder)) for table in tables]
+    check_photos(feeds, are_items)
     names = [name, *(f"upload:{table.name}" for table in tables[1:])]
     sources = [NamedSource(feed, each, kept=kept) for feed, each in zip(feeds, names, strict=False)]
     others = OtherPhotos(folder, feeds)
@@ -134,13 +140,28 @@ def feed_options(spec: ImportSpec, folder: Path | None) -> FeedOptions:
     )
 
 
-def preview_sources(spec: ImportSpec, folder: Path | None) -> dict[str, Any]:
+def check_photos(sources: Sequence[Source], are_items: AreItems) -> None:
+    """Raise `NoPhotoColumn` for a table whose ids only look like names of photos, such as prices by file name.
+
+    That is one without another column of photos, of which no photo exists and every id is that of an item.
+    """
+    for feed in sources:
+        if not isinstance(feed, Feed) or not feed.layout.ids_are_photos:
+            continue
+        ids = [item_id for item_id in feed.ids if item_id]
+        if ids and are_items(ids) and not any(isinstance(entry, Photo) for entry in feed.photos()):
+            raise NoPhotoColumn(f"The table {feed.name} names no photo that exists.")
+
+
+def preview_sources(spec: ImportSpec, folder: Path | None, are_items: AreItems) -> dict[str, Any]:
     """Return what is known of the sources of an import without fetching a photo; raises `SourceError`."""
     if folder is not None:
         feeds = [open_feed(table, options=feed_options(spec, folder)) for table in _tables(folder)]
+        check_photos(feeds, are_items)
         loose = preview_photos(folder, feeds)
     else:
         opened = open_place(spec)
+        check_photos([opened], are_items)
         feeds = [opened] if isinstance(opened, Feed) else []
         loose = _preview_of([] if feeds else _photos_of(opened))
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ from imgsearch.store.change_log import acting_as
 from imgsearch.store.originals import Originals
 from imgsearch.vision.images import ImageLimits
 
+IDS_AT_ONCE = 1000
+
 
 def run_import(
     engine: SearchEngine,
@@ -62,7 +65,7 @@ def run_import(
     )
     with closing(originals), acting_as(actor):
         try:
-            sources = open_import(spec, folder, catalog.folder, originals)
+            sources = open_import(spec, folder, catalog.folder, originals, partial(_are_items, catalog))
         except NoPhotoColumn:
             photos = open_photos(spec, folder, catalog.folder, originals)
             if photos is None:
@@ -109,7 +112,7 @@ def preview_import(engine: SearchEngine, spec: ImportSpec, folder: Path | None) 
     `rows` is the number of rows that only describe photos, `items` the number of the catalog's items that they name.
     """
     try:
-        return preview_sources(spec, folder) | {"rows": 0, "items": 0}
+        return preview_sources(spec, folder, partial(_are_items, engine.catalog)) | {"rows": 0, "items": 0}
     except NoPhotoColumn:
         with described_rows(engine.catalog, spec, folder) as rows:
             counts = {"rows": len(rows), "items": count_matching(engine.catalog, rows)}
@@ -117,6 +120,11 @@ def preview_import(engine: SearchEngine, spec: ImportSpec, folder: Path | None) 
         if not photos["photos"] and not counts["items"]:
             raise
         return {"source": source_name(spec, folder), "feeds": [], **photos, **counts}
+
+
+def _are_items(catalog: CatalogStore, ids: Sequence[str]) -> bool:
+    parts = (ids[start : start + IDS_AT_ONCE] for start in range(0, len(ids), IDS_AT_ONCE))
+    return all(len(catalog.get_many(part)) == len(part) for part in parts)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Names come from strangers: a name never leaves the folder, and archives are unpa
 from __future__ import annotations
 
 import lzma
+import os
 import re
 import shutil
 import tarfile
@@ -13,9 +14,9 @@ import time
 import uuid
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from imgsearch.core.errors import SourceError
 from imgsearch.core.text import error_line
@@ -85,6 +86,24 @@ class StagedFiles:
             old = time.time() - path.stat().st_mtime > KEEP_UNUSED_S
             if _ID.fullmatch(path.name) and path.name not in used and old:
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def without_folder(value: Any, folder: Path | None) -> Any:
+    """Return JSON values or a text in which files in a folder are named relative to it."""
+    if folder is None:
+        return value
+    if isinstance(value, str):
+        # The absolute path holds the relative one.
+        for path in sorted(
+            {str(folder), str(folder.absolute()), str(folder.resolve())}, key=len, reverse=True
+        ):
+            value = value.replace(f"{path}{os.sep}", "").replace(path, "the upload")
+        return value
+    if isinstance(value, Mapping):
+        return {name: without_folder(each, folder) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_folder(each, folder) for each in value]
+    return value
 
 
 def safe_name(name: str) -> Path:

@@ -140,6 +140,49 @@ def test_a_table_without_photos_describes_the_photos_that_come_with_it_or_items_
     assert (strange["status"], "name no item" in strange["reason"]) == ("failed", True)
 
 
+def test_prices_by_ids_that_look_like_names_of_photos_describe_the_items(
+    client: TestClient, shop: SearchService, tmp_path: Path
+) -> None:
+    names = [item.item_id for item in shop.catalog.iter_items()][:3]
+    prices = table([f"{name},{place + 1}.5" for place, name in enumerate(names)], "id,price")
+    local = tmp_path / "prices.csv"
+    local.write_bytes(prices)
+    assert client.post("/api/v1/imports/preview", json={"path": str(local)}).json()["items"] == 3
+    preview = client.post("/api/v1/imports/preview", **upload({"prices.csv": prices})).json()
+    assert (preview["rows"], preview["items"], preview["feeds"]) == (3, 3, [])
+    found = ended(client, client.post("/api/v1/imports", json={"upload": preview["upload"]}))
+    assert (found["status"], found["report"]["changed"], found["report"]["failed"]) == ("done", 3, 0)
+    assert shop.catalog.get(names[1]).metadata["price"] == 2.5
+    assert "id" not in shop.catalog.metadata.columns
+    # With a photo that exists, or an id that is no item, it is a table of photos.
+    with_photo = {"prices.csv": prices, names[0]: picture("blue", 5)}
+    assert client.post("/api/v1/imports/preview", **upload(with_photo)).json()["feeds"][0]["photos"] == 1
+    strange = {"prices.csv": prices + b"\nnone.jpg,1"}
+    assert client.post("/api/v1/imports/preview", **upload(strange)).json()["feeds"][0]["failed"] == 4
+
+
+def test_no_answer_names_the_folder_of_files_that_were_sent(client: TestClient, shop: SearchService) -> None:
+    files = {
+        "products.csv": table(["1,ring.png,Ring,1", "2,gone.png,Gone,2", "3,/etc/x.png,Outside,3"]),
+        "ring.png": picture("blue"),
+    }
+    preview = client.post("/api/v1/imports/preview", **upload(files))
+    (feed,) = preview.json()["feeds"]
+    assert (feed["name"], feed["samples"][0]["image"]) == ("products.csv", "ring.png")
+    found = ended(client, client.post("/api/v1/imports", json={"upload": preview.json()["upload"]}))
+    prices = table(["1,2", "none,3"], "id,price")
+    ended(client, client.post("/api/v1/imports", **upload({"prices.csv": prices})))
+    answers = [
+        preview,
+        client.get("/api/v1/imports"),
+        client.get(f"/api/v1/imports/{found['id']}/failures"),
+        client.post("/api/v1/imports/preview", **upload({"x.csv": table(["1"], "colour")})),
+        client.post("/api/v1/imports/preview", **upload({"x.csv": b"\0\0\1\2"})),
+    ]
+    for answer in answers:
+        assert str(shop.catalog.folder.parent) not in answer.text
+
+
 def test_an_archive_is_unpacked_within_its_folder(
     client: TestClient, shop: SearchService, tmp_path: Path
 ) -> None:

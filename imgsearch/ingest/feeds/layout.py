@@ -51,6 +51,11 @@ class FeedLayout:
     notes: tuple[str, ...] = ()
 
     @property
+    def ids_are_photos(self) -> bool:
+        """Whether the column of the ids is taken for the one of photos, because its cells look like them."""
+        return bool(self.images and self.products) and self.images[0].name == self.products[0].name
+
+    @property
     def imported(self) -> dict[str, ImportedColumn]:
         """The metadata columns, for the plan of an import."""
         return {

@@ -68,14 +68,21 @@ class MetadataFile:
         return len(self._keys) > 1
 
     def fit(self, item_ids: Iterable[str]) -> None:
-        """Choose the column that names most of these photos; ties: the most exactly, then the id."""
+        """Choose the column that names most of these photos; ties: the most exactly, then the id.
+
+        A column of ids of which every one is that of a photo is chosen in any case: by file name alone, its rows
+        would also be those of photos of the same name in other folders.
+        """
         ids = list(item_ids)
+        self._fitted = True
+        if self._keys[0].are_all_in(set(ids)):
+            self._chosen = self._keys[0]
+            return
         scores = []
         for key in self._keys:
             found = [key.find(item_id) for item_id in ids]
             exact = sum(bool(rows) and rank == 0 for rows, rank in found)
             scores.append((sum(len(rows) == 1 for rows, _ in found), exact))
-        self._fitted = True
         self._chosen = self._keys[max(range(len(scores)), key=lambda position: (scores[position], -position))]
 
     def row(self, item_id: str) -> Mapping[str, Any]:
@@ -92,7 +99,7 @@ class MetadataFile:
         others = {
             key.column: text
             for key in self._keys
-            if key is not self._chosen and (text := key.texts[rows[0]]) is not None
+            if key.column != self._chosen.column and (text := key.texts[rows[0]]) is not None
         }
         return {**others, **self._rows[rows[0]]}
 
@@ -134,6 +141,10 @@ class _Key:
                 self._exact.setdefault(cell, []).append(row)
         self.filled = len({cell for cells in names for cell in cells}) if not paths else sum(map(bool, names))
         self._loose = False
+
+    def are_all_in(self, item_ids: set[str]) -> bool:
+        """Return whether the column has ids, all of them among these."""
+        return not self._paths and item_ids.issuperset(self._exact)
 
     def find(self, item_id: str) -> tuple[list[int], int]:
         """Return (the rows that may be meant, how far from exact that is); the last of rows with the same cell."""
