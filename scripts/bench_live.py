@@ -6,7 +6,7 @@
 Serves a copy of the catalog (without --catalog one of --items is made first, `make_million.py`) and sends, from other
 processes, 50 searches a second by 32 clients: by item, by words, and by words within a filter. First without changes,
 then while 20 changes a second come in: PUT of a new item or of another picture (real JPEGs, which the server decodes
-and encodes), PATCH of a price, DELETE. After each acknowledged change one more search asks for its item by a filter
+and encodes), PATCH of a price, DELETE. After each acknowledged change one more search looks up its item by a filter
 on a value that only this change wrote: "visible after" is the time from the acknowledgement to the answer that shows
 it (or, of a deletion, that does not).
 

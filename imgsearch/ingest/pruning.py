@@ -49,7 +49,7 @@ class PruneLimit:
         return replace(cls.parse(setting), few=FEW) if given is None else cls.parse(given)
 
     def allows(self, removed: int, items: int) -> bool:
-        """Return whether a run may remove so many of a source's items."""
+        """Return whether a run may remove `removed` of the `items` of a source."""
         return removed <= max(self.share * items, self.count, min(self.few, items // 2))
 
 

@@ -41,7 +41,7 @@ STAGES = ("encode", "filter", "search")
 MAX_ATTEMPTS = 3
 """How often a page is found again because items on it were removed meanwhile."""
 MAX_NEW_KEYS = 2000
-"""Of so many items added since the first page, those are left out whose former photo was shown."""
+"""Up to this many items added since the first page are checked: one whose former photo was shown is left out."""
 
 
 class Searcher:

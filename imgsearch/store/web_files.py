@@ -31,7 +31,7 @@ PAUSES_S = (0.5, 2.0, 6.0)
 MAX_PAUSE_S = 30.0
 """A server that requests a longer pause is not asked again for this photo."""
 MAX_BROKEN = 3
-"""A host that did not answer for so many photos in a row gets one attempt for each further one."""
+"""A host that did not answer for this many photos in a row gets one attempt for each further one."""
 _LOOK = "LOOK"
 """A GET whose content is not read."""
 _BUSY = (429, 502, 503, 504)

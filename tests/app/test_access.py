@@ -1,4 +1,4 @@
-"""Who may change the catalog over HTTP: tokens, programs of this machine, and nobody else's page."""
+"""Who may change the catalog over HTTP: tokens, programs of this machine, and no other site's page."""
 
 from __future__ import annotations
 
@@ -137,12 +137,12 @@ def test_a_proxy_that_speaks_http_1_0_needs_a_token() -> None:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
-def test_loopback_addresses(address: str) -> None:
+def test_loopback_addresses_are_this_machine(address: str) -> None:
     assert is_loopback(address)
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "10.0.0.1", "localhost", "", "::ffff:10.0.0.1"])
-def test_other_addresses(address: str) -> None:
+def test_other_addresses_and_names_are_not_this_machine(address: str) -> None:
     assert not is_loopback(address)
 
 

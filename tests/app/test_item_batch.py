@@ -136,7 +136,7 @@ def test_thousands_of_lines_are_applied_in_chunks(client: TestClient) -> None:
     assert [price_of(client, item) for item in ITEMS] == [*range(4494, 4500)]
 
 
-def test_a_compressed_batch(client: TestClient) -> None:
+def test_a_compressed_batch_of_several_members_is_read_whole(client: TestClient) -> None:
     body = "".join(json.dumps(price(item, 8.5)) + "\n" for item in ITEMS).encode()
     # Two members, as `cat a.gz b.gz` makes them.
     data = gzip.compress(body) + gzip.compress(body)

@@ -132,7 +132,9 @@ def test_a_dollar_sign_is_of_the_stated_currency_and_usd_otherwise() -> None:
         ("urls", ["http://a/1;2", "http://b/3;4"], "text"),
     ],
 )
-def test_the_kind_of_a_column_of_texts(name: str, values: list[str], kind: ColumnKind) -> None:
+def test_the_kind_of_a_column_is_recognised_from_its_texts(
+    name: str, values: list[str], kind: ColumnKind
+) -> None:
     assert recognise(values, name).kind == kind
 
 

@@ -1,3 +1,5 @@
+"""What the field cases share."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -206,7 +206,7 @@ def test_damage_at_one_place_costs_few_rows(
         assert len(table) + len(table.failures) <= len(rows) + 4 + lines
 
 
-def test_caps_are_one_sentence(tmp_path: Path) -> None:
+def test_a_table_over_a_cap_is_refused_in_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     limits = TableLimits(max_bytes=5_000, max_rows=5, max_columns=4, max_cell_chars=100)
     for text, sentence in (

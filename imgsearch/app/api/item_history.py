@@ -103,7 +103,7 @@ async def _history(request: Request, item_id: str, limit: int) -> Response:
 )
 async def undo_changes(request: Request) -> Response:
     """Each item becomes what it was before the change; undoing is a change itself, which can be undone. A change
-    that a later one has overtaken is not undone, and the outcome says why. Sent twice, it undoes once.
+    is not undone where the item has changed again since, and the outcome says why. Sent twice, it undoes once.
     """
     require_json(request, "the changes to undo")
     context, actor = context_of(request), actor_of(request)

@@ -151,7 +151,7 @@ class AnswerSpool:
             self._written += len(data)
 
     def read(self, most: int = PIECE_BYTES) -> bytes:
-        """Return the next bytes, at most so many; b"" while there are none."""
+        """Return the next bytes, at most `most`; b"" while there are none."""
         with self._lock:
             self._file.seek(self._read)
             data = self._file.read(most)

@@ -27,10 +27,10 @@ Floats = NDArray[np.float32]
 MIN_COVERAGE = 0.5
 UNKNOWN_WEIGHT = 0.5
 RARE_WORD, COMMON_WORD = 2000, 50_000
-"""Items that have a word on at most so many items are compared; without such a word, items that have all words, if
-one of these is on at most as many items as the second number says."""
+"""Items with a word that at most `RARE_WORD` items have are compared; without such a word, items that have all words,
+if at most `COMMON_WORD` items have one of these."""
 FEW_ITEMS, FEW_SHARE, MAX_SHARE = 12, 0.01, 0.125
-"""Words identify so many items, or this share of all where it is more; never more than the last share."""
+"""Words identify at most this number of items, or `FEW_SHARE` of all where it is more; at most `MAX_SHARE`."""
 EXACT, BEGINNING = 2.0, 1.5
 """The lift of an item of which the text is a code, or the beginning of one; above any coverage."""
 MIN_CODE_CHARS, MAX_OF_A_BEGINNING = 4, 50

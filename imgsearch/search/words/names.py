@@ -29,11 +29,11 @@ from imgsearch.store.database import borrowed_keys
 
 BATCH = 20_000
 SYNC_ITEMS = 2_000
-"""So many changed items are read while a search waits, in about 40 ms; more in the background."""
+"""Up to this many changed items are read while a search waits, in about 40 ms; more in the background."""
 MIN_RECENT, RECENT_SHARE = 2_000, 0.05
-"""When the words of all items are arranged again: once so many, or this share of them, have changed."""
+"""When the words of all items are arranged again: once this number, or this share of them, have changed."""
 MIN_STEM_CHARS = 4
-"""The name of an item's file is a code of it where it is so long and has a digit: not the 2 of "mug/2.jpg"."""
+"""The name of an item's file is a code of it where it has this length and a digit: not the 2 of "mug/2.jpg"."""
 STOP_TIMEOUT_S = 30.0
 BRANDS = frozenset(
     (
