@@ -164,6 +164,7 @@ class Scan:
     columns: ColumnPlan = field(default_factory=ColumnPlan)
     stored: dict[str, Photo] = field(default_factory=dict)
     without_look: list[int] = field(default_factory=list)
+    _before: int = 0  # the number of the last change before the run
     _locations: dict[str, str] = field(default_factory=dict)  # of the ids of this run
     _unreadable: set[str] = field(default_factory=set)  # ids whose photos are listed, but not there
     _new: set[str] = field(default_factory=set)  # ids that the catalog did not have
@@ -172,6 +173,9 @@ class Scan:
     _contested: set[str] = field(default_factory=set)  # ids of other sources, to compare by content
     _moved: list[Photo] = field(default_factory=list)
     _relabelled: list[Photo] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._before = self.catalog.changes.last
 
     def photos(self, sources: Sequence[Source]) -> Iterator[Photo]:
         """Yield the photos that must be read, with the `digest` of their stored content; settle the others."""
@@ -185,6 +189,8 @@ class Scan:
                 with self.report.stage("scan"):
                     found = self.catalog.stored_photos([photo.item_id for photo in photos])
                     self._note_missing_looks(found.values())
+                    if len(found) < len(photos):
+                        self.removed |= self.catalog.changes.deleted_since(self._before)
                 reading = [self._to_read(photo, found.get(photo.item_id)) for photo in photos]
                 unknown = self._with_url_states([photo for photo in reading if photo is not None])
                 if self.trust_files and self.had_items:
@@ -245,6 +251,18 @@ class Scan:
         self.report.fail(_taken_id(photo, self.stored.pop(photo.item_id)))
         return True
 
+    def still_there(self, batch: Batch) -> Batch:
+        """Return a batch without the known photos whose items were removed while they were read; report these.
+
+        Call it inside a transaction, so that none is removed later.
+        """
+        known = [photo.item_id for photo, _ in batch if photo.item_id in self.stored]
+        removed = set(known) - self.catalog.stored_photos(known).keys()
+        for item_id in sorted(removed):
+            del self.stored[item_id]
+            self.report.add_left_out(LeftOut(REMOVED, 1, (item_id,)))
+        return [entry for entry in batch if entry[0].item_id not in removed]
+
     def is_listed(self, item_id: str) -> bool:
         """Return whether a source of this run lists the id, be its photo readable or not."""
         return item_id in self._locations or item_id in self._unreadable
@@ -263,7 +281,7 @@ class Scan:
         """Count a photo whose content is unchanged, and queue the update of its file or metadata."""
         stored = self.stored.pop(photo.item_id)
         if _file_fields(photo) != _file_fields(stored):
-            self._moved.append(photo)
+            self._moved.append(replace(photo, digest=stored.digest))
         row_digest = metadata_digest(photo.metadata)
         # A run without a metadata file says nothing about rows that came from one.
         if row_digest != source_row_digest(stored) and photo.metadata:
@@ -455,8 +473,12 @@ class BatchWriter:
         batch, self._encoded = self._encoded, []
         if not batch:
             return
+        self.report.pending -= len(batch)
         self._url_states += [prepared.url_state for _, prepared in batch if prepared.url_state]
-        with self.report.stage("store"):
+        # One transaction, so that no change of these items by a person comes between and is lost.
+        with self.report.stage("store"), self.catalog.database.transaction():
+            if not (batch := self.scan.still_there(batch)):
+                return
             photos = self._with_metadata([photo for photo, _ in batch])
             prepared_photos = [prepared for _, prepared in batch]
             keys, replaced, vectors = store_photos(
@@ -470,7 +492,6 @@ class BatchWriter:
                 if prepared.thumbnail is not None:
                     self.thumbnails.put(int(key), prepared.thumbnail, KEPT_URL_PX)
         self._count([photo for photo, _ in batch])
-        self.report.pending -= len(batch)
         self._unsaved += len(batch)
         if self._unsaved >= SAVE_INDEX_EVERY:
             with self.report.stage("index"):

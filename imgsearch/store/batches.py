@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from imgsearch.core.errors import EncoderMismatch
 from imgsearch.core.key_arrays import Keys
 from imgsearch.store.change_log import ChangeLog, LoggedChange
-from imgsearch.store.database import Cursor, delete_rows, insert_frame, update_from_frame, utc_now
+from imgsearch.store.database import Cursor, delete_rows, find_rows, insert_frame, update_from_frame, utc_now
 from imgsearch.store.item_table import Photo
 from imgsearch.store.metadata_table import insert_metadata
 from imgsearch.store.stored_items import (
@@ -91,15 +91,20 @@ def replace_metadata(
 
 
 def replace_files(cursor: Cursor, log: ChangeLog, photos: Sequence[Photo]) -> Keys:
-    """Replace the sources, locations, sizes and times of known items, and return their ascending keys."""
-    frame = _frame(photos, ("item_id", *FILE_COLUMNS))
-    frame["revision"], frame["updated_at"] = list(log.next_ids(len(photos))), utc_now()
-    update_from_frame(cursor, "items", "item_id", frame)
-    rows = cursor.execute(
-        "SELECT key FROM (SELECT unnest(?::VARCHAR[]) AS wanted) JOIN items ON item_id = wanted ORDER BY key",
-        [frame["item_id"].tolist()],
-    ).fetchall()
-    return np.array([row[0] for row in rows], np.uint64)
+    """Replace the sources, locations, sizes and times of known items, and return their ascending keys.
+
+    A photo with a digest is left out where the item has another by now: its file is not that of the new photo.
+    """
+    digests = {photo.item_id: photo.digest for photo in photos}
+    names = ("item_id", "key", "digest")
+    rows = find_rows(cursor, "items", names, "item_id", list(digests), "VARCHAR") if digests else []
+    keys = {item_id: int(key) for item_id, key, digest in rows if digests[item_id] in ("", digest)}
+    same = [photo for photo in photos if photo.item_id in keys]
+    if same:
+        frame = _frame(same, ("item_id", *FILE_COLUMNS))
+        frame["revision"], frame["updated_at"] = list(log.next_ids(len(same))), utc_now()
+        update_from_frame(cursor, "items", "item_id", frame)
+    return np.array(sorted(keys.values()), np.uint64)
 
 
 def remove_items(

@@ -155,6 +155,13 @@ class ChangeLog:
         )
         return {change.item_id: change for change in found}
 
+    def deleted_since(self, change_id: int) -> set[str]:
+        """Return the ids of the items that changes with greater numbers than this removed."""
+        rows = self._database.cursor().execute(
+            "SELECT DISTINCT item_id FROM item_changes WHERE change_id > ? AND kind = 'delete'", [change_id]
+        )
+        return {row[0] for row in rows.fetchall()}
+
     def _read(self, where: str, values: list[Any]) -> list[LoggedChange]:
         sql = f"SELECT {', '.join(_COLUMNS)} FROM item_changes WHERE {where}"
         rows = self._database.cursor().execute(sql, values).fetchall()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -405,3 +406,30 @@ def test_a_stored_change_is_acknowledged_although_the_index_fails(
     assert (outcome.status, engine.catalog.get(MUG).metadata["price"]) == ("updated", 3)
     assert "could not be compared" in caplog.text
     editor.close()
+
+
+@pytest.mark.parametrize("read_again", [False, True])
+def test_an_indexing_run_does_not_undo_what_a_person_changes_meanwhile(
+    editor: ItemEditor, engine: SearchEngine, photos: Path, read_again: bool
+) -> None:
+    patched, removed, replaced = MUG, LAMP, "mug/blue-0.jpg"
+    for number, path in enumerate(sorted(photos.rglob("*.jpg"))):
+        status = path.stat()
+        if read_again and path.name != "blue-1.jpg":
+            draw_photo("ring", "black", number).save(path)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
+    one(editor, ItemChange("patch", patched, {"price": 1}))
+    data = jpeg("ring", "green", 5)
+    changed: list[ChangeOutcome] = []
+
+    def change(_: object) -> None:
+        if not changed:  # all photos are looked up, none is stored
+            changes = [ItemChange("patch", patched, {"price": 2}), ItemChange("delete", removed)]
+            changed.extend(editor.apply([*changes, ItemChange("put", replaced, picture=data)], actor="test"))
+
+    index_sources(engine.catalog, engine.index, engine.encoder.get(), [photos], progress=change)
+    assert [outcome.status for outcome in changed] == ["updated", "deleted", "replaced"]
+    assert engine.catalog.get(patched).metadata["price"] == 2
+    assert engine.catalog.get_many([removed]) == []
+    if not read_again:
+        assert engine.read_photo(engine.catalog.get(replaced)) == data
