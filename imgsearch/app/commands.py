@@ -82,8 +82,8 @@ class Commands:
                 raise JobRunning(
                     "The server runs too many commands already, or is stopping; try again later."
                 )
+            thread.start()
             self._running[run.id] = run, thread
-        thread.start()
         return run
 
     def count(self) -> int:

@@ -80,10 +80,7 @@ class ImportJobs:
     def open(self) -> None:
         """Note which imports an earlier process left unfinished, and delete files that no import needs."""
         self.log.interrupt_unfinished()
-        used = {
-            str(each.spec.get("upload", "")) for each in self.log.latest(1000) if each.status == "interrupted"
-        }
-        self.staged.remove_unused(used)
+        self._remove_unused_files()
 
     def close(self) -> None:
         """Interrupt the import that runs, between two batches, and start no other."""
@@ -96,6 +93,7 @@ class ImportJobs:
 
     def stage(self, files: Iterator[tuple[str, IO[bytes]]]) -> str:
         """Store files by (name, content) for an import and return the `upload` of its spec; raises `SourceError`."""
+        self._remove_unused_files()
         return self.staged.add(files)
 
     def preview(self, spec: ImportSpec) -> dict[str, Any]:
@@ -175,7 +173,6 @@ class ImportJobs:
 
         Raises `UnknownImport`, `ImportRefused`, and `SourceError` where its uploaded files are gone.
         """
-        logged = self.log.get(import_id)
         with self._changed:
             if self._run is not None and self._run.import_id == import_id:
                 if self._run.paused:
@@ -183,11 +180,12 @@ class ImportJobs:
                     self.log.note(import_id, "running")
                     self._changed.notify_all()
                 return self.get(import_id)
-        if logged.status in ("done", "queued", "running"):
-            raise ImportRefused(f"Import {import_id} is {logged.status}; start a new one.")
-        if upload := str(logged.spec.get("upload", "")):
-            self.staged.folder(upload)
-        self.log.note(import_id, "queued")
+            logged = self.log.get(import_id)
+            if logged.status in ("done", "queued", "running"):
+                raise ImportRefused(f"Import {import_id} is {logged.status}; start a new one.")
+            if upload := str(logged.spec.get("upload", "")):
+                self.staged.folder(upload)
+            self.log.note(import_id, "queued")
         self._thread.start()
         return self.get(import_id)
 
@@ -207,6 +205,14 @@ class ImportJobs:
 
     def _named(self, spec: ImportSpec) -> ImportSpec:
         return replace(spec, source=source_name(spec, self._folder(spec)))
+
+    def _remove_unused_files(self) -> None:
+        used = {
+            str(each.spec.get("upload", ""))
+            for each in self.log.latest(1000)
+            if each.status == "interrupted" or each.status in UNFINISHED
+        }
+        self.staged.remove_unused(used)
 
     def _folder(self, spec: ImportSpec) -> Path | None:
         """Return the folder of the files that were sent; None where none were. Raises `SourceError`."""
@@ -238,14 +244,12 @@ class ImportJobs:
                 raise _Cancelled
 
         with self._alone(stop_waiting):
-            if self.log.get(logged.import_id).status != "queued":
-                return
             try:
                 spec = ImportSpec.from_dict(logged.spec)
             except SourceError as error:
                 self.log.note(logged.import_id, "failed", {"reason": str(error)})
                 return
-            self._execute(logged.import_id, spec, lambda progress: give_way.rest())
+            self._execute(logged.import_id, spec, lambda progress: give_way.rest(), queued=True)
 
     @contextmanager
     def _alone(self, show: Callable[[Progress], None]) -> Iterator[None]:
@@ -257,11 +261,15 @@ class ImportJobs:
         finally:
             self._one.release()
 
-    def _execute(self, number: int, spec: ImportSpec, show: Callable[[Progress], None]) -> None:
+    def _execute(
+        self, number: int, spec: ImportSpec, show: Callable[[Progress], None], *, queued: bool = False
+    ) -> None:
         run = _Run(number)
-        with self._changed:
+        with self._changed:  # no import may be cancelled between the check and its start
+            if queued and self.log.get(number).status != "queued":
+                return
             self._run = run
-        self.log.note(number, "running")
+            self.log.note(number, "running")
         status: ImportStatus = "failed"
         details: dict[str, Any] = {}
         folder = None

@@ -46,14 +46,14 @@ class StagedFiles:
         folder = self._folder / upload
         folder.mkdir(parents=True)
         try:
-            count = 0
+            count = unpacked = 0
             for name, content in files:
                 path = _free(folder / safe_name(name))
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with path.open("wb") as file:
                     shutil.copyfileobj(content, file, _BLOCK)
                 if path.name.lower().endswith(ARCHIVE_SUFFIXES):
-                    _unpack(path)
+                    unpacked += _unpack(path, MAX_UNPACKED_BYTES - unpacked)
                     path.unlink()
                 count += 1
                 if count > MAX_FILES:
@@ -128,8 +128,11 @@ def _free(path: Path) -> Path:
     return free
 
 
-def _unpack(archive: Path) -> None:
-    """Write the photos and tables of an archive beside it; raises `SourceError` for a damaged or too large one."""
+def _unpack(archive: Path, most_bytes: int) -> int:
+    """Write the photos and tables of an archive beside it, and return their bytes.
+
+    Raises `SourceError` for a damaged archive, and for one that unpacks to more than `most_bytes`.
+    """
     total = count = 0
     try:
         for name, content in _members(archive):
@@ -138,9 +141,9 @@ def _unpack(archive: Path) -> None:
             with content, path.open("wb") as file:
                 while block := content.read(_BLOCK):
                     total += len(block)
-                    if total > MAX_UNPACKED_BYTES:
+                    if total > most_bytes:
                         raise SourceError(
-                            f"{archive.name} unpacks to more than {MAX_UNPACKED_BYTES >> 30} GiB."
+                            f"The archives up to {archive.name} unpack to more than {MAX_UNPACKED_BYTES >> 30} GiB."
                         )
                     file.write(block)
             count += 1
@@ -157,6 +160,7 @@ def _unpack(archive: Path) -> None:
         ValueError,
     ) as error:
         raise SourceError(f"The archive {archive.name} cannot be read ({error_line(error)}).") from None
+    return total
 
 
 def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:

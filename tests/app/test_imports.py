@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import tarfile
+import threading
 import time
 import zipfile
 from collections.abc import Iterator
@@ -24,6 +26,8 @@ from imgsearch.core.errors import ImportRefused, SourceError
 from imgsearch.core.query import Query, Term
 from imgsearch.ingest.import_spec import ImportSpec
 from imgsearch.ingest.item_changes import ItemChange
+from imgsearch.ingest.staged_files import StagedFiles
+from imgsearch.store.import_log import LoggedImport
 
 
 @pytest.fixture
@@ -181,6 +185,49 @@ def test_no_answer_names_the_folder_of_files_that_were_sent(client: TestClient, 
     ]
     for answer in answers:
         assert str(shop.catalog.folder.parent) not in answer.text
+
+
+def test_an_import_that_is_cancelled_as_it_begins_imports_nothing(
+    shop: SearchService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw_photo("ring", "blue", 0).save(tmp_path / "new.jpg")
+    log, read = shop.imports.log, shop.imports.log.get
+
+    def read_while_cancelled(number: int) -> LoggedImport:
+        found = read(number)
+        monkeypatch.setattr(log, "get", read)
+        cancelling = threading.Thread(target=shop.imports.cancel, args=(number,))
+        cancelling.start()
+        cancelling.join(0.3)
+        return found
+
+    monkeypatch.setattr(log, "get", read_while_cancelled)
+    number = shop.imports.start(ImportSpec(path=str(tmp_path)), "a test")
+    assert shop.imports.wait(30)
+    assert (shop.imports.get(number)["status"], len(shop.catalog)) == ("cancelled", 48)
+
+
+def test_files_of_an_upload_that_no_import_uses_are_deleted_after_a_day(shop: SearchService) -> None:
+    left, used, fresh = (shop.imports.stage(iter([("a.png", io.BytesIO(b"x"))])) for _ in range(3))
+    shop.imports.log.add(ImportSpec(upload=used).as_dict(), "a test")
+    for upload_id in (left, used):
+        os.utime(shop.imports.staged.folder(upload_id), (1, 1))
+    shop.imports.stage(iter([("b.png", io.BytesIO(b"x"))]))
+    assert shop.imports.staged.folder(used)
+    assert shop.imports.staged.folder(fresh)
+    with pytest.raises(SourceError):
+        shop.imports.staged.folder(left)
+
+
+def test_all_archives_of_an_upload_have_one_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imgsearch.ingest.staged_files.MAX_UNPACKED_BYTES", 1000)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.png", bytes(600))
+    staged = StagedFiles(tmp_path / "imports")
+    staged.add(iter([("1.zip", io.BytesIO(packed.getvalue()))]))
+    with pytest.raises(SourceError, match="unpack to more"):
+        staged.add((f"{number}.zip", io.BytesIO(packed.getvalue())) for number in range(2))
 
 
 def test_an_archive_is_unpacked_within_its_folder(
