@@ -86,13 +86,13 @@ class ChangePictures:
 
     def _decoded(self, change: ItemChange, digests: dict[str, str]) -> _Decoded | ChangeOutcome:
         try:
-            with self._decoding:
-                return self._read(change, digests)
+            data = change.picture if change.picture is not None else self._originals.read(change.url)
+            with self._decoding:  # a slow server does not hold up other pictures
+                return self._described(change, data, digests)
         except ImgSearchError as error:
             return failed(change.item_id, error.code, str(error))
 
-    def _read(self, change: ItemChange, digests: dict[str, str]) -> _Decoded:
-        data = change.picture if change.picture is not None else self._originals.read(change.url)
+    def _described(self, change: ItemChange, data: bytes, digests: dict[str, str]) -> _Decoded:
         digest = content_digest(data)
         if digests.get(change.item_id) == digest:
             return _Decoded(ChangePicture(digest, change.url), None)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from imgsearch.core.records import Failure
+from imgsearch.core.records import Failure, LeftOut
 from imgsearch.ingest.feeds import Feed
-from imgsearch.ingest.sources import KeepsIds, Source
+from imgsearch.ingest.sources import KeepsIds, Selective, Source
 from imgsearch.store.item_table import Photo
 
 
@@ -30,6 +30,11 @@ class NamedSource:
     def complete(self) -> bool:
         """Whether the last listing was complete."""
         return self._source.complete
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What the last listing left out."""
+        return self._source.left_out if isinstance(self._source, Selective) else ()
 
     def count(self) -> int | None:
         """Return the approximate number of photos."""

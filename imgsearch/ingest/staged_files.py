@@ -27,7 +27,8 @@ from imgsearch.ingest.tables import TABLE_SUFFIXES
 MAX_FILES = 100_000
 MAX_UNPACKED_BYTES = 8 * 1024**3
 MAX_DEPTH = 8
-MAX_NAME_CHARS = 200
+MAX_NAME_BYTES = 200
+"""In UTF-8: file systems take 255, and a number may be added."""
 KEEP_UNUSED_S = 24 * 3600.0
 _ID = re.compile(r"[0-9a-f]{32}")
 _BLOCK = 1024 * 1024
@@ -113,10 +114,15 @@ def safe_name(name: str) -> Path:
         "".join(letter if letter.isprintable() and letter not in ':*?"<>|' else "_" for letter in part)
         for part in parts[-MAX_DEPTH:]
     ]
-    clean = [part[-MAX_NAME_CHARS:].lstrip(".") or "_" for part in clean]
+    clean = [_last_bytes(part).lstrip(".") or "_" for part in clean]
     if not clean:
         raise SourceError(f"{name[:80]!r} is no file name.")
     return Path(*clean)
+
+
+def _last_bytes(name: str) -> str:
+    """Return the end of a name, at most `MAX_NAME_BYTES` long."""
+    return name.encode()[-MAX_NAME_BYTES:].decode(errors="ignore")
 
 
 def _free(path: Path) -> Path:

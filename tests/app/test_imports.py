@@ -309,6 +309,21 @@ def test_changes_by_hand_outlive_that_an_item_was_hidden(
     assert "delisted" not in shop.catalog.get(first).metadata
 
 
+def test_a_long_name_in_another_script_is_shortened(client: TestClient) -> None:
+    files = {f"{'товар' * 50}.png": picture("red"), f"{'商品' * 60}.png": picture("blue")}
+    answer = client.post("/api/v1/imports", **upload(files))
+    assert ended(client, answer)["report"]["added"] == 2
+
+
+def test_an_import_counts_the_files_that_it_leaves_out(client: TestClient, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(picture("red"))
+    (folder / "cut.mp4").write_bytes(b"no photo")
+    report = ended(client, client.post("/api/v1/imports", json={"path": str(folder)}))["report"]
+    assert report["left_out"] == [{"reason": "other files", "count": 1, "examples": [".mp4"]}]
+
+
 def test_an_import_is_paused_resumed_and_cancelled_between_batches(
     client: TestClient, shop: SearchService, tmp_path: Path
 ) -> None:

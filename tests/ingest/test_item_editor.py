@@ -413,6 +413,7 @@ def test_an_indexing_run_does_not_undo_what_a_person_changes_meanwhile(
     editor: ItemEditor, engine: SearchEngine, photos: Path, read_again: bool
 ) -> None:
     patched, removed, replaced = MUG, LAMP, "mug/blue-0.jpg"
+    index_sources(engine.catalog, engine.index, engine.encoder.get(), [photos])  # its files are here now
     for number, path in enumerate(sorted(photos.rglob("*.jpg"))):
         status = path.stat()
         if read_again and path.name != "blue-1.jpg":
