@@ -2,6 +2,7 @@
 
 const MISSING = "–";
 const LONG_TEXT_CHARS = 60;
+const MAX_VALUE_CHARS = 20000; // that of DeskEvent
 
 function shownValue(column, metadata) {
   const value = metadata[column.name];
@@ -50,6 +51,7 @@ function editedText(column, metadata) {
 function whyNot(column, text) {
   const given = text.trim();
   if (!given) return "";
+  if ([...given].length > MAX_VALUE_CHARS) return `A value has at most ${MAX_VALUE_CHARS.toLocaleString()} characters.`;
   if (column.kind === "number" && !/^[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?$/i.test(given)) {
     return `“${given.slice(0, 40)}” is not a number; write it like 12.5.`;
   }
