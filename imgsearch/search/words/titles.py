@@ -35,7 +35,7 @@ PROBES, MIN_PROBES = 400, 20
 BATCH = 32
 MAX_TIME_SHARE = 0.5
 """The share of the time in which titles are encoded in the background; the thread sleeps for the rest."""
-MAX_REST_S = 30.0
+MAX_REST_S = 300.0
 """The longest time between two computations in the background, while the catalog changes all the time."""
 STOP_TIMEOUT_S = 30.0
 RRF_K = 60
