@@ -85,9 +85,9 @@ def sync(
 ) -> None:
     """Import what has changed in a feed or folder, and hide or remove what has vanished from it.
 
-    A feed that its server says is unchanged (`ETag`, `Last-Modified`) is not read. With --every or --watch it goes on
-    until Ctrl-C; a round that fails is reported, and the next one comes later each time. It works while the catalog
-    is served, and lets a server start between two rounds.
+    A feed that its server says is unchanged (`ETag`, `Last-Modified`) is not read. --every and --watch repeat until
+    Ctrl-C. A round that fails is reported, and the pause before the next one grows. The command also works while a
+    server has the catalog open, and a server can start between two rounds.
 
     Example: `imgsearch sync https://shop.example/feed.xml --every 15m --gone hide`
     """

@@ -68,7 +68,7 @@ def compact(
 ) -> Compaction:
     """Free the disk space of photos that were removed or replaced longer ago than `keep_removed`.
 
-    Searches and changes go on meanwhile. `progress` receives the moved photos. `released` is False where the file
+    Searches and changes continue meanwhile. `progress` receives the moved photos. `released` is False where the file
     system cannot free space inside a file.
     """
     files = _row_files(catalog)

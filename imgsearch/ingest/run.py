@@ -372,8 +372,8 @@ def metadata_digest(metadata: Mapping[str, Any]) -> str:
 def source_row_digest(stored: Photo) -> str:
     """Return the digest of the row that the item's source gave last.
 
-    Where the row was changed by hand since, its `row_digest` goes on with "+" and the number of that change: a row
-    that is unchanged in its source does not undo what was changed by hand.
+    A change by hand appends "+" and its number to the `row_digest`, so that an unchanged row of the source does not
+    undo it.
     """
     return stored.row_digest.partition("+")[0]
 

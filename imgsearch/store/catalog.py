@@ -39,19 +39,8 @@ from imgsearch.store.item_table import CACHED_ITEMS, ItemReader, Photo
 from imgsearch.store.look_table import LookTable
 from imgsearch.store.metadata_table import MetadataTable
 from imgsearch.store.recent_changes import RecentChanges, TouchedItems
+from imgsearch.store.stored_items import PHOTO_COLUMNS
 from imgsearch.store.vector_file import EmbeddingFile
-
-_PHOTO_COLUMNS = (
-    "item_id",
-    "source",
-    "location",
-    "size_bytes",
-    "modified_ns",
-    "digest",
-    "row_digest",
-    "width_px",
-    "height_px",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +231,7 @@ class CatalogStore:
         return self._photos_by("digest", "VARCHAR", list(digests))
 
     def _photos_by(self, column: str, sql_type: str, values: Sequence[str | int]) -> list[Photo]:
-        names = (*_PHOTO_COLUMNS, "key")
+        names = (*PHOTO_COLUMNS, "key")
         rows = find_rows(self.database.cursor(), "items", names, column, values, sql_type) if values else []
         return [Photo(**dict(zip(names, row, strict=True))) for row in sorted(rows, key=itemgetter(0))]
 

@@ -1,7 +1,7 @@
 """Renaming items: everything that names an item by its id follows it, in the caller's transaction.
 
 items, impressions, clicks, judgments, judging pairs and leases, measured hits and queries, verdicts on duplicates,
-collections, rules and their history, the log of changes (an item's history goes on under its new id), and the query
+collections, rules and their history, the log of changes (the new id keeps the item's history), and the query
 keys of searches by the item. Embeddings, looks, thumbnails, duplicate pairs and metadata belong to the
 key, which stays.
 """

@@ -54,7 +54,7 @@ async def change_items(request: Request) -> Response:
     """One JSON object a line, at most 1,000,000 lines, also compressed (`Content-Encoding: gzip`). The answer has a
     line for each line that is not blank, in their order, as soon as the change is on disk and the next search finds
     it. A line that cannot be read or done fails alone. Searches and single changes go first. A client that leaves
-    stops the batch; what was answered is done. Where the whole batch cannot go on, the last line says why.
+    stops the batch; what was answered is done. Where the whole batch fails, the last line says why.
     """
     if content_type(request) not in {MEDIA_TYPE, "application/ndjson", "application/jsonl"}:
         raise RequestError(f"Send the changes as {MEDIA_TYPE}.", status=415, code="bad_content_type")

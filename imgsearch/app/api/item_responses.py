@@ -40,7 +40,7 @@ class BatchAnswer(TypedDict):
 
     line: Annotated[
         _Count,
-        described("The number of the line in the request, from 1; 0 where the whole batch cannot go on."),
+        described("The number of the line in the request, from 1; 0 where the whole batch fails."),
     ]
     item_id: Annotated[str, described("The item; empty where the line names none.")]
     status: Annotated[Done | Literal["failed"], described("What was done.")]

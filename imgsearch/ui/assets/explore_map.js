@@ -1,7 +1,6 @@
 // The map: each photo is a point in two or three dimensions, drawn by WebGL2 or on a plain canvas. Clicks on points and
 // selections are sent to Python as events.
 
-const SVG = "http://www.w3.org/2000/svg";
 const ICONS = {
   in: "M12 5v14M5 12h14",
   out: "M5 12h14",
@@ -44,16 +43,6 @@ void main() {
   float edge = smoothstep(0.72, 0.95, r);
   shown = vec4(mix(ink.rgb, ink.rgb * 0.72, edge), 1.0);
 }`;
-
-function icon(path) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("aria-hidden", "true");
-  const shape = document.createElementNS(SVG, "path");
-  shape.setAttribute("d", path);
-  svg.append(shape);
-  return svg;
-}
 
 const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 const css = (color) => `rgb(${color.map(Math.round).join(" ")})`;
@@ -309,7 +298,7 @@ class MapView {
     this.buttons = {};
     const tools = element("div", { class: "tools", role: "toolbar", "aria-label": "Map" });
     const make = (name, label, word = "") => {
-      const button = element("button", { type: "button", title: label, "aria-label": label }, icon(ICONS[name]));
+      const button = element("button", { type: "button", title: label, "aria-label": label }, svgIcon(ICONS[name]));
       if (word) button.append(element("span", { class: "word" }, word));
       tools.append(button);
       this.buttons[name] = button;

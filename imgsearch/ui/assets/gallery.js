@@ -1,7 +1,6 @@
 // The gallery: a responsive grid of photo tiles. Every action is sent to Python as one event with its own id, so that
 // a rerun does not handle it twice.
 
-const SVG = "http://www.w3.org/2000/svg";
 const THUMB = "M7 11v9H4v-9zM7 11l4.2-7.4c1.7.1 2.6 1.3 2.2 2.9L12.6 10h5.2a2 2 0 0 1 2 2.4l-1.3 6a2 2 0 0 1-2 1.6H7";
 const ACTIONS = {
   good: { path: THUMB, label: "Good result", key: "g" },
@@ -14,17 +13,6 @@ const ACTIONS = {
 };
 const CROP = 0.3; // a photo that loses at most this much fills its square; others are shown whole
 const NO_PHOTO = "M4 5h16v14H4zM4 16l4.5-4.5 4 4 2.5-2.5 5 5M4 4l16 16";
-
-function icon(path, turned = false) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("aria-hidden", "true");
-  if (turned) svg.classList.add("turned");
-  const shape = document.createElementNS(SVG, "path");
-  shape.setAttribute("d", path);
-  svg.append(shape);
-  return svg;
-}
 
 function photo(tile, eager) {
   const image = element("img", {
@@ -47,7 +35,7 @@ function photo(tile, eager) {
     button.classList.add("loaded");
   }, { once: true });
   image.addEventListener("error", () => {
-    image.replaceWith(element("span", { class: "missing" }, icon(NO_PHOTO), "Photo not available"));
+    image.replaceWith(element("span", { class: "missing" }, svgIcon(NO_PHOTO), "Photo not available"));
     button.classList.add("loaded");
   }, { once: true });
   return button;
@@ -79,7 +67,7 @@ function actionRow(tile, names) {
         "aria-pressed": verdict ? "false" : null,
         tabindex: "-1",
       },
-      icon(path, turned),
+      svgIcon(path, turned),
     ));
   }
   return row;

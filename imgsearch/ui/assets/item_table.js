@@ -1,7 +1,6 @@
 // The merchandiser's table: a window on all items of the catalog, to search, sort, select and edit. Rows come from
 // `GET /api/v1/items`; every change is sent to Python as one event (see events.js), whose outcome comes back in `data`.
 
-const SVG = "http://www.w3.org/2000/svg";
 const ICONS = {
   search: "M10.5 17a6.5 6.5 0 1 0 0-13 6.5 6.5 0 0 0 0 13zM15.3 15.3 20 20",
   filter: "M4 6h16M7 12h10M10 18h4",
@@ -24,15 +23,7 @@ const TOLD_S = 3;
 const KEPT_COLUMNS = "imgsearch desk columns";
 const WIDTHS = { number: "7.5rem", price: "8rem", boolean: "7rem", date: "8.5rem", datetime: "11rem", time: "7rem", list: "12rem", text: "10.5rem" };
 
-function icon(name) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("aria-hidden", "true");
-  const shape = document.createElementNS(SVG, "path");
-  shape.setAttribute("d", ICONS[name]);
-  svg.append(shape);
-  return svg;
-}
+const icon = (name) => svgIcon(ICONS[name]);
 
 const counted = (count) => `${count.toLocaleString()} ${count === 1 ? "item" : "items"}`;
 
@@ -591,7 +582,7 @@ class Desk {
       }
     };
     field.onblur = () => {
-      // Where the whole window has lost the focus, the edit goes on when it is back.
+      // The window has lost the focus: keep the edit open until it returns.
       if (!document.hasFocus() || end(true)) return;
       const problem = why.textContent;
       end(false);

@@ -3,7 +3,6 @@
 // until the server has handled it: it survives reloads and network failures, and is sent again with the same id, which
 // the server counts once.
 
-const SVG = "http://www.w3.org/2000/svg";
 const THUMB = "M7 11v9H4v-9zM7 11l4.2-7.4c1.7.1 2.6 1.3 2.2 2.9L12.6 10h5.2a2 2 0 0 1 2 2.4l-1.3 6a2 2 0 0 1-2 1.6H7";
 const ICONS = {
   good: THUMB,
@@ -37,16 +36,7 @@ const SENT_AT_ONCE = 200;
 const PRELOADED = 6;
 const MIN_HEIGHT_PX = 470;
 
-function icon(name) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("aria-hidden", "true");
-  if (name === "bad") svg.classList.add("turned");
-  const shape = document.createElementNS(SVG, "path");
-  shape.setAttribute("d", ICONS[name]);
-  svg.append(shape);
-  return svg;
-}
+const icon = (name) => svgIcon(ICONS[name], name === "bad");
 
 // crypto.randomUUID is missing where a page comes over plain HTTP from another machine.
 function randomName() {

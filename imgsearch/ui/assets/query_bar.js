@@ -1,7 +1,6 @@
 // The query bar: text, a photo from a file, the clipboard, a drop or the camera, and the query as chips. Every action
 // is sent to Python as one event with its own id.
 
-const SVG = "http://www.w3.org/2000/svg";
 const ICONS = {
   search: "M20 20l-4.2-4.2M18 11a7 7 0 1 1-14 0 7 7 0 0 1 14 0",
   picture: "M4 5h16v14H4zM4 16l4.5-4.5 4 4 2.5-2.5 5 5M15.5 9v.2",
@@ -16,15 +15,7 @@ const SEND_AS_IS_BYTES = 1024 * 1024;
 const LONGEST_PX = 1024;
 const VISITOR_COOKIE_S = 60 * 60 * 24 * 365;
 
-function icon(name) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("aria-hidden", "true");
-  const shape = document.createElementNS(SVG, "path");
-  shape.setAttribute("d", ICONS[name]);
-  svg.append(shape);
-  return svg;
-}
+const icon = (name) => svgIcon(ICONS[name]);
 
 function iconButton(name, label, extra = "") {
   return element("button", { type: "button", class: `icon ${extra}`, title: label, "aria-label": label }, icon(name));
